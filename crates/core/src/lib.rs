@@ -1,0 +1,1 @@
+//! Gateway API semantics: objects in, IR and status out. Pure and total.

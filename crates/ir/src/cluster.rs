@@ -1,0 +1,79 @@
+//! Clusters: where requests go.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use serde::Serialize;
+
+use crate::{Redacted, tls::Certificate};
+
+/// The lasting identity of a cluster: the backend object and port, and whatever sets its connections apart.
+/// Pools and balancing state are kept under it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ClusterKey(pub Arc<str>);
+
+impl fmt::Display for ClusterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The endpoints of one backend, and how to talk to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// Lasting identity.
+    pub key: ClusterKey,
+    /// Usable endpoints. Empty answers 503.
+    pub endpoints: Arc<[Endpoint]>,
+    /// HTTP version on the upstream connection.
+    pub upstream: Upstream,
+    /// TLS on the upstream connection; `None` is plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
+    /// Choice among endpoints.
+    pub balance: Balance,
+}
+
+/// One address of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Endpoint {
+    /// An address.
+    Address(SocketAddr),
+    /// A name that the data plane resolves (ExternalName Services, `host:port` endpoints when standalone).
+    Name {
+        /// DNS name.
+        host: Box<str>,
+        /// Port.
+        port: u16,
+    },
+}
+
+/// HTTP version on upstream connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Upstream {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: by prior knowledge on plain text, by ALPN on TLS.
+    Http2,
+}
+
+/// TLS towards a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpstreamTls {
+    /// Server name sent, and verified unless `roots` is `None`.
+    pub server_name: Option<Box<str>>,
+    /// PEM bundle the certificate must chain to; `None` encrypts without verifying.
+    pub roots: Option<Arc<str>>,
+    /// Our own certificate, for mutual TLS.
+    pub client: Option<Redacted<Arc<Certificate>>>,
+}
+
+/// Choice among endpoints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Balance {
+    /// One after another, counted over all workers.
+    #[default]
+    RoundRobin,
+}

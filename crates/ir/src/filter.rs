@@ -1,0 +1,185 @@
+//! What happens to a request and its response on the way. Filters hold parsed values, so applying cannot fail.
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+
+use crate::{ClusterKey, Fraction, Pattern, serialize};
+
+/// One step of a rule. Within a rule they run in the order given; CORS preflights are answered first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Filter {
+    /// Change request headers before forwarding.
+    RequestHeaders(HeaderMods),
+    /// Change response headers before answering.
+    ResponseHeaders(HeaderMods),
+    /// Change path or host before forwarding.
+    Rewrite(Rewrite),
+    /// Send a copy elsewhere and ignore the answer.
+    Mirror(Mirror),
+    /// Cross-origin resource sharing.
+    Cors(Cors),
+}
+
+/// Header changes, applied in this order: remove, set, add. So `remove X` with `add X v` leaves just `v`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct HeaderMods {
+    /// Names to delete.
+    #[serde(
+        serialize_with = "serialize::names",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub remove: Vec<HeaderName>,
+    /// Overwritten, or created.
+    #[serde(
+        serialize_with = "serialize::pairs",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Appended to what is there: an existing value becomes `old,new`.
+    #[serde(
+        serialize_with = "serialize::pairs",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub add: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The `Host` that the backend sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostRewrite(#[serde(serialize_with = "serialize::header_value")] pub HeaderValue);
+
+/// A change of path and host before forwarding. The query string is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rewrite {
+    /// New host, if it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostRewrite>,
+    /// New path, if it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathRewrite>,
+}
+
+/// How a path changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PathRewrite {
+    /// The whole path becomes this.
+    Full(Box<str>),
+    /// The matched prefix (held without trailing slash) becomes `replacement` (likewise); the rest is kept.
+    /// Joined so that exactly one slash stands between the two, and an empty result is `/`.
+    Prefix {
+        /// What the rule matched.
+        matched: Box<str>,
+        /// What stands there afterwards.
+        replacement: Box<str>,
+    },
+    /// Regular-expression substitution of the first match, with `$1` to `$9` in `replacement`
+    /// (regex crate syntax: `${1}`; a literal dollar is `$$`). A path that does not match is left alone;
+    /// a result without leading slash gets one.
+    Regex {
+        /// What is searched for in the path.
+        pattern: Pattern,
+        /// What replaces it.
+        replacement: Box<str>,
+    },
+}
+
+/// Copies of requests, sent to another cluster; failures never touch the primary request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mirror {
+    /// Where to.
+    pub cluster: ClusterKey,
+    /// Which share of requests.
+    pub fraction: Fraction,
+}
+
+/// An answer that sends the client elsewhere. Parts that are `None` come from the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    #[serde(serialize_with = "serialize::status")]
+    pub status: StatusCode,
+    /// `http` or `https`; `None`: as the request came.
+    pub https: Option<bool>,
+    /// Host without port; `None`: the request's.
+    pub host: Option<Box<str>>,
+    /// Port. `None`: the scheme's default if `https` is given, else the listener's. A scheme's default port is not written out.
+    pub port: Option<u16>,
+    /// Path; `None`: the request's. The request's query string is always kept.
+    pub path: Option<RedirectPath>,
+}
+
+/// The path of a redirect, as [`PathRewrite`] without expressions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RedirectPath {
+    /// The whole path becomes this.
+    Full(Box<str>),
+    /// As [`PathRewrite::Prefix`].
+    Prefix {
+        /// What the rule matched.
+        matched: Box<str>,
+        /// What stands there afterwards.
+        replacement: Box<str>,
+    },
+}
+
+/// Which origins may read answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OriginMatch {
+    /// `*`.
+    Any,
+    /// `scheme://host[:port]`, compared without case.
+    Exact(Box<str>),
+    /// `scheme://*.suffix[:port]`: any depth of labels.
+    Wildcard {
+        /// `https://`, in lower case.
+        scheme: Box<str>,
+        /// `.example.com[:port]`, in lower case, with the leading dot.
+        suffix: Box<str>,
+    },
+}
+
+/// CORS as the Fetch standard and Gateway API's `HTTPCORSFilter` describe it.
+///
+/// A preflight (OPTIONS with `Origin` and `Access-Control-Request-Method`) is answered by the gateway; everything
+/// else is forwarded, and decorated when the origin is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cors {
+    /// Allowed origins.
+    pub origins: Vec<OriginMatch>,
+    /// `Access-Control-Allow-Credentials: true`. With it, `*` is never answered: origin, method and headers are echoed.
+    pub credentials: bool,
+    /// Allowed methods; `None` is `*`.
+    #[serde(serialize_with = "option_methods")]
+    pub methods: Option<Vec<Method>>,
+    /// Allowed request headers; `None` is `*`.
+    #[serde(serialize_with = "option_names")]
+    pub headers: Option<Vec<HeaderName>>,
+    /// Response headers that scripts may read; `None` is `*`, empty sends none.
+    #[serde(serialize_with = "option_names")]
+    pub expose: Option<Vec<HeaderName>>,
+    /// How long a preflight answer may be kept, in seconds.
+    pub max_age: u32,
+}
+
+fn option_methods<S: serde::Serializer>(
+    value: &Option<Vec<Method>>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(methods) => serialize::methods(methods, s),
+        None => s.serialize_str("*"),
+    }
+}
+
+fn option_names<S: serde::Serializer>(
+    value: &Option<Vec<HeaderName>>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(names) => serialize::names(names, s),
+        None => s.serialize_str("*"),
+    }
+}

@@ -1,0 +1,35 @@
+//! What the data plane must do, as plain data.
+//!
+//! [`Ir`] is the only thing the proxy reads. Every value in it is legal by construction: header names are
+//! [`http::HeaderName`]s, patterns are compiled and anchored, shares are exact. The hot path therefore has no
+//! configuration error to handle. Every type is `Clone + Eq + Serialize`; equal IR means that the running
+//! cluster, pool and state are kept.
+//!
+//! **Invariant:** this crate knows neither Kubernetes nor tokio. Objects appear only as opaque identity strings.
+//!
+//! Start at [`Ir`], then [`Listener`] and [`Route`].
+
+mod cluster;
+mod filter;
+mod listener;
+mod matcher;
+mod policy;
+mod redacted;
+mod route;
+mod serialize;
+mod tls;
+
+pub use cluster::{Balance, Cluster, ClusterKey, Endpoint, Upstream, UpstreamTls};
+pub use filter::{
+    Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
+    RedirectPath, Rewrite,
+};
+pub use listener::{Ir, Listener, Port, Protocol, SocketKey, VirtualHost};
+pub use matcher::{
+    HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
+    QueryMatch, RequestMatch, ValueMatch,
+};
+pub use policy::{Retry, RetryOn, Timeouts};
+pub use redacted::Redacted;
+pub use route::{Action, Backend, Forward, Fraction, Reason, Route, Rule, RuleKey, Target};
+pub use tls::{Certificate, TlsTermination};

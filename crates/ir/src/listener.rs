@@ -1,0 +1,99 @@
+//! Sockets, listeners and virtual hosts.
+
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{Cluster, ClusterKey, HostPattern, Route, TlsTermination};
+
+/// The whole configuration of the data plane.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Ir {
+    /// What is bound. Serialised as a map from `address:port`.
+    #[serde(serialize_with = "ports")]
+    pub ports: BTreeMap<SocketKey, Port>,
+    /// Every cluster that a rule or mirror names; a key that a rule names is always here.
+    #[serde(serialize_with = "clusters")]
+    pub clusters: BTreeMap<ClusterKey, Arc<Cluster>>,
+}
+
+/// A socket to bind, as written in the listener. The proxy maps address and port to what it was told to bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketKey {
+    /// Address; `None` is every address.
+    pub address: Option<IpAddr>,
+    /// Port as written in the listener.
+    pub port: u16,
+}
+
+impl fmt::Display for SocketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
+            Some(address) => write!(f, "{address}:{}", self.port),
+            None => write!(f, "*:{}", self.port),
+        }
+    }
+}
+
+/// One bound port. All its listeners speak the same [`Protocol`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Port {
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Listeners with distinct hostnames, most specific first.
+    pub listeners: Vec<Arc<Listener>>,
+}
+
+/// What is spoken on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// HTTP/1.1, and HTTP/2 by prior knowledge.
+    Http,
+    /// The same inside TLS, by ALPN. Every listener of such a port has [`Listener::tls`].
+    Https,
+}
+
+/// A Gateway listener. A request belongs to the most specific listener whose hostname covers its host, and can
+/// use only routes attached there (listener isolation).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listener {
+    /// `namespace/gateway/listener`, for logs and metrics.
+    pub name: Arc<str>,
+    /// Hosts served.
+    pub hostname: HostPattern,
+    /// Certificates, on HTTPS ports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsTermination>,
+    /// Distinct hosts within `hostname`, most specific first.
+    pub hosts: Vec<Arc<VirtualHost>>,
+}
+
+/// The routes of one host of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VirtualHost {
+    /// The host.
+    pub host: HostPattern,
+    /// In order of precedence; the first that matches wins.
+    pub routes: Vec<Route>,
+}
+
+fn ports<S: Serializer>(ports: &BTreeMap<SocketKey, Port>, s: S) -> Result<S::Ok, S::Error> {
+    let mut map = s.serialize_map(Some(ports.len()))?;
+    for (key, port) in ports {
+        map.serialize_entry(&key.to_string(), port)?;
+    }
+    map.end()
+}
+
+fn clusters<S: Serializer>(
+    clusters: &BTreeMap<ClusterKey, Arc<Cluster>>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    s.collect_map(
+        clusters
+            .iter()
+            .map(|(key, cluster)| (key.to_string(), cluster)),
+    )
+}

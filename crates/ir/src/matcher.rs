@@ -1,0 +1,364 @@
+//! Hosts, paths, headers and queries: what a request must look like.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use http::{HeaderName, Method};
+use regex::Regex;
+use serde::{Serialize, Serializer};
+
+/// Upper bound of a compiled pattern, in bytes. A larger one is refused with [`InvalidPattern`].
+pub const PATTERN_SIZE_LIMIT: usize = 256 * 1024;
+
+/// A compiled regular expression (RE2 syntax, linear time), equal by its source text.
+#[derive(Clone)]
+pub struct Pattern {
+    source: Box<str>,
+    regex: Regex,
+}
+
+/// Why a regular expression was refused: bad syntax, or too large once compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("regular expression {pattern:?}: {why}")]
+pub struct InvalidPattern {
+    /// The text that was refused.
+    pub pattern: String,
+    /// What is wrong with it, on one line.
+    pub why: String,
+}
+
+impl Pattern {
+    /// Compiles `source` so that it must match the *whole* input.
+    ///
+    /// # Errors
+    /// Bad syntax, or more than [`PATTERN_SIZE_LIMIT`] once compiled.
+    pub fn full(source: &str) -> Result<Self, InvalidPattern> {
+        Self::compile(source, &format!("^(?:{source})$"))
+    }
+
+    /// Compiles `source` so that it must match at the start of the input and may leave a rest.
+    ///
+    /// # Errors
+    /// As [`Pattern::full`].
+    pub fn prefix(source: &str) -> Result<Self, InvalidPattern> {
+        Self::compile(source, &format!("^(?:{source})"))
+    }
+
+    /// Compiles `source` so that it may match anywhere in the input.
+    ///
+    /// # Errors
+    /// As [`Pattern::full`].
+    pub fn search(source: &str) -> Result<Self, InvalidPattern> {
+        Self::compile(source, source)
+    }
+
+    fn compile(source: &str, anchored: &str) -> Result<Self, InvalidPattern> {
+        // A source such as `a)|(b` only becomes valid inside the anchoring group: check it alone first.
+        let refuse = |error: regex::Error| InvalidPattern {
+            pattern: source.to_owned(),
+            why: match error {
+                regex::Error::CompiledTooBig(limit) => {
+                    format!("larger than {limit} bytes once compiled")
+                }
+                other => other
+                    .to_string()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ")
+                    .to_owned(),
+            },
+        };
+        regex_syntax_check(source).map_err(refuse)?;
+        let regex = regex::RegexBuilder::new(anchored)
+            .size_limit(PATTERN_SIZE_LIMIT)
+            .dfa_size_limit(PATTERN_SIZE_LIMIT * 4)
+            .build()
+            .map_err(refuse)?;
+        Ok(Self {
+            source: anchored.into(),
+            regex,
+        })
+    }
+
+    /// The anchored text that was compiled.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// The compiled expression, already anchored.
+    #[must_use]
+    pub const fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
+    /// Whether `text` matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+}
+
+fn regex_syntax_check(source: &str) -> Result<(), regex::Error> {
+    regex::RegexBuilder::new(source)
+        .size_limit(PATTERN_SIZE_LIMIT)
+        .build()
+        .map(drop)
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.source)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.source.hash(state);
+    }
+}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pattern {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.source.cmp(&other.source)
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.source)
+    }
+}
+
+/// Which hosts a listener or a route serves. Always lower case, without port or trailing dot.
+///
+/// The order is by specificity, most specific first, as Gateway API asks ("the most specific Hostname"): exact
+/// names, then wildcards with the longer suffix first, then everything.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// One name.
+    Exact(Box<str>),
+    /// `*.example.com`, held as `example.com`: any number of labels in front, at least one.
+    Wildcard(Box<str>),
+    /// Every host.
+    Any,
+}
+
+/// Why a hostname was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a DNS name or a wildcard of the form *.example.com")]
+pub struct InvalidHost(pub String);
+
+impl HostPattern {
+    /// Parses a Gateway API `Hostname` or an Ingress host; empty and `*` mean every host.
+    ///
+    /// # Errors
+    /// [`InvalidHost`] when the text is no DNS-1123 name, with or without a leading `*.`.
+    pub fn parse(text: &str) -> Result<Self, InvalidHost> {
+        let lower = text.trim_end_matches('.').to_ascii_lowercase();
+        if lower.is_empty() || lower == "*" {
+            return Ok(Self::Any);
+        }
+        let (name, wildcard) = match lower.strip_prefix("*.") {
+            Some(rest) => (rest, true),
+            None => (lower.as_str(), false),
+        };
+        let label = |l: &str| {
+            !l.is_empty()
+                && l.len() <= 63
+                && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !l.starts_with('-')
+                && !l.ends_with('-')
+        };
+        if name.len() > 253 || !name.split('.').all(label) {
+            return Err(InvalidHost(text.to_owned()));
+        }
+        Ok(if wildcard {
+            Self::Wildcard(name.into())
+        } else {
+            Self::Exact(name.into())
+        })
+    }
+
+    /// Whether `host` (lower case, no port) is served.
+    #[must_use]
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(name) => **name == *host,
+            Self::Wildcard(suffix) => host
+                .strip_suffix(&**suffix)
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        }
+    }
+
+    /// The hosts that both patterns serve, or `None` where they have none in common.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Any, x) | (x, Self::Any) => Some(x.clone()),
+            (Self::Exact(name), x) | (x, Self::Exact(name)) => {
+                x.matches(name).then(|| Self::Exact(name.clone()))
+            }
+            (Self::Wildcard(a), Self::Wildcard(b)) => {
+                let (longer, shorter) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+                let covered = longer == shorter
+                    || longer
+                        .strip_suffix(&**shorter)
+                        .is_some_and(|rest| rest.ends_with('.'));
+                covered.then(|| Self::Wildcard(longer.clone()))
+            }
+        }
+    }
+
+    fn rank(&self) -> (u8, usize) {
+        match self {
+            Self::Exact(_) => (0, 0),
+            Self::Wildcard(suffix) => (1, usize::MAX - suffix.len()),
+            Self::Any => (2, 0),
+        }
+    }
+}
+
+impl Ord for HostPattern {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank()
+            .cmp(&other.rank())
+            .then_with(|| self.to_string().cmp(&other.to_string()))
+    }
+}
+
+impl PartialOrd for HostPattern {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Wildcard(suffix) => write!(f, "*.{suffix}"),
+        }
+    }
+}
+
+impl Serialize for HostPattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// How the path of a request is compared. The query string never takes part.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PathMatch {
+    /// The whole path, byte for byte.
+    Exact(Box<str>),
+    /// Path elements from the start. Held without trailing slash: `/` is the empty string, `/foo/` is `/foo`.
+    Prefix(Box<str>),
+    /// The whole path against an expression.
+    Regex(Pattern),
+}
+
+impl PathMatch {
+    /// The prefix match for `path`; a trailing slash does not count, as Gateway API says.
+    #[must_use]
+    pub fn prefix(path: &str) -> Self {
+        Self::Prefix(path.trim_end_matches('/').into())
+    }
+
+    /// Whether `path` matches. The proxy's router must agree with this; a property test holds it to that.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *path,
+            Self::Prefix(prefix) => path
+                .strip_prefix(&**prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Regex(pattern) => pattern.is_match(path),
+        }
+    }
+}
+
+/// How one header or query value is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ValueMatch {
+    /// Byte for byte.
+    Exact(Box<str>),
+    /// An expression, anchored as it was compiled.
+    Regex(Pattern),
+}
+
+impl ValueMatch {
+    /// Whether `value` matches.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *value,
+            Self::Regex(pattern) => pattern.is_match(value),
+        }
+    }
+}
+
+/// A condition on one request header. A header given several times matches on any value or on the comma-joined form.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct HeaderMatch {
+    /// The header.
+    #[serde(serialize_with = "crate::serialize::text")]
+    pub name: HeaderName,
+    /// Its value.
+    pub value: ValueMatch,
+}
+
+/// A condition on one query parameter, percent-decoded; the first of several with the same name counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct QueryMatch {
+    /// The parameter's name, case-sensitive.
+    pub name: Box<str>,
+    /// Its value.
+    pub value: ValueMatch,
+}
+
+/// Everything that one match asks of a request; all parts must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct RequestMatch {
+    /// The path.
+    pub path: PathMatch,
+    /// The method, if it matters.
+    #[serde(
+        serialize_with = "crate::serialize::option_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub method: Option<Method>,
+    /// Headers, all of which must match; names are distinct.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderMatch>,
+    /// Query parameters, all of which must match; names are distinct.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<QueryMatch>,
+}
+
+#[cfg(test)]
+#[path = "matcher_tests.rs"]
+mod tests;

@@ -1,0 +1,98 @@
+use super::{HostPattern, PathMatch, Pattern};
+
+fn host(text: &str) -> HostPattern {
+    HostPattern::parse(text).unwrap()
+}
+
+#[test]
+fn hosts_are_ordered_by_specificity() {
+    let mut hosts: Vec<_> = ["*", "*.com", "b.example.com", "*.example.com", "a.com"]
+        .map(host)
+        .into();
+    hosts.sort();
+    let shown: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        ["a.com", "b.example.com", "*.example.com", "*.com", "*"]
+    );
+}
+
+#[test]
+fn wildcards_cover_any_depth_but_not_the_bare_name() {
+    let wildcard = host("*.wildcard.io");
+    assert!(wildcard.matches("a.wildcard.io"));
+    assert!(wildcard.matches("a.b.wildcard.io"));
+    assert!(!wildcard.matches("wildcard.io"));
+    assert!(!wildcard.matches(".wildcard.io"));
+    assert!(!wildcard.matches("awildcard.io"));
+}
+
+#[test]
+fn intersections() {
+    for (a, b, expected) in [
+        ("*", "a.com", Some("a.com")),
+        ("*.com", "a.com", Some("a.com")),
+        ("*.com", "*.a.com", Some("*.a.com")),
+        ("*.a.com", "a.com", None),
+        ("*.a.com", "*.b.com", None),
+        ("*.a.com", "*.aa.com", None),
+        ("a.com", "b.com", None),
+    ] {
+        let got = host(a).intersect(&host(b)).map(|h| h.to_string());
+        assert_eq!(got.as_deref(), expected, "{a} with {b}");
+        assert_eq!(
+            host(b)
+                .intersect(&host(a))
+                .map(|h| h.to_string())
+                .as_deref(),
+            expected,
+            "{b} with {a}"
+        );
+    }
+}
+
+#[test]
+fn bad_hosts_are_refused() {
+    for text in [
+        "a..b",
+        "-a.com",
+        "a_b.com",
+        "*.*.com",
+        "a.*.com",
+        "*a.com",
+        "a b",
+        &"a".repeat(64),
+    ] {
+        assert!(HostPattern::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(host("EXAMPLE.com.").to_string(), "example.com");
+}
+
+#[test]
+fn prefixes_match_whole_elements() {
+    let prefix = PathMatch::prefix("/v2/");
+    for (path, expected) in [
+        ("/v2", true),
+        ("/v2/", true),
+        ("/v2/a", true),
+        ("/v2example", false),
+        ("/", false),
+    ] {
+        assert_eq!(prefix.matches(path), expected, "{path}");
+    }
+    assert!(PathMatch::prefix("/").matches("/anything"));
+}
+
+#[test]
+fn patterns_are_anchored_and_bounded() {
+    assert!(Pattern::full("a|b").unwrap().is_match("b"));
+    assert!(!Pattern::full("a|b").unwrap().is_match("ab"));
+    assert!(Pattern::prefix("/a").unwrap().is_match("/abc"));
+    assert!(Pattern::full("a)|(b").is_err());
+    let big = Pattern::full(r"\w{1000}{100}").unwrap_err();
+    assert!(big.to_string().contains("larger than"), "{big}");
+    assert_eq!(
+        Pattern::full("(").unwrap_err().to_string(),
+        "regular expression \"(\": unclosed group"
+    );
+}

@@ -1,0 +1,172 @@
+//! Routes: a match, and the rule it leads to.
+
+use std::{fmt, num::NonZeroU32, sync::Arc};
+
+use http::StatusCode;
+use serde::{Serialize, Serializer};
+
+use crate::{ClusterKey, Filter, Redirect, RequestMatch, Retry, Timeouts, serialize};
+
+/// The lasting identity of a rule: object, and rule name or content, never a list index. State such as
+/// the position of a weighted split is kept under it across unrelated changes, reorders and renames of others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct RuleKey(pub Arc<str>);
+
+impl fmt::Display for RuleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One match and its rule. Several routes may share a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// What a request must look like.
+    #[serde(rename = "match")]
+    pub matches: RequestMatch,
+    /// Whether this route is still a candidate when the request's host has more specific routes of which none
+    /// matched. Gateway API says no; converted Ingresses say yes, as Higress does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub host_fallthrough: bool,
+    /// What to do.
+    pub rule: Arc<Rule>,
+}
+
+/// What happens to the requests of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// Lasting identity.
+    pub key: RuleKey,
+    /// The route object, as `HTTPRoute/namespace/name`: for logs and traces.
+    pub route: Arc<str>,
+    /// Steps, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
+    /// The end of the way.
+    pub action: Action,
+}
+
+/// Where a request ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// To a backend.
+    Forward(Forward),
+    /// To another address.
+    Redirect(Redirect),
+    /// With an answer of our own.
+    Respond {
+        /// Status of the answer.
+        #[serde(serialize_with = "serialize::status")]
+        status: StatusCode,
+        /// One word for log and metrics.
+        reason: Reason,
+    },
+}
+
+/// Why the gateway answers itself instead of a backend, known from configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The rule names no backend.
+    NoBackend,
+    /// The backend does not exist, is of an unknown kind, or may not be used from here.
+    InvalidBackend,
+    /// The rule is broken in itself (a filter or expression that cannot be honoured) and is quarantined.
+    InvalidRule,
+    /// A security setting could not be honoured; denied rather than served open.
+    PolicyFailed,
+}
+
+impl Reason {
+    /// The word as it appears in access log and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoBackend => "no_backend",
+            Self::InvalidBackend => "invalid_backend",
+            Self::InvalidRule => "invalid_rule",
+            Self::PolicyFailed => "policy_failed",
+        }
+    }
+}
+
+/// Forwarding to one of several backends by weight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Forward {
+    /// At least one, each with a share above zero; zero weights are dropped before they get here.
+    pub backends: Vec<Backend>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Retries; `None` leaves only the transparent one (a pooled connection that died before any response byte).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+}
+
+/// A share of a rule's requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backend {
+    /// Share, relative to the sum over the rule.
+    pub weight: NonZeroU32,
+    /// Where to.
+    pub target: Target,
+    /// Steps for this backend alone, after those of the rule: header changes only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
+}
+
+/// A backend, or the answer that stands in for one that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// A cluster of the same [`crate::Ir`].
+    Cluster(ClusterKey),
+    /// 500 with this reason.
+    Invalid(Reason),
+}
+
+/// An exact share: `numerator` out of `denominator`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fraction {
+    numerator: u32,
+    denominator: NonZeroU32,
+}
+
+impl Fraction {
+    /// All of it.
+    pub const ALL: Self = Self {
+        numerator: 1,
+        denominator: NonZeroU32::MIN,
+    };
+
+    /// `numerator / denominator`, or `None` when that is more than one.
+    #[must_use]
+    pub const fn new(numerator: u32, denominator: NonZeroU32) -> Option<Self> {
+        if numerator > denominator.get() {
+            None
+        } else {
+            Some(Self {
+                numerator,
+                denominator,
+            })
+        }
+    }
+
+    /// How many of [`Self::denominator`] are meant.
+    #[must_use]
+    pub const fn numerator(self) -> u32 {
+        self.numerator
+    }
+
+    /// Out of how many.
+    #[must_use]
+    pub const fn denominator(self) -> u32 {
+        self.denominator.get()
+    }
+}
+
+impl Serialize for Fraction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}/{}", self.numerator, self.denominator))
+    }
+}

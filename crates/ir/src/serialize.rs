@@ -1,0 +1,48 @@
+//! `serialize_with` functions for the `http` crate's types, which have no serde of their own.
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::{Serializer, ser::SerializeSeq};
+
+pub(crate) fn text<T: ToString, S: Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&value.to_string())
+}
+
+pub(crate) fn option_text<T: ToString, S: Serializer>(
+    value: &Option<T>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => s.serialize_str(&value.to_string()),
+        None => s.serialize_none(),
+    }
+}
+
+pub(crate) fn status<S: Serializer>(value: &StatusCode, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_u16(value.as_u16())
+}
+
+pub(crate) fn header_value<S: Serializer>(value: &HeaderValue, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&String::from_utf8_lossy(value.as_bytes()))
+}
+
+pub(crate) fn names<S: Serializer>(values: &[HeaderName], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(values.iter().map(HeaderName::as_str))
+}
+
+pub(crate) fn methods<S: Serializer>(values: &[Method], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(values.iter().map(Method::as_str))
+}
+
+pub(crate) fn pairs<S: Serializer>(
+    values: &[(HeaderName, HeaderValue)],
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    let mut seq = s.serialize_seq(Some(values.len()))?;
+    for (name, value) in values {
+        seq.serialize_element(&format!(
+            "{name}: {}",
+            String::from_utf8_lossy(value.as_bytes())
+        ))?;
+    }
+    seq.end()
+}

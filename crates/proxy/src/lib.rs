@@ -1,0 +1,1 @@
+//! The data plane: hyper and rustls, one worker per core.

@@ -1,0 +1,1 @@
+//! Echo backends, certificates and the golden-file harness. For tests only.
