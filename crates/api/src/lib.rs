@@ -1,1 +1,34 @@
-//! Kubernetes and Gateway API objects, Postern's own kinds, and the collection every pure step reads.
+//! The Kubernetes objects that Postern reads and owns.
+//!
+//! This crate is the one place that names API versions. [`Resources`] holds all objects by kind and is the input of
+//! every pure step; [`yaml`] reads and writes it. Postern's own kinds (`postern.dev/v1alpha1`) are [`RouteFilter`] and
+//! [`RoutePolicy`]; [`annotation`] documents what our own annotations on native objects mean.
+//!
+//! **Invariant:** no sockets, no clients, no clocks.
+
+pub mod annotation;
+pub mod condition;
+pub mod gateway;
+mod object;
+mod resources;
+mod route_filter;
+mod route_policy;
+pub mod yaml;
+
+pub use condition::{Condition, ConditionStatus};
+pub use object::{Kind, ObjectKey, ObjectRef};
+pub use resources::{Object, Resources, Store};
+pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
+pub use route_policy::{
+    PolicyTarget, RetryPolicy, RoutePolicy, RoutePolicyAncestor, RoutePolicyAncestorRef,
+    RoutePolicySpec, RoutePolicyStatus,
+};
+
+/// The controller name that Postern writes into status, and that a GatewayClass must carry to be ours.
+pub const CONTROLLER_NAME: &str = "postern.dev/gateway-controller";
+
+/// The API group of Postern's own kinds.
+pub const GROUP: &str = "postern.dev";
+
+/// The API group of Gateway API.
+pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";

@@ -1,0 +1,131 @@
+//! All objects by kind.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace, Secret, Service},
+    discovery::v1::EndpointSlice,
+    networking::v1::{Ingress, IngressClass},
+};
+
+use crate::{
+    Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy,
+    gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet, ReferenceGrant},
+};
+
+/// The objects of one kind. Objects are shared, never copied.
+pub type Store<T> = BTreeMap<ObjectKey, Arc<T>>;
+
+macro_rules! resources {
+    ($($(#[$doc:meta])* $field:ident: $type:ident),* $(,)?) => {
+        /// All objects that a pure step may read, by kind.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Resources {
+            $($(#[$doc])* pub $field: Store<$type>),*
+        }
+
+        /// One object of any kind we know.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Object {
+            $($(#[$doc])* $type(Arc<$type>)),*
+        }
+
+        $(impl From<$type> for Object {
+            fn from(object: $type) -> Self {
+                Self::$type(Arc::new(object))
+            }
+        })*
+
+        impl Object {
+            /// Kind, namespace and name.
+            #[must_use]
+            pub fn reference(&self) -> ObjectRef {
+                match self { $(Self::$type(object) => ObjectRef::new(Kind::$type, ObjectKey::of(&**object))),* }
+            }
+
+            pub(crate) fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
+                match self { $(Self::$type(object) => serde_json::to_value(&**object)),* }
+            }
+
+            pub(crate) fn from_value(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
+                match kind { $(Kind::$type => serde_json::from_value::<$type>(value).map(Self::from)),* }
+            }
+
+            pub(crate) fn from_yaml(kind: Kind, text: &str) -> Result<Self, serde_saphyr::Error> {
+                match kind { $(Kind::$type => serde_saphyr::from_str::<$type>(text).map(Self::from)),* }
+            }
+        }
+
+        impl Resources {
+            /// Adds an object, or replaces the one of the same kind and name.
+            pub fn insert(&mut self, object: Object) -> Option<Object> {
+                match object { $(Object::$type(object) =>
+                    self.$field.insert(ObjectKey::of(&*object), object).map(Object::$type)),* }
+            }
+
+            /// Takes an object out.
+            pub fn remove(&mut self, reference: &ObjectRef) -> Option<Object> {
+                match reference.kind { $(Kind::$type => self.$field.remove(&reference.key).map(Object::$type)),* }
+            }
+
+            /// The object of that kind and name.
+            #[must_use]
+            pub fn get(&self, reference: &ObjectRef) -> Option<Object> {
+                match reference.kind { $(Kind::$type => self.$field.get(&reference.key).cloned().map(Object::$type)),* }
+            }
+
+            /// Every object, in the order of the fields, by name within a kind.
+            pub fn iter(&self) -> impl Iterator<Item = Object> + '_ {
+                let objects = std::iter::empty();
+                $(let objects = objects.chain(self.$field.values().cloned().map(Object::$type));)*
+                objects
+            }
+        }
+    };
+}
+
+resources! {
+    /// Ingress.
+    ingresses: Ingress,
+    /// IngressClass.
+    ingress_classes: IngressClass,
+    /// GatewayClass.
+    gateway_classes: GatewayClass,
+    /// Gateway.
+    gateways: Gateway,
+    /// ListenerSet.
+    listener_sets: ListenerSet,
+    /// HTTPRoute.
+    http_routes: HttpRoute,
+    /// ReferenceGrant.
+    reference_grants: ReferenceGrant,
+    /// RouteFilter.
+    route_filters: RouteFilter,
+    /// RoutePolicy.
+    route_policies: RoutePolicy,
+    /// Service.
+    services: Service,
+    /// EndpointSlice.
+    endpoint_slices: EndpointSlice,
+    /// Secret.
+    secrets: Secret,
+    /// ConfigMap.
+    config_maps: ConfigMap,
+    /// Namespace.
+    namespaces: Namespace,
+}
+
+impl Resources {
+    /// Adds every object of `other`, replacing those of the same name.
+    pub fn extend(&mut self, other: Self) {
+        for object in other.iter() {
+            self.insert(object);
+        }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}
