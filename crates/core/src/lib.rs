@@ -1,1 +1,104 @@
-//! Gateway API semantics: objects in, IR and status out. Pure and total.
+//! Gateway API semantics: objects in, IR and status out.
+//!
+//! [`translate`] is the whole of it. It is pure and total: bad input becomes a condition in [`Status`], never a
+//! panic, and never harm to another object.
+//!
+//! Start at [`translate`], which reads as the list of its steps: `class` and `gateway` (with `listener`,
+//! `listener_set` and `conflict`) find what routes can attach to; `http_route` (with `rule`, `matching`, `filter` and
+//! `backend`) makes routes; `attach` brings the two together; `assemble` sorts routes into virtual hosts by
+//! `precedence`.
+//!
+//! **Invariant:** no sockets, no clients, no clocks. A rule whose meaning cannot be honoured answers 500; a match that
+//! cannot be read matches nothing.
+
+mod assemble;
+mod attach;
+mod backend;
+mod cert;
+mod class;
+mod conflict;
+mod endpoint;
+mod fault;
+mod filter;
+mod gateway;
+mod grant;
+mod http_route;
+mod listener;
+mod listener_set;
+mod lookup;
+mod matching;
+mod namespace;
+mod policy;
+mod precedence;
+mod rule;
+mod status;
+
+use crate::lookup::Lookup;
+
+pub use status::{
+    GatewayClassStatus, GatewayStatus, ListenerSetStatus, ListenerStatus, ParentRef,
+    PolicyAncestorStatus, PolicyStatus, RouteParentStatus, RouteStatus, Status,
+};
+
+/// How to read objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// A GatewayClass with this controller name is ours. Default [`api::CONTROLLER_NAME`].
+    pub controller_name: String,
+    /// A class of this name is ours even if there is no such GatewayClass object. Default `postern`.
+    pub implied_class: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            controller_name: api::CONTROLLER_NAME.to_owned(),
+            implied_class: Some("postern".to_owned()),
+        }
+    }
+}
+
+/// What [`translate`] makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Translation {
+    /// What the data plane is to do.
+    pub ir: ir::Ir,
+    /// What is to be said about the objects.
+    pub status: Status,
+}
+
+/// Translates all objects.
+#[must_use]
+pub fn translate(resources: &api::Resources, options: &Options) -> Translation {
+    let (classes, gateway_classes) = class::translate(resources, options);
+    let (policies, route_policies) = policy::translate(resources);
+    let lookup = Lookup::new(resources, policies);
+    let mut parents = gateway::translate(&classes, &lookup);
+    let (routes, http_routes) = attach::translate(&mut parents, &lookup);
+    let ports = assemble::ports(&parents, &routes);
+    let clusters = backend::clusters(assemble::clusters(&parents, &routes), &lookup);
+    let listeners = &parents.listeners;
+    let gateways = parents.gateways.iter();
+    let sets = gateways.clone().flat_map(|gateway| gateway.sets());
+    Translation {
+        ir: ir::Ir { ports, clusters },
+        status: Status {
+            gateway_classes,
+            gateways: gateways
+                .map(|gateway| (gateway.key.clone(), gateway.status(listeners)))
+                .collect(),
+            listener_sets: sets
+                .map(|set| (set.key.clone(), set.status(listeners)))
+                .collect(),
+            http_routes,
+            route_policies,
+        },
+    }
+}
+
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod testing;

@@ -4,8 +4,6 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{Redacted, tls::Certificate};
-
 /// The lasting identity of a cluster: the backend object and port, and whatever sets its connections apart.
 /// Pools and balancing state are kept under it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -26,9 +24,6 @@ pub struct Cluster {
     pub endpoints: Arc<[Endpoint]>,
     /// HTTP version on the upstream connection.
     pub upstream: Upstream,
-    /// TLS on the upstream connection; `None` is plain text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<UpstreamTls>,
     /// Choice among endpoints.
     pub balance: Balance,
 }
@@ -56,17 +51,6 @@ pub enum Upstream {
     Http1,
     /// HTTP/2: by prior knowledge on plain text, by ALPN on TLS.
     Http2,
-}
-
-/// TLS towards a backend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UpstreamTls {
-    /// Server name sent, and verified unless `roots` is `None`.
-    pub server_name: Option<Box<str>>,
-    /// PEM bundle the certificate must chain to; `None` encrypts without verifying.
-    pub roots: Option<Arc<str>>,
-    /// Our own certificate, for mutual TLS.
-    pub client: Option<Redacted<Arc<Certificate>>>,
 }
 
 /// Choice among endpoints.

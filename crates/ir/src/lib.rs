@@ -19,7 +19,7 @@ mod route;
 mod serialize;
 mod tls;
 
-pub use cluster::{Balance, Cluster, ClusterKey, Endpoint, Upstream, UpstreamTls};
+pub use cluster::{Balance, Cluster, ClusterKey, Endpoint, Upstream};
 pub use filter::{
     Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
     RedirectPath, Rewrite,

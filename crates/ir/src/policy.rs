@@ -8,10 +8,11 @@ use serde::{Serialize, Serializer};
 /// Deadlines; `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Timeouts {
-    /// From the request's head to the response's head, over all attempts. Expiry answers 504.
+    /// From the request's head to the end of the response, over all attempts. Expiry answers 504, or aborts a
+    /// response that has begun. Upgraded connections are exempt.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub request: Option<Duration>,
-    /// The same for each attempt.
+    /// From the start of an attempt to the response's head.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Duration>,
 }

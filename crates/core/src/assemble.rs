@@ -1,0 +1,130 @@
+//! The IR's ports, listeners and virtual hosts, from listeners and the routes attached to them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use ir::{HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, VirtualHost};
+
+use crate::{attach::Routes, backend::ClusterRef, gateway::Parents, http_route::Entry};
+
+/// Listeners of Gateways that share a socket and a hostname, oldest Gateway first.
+type Shared = BTreeMap<HostPattern, Vec<usize>>;
+
+/// What is bound.
+pub(crate) fn ports(parents: &Parents<'_>, routes: &Routes) -> BTreeMap<SocketKey, Port> {
+    let mut sockets: BTreeMap<SocketKey, (Protocol, Shared)> = BTreeMap::new();
+    for gateway in &parents.gateways {
+        for index in gateway.all.clone() {
+            let listener = &parents.listeners[index];
+            let (Some(protocol), Ok(port)) = (listener.protocol, u16::try_from(listener.port))
+            else {
+                continue;
+            };
+            if !listener.programmed() {
+                continue;
+            }
+            for &address in &gateway.addresses {
+                let key = SocketKey { address, port };
+                let (_, hosts) = sockets
+                    .entry(key)
+                    .or_insert_with(|| (protocol, Shared::new()));
+                let same = hosts.entry(listener.hostname.clone()).or_default();
+                same.push(index);
+            }
+        }
+    }
+    // A Gateway with several addresses has the same listeners on each: built once, shared.
+    let mut built: HashMap<Vec<usize>, Arc<Listener>> = HashMap::new();
+    sockets
+        .into_iter()
+        .map(|(key, (protocol, hosts))| {
+            let listeners = hosts.into_iter().map(|(hostname, indices)| {
+                let listener = built.entry(indices).or_insert_with_key(|indices| {
+                    Arc::new(listener(hostname, indices, parents, routes))
+                });
+                Arc::clone(listener)
+            });
+            let listeners = listeners.collect();
+            (
+                key,
+                Port {
+                    protocol,
+                    listeners,
+                },
+            )
+        })
+        .collect()
+}
+
+fn listener(
+    hostname: HostPattern,
+    indices: &[usize],
+    parents: &Parents<'_>,
+    routes: &Routes,
+) -> Listener {
+    let members = || indices.iter().map(|&index| &parents.listeners[index]);
+    let name = members().next().map(|first| {
+        let (_, owner) = first.owner;
+        format!("{owner}/{}", first.name)
+    });
+    let mut certificates = Vec::new();
+    for certificate in members().flat_map(|member| &member.certificates) {
+        if !certificates.contains(certificate) {
+            certificates.push(Arc::clone(certificate));
+        }
+    }
+    Listener {
+        name: name.unwrap_or_default().into(),
+        hostname,
+        tls: (!certificates.is_empty()).then_some(TlsTermination { certificates }),
+        hosts: hosts(indices, routes),
+    }
+}
+
+fn hosts(indices: &[usize], routes: &Routes) -> Vec<Arc<VirtualHost>> {
+    let mut by_host: HashMap<&HostPattern, Vec<&Entry>> = HashMap::new();
+    // A route may come by more than one of the listeners that share a socket and hostname.
+    let mut seen: BTreeSet<(usize, &HostPattern)> = BTreeSet::new();
+    for (route, hosts) in indices
+        .iter()
+        .filter_map(|index| routes.attached.get(index))
+        .flatten()
+    {
+        for host in hosts {
+            if indices.len() == 1 || seen.insert((*route, host)) {
+                let entries = by_host.entry(host).or_default();
+                entries.extend(&routes.routes[*route].entries);
+            }
+        }
+    }
+    let mut hosts: Vec<_> = by_host
+        .into_iter()
+        .map(|(host, mut entries)| {
+            entries.sort_unstable_by(|a, b| a.precedence.cmp(&b.precedence));
+            Arc::new(VirtualHost {
+                host: host.clone(),
+                routes: entries.iter().map(|entry| entry.route.clone()).collect(),
+            })
+        })
+        .collect();
+    hosts.sort_unstable_by(|a, b| a.host.cmp(&b.host));
+    hosts
+}
+
+/// Clusters of the routes that are served somewhere.
+pub(crate) fn clusters<'r>(
+    parents: &Parents<'_>,
+    routes: &'r Routes,
+) -> impl Iterator<Item = &'r ClusterRef> {
+    let served: BTreeSet<usize> = routes
+        .attached
+        .iter()
+        .filter(|(listener, _)| parents.listeners[**listener].programmed())
+        .flat_map(|(_, attached)| attached.iter().map(|(route, _)| *route))
+        .collect();
+    served
+        .into_iter()
+        .flat_map(|route| &routes.routes[route].clusters)
+}

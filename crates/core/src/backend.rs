@@ -1,0 +1,198 @@
+//! backendRefs: from a reference to the cluster it means.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use api::{Kind, ObjectKey, condition::reasons};
+use ir::{Balance, Cluster, ClusterKey, Upstream};
+use k8s_openapi::api::core::v1::Service;
+
+use crate::{
+    endpoint::{self, Slices},
+    fault::Fault,
+    lookup::Lookup,
+};
+
+/// A backendRef, of a rule or a mirror alike.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BackendRef<'a> {
+    pub(crate) group: Option<&'a str>,
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) namespace: Option<&'a str>,
+    pub(crate) name: &'a str,
+    pub(crate) port: Option<i32>,
+}
+
+/// Why a backendRef cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BackendRefError {
+    #[error("backendRef {name}: {group:?} {kind:?} is not supported; use a Service")]
+    InvalidKind {
+        group: String,
+        kind: String,
+        name: String,
+    },
+    #[error("no ReferenceGrant in namespace {} lets HTTPRoutes of namespace {from} use Service {to}", to.namespace)]
+    NotPermitted { from: String, to: ObjectKey },
+    #[error("Service {0} does not exist")]
+    NotFound(ObjectKey),
+    #[error("backendRef to Service {0} needs a port")]
+    NoPort(ObjectKey),
+    #[error("Service {0} has no TCP port {1}")]
+    UnknownPort(ObjectKey, i32),
+    #[error("Service {0} port {1} wants TLS, which is not supported towards backends")]
+    Tls(ObjectKey, u16),
+    #[error("Service {0}: externalName {1:?} is not a DNS name")]
+    ExternalName(ObjectKey, String),
+    #[error("Service {0}: annotation {annotation}: {1:?} is not host:port", annotation = api::annotation::ENDPOINTS)]
+    Endpoints(ObjectKey, String),
+}
+
+impl BackendRefError {
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidKind { .. } => reasons::INVALID_KIND,
+            Self::NotPermitted { .. } => reasons::REF_NOT_PERMITTED,
+            Self::Tls(..) => reasons::UNSUPPORTED_PROTOCOL_BACKEND,
+            Self::NotFound(_)
+            | Self::NoPort(_)
+            | Self::UnknownPort(..)
+            | Self::ExternalName(..)
+            | Self::Endpoints(..) => reasons::BACKEND_NOT_FOUND,
+        }
+    }
+}
+
+impl From<BackendRefError> for Fault {
+    fn from(error: BackendRefError) -> Self {
+        Self::new(error.reason(), error.to_string())
+    }
+}
+
+/// A cluster that a rule needs; its endpoints are filled in apart, so that they can change without the rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClusterRef {
+    pub(crate) key: ClusterKey,
+    service: ObjectKey,
+    port: u16,
+    upstream: Upstream,
+}
+
+/// Finds what a reference of an HTTPRoute in `namespace` means.
+pub(crate) fn resolve(
+    reference: &BackendRef<'_>,
+    namespace: &str,
+    lookup: &Lookup<'_>,
+) -> Result<ClusterRef, BackendRefError> {
+    let (group, kind) = (
+        reference.group.unwrap_or_default(),
+        reference.kind.unwrap_or("Service"),
+    );
+    if Kind::find(group, kind) != Some(Kind::Service) {
+        return Err(BackendRefError::InvalidKind {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            name: reference.name.to_owned(),
+        });
+    }
+    let key = ObjectKey::new(reference.namespace.unwrap_or(namespace), reference.name);
+    if !lookup.permit(Kind::HttpRoute, namespace, Kind::Service, &key) {
+        return Err(BackendRefError::NotPermitted {
+            from: namespace.to_owned(),
+            to: key,
+        });
+    }
+    let service = lookup
+        .service(&key)
+        .ok_or_else(|| BackendRefError::NotFound(key.clone()))?;
+    let port = reference
+        .port
+        .ok_or_else(|| BackendRefError::NoPort(key.clone()))?;
+    cluster_ref(key, service, port)
+}
+
+fn cluster_ref(
+    key: ObjectKey,
+    service: &Service,
+    port: i32,
+) -> Result<ClusterRef, BackendRefError> {
+    let number = u16::try_from(port)
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(|| BackendRefError::UnknownPort(key.clone(), port))?;
+    let declared = endpoint::service_port(service, number);
+    if let Some(name) = endpoint::external_name(service) {
+        if name.parse::<std::net::IpAddr>().is_err()
+            && !matches!(ir::HostPattern::parse(name), Ok(ir::HostPattern::Exact(_)))
+        {
+            return Err(BackendRefError::ExternalName(key, name.to_owned()));
+        }
+    } else if declared.is_none() {
+        return Err(BackendRefError::UnknownPort(key, port));
+    }
+    if let Some(entry) = endpoint::bad_annotation_entries(service).first() {
+        return Err(BackendRefError::Endpoints(key, (*entry).to_owned()));
+    }
+    let protocol = declared.map_or(Protocol::Plain(Upstream::Http1), |port| {
+        protocol(port.app_protocol.as_deref(), port.name.as_deref())
+    });
+    let Protocol::Plain(upstream) = protocol else {
+        return Err(BackendRefError::Tls(key, number));
+    };
+    let suffix = match upstream {
+        Upstream::Http1 => "",
+        Upstream::Http2 => "+h2c",
+    };
+    Ok(ClusterRef {
+        key: ClusterKey(format!("{key}:{number}{suffix}").into()),
+        service: key,
+        port: number,
+        upstream,
+    })
+}
+
+enum Protocol {
+    Plain(Upstream),
+    Tls,
+}
+
+/// `appProtocol` decides; without one, the port's name does, as Ingress users expect.
+fn protocol(app_protocol: Option<&str>, port_name: Option<&str>) -> Protocol {
+    let hint = app_protocol
+        .or(port_name)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let is = |word: &str| {
+        hint.strip_prefix(word)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    if is("https") || is("grpcs") || hint == "kubernetes.io/wss" {
+        Protocol::Tls
+    } else if hint == "kubernetes.io/h2c" || hint.starts_with("grpc") || hint.starts_with("http2") {
+        Protocol::Plain(Upstream::Http2)
+    } else {
+        Protocol::Plain(Upstream::Http1)
+    }
+}
+
+/// Builds the clusters that rules need.
+pub(crate) fn clusters<'r>(
+    wanted: impl Iterator<Item = &'r ClusterRef>,
+    lookup: &Lookup<'_>,
+) -> BTreeMap<ClusterKey, Arc<Cluster>> {
+    let slices = Slices::of(lookup.resources);
+    let mut clusters = BTreeMap::new();
+    for wanted in wanted {
+        clusters.entry(wanted.key.clone()).or_insert_with(|| {
+            let endpoints = lookup
+                .service(&wanted.service)
+                .map(|service| slices.endpoints(&wanted.service, service, wanted.port));
+            Arc::new(Cluster {
+                key: wanted.key.clone(),
+                endpoints: endpoints.unwrap_or_default(),
+                upstream: wanted.upstream,
+                balance: Balance::default(),
+            })
+        });
+    }
+    clusters
+}

@@ -1,0 +1,124 @@
+//! GatewayClasses: which are ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{
+    Condition, ObjectKey, Resources,
+    condition::{reasons, types},
+};
+
+use crate::{GatewayClassStatus, Options, fault::Fault};
+
+/// Features that are really done, by the names of the conformance suite, in ascending order.
+const SUPPORTED_FEATURES: &[&str] = &[
+    "Gateway",
+    "GatewayHTTPListenerIsolation",
+    "GatewayPort8080",
+    "HTTPRoute",
+    "HTTPRoute303RedirectStatusCode",
+    "HTTPRoute307RedirectStatusCode",
+    "HTTPRoute308RedirectStatusCode",
+    "HTTPRouteBackendProtocolH2C",
+    "HTTPRouteBackendProtocolWebSocket",
+    "HTTPRouteBackendRequestHeaderModification",
+    "HTTPRouteBackendTimeout",
+    "HTTPRouteCORS",
+    "HTTPRouteDestinationPortMatching",
+    "HTTPRouteHostRewrite",
+    "HTTPRouteMethodMatching",
+    "HTTPRouteNamedRouteRule",
+    "HTTPRouteParentRefPort",
+    "HTTPRoutePathRedirect",
+    "HTTPRoutePathRewrite",
+    "HTTPRoutePortRedirect",
+    "HTTPRouteQueryParamMatching",
+    "HTTPRouteRequestMirror",
+    "HTTPRouteRequestMultipleMirrors",
+    "HTTPRouteRequestPercentageMirror",
+    "HTTPRouteRequestTimeout",
+    "HTTPRouteResponseHeaderModification",
+    "HTTPRouteRetry",
+    "HTTPRouteRetryBackendTimeout",
+    "HTTPRouteRetryConnectionError",
+    "HTTPRouteSchemeRedirect",
+    "ListenerSet",
+    "ReferenceGrant",
+];
+
+/// The classes that are ours, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Classes<'a> {
+    accepted: BTreeSet<&'a str>,
+    refused: BTreeSet<&'a str>,
+}
+
+impl Classes<'_> {
+    /// `None`: not ours. A Gateway of a class that is ours but refused is refused itself.
+    pub(crate) fn find(&self, name: &str) -> Option<Result<(), Fault>> {
+        if self.accepted.contains(name) {
+            Some(Ok(()))
+        } else if self.refused.contains(name) {
+            Some(Err(Fault::new(
+                reasons::INVALID_PARAMETERS,
+                format!("GatewayClass {name} is not accepted; see its status"),
+            )))
+        } else {
+            None
+        }
+    }
+}
+
+/// Finds our classes.
+pub(crate) fn translate<'a>(
+    resources: &'a Resources,
+    options: &'a Options,
+) -> (Classes<'a>, BTreeMap<ObjectKey, GatewayClassStatus>) {
+    let mut classes = Classes::default();
+    let mut status = BTreeMap::new();
+    for (key, class) in &resources.gateway_classes {
+        if class.spec.controller_name != options.controller_name {
+            continue;
+        }
+        let condition = match &class.spec.parameters_ref {
+            None => {
+                classes.accepted.insert(&key.name);
+                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, "")
+            }
+            Some(parameters) => {
+                classes.refused.insert(&key.name);
+                let message = format!(
+                    "parametersRef to {} {} is not supported: remove it",
+                    parameters.kind, parameters.name
+                );
+                Condition::fails(types::ACCEPTED, reasons::INVALID_PARAMETERS, message)
+            }
+        };
+        let entry = GatewayClassStatus {
+            conditions: vec![condition],
+            supported_features: SUPPORTED_FEATURES,
+        };
+        status.insert(key.clone(), entry);
+    }
+    if let Some(name) = &options.implied_class
+        && !resources
+            .gateway_classes
+            .contains_key(&ObjectKey::new("", name))
+    {
+        classes.accepted.insert(name);
+    }
+    (classes, status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SUPPORTED_FEATURES;
+
+    #[test]
+    fn features_are_sorted_and_few_enough() {
+        assert!(SUPPORTED_FEATURES.is_sorted());
+        assert!(
+            SUPPORTED_FEATURES.len() <= 64,
+            "the API server takes at most 64"
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! Endpoints of a Service port.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use api::{ObjectKey, Resources, annotation};
+use ir::Endpoint;
+use k8s_openapi::{
+    api::{
+        core::v1::{Service, ServicePort},
+        discovery::v1::{Endpoint as SliceEndpoint, EndpointPort, EndpointSlice},
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+use kube::ResourceExt;
+
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// EndpointSlices by the Service they belong to.
+#[derive(Debug, Default)]
+pub(crate) struct Slices<'a> {
+    by_service: BTreeMap<ObjectKey, Vec<&'a EndpointSlice>>,
+}
+
+impl<'a> Slices<'a> {
+    pub(crate) fn of(resources: &'a Resources) -> Self {
+        let mut by_service: BTreeMap<ObjectKey, Vec<&EndpointSlice>> = BTreeMap::new();
+        for (key, slice) in &resources.endpoint_slices {
+            if let Some(service) = slice.labels().get(SERVICE_NAME) {
+                let service = ObjectKey::new(&key.namespace, service);
+                by_service.entry(service).or_default().push(slice);
+            }
+        }
+        Self { by_service }
+    }
+
+    /// Usable endpoints of a port of a Service, sorted and distinct.
+    pub(crate) fn endpoints(
+        &self,
+        key: &ObjectKey,
+        service: &Service,
+        port: u16,
+    ) -> Arc<[Endpoint]> {
+        let mut found = match (external_name(service), self.by_service.get(key)) {
+            (Some(name), _) => endpoint(name, port).into_iter().collect(),
+            (None, Some(slices)) => from_slices(slices, service, port),
+            (None, None) => from_annotation(service),
+        };
+        found.sort_unstable();
+        found.dedup();
+        found.into()
+    }
+}
+
+/// The name that an ExternalName Service stands for.
+pub(crate) fn external_name(service: &Service) -> Option<&str> {
+    let spec = service.spec.as_ref()?;
+    (spec.type_.as_deref() == Some("ExternalName"))
+        .then(|| spec.external_name.as_deref().unwrap_or_default())
+}
+
+/// The port of a Service with that number.
+pub(crate) fn service_port(service: &Service, port: u16) -> Option<&ServicePort> {
+    let ports = service.spec.as_ref()?.ports.as_ref()?;
+    ports
+        .iter()
+        .find(|p| p.port == i32::from(port) && p.protocol.as_deref().is_none_or(|p| p == "TCP"))
+}
+
+/// Entries of the endpoints annotation that are not `host:port`.
+pub(crate) fn bad_annotation_entries(service: &Service) -> Vec<&str> {
+    annotation_entries(service)
+        .filter(|entry| parse_entry(entry).is_none())
+        .collect()
+}
+
+fn annotation_entries(service: &Service) -> impl Iterator<Item = &str> {
+    service
+        .annotations()
+        .get(annotation::ENDPOINTS)
+        .into_iter()
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+}
+
+fn from_annotation(service: &Service) -> Vec<Endpoint> {
+    annotation_entries(service)
+        .filter_map(parse_entry)
+        .collect()
+}
+
+fn parse_entry(entry: &str) -> Option<Endpoint> {
+    if let Ok(address) = entry.parse::<SocketAddr>() {
+        return Some(Endpoint::Address(address));
+    }
+    let (host, port) = entry.rsplit_once(':')?;
+    endpoint(host, port.parse().ok().filter(|port| *port != 0)?)
+}
+
+/// An address or a DNS name.
+fn endpoint(host: &str, port: u16) -> Option<Endpoint> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Some(Endpoint::Address(SocketAddr::new(address, port)));
+    }
+    match ir::HostPattern::parse(host) {
+        Ok(ir::HostPattern::Exact(host)) => Some(Endpoint::Name { host, port }),
+        _ => None,
+    }
+}
+
+fn from_slices(slices: &[&EndpointSlice], service: &Service, port: u16) -> Vec<Endpoint> {
+    let Some(wanted) = service_port(service, port) else {
+        return Vec::new();
+    };
+    let (mut ready, mut draining) = (Vec::new(), Vec::new());
+    for slice in slices {
+        let Some(number) = slice_port(slice, wanted) else {
+            continue;
+        };
+        for member in slice.endpoints.iter().flatten() {
+            let into = match state(member) {
+                State::Ready => &mut ready,
+                State::Draining => &mut draining,
+                State::Down => continue,
+            };
+            let addresses = member.addresses.iter();
+            into.extend(addresses.filter_map(|host| endpoint(host, number)));
+        }
+    }
+    // Kubernetes' own proxies do the same: when nothing is ready, what still serves while it terminates gets traffic.
+    if ready.is_empty() { draining } else { ready }
+}
+
+enum State {
+    Ready,
+    Draining,
+    Down,
+}
+
+/// > A nil value indicates an unknown state. In most cases consumers should interpret this unknown state as ready.
+fn state(endpoint: &SliceEndpoint) -> State {
+    let conditions = endpoint.conditions.as_ref();
+    let get = |pick: fn(&_) -> Option<bool>| conditions.and_then(pick);
+    let ready = get(|c: &k8s_openapi::api::discovery::v1::EndpointConditions| c.ready);
+    if ready != Some(false) {
+        return State::Ready;
+    }
+    if get(|c| c.serving) == Some(true) && get(|c| c.terminating) == Some(true) {
+        State::Draining
+    } else {
+        State::Down
+    }
+}
+
+/// The number that a Service port has in a slice: by port name as the API server pairs them; else, for slices
+/// written by hand, by target port; a slice port without number stands for every port.
+fn slice_port(slice: &EndpointSlice, wanted: &ServicePort) -> Option<u16> {
+    let target = match &wanted.target_port {
+        Some(IntOrString::Int(number)) => Some(*number),
+        Some(IntOrString::String(_)) => None,
+        None => Some(wanted.port),
+    };
+    let target_name = match &wanted.target_port {
+        Some(IntOrString::String(name)) => Some(name.as_str()),
+        _ => None,
+    };
+    let ports = slice.ports.as_deref().unwrap_or_default();
+    let tcp = |p: &&EndpointPort| p.protocol.as_deref().is_none_or(|p| p == "TCP");
+    let name = |p: &EndpointPort| p.name.clone().unwrap_or_default();
+    let by_name = wanted.name.clone().unwrap_or_default();
+    let found = ports
+        .iter()
+        .filter(tcp)
+        .find(|p| name(p) == by_name)
+        .or_else(|| {
+            ports
+                .iter()
+                .filter(tcp)
+                .find(|p| p.port.is_some() && p.port == target)
+        })
+        .or_else(|| {
+            ports
+                .iter()
+                .filter(tcp)
+                .find(|p| target_name.is_some_and(|target| name(p) == target))
+        });
+    let number = match found {
+        Some(port) => port.port.or(target)?,
+        None if slice.ports.is_none() => target?,
+        None => return None,
+    };
+    u16::try_from(number).ok().filter(|number| *number != 0)
+}

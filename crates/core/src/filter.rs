@@ -1,0 +1,295 @@
+//! Filters of rules and backendRefs.
+
+mod cors;
+mod header;
+mod path;
+
+use api::{
+    GROUP, Kind, ObjectKey, RouteFilter,
+    condition::reasons,
+    gateway::httproutes::{
+        HttpRouteRulesFilters, HttpRouteRulesFiltersRequestMirror,
+        HttpRouteRulesFiltersRequestRedirect, HttpRouteRulesFiltersRequestRedirectScheme,
+        HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite,
+    },
+};
+use http::{HeaderValue, StatusCode};
+use ir::{Filter, Fraction, HostPattern, HostRewrite, Mirror, Pattern, Redirect, Rewrite};
+use std::num::NonZeroU32;
+
+use crate::{
+    backend::{self, BackendRef, ClusterRef},
+    fault::Fault,
+    lookup::Lookup,
+};
+
+pub(crate) use header::backend as backend_filters;
+
+/// A value that cannot be honoured.
+pub(crate) fn unsupported(message: impl Into<String>) -> Fault {
+    Fault::new(reasons::ROUTE_UNSUPPORTED_VALUE, message)
+}
+
+/// What the filters of a rule come to.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    pub(crate) steps: Vec<Filter>,
+    pub(crate) redirect: Option<Redirect>,
+    /// Clusters of mirrors.
+    pub(crate) clusters: Vec<ClusterRef>,
+    /// Values that cannot be honoured: the rule must not be served without them.
+    pub(crate) faults: Vec<Fault>,
+    /// References without which the rule must not be served.
+    pub(crate) missing: Vec<Fault>,
+    /// References without which it may: mirrors.
+    pub(crate) lost_mirrors: Vec<Fault>,
+}
+
+/// Whether any of the filters replaces the matched prefix, so that the rule depends on the match.
+pub(crate) fn replaces_prefix(filters: &[HttpRouteRulesFilters]) -> bool {
+    filters.iter().any(|filter| {
+        let rewrite = filter.url_rewrite.as_ref().and_then(|r| r.path.as_ref());
+        let redirect = filter
+            .request_redirect
+            .as_ref()
+            .and_then(|r| r.path.as_ref());
+        rewrite.is_some_and(|path| path.replace_prefix_match.is_some())
+            || redirect.is_some_and(|path| path.replace_prefix_match.is_some())
+    })
+}
+
+/// Parses the filters of a rule of a route in `namespace` that matched `prefix`.
+pub(crate) fn parse(
+    declared: &[HttpRouteRulesFilters],
+    prefix: Option<&str>,
+    namespace: &str,
+    lookup: &Lookup<'_>,
+) -> Filters {
+    let mut filters = Filters::default();
+    let mut rewrites = 0;
+    for filter in declared {
+        if let Err(fault) = one(filter, prefix, (namespace, lookup), &mut filters) {
+            filters.faults.push(fault);
+        }
+        rewrites += usize::from(filter.url_rewrite.is_some());
+    }
+    let redirects = declared
+        .iter()
+        .filter(|filter| filter.request_redirect.is_some())
+        .count();
+    if rewrites + redirects > 1 {
+        filters.faults.push(Fault::new(
+            reasons::INCOMPATIBLE_FILTERS,
+            "a rule takes one URLRewrite or one RequestRedirect",
+        ));
+    }
+    filters
+}
+
+fn one(
+    filter: &HttpRouteRulesFilters,
+    prefix: Option<&str>,
+    (namespace, lookup): (&str, &Lookup<'_>),
+    into: &mut Filters,
+) -> Result<(), Fault> {
+    let absent = |field: &str| unsupported(format!("filter without its field {field}"));
+    match filter.r#type {
+        HttpRouteRulesFiltersType::RequestHeaderModifier => {
+            let mods = filter.request_header_modifier.as_ref();
+            let mods = mods.ok_or_else(|| absent("requestHeaderModifier"))?;
+            into.steps
+                .push(Filter::RequestHeaders(header::request(mods)?));
+        }
+        HttpRouteRulesFiltersType::ResponseHeaderModifier => {
+            let mods = filter.response_header_modifier.as_ref();
+            let mods = mods.ok_or_else(|| absent("responseHeaderModifier"))?;
+            into.steps
+                .push(Filter::ResponseHeaders(header::response(mods)?));
+        }
+        HttpRouteRulesFiltersType::RequestRedirect => {
+            let declared = filter.request_redirect.as_ref();
+            let declared = declared.ok_or_else(|| absent("requestRedirect"))?;
+            into.redirect = Some(redirect(declared, prefix)?);
+        }
+        HttpRouteRulesFiltersType::UrlRewrite => {
+            let declared = filter.url_rewrite.as_ref();
+            let declared = declared.ok_or_else(|| absent("urlRewrite"))?;
+            into.steps.push(Filter::Rewrite(rewrite(declared, prefix)?));
+        }
+        HttpRouteRulesFiltersType::RequestMirror => {
+            let declared = filter.request_mirror.as_ref();
+            let declared = declared.ok_or_else(|| absent("requestMirror"))?;
+            mirror(declared, (namespace, lookup), into)?;
+        }
+        HttpRouteRulesFiltersType::Cors => {
+            let declared = filter.cors.as_ref().ok_or_else(|| absent("cors"))?;
+            into.steps.push(Filter::Cors(cors::parse(declared)?));
+        }
+        HttpRouteRulesFiltersType::ExtensionRef => {
+            let reference = filter.extension_ref.as_ref();
+            let reference = reference.ok_or_else(|| absent("extensionRef"))?;
+            let key = ObjectKey::new(namespace, &reference.name);
+            match route_filter(&reference.group, &reference.kind, &key, lookup) {
+                Ok(found) => into.steps.push(regex_rewrite(&key, found)?),
+                Err(fault) => into.missing.push(fault),
+            }
+        }
+        HttpRouteRulesFiltersType::ExternalAuth => {
+            return Err(unsupported("filter ExternalAuth is not supported"));
+        }
+    }
+    Ok(())
+}
+
+/// > A reference to a custom filter that cannot be resolved: the filter MUST NOT be skipped. Instead, requests that
+/// > would have been processed by that filter MUST receive a HTTP error response.
+fn route_filter<'a>(
+    group: &str,
+    kind: &str,
+    key: &ObjectKey,
+    lookup: &Lookup<'a>,
+) -> Result<&'a RouteFilter, Fault> {
+    if Kind::find(group, kind) != Some(Kind::RouteFilter) {
+        let message = format!(
+            "extensionRef {}: {kind} of group {group:?} is not supported; use RouteFilter of {GROUP}",
+            key.name
+        );
+        return Err(Fault::new(reasons::INVALID_KIND, message));
+    }
+    lookup.route_filter(key).ok_or_else(|| {
+        let message = format!("RouteFilter {key} does not exist");
+        Fault::new(reasons::BACKEND_NOT_FOUND, message)
+    })
+}
+
+fn regex_rewrite(key: &ObjectKey, filter: &RouteFilter) -> Result<Filter, Fault> {
+    let rewrite = &filter.spec.regex_rewrite;
+    let pattern = Pattern::search(&rewrite.pattern)
+        .map_err(|error| unsupported(format!("RouteFilter {key}: {error}")))?;
+    Ok(Filter::Rewrite(Rewrite {
+        host: None,
+        path: Some(ir::PathRewrite::Regex {
+            pattern,
+            replacement: path::replacement(&rewrite.substitution),
+        }),
+    }))
+}
+
+fn rewrite(
+    declared: &HttpRouteRulesFiltersUrlRewrite,
+    prefix: Option<&str>,
+) -> Result<Rewrite, Fault> {
+    let host = declared.hostname.as_deref().map(|text| {
+        let host = exact_host("urlRewrite.hostname", text)?;
+        HeaderValue::try_from(&*host)
+            .map(HostRewrite)
+            .map_err(|_| unsupported(format!("urlRewrite.hostname {text:?} is not legal")))
+    });
+    let path = declared.path.as_ref().map(|path| {
+        path::parse(
+            path.replace_full_path.as_deref(),
+            path.replace_prefix_match.as_deref(),
+            prefix,
+        )
+    });
+    Ok(Rewrite {
+        host: host.transpose()?,
+        path: path.transpose()?.map(path::Replacement::rewrite),
+    })
+}
+
+fn redirect(
+    declared: &HttpRouteRulesFiltersRequestRedirect,
+    prefix: Option<&str>,
+) -> Result<Redirect, Fault> {
+    let status = declared.status_code.unwrap_or(302);
+    let legal = [301, 302, 303, 307, 308].contains(&status);
+    let status = u16::try_from(status)
+        .ok()
+        .filter(|_| legal)
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .ok_or_else(|| {
+            unsupported(format!(
+                "requestRedirect.statusCode {status}: 301, 302, 303, 307 and 308 are possible"
+            ))
+        })?;
+    let port = declared.port.map(|port| {
+        u16::try_from(port)
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| unsupported(format!("requestRedirect.port {port} is not a port")))
+    });
+    let host = declared
+        .hostname
+        .as_deref()
+        .map(|text| exact_host("requestRedirect.hostname", text));
+    let path = declared.path.as_ref().map(|path| {
+        path::parse(
+            path.replace_full_path.as_deref(),
+            path.replace_prefix_match.as_deref(),
+            prefix,
+        )
+    });
+    Ok(Redirect {
+        status,
+        https: declared
+            .scheme
+            .as_ref()
+            .map(|scheme| *scheme == HttpRouteRulesFiltersRequestRedirectScheme::Https),
+        host: host.transpose()?,
+        port: port.transpose()?,
+        path: path.transpose()?.map(path::Replacement::redirect),
+    })
+}
+
+fn exact_host(field: &str, text: &str) -> Result<Box<str>, Fault> {
+    match HostPattern::parse(text) {
+        Ok(HostPattern::Exact(host)) => Ok(host),
+        _ => Err(unsupported(format!("{field} {text:?} is not a DNS name"))),
+    }
+}
+
+/// An unusable target loses the copies, never the request.
+fn mirror(
+    declared: &HttpRouteRulesFiltersRequestMirror,
+    (namespace, lookup): (&str, &Lookup<'_>),
+    into: &mut Filters,
+) -> Result<(), Fault> {
+    let (numerator, denominator) = match (&declared.fraction, declared.percent) {
+        (Some(fraction), _) => (fraction.numerator, fraction.denominator.unwrap_or(100)),
+        (None, Some(percent)) => (percent, 100),
+        (None, None) => (1, 1),
+    };
+    let fraction = u32::try_from(numerator)
+        .ok()
+        .zip(u32::try_from(denominator).ok().and_then(NonZeroU32::new))
+        .and_then(|(numerator, denominator)| Fraction::new(numerator, denominator))
+        .ok_or_else(|| {
+            unsupported(format!(
+                "requestMirror: {numerator} of {denominator} is not a share"
+            ))
+        })?;
+    let reference = &declared.backend_ref;
+    let reference = BackendRef {
+        group: reference.group.as_deref(),
+        kind: reference.kind.as_deref(),
+        namespace: reference.namespace.as_deref(),
+        name: &reference.name,
+        port: reference.port,
+    };
+    match backend::resolve(&reference, namespace, lookup) {
+        Ok(cluster) => {
+            into.steps.push(Filter::Mirror(Mirror {
+                cluster: cluster.key.clone(),
+                fraction,
+            }));
+            into.clusters.push(cluster);
+        }
+        Err(error) => into.lost_mirrors.push(error.into()),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

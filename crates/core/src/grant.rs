@@ -1,0 +1,42 @@
+//! ReferenceGrants: who may refer to objects of another namespace.
+
+use std::collections::BTreeMap;
+
+use api::{Kind, ObjectKey, Resources, gateway::ReferenceGrant};
+
+/// All grants, by the namespace that they open.
+#[derive(Debug, Default)]
+pub(crate) struct Grants<'a> {
+    by_namespace: BTreeMap<&'a str, Vec<&'a ReferenceGrant>>,
+}
+
+impl<'a> Grants<'a> {
+    pub(crate) fn of(resources: &'a Resources) -> Self {
+        let mut by_namespace: BTreeMap<&str, Vec<&ReferenceGrant>> = BTreeMap::new();
+        for (key, grant) in &resources.reference_grants {
+            by_namespace.entry(&key.namespace).or_default().push(grant);
+        }
+        Self { by_namespace }
+    }
+
+    /// Whether objects of kind `from` in namespace `namespace` may refer to `to`. Within a namespace they always may.
+    pub(crate) fn permit(&self, from: Kind, namespace: &str, to: Kind, target: &ObjectKey) -> bool {
+        if namespace == target.namespace {
+            return true;
+        }
+        let Some(grants) = self.by_namespace.get(target.namespace.as_str()) else {
+            return false;
+        };
+        grants.iter().any(|grant| {
+            let source = grant.spec.from.iter().any(|f| {
+                f.group == from.group() && f.kind == from.as_str() && f.namespace == namespace
+            });
+            let destination = grant.spec.to.iter().any(|t| {
+                t.group == to.group()
+                    && t.kind == to.as_str()
+                    && t.name.as_ref().is_none_or(|name| *name == target.name)
+            });
+            source && destination
+        })
+    }
+}

@@ -1,0 +1,226 @@
+//! HTTPRoutes: what one comes to, apart from where it attaches.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use api::{
+    Condition, Kind, ObjectKey, ObjectRef, annotation,
+    condition::{reasons, types},
+    gateway::{
+        HttpRoute,
+        httproutes::{HttpRouteRules, HttpRouteRulesMatches},
+    },
+};
+use ir::{HostPattern, Route};
+use kube::ResourceExt;
+
+use crate::{
+    backend::ClusterRef,
+    fault::{self, Fault},
+    filter::unsupported,
+    lookup::Lookup,
+    precedence::{Precedence, RouteOrder},
+    rule::{self, Owner, TranslatedRule},
+};
+
+/// A match of a route, ready to be sorted into virtual hosts.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) precedence: Precedence,
+    pub(crate) route: Route,
+}
+
+/// What an HTTPRoute comes to.
+#[derive(Debug)]
+pub(crate) struct TranslatedRoute {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) clusters: Vec<ClusterRef>,
+    /// Hosts; `None`: those of the listener.
+    pub(crate) hosts: Option<Vec<HostPattern>>,
+    /// Why no parent can accept it.
+    rejected: Option<Fault>,
+    partially_invalid: Option<Fault>,
+    unresolved: Option<Fault>,
+    warnings: String,
+}
+
+impl TranslatedRoute {
+    /// Whether nothing in the route itself keeps it from being accepted.
+    pub(crate) const fn acceptable(&self) -> bool {
+        self.rejected.is_none()
+    }
+
+    /// Conditions for a parent to which the route does or does not attach.
+    pub(crate) fn conditions(&self, attached: Result<(), &Fault>) -> Vec<Condition> {
+        let accepted = match (attached, &self.rejected) {
+            (Err(fault), _) | (Ok(()), Some(fault)) => fault.fails(types::ACCEPTED),
+            (Ok(()), None) => {
+                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warnings.clone())
+            }
+        };
+        let resolved = match &self.unresolved {
+            Some(fault) => fault.fails(types::RESOLVED_REFS),
+            None => Condition::ok(types::RESOLVED_REFS),
+        };
+        let partial = self.partially_invalid.as_ref().map(|fault| {
+            Condition::holds(
+                types::PARTIALLY_INVALID,
+                fault.reason,
+                fault.message.clone(),
+            )
+        });
+        [accepted, resolved].into_iter().chain(partial).collect()
+    }
+}
+
+/// Translates one route.
+pub(crate) fn translate(
+    key: &ObjectKey,
+    route: &HttpRoute,
+    lookup: &Lookup<'_>,
+) -> TranslatedRoute {
+    let mut warnings = Vec::new();
+    let order = Arc::new(RouteOrder::of(route, &mut warnings));
+    let fallthrough = host_fallthrough(route, &mut warnings);
+    let text: Arc<str> = ObjectRef::new(Kind::HttpRoute, key.clone())
+        .to_string()
+        .into();
+    let owner = Owner { key, text: &text };
+    let everything = [HttpRouteRules::default()];
+    let declared = match route.spec.rules.as_deref() {
+        None | Some([]) => &everything[..],
+        Some(rules) => rules,
+    };
+    let (hosts, host_faults) = hosts(route);
+    let mut outcome = Outcome::default();
+    let (mut entries, mut clusters) = (Vec::new(), Vec::new());
+    for (index, (declared, id)) in declared.iter().zip(ids(declared)).enumerate() {
+        let mut rule = rule::translate(declared, &id, owner, lookup);
+        clusters.append(&mut rule.clusters);
+        for variant in std::mem::take(&mut rule.variants) {
+            for (match_index, matches) in variant.matches {
+                entries.push(Entry {
+                    precedence: Precedence::of(&matches, &order, index, match_index),
+                    route: Route {
+                        matches,
+                        host_fallthrough: fallthrough,
+                        rule: Arc::clone(&variant.rule),
+                    },
+                });
+            }
+        }
+        outcome.add(index, declared.name.as_deref(), rule);
+    }
+    warnings.append(&mut outcome.warnings);
+    let hostless = hosts.as_ref().is_some_and(Vec::is_empty);
+    let (rejected, partially_invalid) = if hostless {
+        (Fault::join(&host_faults), None)
+    } else if outcome.good == 0 {
+        (Fault::join(&outcome.faults), None)
+    } else {
+        let faults = [outcome.faults, host_faults].concat();
+        (None, Fault::join(&faults))
+    };
+    TranslatedRoute {
+        entries,
+        clusters,
+        hosts,
+        rejected,
+        partially_invalid,
+        unresolved: Fault::join(&outcome.unresolved),
+        warnings: fault::join(warnings.iter().map(String::as_str)),
+    }
+}
+
+/// What the rules of a route have to say.
+#[derive(Debug, Default)]
+struct Outcome {
+    good: usize,
+    faults: Vec<Fault>,
+    unresolved: Vec<Fault>,
+    warnings: Vec<String>,
+}
+
+impl Outcome {
+    fn add(&mut self, index: usize, name: Option<&str>, rule: TranslatedRule) {
+        let number = index + 1;
+        let label = name.map_or_else(|| number.to_string(), |name| format!("{number} ({name})"));
+        // > The message for this condition MUST start with the prefix "Dropped Rule" and include information about
+        // > which Rules have been dropped.
+        if let Some(fault) = Fault::join(&rule.faults) {
+            let message = format!("Dropped Rule {label}, which answers 500: {}", fault.message);
+            self.faults.push(Fault::new(fault.reason, message));
+        } else {
+            self.good += 1;
+        }
+        if let Some(fault) = Fault::join(&rule.backend_faults) {
+            let message = format!("Dropped Rule {label} in part: {}", fault.message);
+            self.faults.push(Fault::new(fault.reason, message));
+        }
+        self.unresolved.extend(rule.unresolved);
+        let warnings = rule.warnings.into_iter();
+        self.warnings
+            .extend(warnings.map(|warning| format!("rule {label}: {warning}")));
+    }
+}
+
+fn host_fallthrough(route: &HttpRoute, warnings: &mut Vec<String>) -> bool {
+    let value = route.annotations().get(annotation::HOST_FALLTHROUGH);
+    match value.map(|value| value.trim()) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            warnings.push(format!(
+                "annotation {}: {other:?} is neither true nor false and is not used",
+                annotation::HOST_FALLTHROUGH
+            ));
+            false
+        }
+    }
+}
+
+/// Hosts that can be served, distinct, and faults for the others.
+fn hosts(route: &HttpRoute) -> (Option<Vec<HostPattern>>, Vec<Fault>) {
+    let declared = route.spec.hostnames.as_deref().unwrap_or_default();
+    if declared.is_empty() {
+        return (None, Vec::new());
+    }
+    let (mut hosts, mut faults) = (BTreeSet::new(), Vec::new());
+    for text in declared {
+        match HostPattern::parse(text) {
+            Ok(host) => drop(hosts.insert(host)),
+            Err(error) => faults.push(unsupported(format!("Dropped hostname: {error}"))),
+        }
+    }
+    (Some(hosts.into_iter().collect()), faults)
+}
+
+/// An identity for each rule that survives reordering: its name, or what it matches. Equal ones are told apart by
+/// their order among themselves.
+fn ids(rules: &[HttpRouteRules]) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let id = |rule: &HttpRouteRules| {
+        let id = match &rule.name {
+            Some(name) => name.clone(),
+            None => digest(rule.matches.as_deref().unwrap_or_default()),
+        };
+        let count = seen.entry(id.clone()).or_default();
+        *count += 1;
+        match *count {
+            1 => id,
+            count => format!("{id}~{count}"),
+        }
+    };
+    rules.iter().map(id).collect()
+}
+
+/// A short hash of matches (FNV-1a), the same in every build.
+fn digest(matches: &[HttpRouteRulesMatches]) -> String {
+    let json = serde_json::to_vec(matches).expect("plain structs with text keys are valid JSON");
+    let hash = json.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:010x}", hash >> 24)
+}

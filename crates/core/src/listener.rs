@@ -1,0 +1,363 @@
+//! Listeners of Gateways and ListenerSets: what is declared, and what is wrong with it.
+
+use std::sync::Arc;
+
+use api::{
+    Condition, GATEWAY_GROUP, Kind, ObjectKey,
+    condition::{reasons, types},
+    gateway::{
+        gateways::{
+            GatewayListeners, GatewayListenersAllowedRoutesNamespacesFrom as GatewayFrom,
+            GatewayListenersTlsMode as GatewayMode,
+        },
+        listenersets::{
+            ListenerSetListeners, ListenerSetListenersAllowedRoutesNamespacesFrom as SetFrom,
+            ListenerSetListenersTlsMode as SetMode,
+        },
+    },
+};
+use ir::{Certificate, HostPattern, Protocol};
+
+use crate::{
+    cert::Certificates,
+    fault::{self, Fault},
+    lookup::Lookup,
+    namespace::{Expression, Namespaces, Selector},
+    status::ListenerStatus,
+};
+
+/// Kinds of route that listeners take.
+const ROUTE_KINDS: [Kind; 1] = [Kind::HttpRoute];
+
+/// A listener as declared, whichever object declares it.
+#[derive(Debug)]
+pub(crate) struct Declared<'a> {
+    name: &'a str,
+    port: i32,
+    protocol: &'a str,
+    hostname: Option<&'a str>,
+    tls: Option<DeclaredTls<'a>>,
+    kinds: Vec<(&'a str, &'a str)>,
+    namespaces: Namespaces<'a>,
+}
+
+#[derive(Debug)]
+struct DeclaredTls<'a> {
+    passthrough: bool,
+    certificates: Vec<CertificateRef<'a>>,
+    options: bool,
+}
+
+#[derive(Debug)]
+struct CertificateRef<'a> {
+    group: &'a str,
+    kind: &'a str,
+    namespace: Option<&'a str>,
+    name: &'a str,
+}
+
+/// The generated types of the two kinds have the same shape under different names.
+macro_rules! declared {
+    ($listener:expr, $from:ident, $mode:ident) => {{
+        let listener = $listener;
+        let routes = listener.allowed_routes.as_ref();
+        let namespaces = routes.and_then(|routes| routes.namespaces.as_ref());
+        Declared {
+            name: &listener.name,
+            port: listener.port,
+            protocol: &listener.protocol,
+            hostname: listener.hostname.as_deref(),
+            tls: listener.tls.as_ref().map(|tls| DeclaredTls {
+                passthrough: tls.mode == Some($mode::Passthrough),
+                certificates: tls
+                    .certificate_refs
+                    .iter()
+                    .flatten()
+                    .map(|reference| CertificateRef {
+                        group: reference.group.as_deref().unwrap_or_default(),
+                        kind: reference.kind.as_deref().unwrap_or("Secret"),
+                        namespace: reference.namespace.as_deref(),
+                        name: &reference.name,
+                    })
+                    .collect(),
+                options: tls.options.as_ref().is_some_and(|o| !o.is_empty()),
+            }),
+            kinds: routes
+                .and_then(|routes| routes.kinds.as_ref())
+                .into_iter()
+                .flatten()
+                .map(|k| (k.group.as_deref().unwrap_or(GATEWAY_GROUP), &*k.kind))
+                .collect(),
+            namespaces: match namespaces.and_then(|n| n.from.as_ref()) {
+                None | Some($from::Same) => Namespaces::Same,
+                Some($from::All) => Namespaces::All,
+                Some($from::Selector) => match namespaces.and_then(|n| n.selector.as_ref()) {
+                    Some(selector) => Namespaces::Selector(selector!(selector)),
+                    None => Namespaces::None,
+                },
+            },
+        }
+    }};
+}
+
+/// A label selector out of one of the generated types.
+macro_rules! selector {
+    ($selector:expr) => {{
+        let selector = $selector;
+        Selector {
+            labels: selector.match_labels.as_ref(),
+            expressions: selector
+                .match_expressions
+                .iter()
+                .flatten()
+                .map(|e| Expression {
+                    key: &e.key,
+                    operator: &e.operator,
+                    values: e.values.as_deref().unwrap_or_default(),
+                })
+                .collect(),
+        }
+    }};
+}
+pub(crate) use selector;
+
+impl<'a> From<&'a GatewayListeners> for Declared<'a> {
+    fn from(listener: &'a GatewayListeners) -> Self {
+        declared!(listener, GatewayFrom, GatewayMode)
+    }
+}
+
+impl<'a> From<&'a ListenerSetListeners> for Declared<'a> {
+    fn from(listener: &'a ListenerSetListeners) -> Self {
+        declared!(listener, SetFrom, SetMode)
+    }
+}
+
+/// A listener with everything that is known about it.
+#[derive(Debug)]
+pub(crate) struct Listener<'a> {
+    /// Gateway or ListenerSet.
+    pub(crate) owner: (Kind, &'a ObjectKey),
+    pub(crate) name: &'a str,
+    pub(crate) port: i32,
+    pub(crate) declared_protocol: &'a str,
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) hostname: HostPattern,
+    pub(crate) certificates: Vec<Arc<Certificate>>,
+    /// Why it is not accepted, apart from conflicts.
+    pub(crate) refused: Option<Fault>,
+    pub(crate) conflict: Option<Fault>,
+    /// Hostnames of other TLS listeners on the port overlap.
+    pub(crate) overlaps: bool,
+    /// Its Gateway is not accepted.
+    pub(crate) dormant: bool,
+    pub(crate) attached: u32,
+    kinds: Vec<Kind>,
+    namespaces: Namespaces<'a>,
+    unresolved: Option<Fault>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Listener<'a> {
+    pub(crate) fn new(
+        owner: (Kind, &'a ObjectKey),
+        declared: Declared<'a>,
+        lookup: &Lookup<'a>,
+        certificates: &mut Certificates<'_>,
+    ) -> Self {
+        let protocol = match declared.protocol {
+            "HTTP" => Some(Protocol::Http),
+            "HTTPS" => Some(Protocol::Https),
+            _ => None,
+        };
+        let hostname = HostPattern::parse(declared.hostname.unwrap_or_default());
+        let refused = refusal(&declared, protocol).or_else(|| {
+            let error = hostname.as_ref().err()?;
+            Some(Fault::new(
+                reasons::UNSUPPORTED_VALUE,
+                format!("hostname {error}"),
+            ))
+        });
+        let mut listener = Self {
+            owner,
+            name: declared.name,
+            port: declared.port,
+            declared_protocol: declared.protocol,
+            protocol,
+            hostname: hostname.unwrap_or(HostPattern::Any),
+            certificates: Vec::new(),
+            refused,
+            conflict: None,
+            overlaps: false,
+            dormant: false,
+            attached: 0,
+            kinds: Vec::new(),
+            namespaces: declared.namespaces,
+            unresolved: None,
+            warnings: Vec::new(),
+        };
+        let mut unresolved = listener.take_kinds(&declared.kinds);
+        if protocol == Some(Protocol::Https) {
+            let tls = declared.tls.as_ref();
+            let references = tls.map_or(&[][..], |tls| &tls.certificates);
+            unresolved.extend(listener.take_certificates(references, lookup, certificates));
+            if tls.is_some_and(|tls| tls.options) {
+                let warning = "tls.options are not supported and are not used";
+                listener.warnings.push(warning.to_owned());
+            }
+        }
+        listener.unresolved = Fault::join(&unresolved);
+        listener
+    }
+
+    fn take_kinds(&mut self, declared: &[(&str, &str)]) -> Vec<Fault> {
+        if self.protocol.is_none() {
+            return Vec::new();
+        }
+        if declared.is_empty() {
+            self.kinds = ROUTE_KINDS.to_vec();
+        }
+        let mut faults = Vec::new();
+        for (group, kind) in declared {
+            match Kind::find(group, kind).filter(|kind| ROUTE_KINDS.contains(kind)) {
+                Some(kind) if self.kinds.contains(&kind) => {}
+                Some(kind) => self.kinds.push(kind),
+                None => faults.push(Fault::new(
+                    reasons::INVALID_ROUTE_KINDS,
+                    format!("{kind} of group {group:?} cannot attach to this listener"),
+                )),
+            }
+        }
+        faults
+    }
+
+    fn take_certificates(
+        &mut self,
+        references: &[CertificateRef<'_>],
+        lookup: &Lookup<'_>,
+        certificates: &mut Certificates<'_>,
+    ) -> Vec<Fault> {
+        let invalid = |message: String| Fault::new(reasons::INVALID_CERTIFICATE_REF, message);
+        if references.is_empty() {
+            return vec![invalid("tls.certificateRefs names no Secret".to_owned())];
+        }
+        let (kind, owner) = self.owner;
+        let mut faults = Vec::new();
+        for reference in references {
+            let namespace = reference.namespace.unwrap_or(&owner.namespace);
+            let key = ObjectKey::new(namespace, reference.name);
+            if Kind::find(reference.group, reference.kind) != Some(Kind::Secret) {
+                faults.push(invalid(format!(
+                    "certificateRef {}: {} of group {:?} is not supported; use a Secret",
+                    reference.name, reference.kind, reference.group
+                )));
+            } else if !lookup.permit(kind, &owner.namespace, Kind::Secret, &key) {
+                faults.push(Fault::new(
+                    reasons::REF_NOT_PERMITTED,
+                    format!(
+                        "no ReferenceGrant in namespace {namespace} lets {kind}s of namespace {} use Secret {key}",
+                        owner.namespace
+                    ),
+                ));
+            } else {
+                match certificates.get(&key) {
+                    Ok(certificate) => self.certificates.push(certificate),
+                    Err(error) => faults.push(invalid(error.to_string())),
+                }
+            }
+        }
+        faults
+    }
+
+    /// Whether the specification accepts it; it may still lack certificates.
+    pub(crate) const fn accepted(&self) -> bool {
+        self.refused.is_none() && self.conflict.is_none()
+    }
+
+    /// Whether the data plane serves it.
+    pub(crate) fn programmed(&self) -> bool {
+        let certified = self.protocol != Some(Protocol::Https) || !self.certificates.is_empty();
+        self.accepted() && certified && !self.kinds.is_empty() && !self.dormant
+    }
+
+    /// Whether routes of that kind and namespace may attach.
+    pub(crate) fn allows(&self, kind: Kind, namespace: &str, lookup: &Lookup<'_>) -> bool {
+        let namespaces = &lookup.resources.namespaces;
+        self.kinds.contains(&kind)
+            && self
+                .namespaces
+                .allow(&self.owner.1.namespace, namespace, namespaces)
+    }
+
+    /// > Listener or Route status does not impact successful attachment. (So a refused listener counts routes too.)
+    pub(crate) fn status(&self) -> ListenerStatus {
+        let fault = self.conflict.as_ref().or(self.refused.as_ref());
+        let accepted = match fault {
+            Some(fault) => fault.fails(types::ACCEPTED),
+            None => {
+                let warnings = fault::join(self.warnings.iter().map(String::as_str));
+                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, warnings)
+            }
+        };
+        let programmed = match &self.conflict {
+            Some(conflict) => conflict.fails(types::PROGRAMMED),
+            None if self.programmed() => Condition::ok(types::PROGRAMMED),
+            None => {
+                let why = if self.dormant && fault.is_none() {
+                    "the Gateway is not accepted"
+                } else {
+                    "not served; see Accepted and ResolvedRefs"
+                };
+                Condition::fails(types::PROGRAMMED, reasons::INVALID, why)
+            }
+        };
+        let resolved = match &self.unresolved {
+            Some(fault) => fault.fails(types::RESOLVED_REFS),
+            None => Condition::ok(types::RESOLVED_REFS),
+        };
+        let conflicted = match &self.conflict {
+            Some(fault) => Condition::holds(types::CONFLICTED, fault.reason, fault.message.clone()),
+            None => Condition::fails(types::CONFLICTED, reasons::NO_CONFLICTS, ""),
+        };
+        let overlap = (self.overlaps && self.accepted()).then(|| {
+            Condition::holds(
+                types::OVERLAPPING_TLS,
+                reasons::OVERLAPPING_HOSTNAMES,
+                "the hostname overlaps with another TLS listener of this port",
+            )
+        });
+        ListenerStatus {
+            name: self.name.to_owned(),
+            supported_kinds: self.kinds.iter().map(|kind| kind.as_str()).collect(),
+            attached_routes: self.attached,
+            conditions: [accepted, programmed, resolved, conflicted]
+                .into_iter()
+                .chain(overlap)
+                .collect(),
+        }
+    }
+}
+
+fn refusal(declared: &Declared<'_>, protocol: Option<Protocol>) -> Option<Fault> {
+    let unsupported = |message: &str| Some(Fault::new(reasons::UNSUPPORTED_VALUE, message));
+    let tls = declared.tls.as_ref();
+    match protocol {
+        None => Some(Fault::new(
+            reasons::UNSUPPORTED_PROTOCOL,
+            format!(
+                "protocol {:?} is not supported; use HTTP or HTTPS",
+                declared.protocol
+            ),
+        )),
+        Some(_) if u16::try_from(declared.port).map_or(true, |port| port == 0) => {
+            unsupported("port must be between 1 and 65535")
+        }
+        Some(Protocol::Http) if tls.is_some() => {
+            unsupported("tls has no meaning with protocol HTTP; use HTTPS")
+        }
+        Some(Protocol::Https) if tls.is_some_and(|tls| tls.passthrough) => {
+            unsupported("tls.mode Passthrough has no meaning with protocol HTTPS")
+        }
+        Some(_) => None,
+    }
+}

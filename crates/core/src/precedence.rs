@@ -1,0 +1,148 @@
+//! Which route wins: the order of routes within a virtual host, and of competing objects.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use api::{annotation, gateway::HttpRoute};
+use ir::{PathMatch, RequestMatch};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use serde_json::Value;
+
+/// When an object was made; older first. An object without a time has not been through an API server yet, so it
+/// comes after all that have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Age {
+    Since(Time),
+    Unknown,
+}
+
+impl Age {
+    pub(crate) fn of(object: &impl ResourceExt) -> Self {
+        object
+            .meta()
+            .creation_timestamp
+            .clone()
+            .map_or(Self::Unknown, Self::Since)
+    }
+
+    /// An RFC 3339 time.
+    fn parse(text: &str) -> Option<Self> {
+        serde_json::from_value(Value::String(text.to_owned()))
+            .ok()
+            .map(Self::Since)
+    }
+}
+
+/// What an HTTPRoute as a whole contributes to the order of its matches.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RouteOrder {
+    age: Age,
+    order: i64,
+    namespace: String,
+    name: String,
+}
+
+impl RouteOrder {
+    /// Reads age and annotations; what could not be read is said in `warnings` and counts as absent.
+    pub(crate) fn of(route: &HttpRoute, warnings: &mut Vec<String>) -> Self {
+        let annotations = route.annotations();
+        let read = |key: &str| annotations.get(key).map(|v| v.trim().to_owned());
+        let (created, order) = (read(annotation::CREATED), read(annotation::ORDER));
+        let mut warn = |key: &str, value: &str, want: &str| {
+            warnings.push(format!(
+                "annotation {key}: {value:?} is not {want} and is not used"
+            ));
+        };
+        let age = created.and_then(|text| {
+            let age = Age::parse(&text);
+            if age.is_none() {
+                warn(annotation::CREATED, &text, "an RFC 3339 time");
+            }
+            age
+        });
+        let order = order.and_then(|text| {
+            let order = text.parse().ok();
+            if order.is_none() {
+                warn(annotation::ORDER, &text, "a whole number");
+            }
+            order
+        });
+        Self {
+            age: age.unwrap_or_else(|| Age::of(route)),
+            order: order.unwrap_or(0),
+            namespace: route.namespace().unwrap_or_default(),
+            name: route.name_any(),
+        }
+    }
+}
+
+/// Kinds of path match from most to least specific.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum PathRank {
+    Exact,
+    /// Other than `/`; longer first.
+    Prefix(Reverse<usize>),
+    /// Longer text first. Gateway API leaves the place of expressions open; design: before `Prefix /` only.
+    Regex(Reverse<usize>),
+    Root,
+}
+
+impl PathRank {
+    fn of(path: &PathMatch) -> Self {
+        match path {
+            PathMatch::Exact(_) => Self::Exact,
+            PathMatch::Prefix(prefix) if prefix.is_empty() => Self::Root,
+            PathMatch::Prefix(prefix) => Self::Prefix(Reverse(prefix.chars().count())),
+            PathMatch::Regex(pattern) => Self::Regex(Reverse(pattern.as_str().chars().count())),
+        }
+    }
+}
+
+/// The order of matches in a virtual host; the first that matches a request wins. It serves native and converted
+/// routes alike.
+///
+/// > Proxy or Load Balancer routing configuration generated from HTTPRoutes MUST prioritize matches based on the
+/// > following criteria, continuing on ties. Across all rules specified on applicable Routes, precedence must be
+/// > given to the match having: "Exact" path match. "Prefix" path match with largest number of characters. Method
+/// > match. Largest number of header matches. Largest number of query param matches.
+/// >
+/// > If ties still exist across multiple Routes, matching precedence MUST be determined in order of the following
+/// > criteria, continuing on ties: The oldest Route based on creation timestamp. The Route appearing first in
+/// > alphabetical order by "{namespace}/{name}". If ties still exist within an HTTPRoute, matching precedence MUST
+/// > be granted to the FIRST matching rule (in list order) with a match meeting the above criteria.
+///
+/// (<https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule>.) The annotation `postern.dev/order` is compared
+/// between age and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Precedence {
+    path: PathRank,
+    any_method: bool,
+    headers: Reverse<usize>,
+    query: Reverse<usize>,
+    route: Arc<RouteOrder>,
+    rule_index: usize,
+    match_index: usize,
+}
+
+impl Precedence {
+    pub(crate) fn of(
+        matches: &RequestMatch,
+        route: &Arc<RouteOrder>,
+        rule_index: usize,
+        match_index: usize,
+    ) -> Self {
+        Self {
+            path: PathRank::of(&matches.path),
+            any_method: matches.method.is_none(),
+            headers: Reverse(matches.headers.len()),
+            query: Reverse(matches.query.len()),
+            route: Arc::clone(route),
+            rule_index,
+            match_index,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "precedence_tests.rs"]
+mod tests;

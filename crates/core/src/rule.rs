@@ -1,0 +1,253 @@
+//! Rules of an HTTPRoute: matches, filters and backends come together.
+
+mod timing;
+
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
+
+use api::{
+    ObjectKey,
+    condition::reasons,
+    gateway::httproutes::{HttpRouteRules, HttpRouteRulesBackendRefs},
+};
+use http::StatusCode;
+use ir::{Action, Backend, Forward, PathMatch, Reason, RequestMatch, Rule, RuleKey, Target};
+
+use crate::{
+    backend::{self, BackendRef, ClusterRef},
+    fault::Fault,
+    filter::{self, Filters, unsupported},
+    lookup::Lookup,
+    matching,
+};
+
+/// What a rule comes to.
+#[derive(Debug, Default)]
+pub(crate) struct TranslatedRule {
+    /// Usually one. Several when the rule replaces the matched prefix and its matches have different ones.
+    pub(crate) variants: Vec<Variant>,
+    /// Clusters that backends and mirrors name.
+    pub(crate) clusters: Vec<ClusterRef>,
+    /// Why the rule answers 500 as a whole.
+    pub(crate) faults: Vec<Fault>,
+    /// What is wrong with single backends, whose share answers 500.
+    pub(crate) backend_faults: Vec<Fault>,
+    /// References that cannot be used.
+    pub(crate) unresolved: Vec<Fault>,
+    /// Values that were not honoured although the rule is served.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A rule and the matches that lead to it, with their place in the route.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) matches: Vec<(usize, RequestMatch)>,
+}
+
+/// The route that a rule belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    pub(crate) key: &'a ObjectKey,
+    /// `HTTPRoute/namespace/name`.
+    pub(crate) text: &'a Arc<str>,
+}
+
+/// Translates one rule; `id` tells it from the others of its route.
+pub(crate) fn translate(
+    declared: &HttpRouteRules,
+    id: &str,
+    owner: Owner<'_>,
+    lookup: &Lookup<'_>,
+) -> TranslatedRule {
+    let mut rule = TranslatedRule::default();
+    let matches = matches(declared, &mut rule.faults);
+    let forward = forward(declared, owner, lookup, &mut rule);
+    let declared_filters = declared.filters.as_deref().unwrap_or_default();
+    let groups = by_prefix(matches, filter::replaces_prefix(declared_filters));
+    let several = groups.len() > 1;
+    let mut drafts = Vec::new();
+    for (prefix, matches) in groups {
+        let mut filters = filter::parse(
+            declared_filters,
+            prefix.as_deref(),
+            &owner.key.namespace,
+            lookup,
+        );
+        rule.faults.append(&mut filters.faults);
+        rule.clusters.append(&mut filters.clusters);
+        rule.unresolved.append(&mut filters.lost_mirrors);
+        if filters.redirect.is_some() && declared.backend_refs.iter().flatten().next().is_some() {
+            rule.faults.push(Fault::new(
+                reasons::INCOMPATIBLE_FILTERS,
+                "a rule with RequestRedirect takes no backendRefs",
+            ));
+        }
+        let key = match &prefix {
+            Some(prefix) if several => format!("{}/{id}@{prefix}/", owner.text),
+            _ => format!("{}/{id}", owner.text),
+        };
+        drafts.push((key, filters, matches));
+    }
+    let unusable = !rule.faults.is_empty()
+        || drafts
+            .iter()
+            .any(|(_, filters, _)| !filters.missing.is_empty());
+    for (key, mut filters, matches) in drafts {
+        rule.unresolved.append(&mut filters.missing);
+        let (filters, action) = if unusable {
+            (Vec::new(), respond(Reason::InvalidRule))
+        } else {
+            end(filters, forward.clone())
+        };
+        let built = Arc::new(Rule {
+            key: RuleKey(key.into()),
+            route: Arc::clone(owner.text),
+            filters,
+            action,
+        });
+        rule.variants.push(Variant {
+            rule: built,
+            matches,
+        });
+    }
+    if unusable {
+        rule.clusters.clear();
+    }
+    rule
+}
+
+fn matches(declared: &HttpRouteRules, faults: &mut Vec<Fault>) -> Vec<(usize, RequestMatch)> {
+    let declared = declared.matches.as_deref().unwrap_or_default();
+    if declared.is_empty() {
+        return vec![(0, matching::everything())];
+    }
+    let mut matches = Vec::with_capacity(declared.len());
+    for (index, declared) in declared.iter().enumerate() {
+        match matching::parse(declared) {
+            Ok(parsed) => matches.push((index, parsed)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    matches
+}
+
+type Group = (Option<String>, Vec<(usize, RequestMatch)>);
+
+/// Matches in groups that can share a rule: all of them, unless the rule replaces the matched prefix.
+fn by_prefix(matches: Vec<(usize, RequestMatch)>, replaces_prefix: bool) -> Vec<Group> {
+    if !replaces_prefix || matches.is_empty() {
+        let prefix = replaces_prefix.then(String::new);
+        return vec![(prefix, matches)];
+    }
+    let mut groups: BTreeMap<Option<String>, Vec<_>> = BTreeMap::new();
+    for (index, matches) in matches {
+        let prefix = match &matches.path {
+            PathMatch::Prefix(prefix) => Some(prefix.to_string()),
+            PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+        };
+        groups.entry(prefix).or_default().push((index, matches));
+    }
+    groups.into_iter().collect()
+}
+
+fn end(filters: Filters, forward: Result<Forward, Reason>) -> (Vec<ir::Filter>, Action) {
+    let action = match (filters.redirect, forward) {
+        (Some(redirect), _) => Action::Redirect(redirect),
+        (None, Ok(forward)) => Action::Forward(forward),
+        (None, Err(reason)) => respond(reason),
+    };
+    (filters.steps, action)
+}
+
+fn respond(reason: Reason) -> Action {
+    Action::Respond {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        reason,
+    }
+}
+
+/// > If all entries in BackendRefs are invalid or have weight 0, and no filters would have sent a response, the rule
+/// > answers 500. (As does a rule without BackendRefs.)
+fn forward(
+    declared: &HttpRouteRules,
+    owner: Owner<'_>,
+    lookup: &Lookup<'_>,
+    rule: &mut TranslatedRule,
+) -> Result<Forward, Reason> {
+    if declared.session_persistence.is_some() {
+        rule.warnings
+            .push("sessionPersistence is not supported and is not used".to_owned());
+    }
+    let policy = lookup.retry_policy(owner.key, declared.name.as_deref());
+    let timeouts = timing::timeouts(declared.timeouts.as_ref(), &mut rule.faults);
+    let retry = declared
+        .retry
+        .as_ref()
+        .and_then(|retry| timing::retry(retry, policy, rule));
+    let mut backends = Vec::new();
+    for declared in declared.backend_refs.iter().flatten() {
+        backends.extend(share(declared, &owner.key.namespace, lookup, rule));
+    }
+    if backends.is_empty() {
+        return Err(Reason::NoBackend);
+    }
+    Ok(Forward {
+        backends,
+        timeouts,
+        retry,
+    })
+}
+
+/// One backend; `None` when its weight is zero.
+///
+/// > Unless there's only one backend specified: if there are invalid backends, requests that would otherwise be
+/// > routed to them MUST receive a 500. The proportion is that of the weights.
+fn share(
+    declared: &HttpRouteRulesBackendRefs,
+    namespace: &str,
+    lookup: &Lookup<'_>,
+    rule: &mut TranslatedRule,
+) -> Option<Backend> {
+    let reference = BackendRef {
+        group: declared.group.as_deref(),
+        kind: declared.kind.as_deref(),
+        namespace: declared.namespace.as_deref(),
+        name: &declared.name,
+        port: declared.port,
+    };
+    let resolved = backend::resolve(&reference, namespace, lookup);
+    let filters = filter::backend_filters(declared.filters.as_deref().unwrap_or_default());
+    let weight = declared.weight.unwrap_or(1);
+    let Ok(weight) = u32::try_from(weight) else {
+        rule.faults.push(unsupported(format!(
+            "backendRef {}: weight {weight} is negative",
+            declared.name
+        )));
+        return None;
+    };
+    let target = match (&resolved, &filters) {
+        (Ok(_), Err(_)) => Target::Invalid(Reason::InvalidRule),
+        (Ok(cluster), Ok(_)) => Target::Cluster(cluster.key.clone()),
+        (Err(_), _) => Target::Invalid(Reason::InvalidBackend),
+    };
+    let usable = filters.is_ok();
+    let filters = filters.unwrap_or_else(|fault| {
+        let message = format!(
+            "backendRef {}, whose share answers 500: {}",
+            declared.name, fault.message
+        );
+        rule.backend_faults.push(Fault::new(fault.reason, message));
+        Vec::new()
+    });
+    let weight = NonZeroU32::new(weight);
+    match resolved {
+        Err(error) => rule.unresolved.push(error.into()),
+        Ok(cluster) if weight.is_some() && usable => rule.clusters.push(cluster),
+        Ok(_) => {}
+    }
+    Some(Backend {
+        weight: weight?,
+        target,
+        filters,
+    })
+}

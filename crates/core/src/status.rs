@@ -1,0 +1,236 @@
+//! Status as data: conditions by object, without times and generations. The writer adds those.
+
+use std::{collections::BTreeMap, fmt};
+
+use api::{
+    Condition, Kind, ObjectKey, ObjectRef,
+    condition::{types, types::SUPPORTED_VERSION},
+};
+use serde::Serialize;
+
+/// What is to be said about every object that is ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// GatewayClasses that carry our controller name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gateway_classes: BTreeMap<ObjectKey, GatewayClassStatus>,
+    /// Gateways of our classes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gateways: BTreeMap<ObjectKey, GatewayStatus>,
+    /// ListenerSets whose parent is a Gateway of ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub listener_sets: BTreeMap<ObjectKey, ListenerSetStatus>,
+    /// HTTPRoutes with at least one parent of ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub http_routes: BTreeMap<ObjectKey, RouteStatus>,
+    /// RoutePolicies.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub route_policies: BTreeMap<ObjectKey, PolicyStatus>,
+}
+
+/// Status of a GatewayClass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayClassStatus {
+    /// `Accepted`.
+    pub conditions: Vec<Condition>,
+    /// Feature names of the conformance suite, in ascending order.
+    pub supported_features: &'static [&'static str],
+}
+
+/// Status of a Gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStatus {
+    /// `Accepted` and `Programmed`.
+    pub conditions: Vec<Condition>,
+    /// One entry for each listener of the spec, in its order.
+    pub listeners: Vec<ListenerStatus>,
+    /// Accepted ListenerSets.
+    pub attached_listener_sets: u32,
+}
+
+/// Status of a ListenerSet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerSetStatus {
+    /// `Accepted` and `Programmed`.
+    pub conditions: Vec<Condition>,
+    /// One entry for each listener of the spec, in its order; none when the Gateway does not allow the set.
+    pub listeners: Vec<ListenerStatus>,
+}
+
+/// Status of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerStatus {
+    /// Name of the listener.
+    pub name: String,
+    /// Kinds (of `gateway.networking.k8s.io`) that may attach.
+    pub supported_kinds: Vec<&'static str>,
+    /// How many accepted routes are attached.
+    pub attached_routes: u32,
+    /// `Accepted`, `Programmed`, `ResolvedRefs`, `Conflicted`, and `OverlappingTLSConfig` where it holds.
+    pub conditions: Vec<Condition>,
+}
+
+/// Status of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteStatus {
+    /// One entry for each declared parentRef whose parent exists and is ours, in the order of the spec.
+    pub parents: Vec<RouteParentStatus>,
+}
+
+/// How a route fares with one parentRef.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteParentStatus {
+    /// As declared, with group and kind filled in.
+    pub parent_ref: ParentRef,
+    /// `Accepted`, `ResolvedRefs`, and `PartiallyInvalid` where it holds.
+    pub conditions: Vec<Condition>,
+}
+
+/// A parentRef as declared, with the defaults of group and kind filled in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParentRef {
+    /// API group.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace, if the route names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// One listener of the parent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section_name: Option<String>,
+    /// One port of the parent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<i32>,
+}
+
+impl fmt::Display for ParentRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.kind)?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(&self.name)?;
+        if let Some(section) = &self.section_name {
+            write!(f, "#{section}")?;
+        }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// Status of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyStatus {
+    /// One entry for each targetRef, in the order of the spec.
+    pub ancestors: Vec<PolicyAncestorStatus>,
+}
+
+/// How a policy fares on one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyAncestorStatus {
+    /// The target, with the policy's namespace.
+    pub ancestor_ref: ParentRef,
+    /// `Accepted`.
+    pub conditions: Vec<Condition>,
+}
+
+impl Status {
+    /// Every condition that tells of something wrong, with its object, and where in it: a listener, a parent or a
+    /// target; empty when the whole object is meant. A condition that is well but carries a message (a value that
+    /// was not honoured although the object is served) counts as well.
+    pub fn problems(&self) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
+        self.all().filter(|(_, _, condition)| is_problem(condition))
+    }
+
+    /// Every condition.
+    fn all(&self) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
+        let of = |kind, key: &ObjectKey| ObjectRef::new(kind, key.clone());
+        let classes = self
+            .gateway_classes
+            .iter()
+            .flat_map(move |(key, status)| whole(of(Kind::GatewayClass, key), &status.conditions));
+        let gateways = self.gateways.iter().flat_map(move |(key, status)| {
+            let object = of(Kind::Gateway, key);
+            whole(object.clone(), &status.conditions).chain(listeners(object, &status.listeners))
+        });
+        let sets = self.listener_sets.iter().flat_map(move |(key, status)| {
+            let object = of(Kind::ListenerSet, key);
+            whole(object.clone(), &status.conditions).chain(listeners(object, &status.listeners))
+        });
+        let routes = self.http_routes.iter().flat_map(move |(key, status)| {
+            let object = of(Kind::HttpRoute, key);
+            status.parents.iter().flat_map(move |parent| {
+                at(
+                    object.clone(),
+                    parent.parent_ref.to_string(),
+                    &parent.conditions,
+                )
+            })
+        });
+        let policies = self.route_policies.iter().flat_map(move |(key, status)| {
+            let object = of(Kind::RoutePolicy, key);
+            status.ancestors.iter().flat_map(move |ancestor| {
+                at(
+                    object.clone(),
+                    ancestor.ancestor_ref.to_string(),
+                    &ancestor.conditions,
+                )
+            })
+        });
+        classes
+            .chain(gateways)
+            .chain(sets)
+            .chain(routes)
+            .chain(policies)
+    }
+}
+
+fn at(
+    object: ObjectRef,
+    place: String,
+    conditions: &[Condition],
+) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
+    conditions
+        .iter()
+        .map(move |condition| (object.clone(), place.clone(), condition))
+}
+
+fn whole(
+    object: ObjectRef,
+    conditions: &[Condition],
+) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
+    at(object, String::new(), conditions)
+}
+
+fn listeners(
+    object: ObjectRef,
+    listeners: &[ListenerStatus],
+) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
+    listeners
+        .iter()
+        .flat_map(move |listener| at(object.clone(), listener.name.clone(), &listener.conditions))
+}
+
+fn is_problem(condition: &Condition) -> bool {
+    match condition.type_ {
+        // Good to know, harmless: wildcard certificates overlap by design.
+        types::OVERLAPPING_TLS => false,
+        types::CONFLICTED | types::PARTIALLY_INVALID => condition.is_true(),
+        SUPPORTED_VERSION => !condition.is_true(),
+        _ => !condition.is_true() || !condition.message.is_empty(),
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,76 @@
+//! What the tests of this crate share.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use api::Resources;
+use ir::{Action, ClusterKey, Filter, Ir, Rule, Target};
+
+/// Reads objects; YAML aliases and all. Every document must be readable.
+pub(crate) fn resources(text: &str) -> Resources {
+    let manifests = api::yaml::read(text);
+    assert_eq!(manifests.errors, vec![], "{text}");
+    let mut resources = Resources::default();
+    for (object, _) in manifests.objects {
+        resources.insert(object);
+    }
+    resources
+}
+
+/// Distinct rules of an IR, by key.
+pub(crate) fn rules(ir: &Ir) -> Vec<Arc<Rule>> {
+    let mut rules: Vec<_> = ir
+        .ports
+        .values()
+        .flat_map(|port| &port.listeners)
+        .flat_map(|listener| &listener.hosts)
+        .flat_map(|host| &host.routes)
+        .map(|route| Arc::clone(&route.rule))
+        .collect();
+    rules.sort_by(|a, b| a.key.cmp(&b.key));
+    rules.dedup();
+    rules
+}
+
+fn clusters(rule: &Rule) -> impl Iterator<Item = &ClusterKey> {
+    let mirrors = rule.filters.iter().filter_map(|filter| match filter {
+        Filter::Mirror(mirror) => Some(&mirror.cluster),
+        _ => None,
+    });
+    let backends = match &rule.action {
+        Action::Forward(forward) => &forward.backends[..],
+        Action::Redirect(_) | Action::Respond { .. } => &[],
+    };
+    let backends = backends.iter().filter_map(|backend| match &backend.target {
+        Target::Cluster(cluster) => Some(cluster),
+        Target::Invalid(_) => None,
+    });
+    mirrors.chain(backends)
+}
+
+/// The promises that the IR makes and its types cannot.
+pub(crate) fn assert_sound(ir: &Ir) {
+    let rules = rules(ir);
+    let keys: BTreeSet<_> = rules.iter().map(|rule| &rule.key).collect();
+    assert_eq!(keys.len(), rules.len(), "equal keys mean equal rules");
+    let named: BTreeSet<_> = rules.iter().flat_map(|rule| clusters(rule)).collect();
+    let present: BTreeSet<_> = ir.clusters.keys().collect();
+    assert_eq!(named, present, "clusters are those that rules name");
+    for port in ir.ports.values() {
+        let hosts: Vec<_> = port.listeners.iter().map(|l| &l.hostname).collect();
+        assert!(hosts.is_sorted() && !hosts.is_empty(), "{hosts:?}");
+        for listener in &port.listeners {
+            let tls = port.protocol == ir::Protocol::Https;
+            assert_eq!(listener.tls.is_some(), tls, "{}", listener.name);
+            let hosts: Vec<_> = listener.hosts.iter().map(|h| &h.host).collect();
+            assert!(hosts.is_sorted_by(|a, b| a < b), "{hosts:?}");
+            for host in hosts {
+                assert_eq!(host.intersect(&listener.hostname).as_ref(), Some(host));
+            }
+        }
+    }
+    for rule in &rules {
+        if let Action::Forward(forward) = &rule.action {
+            assert!(!forward.backends.is_empty(), "{}", rule.key);
+        }
+    }
+}
