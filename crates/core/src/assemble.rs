@@ -7,13 +7,44 @@ use std::{
 
 use ir::{HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, VirtualHost};
 
-use crate::{attach::Routes, backend::ClusterRef, gateway::Parents, http_route::Entry};
+use crate::{attach::Routes, backend::ClusterRef, gateway::Parents, http_route::TranslatedRoute};
 
 /// Listeners of Gateways that share a socket and a hostname, oldest Gateway first.
 type Shared = BTreeMap<HostPattern, Vec<usize>>;
 
+/// Virtual hosts, for as long as their routes stay the same. They know routes by address, and keep them so that no
+/// address comes to mean another.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    known: HashMap<(HostPattern, Vec<usize>), Known>,
+    /// Those of the translation before; what is not asked for again is dropped.
+    before: HashMap<(HostPattern, Vec<usize>), Known>,
+}
+
+type Known = (Vec<Arc<TranslatedRoute>>, Arc<VirtualHost>);
+
+impl Memo {
+    fn host(&mut self, host: &HostPattern, routes: Vec<&Arc<TranslatedRoute>>) -> Arc<VirtualHost> {
+        let addresses = routes.iter().map(|route| Arc::as_ptr(route) as usize);
+        let key = (host.clone(), addresses.collect());
+        if let Some((_, known)) = self.known.get(&key) {
+            return Arc::clone(known);
+        }
+        let known = self.before.remove(&key).unwrap_or_else(|| {
+            let built = Arc::new(virtual_host(host, &routes));
+            (routes.into_iter().cloned().collect(), built)
+        });
+        Arc::clone(&self.known.entry(key).or_insert(known).1)
+    }
+}
+
 /// What is bound.
-pub(crate) fn ports(parents: &Parents<'_>, routes: &Routes) -> BTreeMap<SocketKey, Port> {
+pub(crate) fn ports(
+    parents: &Parents<'_>,
+    routes: &Routes,
+    memo: &mut Memo,
+) -> BTreeMap<SocketKey, Port> {
+    memo.before = std::mem::take(&mut memo.known);
     let mut sockets: BTreeMap<SocketKey, (Protocol, Shared)> = BTreeMap::new();
     for gateway in &parents.gateways {
         for index in gateway.all.clone() {
@@ -37,12 +68,12 @@ pub(crate) fn ports(parents: &Parents<'_>, routes: &Routes) -> BTreeMap<SocketKe
     }
     // A Gateway with several addresses has the same listeners on each: built once, shared.
     let mut built: HashMap<Vec<usize>, Arc<Listener>> = HashMap::new();
-    sockets
+    let ports = sockets
         .into_iter()
         .map(|(key, (protocol, hosts))| {
             let listeners = hosts.into_iter().map(|(hostname, indices)| {
                 let listener = built.entry(indices).or_insert_with_key(|indices| {
-                    Arc::new(listener(hostname, indices, parents, routes))
+                    Arc::new(listener(hostname, indices, (parents, routes), memo))
                 });
                 Arc::clone(listener)
             });
@@ -55,14 +86,16 @@ pub(crate) fn ports(parents: &Parents<'_>, routes: &Routes) -> BTreeMap<SocketKe
                 },
             )
         })
-        .collect()
+        .collect();
+    memo.before.clear();
+    ports
 }
 
 fn listener(
     hostname: HostPattern,
     indices: &[usize],
-    parents: &Parents<'_>,
-    routes: &Routes,
+    (parents, routes): (&Parents<'_>, &Routes),
+    memo: &mut Memo,
 ) -> Listener {
     let members = || indices.iter().map(|&index| &parents.listeners[index]);
     let name = members().next().map(|first| {
@@ -79,12 +112,12 @@ fn listener(
         name: name.unwrap_or_default().into(),
         hostname,
         tls: (!certificates.is_empty()).then_some(TlsTermination { certificates }),
-        hosts: hosts(indices, routes),
+        hosts: hosts(indices, routes, memo),
     }
 }
 
-fn hosts(indices: &[usize], routes: &Routes) -> Vec<Arc<VirtualHost>> {
-    let mut by_host: HashMap<&HostPattern, Vec<&Entry>> = HashMap::new();
+fn hosts(indices: &[usize], routes: &Routes, memo: &mut Memo) -> Vec<Arc<VirtualHost>> {
+    let mut by_host: HashMap<&HostPattern, Vec<&Arc<TranslatedRoute>>> = HashMap::new();
     // A route may come by more than one of the listeners that share a socket and hostname.
     let mut seen: BTreeSet<(usize, &HostPattern)> = BTreeSet::new();
     for (route, hosts) in indices
@@ -94,23 +127,26 @@ fn hosts(indices: &[usize], routes: &Routes) -> Vec<Arc<VirtualHost>> {
     {
         for host in hosts {
             if indices.len() == 1 || seen.insert((*route, host)) {
-                let entries = by_host.entry(host).or_default();
-                entries.extend(&routes.routes[*route].entries);
+                let on_host = by_host.entry(host).or_default();
+                on_host.push(&routes.routes[*route]);
             }
         }
     }
-    let mut hosts: Vec<_> = by_host
-        .into_iter()
-        .map(|(host, mut entries)| {
-            entries.sort_unstable_by(|a, b| a.precedence.cmp(&b.precedence));
-            Arc::new(VirtualHost {
-                host: host.clone(),
-                routes: entries.iter().map(|entry| entry.route.clone()).collect(),
-            })
-        })
+    let hosts = by_host.into_iter();
+    let mut hosts: Vec<_> = hosts
+        .map(|(host, routes)| memo.host(host, routes))
         .collect();
     hosts.sort_unstable_by(|a, b| a.host.cmp(&b.host));
     hosts
+}
+
+fn virtual_host(host: &HostPattern, routes: &[&Arc<TranslatedRoute>]) -> VirtualHost {
+    let mut entries: Vec<_> = routes.iter().flat_map(|route| &route.entries).collect();
+    entries.sort_unstable_by(|a, b| a.precedence.cmp(&b.precedence));
+    VirtualHost {
+        host: host.clone(),
+        routes: entries.iter().map(|entry| entry.route.clone()).collect(),
+    }
 }
 
 /// Clusters of the routes that are served somewhere.

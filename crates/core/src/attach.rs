@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    sync::Arc,
 };
 
 use api::{
@@ -25,7 +26,7 @@ pub(crate) type Hosts = BTreeMap<usize, BTreeSet<HostPattern>>;
 /// All routes that have a parent of ours.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    pub(crate) routes: Vec<TranslatedRoute>,
+    pub(crate) routes: Vec<Arc<TranslatedRoute>>,
     /// For each listener: routes by index, and hosts.
     pub(crate) attached: BTreeMap<usize, Vec<(usize, BTreeSet<HostPattern>)>>,
 }
@@ -34,7 +35,9 @@ pub(crate) struct Routes {
 pub(crate) fn translate(
     parents: &mut Parents<'_>,
     lookup: &Lookup<'_>,
+    memo: &mut http_route::Memo,
 ) -> (Routes, BTreeMap<ObjectKey, RouteStatus>) {
+    memo.sweep(&lookup.resources.http_routes);
     let mut routes = Routes::default();
     let mut status = BTreeMap::new();
     for (key, route) in &lookup.resources.http_routes {
@@ -46,7 +49,7 @@ pub(crate) fn translate(
         if ours.is_empty() {
             continue;
         }
-        let translated = http_route::translate(key, route, lookup);
+        let translated = memo.get(key, route, lookup);
         let mut hosts = Hosts::new();
         let mut entries = Vec::with_capacity(ours.len());
         for (parent, listeners) in ours {

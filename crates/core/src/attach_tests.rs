@@ -56,97 +56,53 @@ fn attached(namespace: &str, parent: &str, hosts: &str) -> (&'static str, Vec<St
     (reason, counted)
 }
 
+/// Namespace, parentRef, hostnames; reason of `Accepted`, listeners that count the route. `@x` is the Gateway's section
+/// `x`, `:n` its port `n`.
+const CASES: &str = r#"
+infra | @                        | a.com     | Accepted                    | same
+infra | @                        | a.all.com | Accepted                    | same all
+web   | @                        | a.all.com | Accepted                    | all web
+web   | @same                    |           | NotAllowedByListeners       |
+web   | @all                     | a.com     | NoMatchingListenerHostname  |
+web   | @all                     | all.com   | NoMatchingListenerHostname  |
+web   | @all                     | "*.com"   | Accepted                    | all
+web   | @tcp                     |           | NotAllowedByListeners       |
+web   | @nowhere                 |           | NoMatchingParent            |
+web   | @extra                   |           | NoMatchingParent            |
+unseen| @named                   |           | Accepted                    | named
+unseen| @not-web                 |           | NotAllowedByListeners       |
+ops   | @not-web                 |           | Accepted                    | not-web
+web   | @not-web                 |           | NotAllowedByListeners       |
+web   | :82                      |           | Accepted                    | web
+web   | :8080                    |           | NoMatchingParent            |
+web   | {kind: ListenerSet, name: set}                 | | Accepted              | extra
+ops   | {kind: ListenerSet, name: set, namespace: web} | | NotAllowedByListeners |
+web   | {name: gw}                                     | | -                     |
+infra | {name: gw, kind: Service, group: ""}           | | -                     |
+infra | {name: gw, group: example.com}                 | | -                     |
+"#;
+
 #[test]
 fn parents_sections_ports_namespaces_and_hosts() {
-    let gw = "{name: gw, namespace: infra}";
-    let section = |name: &str| format!("{{name: gw, namespace: infra, sectionName: {name}}}");
-    let port = |port: u16| format!("{{name: gw, namespace: infra, port: {port}}}");
-    let cases = [
-        ("infra", gw.to_owned(), "a.com", "Accepted", vec!["same"]),
-        (
-            "infra",
-            gw.to_owned(),
-            "a.all.com",
-            "Accepted",
-            vec!["same", "all"],
-        ),
-        (
-            "web",
-            gw.to_owned(),
-            "a.all.com",
-            "Accepted",
-            vec!["all", "web"],
-        ),
-        ("web", section("same"), "", "NotAllowedByListeners", vec![]),
-        (
-            "web",
-            section("all"),
-            "a.com",
-            "NoMatchingListenerHostname",
-            vec![],
-        ),
-        (
-            "web",
-            section("all"),
-            "all.com",
-            "NoMatchingListenerHostname",
-            vec![],
-        ),
-        ("web", section("all"), "\"*.com\"", "Accepted", vec!["all"]),
-        ("web", section("tcp"), "", "NotAllowedByListeners", vec![]),
-        ("web", section("nowhere"), "", "NoMatchingParent", vec![]),
-        ("web", section("extra"), "", "NoMatchingParent", vec![]),
-        ("unseen", section("named"), "", "Accepted", vec!["named"]),
-        (
-            "unseen",
-            section("not-web"),
-            "",
-            "NotAllowedByListeners",
-            vec![],
-        ),
-        ("ops", section("not-web"), "", "Accepted", vec!["not-web"]),
-        (
-            "web",
-            section("not-web"),
-            "",
-            "NotAllowedByListeners",
-            vec![],
-        ),
-        ("web", port(82), "", "Accepted", vec!["web"]),
-        ("web", port(8080), "", "NoMatchingParent", vec![]),
-        (
-            "web",
-            "{kind: ListenerSet, name: set}".to_owned(),
-            "",
-            "Accepted",
-            vec!["extra"],
-        ),
-        (
-            "ops",
-            "{kind: ListenerSet, name: set, namespace: web}".to_owned(),
-            "",
-            "NotAllowedByListeners",
-            vec![],
-        ),
-        ("web", "{name: gw}".to_owned(), "", "-", vec![]),
-        (
-            "infra",
-            "{name: gw, kind: Service, group: \"\"}".to_owned(),
-            "",
-            "-",
-            vec![],
-        ),
-        (
-            "infra",
-            "{name: gw, group: example.com}".to_owned(),
-            "",
-            "-",
-            vec![],
-        ),
-    ];
-    for (namespace, parent, hosts, reason, counted) in cases {
+    let mut rows = 0;
+    for row in CASES.lines().filter(|row| !row.is_empty()) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [namespace, parent, hosts, reason, counted] = cells[..] else {
+            panic!("{row}");
+        };
+        let parent = match parent.split_at(1) {
+            ("@", "") => "{name: gw, namespace: infra}".to_owned(),
+            ("@", section) => format!("{{name: gw, namespace: infra, sectionName: {section}}}"),
+            (":", port) => format!("{{name: gw, namespace: infra, port: {port}}}"),
+            _ => parent.to_owned(),
+        };
         let (got, listeners) = attached(namespace, &parent, hosts);
-        assert_eq!(got, reason, "{namespace} {parent} {hosts}");
-        assert_eq!(listeners, counted, "{namespace} {parent} {hosts}");
+        assert_eq!(
+            (got, listeners.join(" ").as_str()),
+            (reason, counted),
+            "{row}"
+        );
+        rows += 1;
     }
+    assert_eq!(rows, 21);
 }

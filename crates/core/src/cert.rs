@@ -27,34 +27,44 @@ pub(crate) enum CertificateError {
     Key(ObjectKey, String),
 }
 
+type Outcome = Result<Arc<Certificate>, CertificateError>;
+
+/// What came of Secrets, for as long as they stay the same.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    read: BTreeMap<ObjectKey, (Arc<Secret>, Outcome)>,
+}
+
 /// Certificates, each Secret read once.
 pub(crate) struct Certificates<'a> {
     resources: &'a Resources,
     provider: CryptoProvider,
-    read: BTreeMap<ObjectKey, Result<Arc<Certificate>, CertificateError>>,
+    memo: &'a mut Memo,
 }
 
 impl<'a> Certificates<'a> {
-    pub(crate) fn of(resources: &'a Resources) -> Self {
+    pub(crate) fn new(resources: &'a Resources, memo: &'a mut Memo) -> Self {
+        let secrets = &resources.secrets;
+        memo.read.retain(|key, (secret, _)| {
+            secrets.get(key).is_some_and(|now| Arc::ptr_eq(now, secret))
+        });
         Self {
             resources,
             provider: rustls::crypto::aws_lc_rs::default_provider(),
-            read: BTreeMap::new(),
+            memo,
         }
     }
 
-    pub(crate) fn get(&mut self, key: &ObjectKey) -> Result<Arc<Certificate>, CertificateError> {
-        if let Some(known) = self.read.get(key) {
+    pub(crate) fn get(&mut self, key: &ObjectKey) -> Outcome {
+        if let Some((_, known)) = self.memo.read.get(key) {
             return known.clone();
         }
-        let found = self
-            .resources
-            .secrets
-            .get(key)
-            .ok_or_else(|| CertificateError::NotFound(key.clone()))
-            .and_then(|secret| read(key, secret, &self.provider))
-            .map(Arc::new);
-        self.read.insert(key.clone(), found.clone());
+        let Some(secret) = self.resources.secrets.get(key) else {
+            return Err(CertificateError::NotFound(key.clone()));
+        };
+        let found = read(key, secret, &self.provider).map(Arc::new);
+        let entry = (Arc::clone(secret), found.clone());
+        self.memo.read.insert(key.clone(), entry);
         found
     }
 }
@@ -125,3 +135,7 @@ fn names(leaf: &CertificateDer<'_>) -> Result<Vec<Box<str>>, String> {
     }
     Ok(names)
 }
+
+#[cfg(test)]
+#[path = "cert_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use api::{
 use ir::Protocol;
 
 use crate::{
-    cert::Certificates,
+    cert::{self, Certificates},
     class::Classes,
     conflict::{self, Claims, Sockets},
     fault::Fault,
@@ -57,8 +57,12 @@ impl Parents<'_> {
 }
 
 /// Finds our Gateways and their ListenerSets, and settles conflicts.
-pub(crate) fn translate<'a>(classes: &Classes<'_>, lookup: &Lookup<'a>) -> Parents<'a> {
-    let mut certificates = Certificates::of(lookup.resources);
+pub(crate) fn translate<'a>(
+    classes: &Classes<'_>,
+    lookup: &Lookup<'a>,
+    memo: &mut cert::Memo,
+) -> Parents<'a> {
+    let mut certificates = Certificates::new(lookup.resources, memo);
     let sets = listener_set::by_gateway(lookup.resources);
     let mut ours: Vec<_> = lookup
         .resources
@@ -96,7 +100,7 @@ pub(crate) fn translate<'a>(classes: &Classes<'_>, lookup: &Lookup<'a>) -> Paren
                 claims.claim(&mut listener);
                 parents.listeners.push(listener);
             }
-            let listeners = allowed.then(|| start..parents.listeners.len());
+            let listeners = allowed.then_some(start..parents.listeners.len());
             parents
                 .by_key
                 .insert((Kind::ListenerSet, set_key), listeners.clone());

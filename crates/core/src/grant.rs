@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api::{Kind, ObjectKey, Resources, gateway::ReferenceGrant};
+use api::{Resources, gateway::ReferenceGrant};
+
+use crate::lookup::Access;
 
 /// All grants, by the namespace that they open.
 #[derive(Debug, Default)]
@@ -19,17 +21,18 @@ impl<'a> Grants<'a> {
         Self { by_namespace }
     }
 
-    /// Whether objects of kind `from` in namespace `namespace` may refer to `to`. Within a namespace they always may.
-    pub(crate) fn permit(&self, from: Kind, namespace: &str, to: Kind, target: &ObjectKey) -> bool {
-        if namespace == target.namespace {
-            return true;
-        }
-        let Some(grants) = self.by_namespace.get(target.namespace.as_str()) else {
-            return false;
-        };
-        grants.iter().any(|grant| {
+    /// Whether a grant permits the reference.
+    pub(crate) fn permit(&self, access: &Access) -> bool {
+        let Access {
+            from,
+            namespace,
+            to,
+            target,
+        } = access;
+        let grants = self.by_namespace.get(target.namespace.as_str());
+        grants.into_iter().flatten().any(|grant| {
             let source = grant.spec.from.iter().any(|f| {
-                f.group == from.group() && f.kind == from.as_str() && f.namespace == namespace
+                f.group == from.group() && f.kind == from.as_str() && f.namespace == *namespace
             });
             let destination = grant.spec.to.iter().any(|t| {
                 t.group == to.group()

@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::{
-    Condition, Kind, ObjectKey, ObjectRef, annotation,
+    Condition, Kind, ObjectKey, ObjectRef, Store, annotation,
     condition::{reasons, types},
     gateway::{
         HttpRoute,
@@ -20,7 +20,7 @@ use crate::{
     backend::ClusterRef,
     fault::{self, Fault},
     filter::unsupported,
-    lookup::Lookup,
+    lookup::{Lookup, Read},
     precedence::{Precedence, RouteOrder},
     rule::{self, Owner, TranslatedRule},
 };
@@ -75,12 +75,52 @@ impl TranslatedRoute {
     }
 }
 
+/// What came of routes, for as long as they and all that was read for them stay the same.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    known: BTreeMap<ObjectKey, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    route: Arc<HttpRoute>,
+    reads: Vec<Read>,
+    outcome: Arc<TranslatedRoute>,
+}
+
+impl Memo {
+    /// Forgets routes that are gone.
+    pub(crate) fn sweep(&mut self, routes: &Store<HttpRoute>) {
+        self.known.retain(|key, _| routes.contains_key(key));
+    }
+
+    /// What comes of a route.
+    pub(crate) fn get(
+        &mut self,
+        key: &ObjectKey,
+        route: &Arc<HttpRoute>,
+        lookup: &Lookup<'_>,
+    ) -> Arc<TranslatedRoute> {
+        if let Some(known) = self.known.get(key)
+            && Arc::ptr_eq(&known.route, route)
+            && known.reads.iter().all(|read| lookup.still(read))
+        {
+            return Arc::clone(&known.outcome);
+        }
+        lookup.take_reads();
+        let outcome = Arc::new(translate(key, route, lookup));
+        let known = Known {
+            route: Arc::clone(route),
+            reads: lookup.take_reads(),
+            outcome: Arc::clone(&outcome),
+        };
+        self.known.insert(key.clone(), known);
+        outcome
+    }
+}
+
 /// Translates one route.
-pub(crate) fn translate(
-    key: &ObjectKey,
-    route: &HttpRoute,
-    lookup: &Lookup<'_>,
-) -> TranslatedRoute {
+fn translate(key: &ObjectKey, route: &HttpRoute, lookup: &Lookup<'_>) -> TranslatedRoute {
     let mut warnings = Vec::new();
     let order = Arc::new(RouteOrder::of(route, &mut warnings));
     let fallthrough = host_fallthrough(route, &mut warnings);
@@ -202,7 +242,8 @@ fn hosts(route: &HttpRoute) -> (Option<Vec<HostPattern>>, Vec<Fault>) {
 fn ids(rules: &[HttpRouteRules]) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let id = |rule: &HttpRouteRules| {
-        let id = match &rule.name {
+        let name = rule.name.as_ref().filter(|name| legal_name(name));
+        let id = match name {
             Some(name) => name.clone(),
             None => digest(rule.matches.as_deref().unwrap_or_default()),
         };
@@ -216,6 +257,12 @@ fn ids(rules: &[HttpRouteRules]) -> Vec<String> {
     rules.iter().map(id).collect()
 }
 
+/// What an API server lets pass; anything else might look like one of the marks that tell identities apart.
+fn legal_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    !name.is_empty() && name.bytes().all(legal)
+}
+
 /// A short hash of matches (FNV-1a), the same in every build.
 fn digest(matches: &[HttpRouteRulesMatches]) -> String {
     let json = serde_json::to_vec(matches).expect("plain structs with text keys are valid JSON");
@@ -224,3 +271,7 @@ fn digest(matches: &[HttpRouteRulesMatches]) -> String {
     });
     format!("{:010x}", hash >> 24)
 }
+
+#[cfg(test)]
+#[path = "http_route_tests.rs"]
+mod tests;

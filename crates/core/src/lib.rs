@@ -70,34 +70,53 @@ pub struct Translation {
 /// Translates all objects.
 #[must_use]
 pub fn translate(resources: &api::Resources, options: &Options) -> Translation {
-    let (classes, gateway_classes) = class::translate(resources, options);
-    let (policies, route_policies) = policy::translate(resources);
-    let lookup = Lookup::new(resources, policies);
-    let mut parents = gateway::translate(&classes, &lookup);
-    let (routes, http_routes) = attach::translate(&mut parents, &lookup);
-    let ports = assemble::ports(&parents, &routes);
-    let clusters = backend::clusters(assemble::clusters(&parents, &routes), &lookup);
-    let listeners = &parents.listeners;
-    let gateways = parents.gateways.iter();
-    let sets = gateways.clone().flat_map(|gateway| gateway.sets());
-    Translation {
-        ir: ir::Ir { ports, clusters },
-        status: Status {
-            gateway_classes,
-            gateways: gateways
-                .map(|gateway| (gateway.key.clone(), gateway.status(listeners)))
-                .collect(),
-            listener_sets: sets
-                .map(|set| (set.key.clone(), set.status(listeners)))
-                .collect(),
-            http_routes,
-            route_policies,
-        },
+    Translator::default().translate(resources, options)
+}
+
+/// [`translate`] for whoever translates again and again: keeps what came of each object for as long as the object, and
+/// all that was read of others for it, is the same. Results are those of [`translate`].
+#[derive(Debug, Default)]
+pub struct Translator {
+    certificates: cert::Memo,
+    routes: http_route::Memo,
+    hosts: assemble::Memo,
+}
+
+impl Translator {
+    /// Translates all objects. An unchanged object must be the same [`std::sync::Arc`] as before to be recognised.
+    #[must_use]
+    pub fn translate(&mut self, resources: &api::Resources, options: &Options) -> Translation {
+        let (classes, gateway_classes) = class::translate(resources, options);
+        let (policies, route_policies) = policy::translate(resources);
+        let lookup = Lookup::new(resources, policies);
+        let mut parents = gateway::translate(&classes, &lookup, &mut self.certificates);
+        let (routes, http_routes) = attach::translate(&mut parents, &lookup, &mut self.routes);
+        let ports = assemble::ports(&parents, &routes, &mut self.hosts);
+        let clusters = backend::clusters(assemble::clusters(&parents, &routes), &lookup);
+        let listeners = &parents.listeners;
+        let gateways = parents.gateways.iter();
+        let sets = gateways.clone().flat_map(|gateway| gateway.sets());
+        Translation {
+            ir: ir::Ir { ports, clusters },
+            status: Status {
+                gateway_classes,
+                gateways: gateways
+                    .map(|gateway| (gateway.key.clone(), gateway.status(listeners)))
+                    .collect(),
+                listener_sets: sets
+                    .map(|set| (set.key.clone(), set.status(listeners)))
+                    .collect(),
+                http_routes,
+                route_policies,
+            },
+        }
     }
 }
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod memo_tests;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]

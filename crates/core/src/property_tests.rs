@@ -7,7 +7,7 @@ use ir::{Ir, VirtualHost};
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
 use serde_json::Value;
 
-use crate::{Options, testing};
+use crate::{Options, Translator, testing};
 
 /// The objects of every golden case, each case as a list of JSON objects.
 static CASES: LazyLock<Vec<Vec<Value>>> = LazyLock::new(|| {
@@ -152,6 +152,33 @@ proptest! {
         for (_, _, condition) in translation.status.problems() {
             assert!(!condition.reason.is_empty());
             assert!(condition.message.len() < 32768, "{}", condition.message.len());
+        }
+    }
+
+    #[test]
+    fn a_memo_changes_nothing(
+        case in any::<usize>(),
+        mutations in proptest::collection::vec((any::<usize>(), any::<usize>(), leaf()), 1..6),
+    ) {
+        let options = Options::default();
+        let mut objects = CASES[case % CASES.len()].clone();
+        let mut resources = read(&objects);
+        let mut translator = Translator::default();
+        assert_eq!(
+            translator.translate(&resources, &options),
+            crate::translate(&resources, &options)
+        );
+        for (object, at, with) in mutations {
+            let object = object % objects.len();
+            for old in read(&objects[object..=object]).iter() {
+                resources.remove(&old.reference());
+            }
+            mutate(&mut objects[object], at, with);
+            resources.extend(read(&objects[object..=object]));
+            assert_eq!(
+                translator.translate(&resources, &options),
+                crate::translate(&resources, &options)
+            );
         }
     }
 

@@ -229,6 +229,13 @@ impl HostPattern {
         }
     }
 
+    fn name(&self) -> &str {
+        match self {
+            Self::Exact(name) | Self::Wildcard(name) => name,
+            Self::Any => "",
+        }
+    }
+
     fn rank(&self) -> (u8, usize) {
         match self {
             Self::Exact(_) => (0, 0),
@@ -242,7 +249,7 @@ impl Ord for HostPattern {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank()
             .cmp(&other.rank())
-            .then_with(|| self.to_string().cmp(&other.to_string()))
+            .then_with(|| self.name().cmp(other.name()))
     }
 }
 
