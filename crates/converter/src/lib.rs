@@ -1,1 +1,82 @@
 //! Ingress and its annotations to Gateway API objects: pure and total.
+//!
+//! [`expand`] is the only way in. Bad input becomes a [`Note`]; nothing panics, nothing passes in silence, and no Ingress harms
+//! another. To add an annotation, write a family (see [`annotations`]) and register it.
+//!
+//! **Invariant:** this crate knows neither the IR nor the proxy.
+
+pub mod annotations;
+mod draft;
+mod emit;
+mod ingress;
+mod merge;
+mod note;
+mod value;
+mod weight;
+
+use api::{ObjectKey, Resources};
+
+pub use note::{Note, Outcome};
+
+/// How to translate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Ingress classes that are ours. Default `higress` and `mse`.
+    pub ingress_classes: Vec<String>,
+    /// The Gateway that converted routes attach to. Default `postern-system/postern`.
+    pub gateway: ObjectKey,
+    /// Port of its HTTP listener. Default 80.
+    pub http_port: u16,
+    /// Port of the HTTPS listeners. Default 443.
+    pub https_port: u16,
+    /// Make the GatewayClass and that Gateway too, unless they are there. Default true.
+    pub synthesize_gateway: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ingress_classes: vec!["higress".to_owned(), "mse".to_owned()],
+            gateway: ObjectKey::new("postern-system", "postern"),
+            http_port: 80,
+            https_port: 443,
+            synthesize_gateway: true,
+        }
+    }
+}
+
+/// What [`expand`] makes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Expansion {
+    /// The objects that Ingresses became.
+    pub generated: Resources,
+    /// One line for each annotation, and for each part of an Ingress that is not served; by object and key.
+    pub notes: Vec<Note>,
+}
+
+impl Expansion {
+    /// Whether anything is not exactly what the Ingresses asked for.
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        self.notes.iter().any(|note| note.outcome != Outcome::Exact)
+    }
+}
+
+/// Translates every Ingress of our classes.
+#[must_use]
+pub fn expand(resources: &Resources, options: &Options) -> Expansion {
+    let mut notes = note::Notes::default();
+    let sources = ingress::sources(resources, &options.ingress_classes, &mut notes);
+    let mut groups = merge::groups(&sources, &mut notes);
+    merge::default_backends(&mut groups, &sources, resources, &mut notes);
+    let owners = merge::tls_owners(&sources, &mut notes);
+    let generated = emit::Emitter::new(resources, options, &owners).objects(&groups);
+    Expansion {
+        generated,
+        notes: notes.into_vec(),
+    }
+}
+
+#[cfg(test)]
+#[path = "lib_tests.rs"]
+mod tests;

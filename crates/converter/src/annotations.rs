@@ -1,0 +1,249 @@
+//! Annotations: which there are, who reads them, and what was said about each.
+//!
+//! A family is one file with its keys, their docs and the function that reads them into [`Settings`]; it is registered by one
+//! line in [`FAMILIES`]. The report, `docs/annotations.md` and the tests are made from that list.
+
+mod canary;
+mod cors;
+mod header_control;
+mod redirect;
+mod retry;
+mod rewrite;
+mod timeout;
+mod unsupported;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::ObjectRef;
+use serde_json::Value;
+
+use crate::note::{Notes, Outcome};
+
+pub(crate) use canary::{Canary, HeaderRule, Weight};
+pub(crate) use header_control::HeaderControl;
+pub(crate) use redirect::Redirect;
+pub(crate) use retry::Retry;
+pub(crate) use rewrite::has_captures;
+
+/// Higress' own prefix.
+pub const HIGRESS: &str = "higress.io/";
+/// The prefix of ingress-nginx, taken for every key too.
+pub const NGINX: &str = "nginx.ingress.kubernetes.io/";
+
+/// One annotation, without prefix.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// For example `canary-weight`.
+    pub name: &'static str,
+    /// One line: values, default, meaning.
+    pub doc: &'static str,
+}
+
+/// A group of annotations that mean something together.
+#[derive(Debug)]
+pub struct Family {
+    /// Its name, which is also the name of its file and of its folder of goldens.
+    pub name: &'static str,
+    /// Its annotations.
+    pub keys: &'static [Key],
+    /// Reads them.
+    pub(crate) apply: fn(&mut Reader<'_>, &mut Settings),
+}
+
+/// Every family, in order of application.
+pub const FAMILIES: &[&Family] = &[
+    &canary::CANARY,
+    &cors::CORS,
+    &rewrite::REWRITE,
+    &redirect::REDIRECT,
+    &header_control::HEADER_CONTROL,
+    &retry::RETRY,
+    &timeout::TIMEOUT,
+    &unsupported::UNSUPPORTED,
+];
+
+/// What the annotations of one Ingress ask for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) canary: Option<Canary>,
+    /// A Gateway API CORS filter's body.
+    pub(crate) cors: Option<Value>,
+    pub(crate) rewrite_target: Option<String>,
+    pub(crate) upstream_vhost: Option<String>,
+    pub(crate) redirect: Option<Redirect>,
+    pub(crate) request_headers: HeaderControl,
+    pub(crate) response_headers: HeaderControl,
+    pub(crate) retry: Option<Retry>,
+    /// Whole seconds.
+    pub(crate) timeout: Option<u64>,
+}
+
+/// The annotations of one Ingress, and what is said about them.
+pub(crate) struct Reader<'a> {
+    object: &'a ObjectRef,
+    /// By bare name: the full key that counts, and its text.
+    values: BTreeMap<&'a str, (&'a str, &'a str)>,
+    spoken: BTreeSet<&'a str>,
+    notes: &'a mut Notes,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        object: &'a ObjectRef,
+        annotations: &'a BTreeMap<String, String>,
+        notes: &'a mut Notes,
+    ) -> Self {
+        let mut values: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+        for (key, text) in annotations {
+            if let Some(name) = key.strip_prefix(HIGRESS) {
+                values.entry(name).or_insert((key, text));
+            } else if let Some(name) = key.strip_prefix(NGINX)
+                && let Some((other, other_text)) = values.insert(name, (key, text))
+            {
+                // Both are there: the nginx one counts, as in Higress.
+                let outcome = if other_text == text {
+                    Outcome::Exact
+                } else {
+                    Outcome::Approximated
+                };
+                notes.add(
+                    object,
+                    Some(other),
+                    outcome,
+                    format!("overridden by {key}: {text:?}"),
+                );
+            }
+        }
+        Self {
+            object,
+            values,
+            spoken: BTreeSet::new(),
+            notes,
+        }
+    }
+
+    /// The text of an annotation; lines are trimmed and joined, as Higress does.
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+        let (_, text) = self.values.get(name)?;
+        Some(
+            text.lines()
+                .map(str::trim)
+                .collect::<Vec<_>>()
+                .join("\n")
+                .trim()
+                .to_owned(),
+        )
+    }
+
+    /// The parsed value of an annotation. A bad one is noted, and counts as absent.
+    pub(crate) fn parse<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.say(name, Outcome::Refused, why);
+                None
+            }
+        }
+    }
+
+    /// Whether the annotation is there at all.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Says what became of an annotation that is there.
+    pub(crate) fn say(&mut self, name: &'static str, outcome: Outcome, message: impl Into<String>) {
+        if let Some((key, _)) = self.values.get(name) {
+            self.spoken.insert(name);
+            self.notes.add(self.object, Some(key), outcome, message);
+        }
+    }
+
+    /// Says the same about every annotation whose name begins with one of `prefixes`.
+    pub(crate) fn say_prefixed(&mut self, prefixes: &[&str], outcome: Outcome, message: &str) {
+        for (name, (key, _)) in &self.values {
+            if prefixes.iter().any(|prefix| {
+                name.strip_prefix(prefix)
+                    .is_some_and(|rest| !rest.is_empty())
+            }) {
+                self.spoken.insert(name);
+                self.notes.add(self.object, Some(key), outcome, message);
+            }
+        }
+    }
+
+    /// Says that an annotation does what it should.
+    pub(crate) fn exact(&mut self, name: &'static str, message: impl Into<String>) {
+        self.say(name, Outcome::Exact, message);
+    }
+
+    /// Whatever nobody spoke about: not a key that there is.
+    fn finish(self) {
+        for (name, (key, _)) in &self.values {
+            if !self.spoken.contains(name) {
+                let known = FAMILIES
+                    .iter()
+                    .any(|family| family.keys.iter().any(|k| k.name == *name));
+                let message = if known {
+                    "has no effect here"
+                } else {
+                    "unknown annotation"
+                };
+                let outcome = if known {
+                    Outcome::Approximated
+                } else {
+                    Outcome::Refused
+                };
+                self.notes.add(self.object, Some(key), outcome, message);
+            }
+        }
+    }
+}
+
+/// Reads all annotations of an Ingress. Every one of our prefixes gets a note.
+pub(crate) fn read(
+    object: &ObjectRef,
+    annotations: &BTreeMap<String, String>,
+    notes: &mut Notes,
+) -> Settings {
+    let mut settings = Settings::default();
+    let mut reader = Reader::new(object, annotations, notes);
+    for family in FAMILIES {
+        (family.apply)(&mut reader, &mut settings);
+    }
+    reader.finish();
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::FAMILIES;
+
+    #[test]
+    fn keys_are_unique_and_documented_and_families_have_goldens() {
+        let mut seen = BTreeSet::new();
+        for family in FAMILIES {
+            for key in family.keys {
+                assert!(seen.insert(key.name), "{} twice", key.name);
+                assert!(
+                    key.doc.ends_with('.') && key.doc.len() > 10,
+                    "{} needs a doc line",
+                    key.name
+                );
+            }
+            let folder = format!("{}/testdata/{}", env!("CARGO_MANIFEST_DIR"), family.name);
+            assert!(
+                std::path::Path::new(&folder).is_dir(),
+                "no goldens for {}",
+                family.name
+            );
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `enable-cors` and `cors-*`.
+
+use serde_json::json;
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const CORS: Family = Family {
+    name: "cors",
+    keys: &[
+        Key {
+            name: "enable-cors",
+            doc: "true turns cross-origin sharing on. Default false.",
+        },
+        Key {
+            name: "cors-allow-origin",
+            doc: "Origins, comma-separated; without scheme both http and https; *.example.com for any depth. Default *.",
+        },
+        Key {
+            name: "cors-allow-methods",
+            doc: "Methods, comma-separated, or *. Default GET, PUT, POST, DELETE, PATCH, OPTIONS.",
+        },
+        Key {
+            name: "cors-allow-headers",
+            doc: "Request headers, comma-separated, or *. Default DNT, X-CustomHeader, Keep-Alive, User-Agent, X-Requested-With, If-Modified-Since, Cache-Control, Content-Type, Authorization.",
+        },
+        Key {
+            name: "cors-expose-headers",
+            doc: "Response headers that scripts may read, comma-separated. Default none.",
+        },
+        Key {
+            name: "cors-allow-credentials",
+            doc: "Whether cookies may be sent along. Default true.",
+        },
+        Key {
+            name: "cors-max-age",
+            doc: "Seconds for which a preflight answer may be kept. Default 1728000.",
+        },
+    ],
+    apply,
+};
+
+const METHODS: &str = "GET, PUT, POST, DELETE, PATCH, OPTIONS";
+const HEADERS: &str = "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Authorization";
+const KNOWN_METHODS: &[&str] = &[
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
+
+/// Gateway API's limit of every list in the filter.
+const MOST: usize = 64;
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let enabled = reader.parse("enable-cors", value::boolean);
+    if enabled != Some(true) {
+        reader.exact("enable-cors", "off");
+        for key in &CORS.keys[1..] {
+            reader.say(
+                key.name,
+                Outcome::Approximated,
+                "has no effect without enable-cors: \"true\"",
+            );
+        }
+        return;
+    }
+    reader.exact("enable-cors", "CORS filter");
+    let methods = entries(reader, "cors-allow-methods", METHODS, |text| {
+        let upper = text.to_ascii_uppercase();
+        if KNOWN_METHODS.contains(&upper.as_str()) {
+            Ok(vec![upper])
+        } else {
+            Err(format!("{text:?} is not a method"))
+        }
+    });
+    let name = |text: &str| value::header_name(text).map(|_| vec![text.to_owned()]);
+    let headers = entries(reader, "cors-allow-headers", HEADERS, name);
+    let expose = entries(reader, "cors-expose-headers", "", name);
+    let credentials = reader
+        .parse("cors-allow-credentials", value::boolean)
+        .inspect(|_| {});
+    if credentials.is_some() {
+        reader.exact("cors-allow-credentials", "allowCredentials");
+    }
+    let origins = entries(reader, "cors-allow-origin", "*", origin);
+    let mut cors = json!({
+        "allowOrigins": origins,
+        "allowMethods": methods,
+        "allowHeaders": headers,
+        "allowCredentials": credentials.unwrap_or(true),
+        "maxAge": max_age(reader),
+    });
+    if !expose.is_empty() {
+        cors["exposeHeaders"] = json!(expose);
+    }
+    settings.cors = Some(cors);
+}
+
+fn max_age(reader: &mut Reader<'_>) -> i64 {
+    const DEFAULT: i64 = 1_728_000;
+    let Some(seconds) = reader.parse("cors-max-age", value::number) else {
+        return DEFAULT;
+    };
+    let kept = seconds.clamp(1, i64::from(i32::MAX));
+    if kept == seconds {
+        reader.exact("cors-max-age", "maxAge");
+    } else {
+        reader.say(
+            "cors-max-age",
+            Outcome::Approximated,
+            format!("Gateway API takes 1 to 2147483647; {kept} is used"),
+        );
+    }
+    kept
+}
+
+/// The entries of a list that can be honoured; `*` among them is everything.
+fn entries(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    default: &str,
+    parse: impl Fn(&str) -> Result<Vec<String>, String>,
+) -> Vec<String> {
+    let text = reader
+        .text(key)
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| default.to_owned());
+    let items = value::list(&text);
+    if items.contains(&"*") {
+        reader.exact(key, "everything");
+        return vec!["*".to_owned()];
+    }
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for item in items {
+        match parse(item) {
+            Ok(parsed) => good.extend(
+                parsed
+                    .into_iter()
+                    .filter(|entry| !good.contains(entry))
+                    .collect::<Vec<_>>(),
+            ),
+            Err(why) => bad.push(why),
+        }
+    }
+    if good.len() > MOST {
+        bad.push(format!(
+            "Gateway API takes {MOST} entries; {} are left out",
+            good.len() - MOST
+        ));
+        good.truncate(MOST);
+    }
+    match (bad.is_empty(), good.is_empty()) {
+        (true, _) => reader.exact(key, "CORS filter"),
+        (false, true) => reader.say(
+            key,
+            Outcome::Refused,
+            format!("{}; so nothing is allowed", bad.join("; ")),
+        ),
+        (false, false) => reader.say(
+            key,
+            Outcome::Refused,
+            format!("{}; the others count", bad.join("; ")),
+        ),
+    }
+    good
+}
+
+/// An origin as Gateway API writes it. One without scheme stands for both, which is what the annotation's users mean:
+/// browsers always send a scheme.
+fn origin(text: &str) -> Result<Vec<String>, String> {
+    let wrong = || {
+        format!(
+            "{text:?} is not an origin such as https://example.com, example.com or *.example.com"
+        )
+    };
+    let lower = text.to_ascii_lowercase();
+    let (schemes, rest) = match lower.split_once("://") {
+        Some((scheme @ ("http" | "https"), rest)) => (vec![scheme], rest),
+        Some(_) => return Err(wrong()),
+        None => (vec!["http", "https"], lower.as_str()),
+    };
+    let (host, port) = rest
+        .split_once(':')
+        .map_or((rest, None), |(host, port)| (host, Some(port)));
+    let bare = host.strip_prefix("*.").unwrap_or(host);
+    value::precise_hostname(bare).map_err(|_| wrong())?;
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return Err(wrong());
+    }
+    Ok(schemes
+        .iter()
+        .map(|scheme| format!("{scheme}://{rest}"))
+        .collect())
+}

@@ -1,0 +1,183 @@
+//! `request-header-control-*`, `response-header-control-*`.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const HEADER_CONTROL: Family = Family {
+    name: "header-control",
+    keys: &[
+        Key {
+            name: "request-header-control-add",
+            doc: "Lines of `KEY VALUE`: appended to the request's header.",
+        },
+        Key {
+            name: "request-header-control-update",
+            doc: "Lines of `KEY VALUE`: overwrite or create the request's header.",
+        },
+        Key {
+            name: "request-header-control-remove",
+            doc: "Names, comma-separated: removed from the request.",
+        },
+        Key {
+            name: "response-header-control-add",
+            doc: "Lines of `KEY VALUE`: appended to the response's header.",
+        },
+        Key {
+            name: "response-header-control-update",
+            doc: "Lines of `KEY VALUE`: overwrite or create the response's header.",
+        },
+        Key {
+            name: "response-header-control-remove",
+            doc: "Names, comma-separated: removed from the response.",
+        },
+    ],
+    apply,
+};
+
+/// Gateway API's limit of each list.
+const MOST: usize = 16;
+
+/// Changes in one direction. Applied in the order remove, update, add.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct HeaderControl {
+    pub(crate) add: Vec<(String, String)>,
+    pub(crate) update: Vec<(String, String)>,
+    pub(crate) remove: Vec<String>,
+}
+
+impl HeaderControl {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.update.is_empty() && self.remove.is_empty()
+    }
+
+    /// The body of a Gateway API header modifier.
+    pub(crate) fn modifier(&self) -> Value {
+        let pairs = |pairs: &[(String, String)]| {
+            pairs
+                .iter()
+                .map(|(name, value)| json!({ "name": name, "value": value }))
+                .collect::<Vec<_>>()
+        };
+        let mut body = json!({});
+        for (field, list) in [("set", pairs(&self.update)), ("add", pairs(&self.add))] {
+            if !list.is_empty() {
+                body[field] = Value::Array(list);
+            }
+        }
+        if !self.remove.is_empty() {
+            body["remove"] = json!(self.remove);
+        }
+        body
+    }
+}
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let mut host = None;
+    settings.request_headers = HeaderControl {
+        add: pairs(reader, "request-header-control-add", &mut host),
+        update: pairs(reader, "request-header-control-update", &mut host),
+        remove: names(reader, "request-header-control-remove"),
+    };
+    // The Host of a request is not a header to be set; it is rewritten. `upstream-vhost` wins.
+    settings.upstream_vhost = settings.upstream_vhost.take().or(host);
+    let mut ignored = None;
+    settings.response_headers = HeaderControl {
+        add: pairs(reader, "response-header-control-add", &mut ignored),
+        update: pairs(reader, "response-header-control-update", &mut ignored),
+        remove: names(reader, "response-header-control-remove"),
+    };
+}
+
+fn pairs(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    host: &mut Option<String>,
+) -> Vec<(String, String)> {
+    let Some(text) = reader.text(key) else {
+        return Vec::new();
+    };
+    let (mut good, mut bad) = (Vec::<(String, String)>::new(), Vec::new());
+    for (at, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        match pair(line) {
+            Ok((name, value)) if name == "host" => match value::precise_hostname(&value) {
+                Ok(value) => *host = Some(value),
+                Err(why) => bad.push(format!("line {}: {why}", at + 1)),
+            },
+            Ok((name, value)) => {
+                // The last of several lines for one name counts, as in Higress.
+                good.retain(|(other, _)| *other != name);
+                good.push((name, value));
+            }
+            Err(why) => bad.push(format!("line {}: {why}", at + 1)),
+        }
+    }
+    finish(reader, key, good, bad)
+}
+
+/// `KEY VALUE`: split at the first blank; one pair of quotes around either is taken off.
+fn pair(line: &str) -> Result<(String, String), String> {
+    let line = line.trim();
+    let (name, text) = line
+        .split_once(char::is_whitespace)
+        .ok_or_else(|| format!("{line:?} is not KEY VALUE"))?;
+    Ok((
+        value::header_name(unquote(name))?,
+        value::header_value(unquote(text.trim()))?,
+    ))
+}
+
+fn unquote(text: &str) -> &str {
+    let inner = |quote: char| text.strip_prefix(quote).and_then(|t| t.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(text)
+}
+
+fn names(reader: &mut Reader<'_>, key: &'static str) -> Vec<String> {
+    let Some(text) = reader.text(key) else {
+        return Vec::new();
+    };
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for entry in value::list(&text) {
+        match value::header_name(entry) {
+            Ok(name) if name == "host" => {
+                bad.push("the Host of a request cannot be removed".to_owned())
+            }
+            Ok(name) if good.contains(&name) => {}
+            Ok(name) => good.push(name),
+            Err(why) => bad.push(why),
+        }
+    }
+    finish(reader, key, good, bad)
+}
+
+fn finish<T>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    mut good: Vec<T>,
+    mut bad: Vec<String>,
+) -> Vec<T> {
+    if good.len() > MOST {
+        bad.push(format!(
+            "Gateway API takes {MOST} entries; {} are left out",
+            good.len() - MOST
+        ));
+        good.truncate(MOST);
+    }
+    if bad.is_empty() {
+        reader.exact(key, "header modifier");
+    } else {
+        let rest = if good.is_empty() {
+            "nothing is left"
+        } else {
+            "the others count"
+        };
+        reader.say(key, Outcome::Refused, format!("{}; {rest}", bad.join("; ")));
+    }
+    good
+}

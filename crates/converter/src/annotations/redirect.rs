@@ -1,0 +1,129 @@
+//! Redirects: `ssl-redirect`, `force-ssl-redirect`, `permanent-redirect`, `permanent-redirect-code`, `temporal-redirect`.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const REDIRECT: Family = Family {
+    name: "redirect",
+    keys: &[
+        Key {
+            name: "ssl-redirect",
+            doc: "true: plain HTTP is answered with 308 to https.",
+        },
+        Key {
+            name: "force-ssl-redirect",
+            doc: "The same as ssl-redirect.",
+        },
+        Key {
+            name: "permanent-redirect",
+            doc: "URL that every request is sent to; without a path the request's own is kept.",
+        },
+        Key {
+            name: "permanent-redirect-code",
+            doc: "301, 302, 303, 307 or 308. Default 301.",
+        },
+        Key {
+            name: "temporal-redirect",
+            doc: "URL that every request is sent to with 302; wins over permanent-redirect.",
+        },
+    ],
+    apply,
+};
+
+/// Where requests are sent instead of a backend.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Redirect {
+    /// Everything, everywhere: a Gateway API RequestRedirect filter's body.
+    Url(Value),
+    /// Plain HTTP to https.
+    Https,
+}
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let https = ["ssl-redirect", "force-ssl-redirect"].map(|key| {
+        let on = reader.parse(key, value::boolean);
+        match on {
+            Some(true) => reader.exact(key, "308 to https on the HTTP listener"),
+            Some(false) => reader.exact(key, "off"),
+            None => {}
+        }
+        on == Some(true)
+    });
+    if https.contains(&true) {
+        settings.redirect = Some(Redirect::Https);
+    }
+    let code = code(reader);
+    if let Some(filter) = url(reader, "permanent-redirect", code.unwrap_or(301)) {
+        overridden(reader, settings, "permanent-redirect");
+        settings.redirect = Some(Redirect::Url(filter));
+    } else {
+        let message = "has no effect without a permanent-redirect";
+        reader.say("permanent-redirect-code", Outcome::Approximated, message);
+    }
+    if let Some(filter) = url(reader, "temporal-redirect", 302) {
+        let message = "temporal-redirect is set and wins";
+        reader.say("permanent-redirect", Outcome::Approximated, message);
+        overridden(reader, settings, "temporal-redirect");
+        settings.redirect = Some(Redirect::Url(filter));
+    }
+}
+
+fn overridden(reader: &mut Reader<'_>, settings: &Settings, by: &str) {
+    if settings.redirect == Some(Redirect::Https) {
+        for key in ["ssl-redirect", "force-ssl-redirect"] {
+            reader.say(key, Outcome::Approximated, format!("{by} is set and wins"));
+        }
+    }
+}
+
+fn code(reader: &mut Reader<'_>) -> Option<u16> {
+    let code = reader.parse("permanent-redirect-code", |text| {
+        match value::number(text)? {
+            code @ (301 | 302 | 303 | 307 | 308) => Ok(u16::try_from(code).unwrap_or(301)),
+            other => Err(format!(
+                "{other} is not 301, 302, 303, 307 or 308; 301 is used"
+            )),
+        }
+    });
+    if code.is_some() {
+        reader.exact("permanent-redirect-code", "statusCode");
+    }
+    code
+}
+
+/// A RequestRedirect filter for an absolute URL.
+fn url(reader: &mut Reader<'_>, key: &'static str, code: u16) -> Option<Value> {
+    let parsed = reader.parse(key, |text| {
+        let wrong = || format!("{text:?} is not a URL such as https://example.com/path");
+        let uri: http::Uri = text.parse().map_err(|_| wrong())?;
+        let scheme = uri
+            .scheme_str()
+            .filter(|s| ["http", "https"].contains(s))
+            .ok_or_else(wrong)?;
+        let authority = uri
+            .authority()
+            .filter(|a| !a.as_str().contains('@'))
+            .ok_or_else(wrong)?;
+        let host = value::precise_hostname(authority.host()).map_err(|_| wrong())?;
+        let mut filter = json!({ "scheme": scheme, "hostname": host, "statusCode": code });
+        if let Some(port) = authority.port_u16() {
+            filter["port"] = json!(port);
+        }
+        // `http://a.com` keeps the request's path, `http://a.com/` does not.
+        if text.splitn(4, '/').nth(3).is_some() && !uri.path().is_empty() {
+            filter["path"] = json!({ "type": "ReplaceFullPath", "replaceFullPath": uri.path() });
+        }
+        Ok((filter, uri.query().is_some() || text.contains('#')))
+    });
+    let (filter, more) = parsed?;
+    if more {
+        let message = "RequestRedirect; the query and fragment of the URL are dropped, the request's query is kept";
+        reader.say(key, Outcome::Approximated, message);
+    } else {
+        reader.exact(key, format!("RequestRedirect {code}"));
+    }
+    Some(filter)
+}

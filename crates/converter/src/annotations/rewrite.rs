@@ -1,0 +1,61 @@
+//! `rewrite-target`, `upstream-vhost`.
+
+use super::{Family, Key, Reader, Settings};
+use crate::value;
+
+/// See [`Family`].
+pub(super) const REWRITE: Family = Family {
+    name: "rewrite",
+    keys: &[
+        Key {
+            name: "rewrite-target",
+            doc: "New path. With $1 to $9 the path is a regular expression and these are its groups; without, it replaces the matched path or prefix.",
+        },
+        Key {
+            name: "upstream-vhost",
+            doc: "Host that the backend sees.",
+        },
+    ],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    if let Some(target) = reader.parse("rewrite-target", target) {
+        let message = if has_captures(&target) {
+            "RouteFilter regexRewrite"
+        } else {
+            "URLRewrite path"
+        };
+        reader.exact("rewrite-target", message);
+        settings.rewrite_target = Some(target);
+    }
+    if let Some(host) = reader.parse("upstream-vhost", value::precise_hostname) {
+        reader.exact("upstream-vhost", "URLRewrite hostname");
+        settings.upstream_vhost = Some(host);
+    }
+}
+
+fn target(text: &str) -> Result<String, String> {
+    if text.len() > 1024 || !text.bytes().all(|b| b.is_ascii_graphic()) || text.is_empty() {
+        return Err(format!(
+            "{text:?} is not a path (1 to 1,024 printable characters)"
+        ));
+    }
+    if !has_captures(text) && !text.starts_with('/') {
+        return Err(format!("{text:?} does not begin with a slash"));
+    }
+    if text.contains(['?', '#']) {
+        return Err(format!(
+            "{text:?} has a query or fragment; only the path can be rewritten"
+        ));
+    }
+    Ok(text.replace('\\', "$"))
+}
+
+/// Whether a target refers to groups: `$1` to `$9`, or `\1` which Higress takes too.
+pub(crate) fn has_captures(target: &str) -> bool {
+    target
+        .as_bytes()
+        .windows(2)
+        .any(|pair| matches!(pair[0], b'$' | b'\\') && pair[1].is_ascii_digit())
+}

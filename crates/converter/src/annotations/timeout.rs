@@ -1,0 +1,35 @@
+//! `timeout`.
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const TIMEOUT: Family = Family {
+    name: "timeout",
+    keys: &[Key {
+        name: "timeout",
+        doc: "Seconds for the whole request, retries included; 0 or absent: no limit. Expiry answers 504.",
+    }],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let Some(seconds) = reader.parse("timeout", value::number) else {
+        return;
+    };
+    match u64::try_from(seconds) {
+        Ok(0) => reader.exact("timeout", "no limit"),
+        Ok(seconds) => {
+            settings.timeout = Some(seconds);
+            reader.exact(
+                "timeout",
+                format!("timeouts.request {}", value::duration(seconds)),
+            );
+        }
+        Err(_) => reader.say(
+            "timeout",
+            Outcome::Refused,
+            "a timeout cannot be negative; there is no limit",
+        ),
+    }
+}

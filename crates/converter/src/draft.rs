@@ -1,0 +1,385 @@
+//! The rules of one path: what HTTPRoute says about it.
+
+use serde_json::{Value, json};
+
+use crate::{
+    annotations::{HeaderControl, HeaderRule, Redirect, Settings, has_captures},
+    ingress::{Backend, PathKind, pattern_of},
+    merge::{Attached, HostGroup, Owned},
+    value::{self, short_hash},
+    weight,
+};
+
+/// What one path becomes.
+#[derive(Default)]
+pub(crate) struct Draft {
+    /// HTTPRoute rules, in order of precedence.
+    pub(crate) rules: Vec<Value>,
+    /// RouteFilters that the rules name: name and spec.
+    pub(crate) filters: Vec<(String, Value)>,
+}
+
+/// The rules of a path that is forwarded or redirected by its own settings.
+pub(crate) fn draft(group: &HostGroup<'_>, owned: &Owned<'_>) -> Draft {
+    let mut draft = Draft::default();
+    let name = rule_name(
+        &owned.path.kind,
+        if owned.is_default { "default" } else { "" },
+    );
+    if owned.is_default {
+        draft.rules.push(json!({
+            "name": name,
+            "matches": [{ "path": path(&owned.path.kind) }],
+            "backendRefs": refs(&owned.path.backend, None),
+        }));
+        return draft;
+    }
+    let settings = &group.source.settings;
+    let builder = Builder {
+        settings,
+        owned,
+        name,
+        filter_name: filter_name(group, owned),
+    };
+    if builder.needs_filter() {
+        draft
+            .filters
+            .push((builder.filter_name.clone(), builder.regex_rewrite()));
+    }
+    draft.rules = builder.rules();
+    draft
+}
+
+/// The rule that sends plain HTTP to https.
+pub(crate) fn https_redirect(owned: &Owned<'_>) -> Value {
+    json!({
+        "name": rule_name(&owned.path.kind, "https"),
+        "matches": [{ "path": path(&owned.path.kind) }],
+        "filters": [{ "type": "RequestRedirect", "requestRedirect": { "scheme": "https", "statusCode": 308 } }],
+    })
+}
+
+fn filter_name(group: &HostGroup<'_>, owned: &Owned<'_>) -> String {
+    let target = group
+        .source
+        .settings
+        .rewrite_target
+        .as_deref()
+        .unwrap_or_default();
+    value::object_name(
+        &group.source.object.key.name,
+        &short_hash(&[&owned.path.written.0, target]),
+    )
+}
+
+/// A stable name for a rule: it follows the path, not its place.
+fn rule_name(kind: &PathKind, role: &str) -> String {
+    let (word, text) = match kind {
+        PathKind::Exact(text) => ("exact", text),
+        PathKind::Prefix(text) => ("prefix", text),
+        PathKind::Regex(text) => ("regex", text),
+    };
+    let name = format!("{word}-{}", short_hash(&[word, text]));
+    if role.is_empty() {
+        name
+    } else {
+        format!("{name}-{role}")
+    }
+}
+
+fn path(kind: &PathKind) -> Value {
+    match kind {
+        PathKind::Exact(text) => json!({ "type": "Exact", "value": text }),
+        PathKind::Prefix(text) => json!({ "type": "PathPrefix", "value": text }),
+        PathKind::Regex(text) => json!({ "type": "RegularExpression", "value": pattern_of(text) }),
+    }
+}
+
+/// Backend references; a broken backend is none at all, which answers 500.
+fn refs(backend: &Backend, weight: Option<u64>) -> Vec<Value> {
+    match backend {
+        Backend::Broken => Vec::new(),
+        Backend::Service { name, port } => {
+            let mut reference = json!({ "name": name, "port": port });
+            if let Some(weight) = weight {
+                reference["weight"] = json!(weight);
+            }
+            vec![reference]
+        }
+    }
+}
+
+struct Builder<'a> {
+    settings: &'a Settings,
+    owned: &'a Owned<'a>,
+    name: String,
+    filter_name: String,
+}
+
+impl Builder<'_> {
+    /// The chain: canaries by header, canaries by cookie, then everybody else by weight. `never` leads to the base.
+    fn rules(&self) -> Vec<Value> {
+        let base = refs(&self.owned.path.backend, None);
+        let own = [
+            &self.settings.request_headers,
+            &self.settings.response_headers,
+        ];
+        let mut rules = Vec::new();
+        if self.url_redirect().is_none() {
+            for attached in &self.owned.canaries {
+                let Some((header, rule)) = &attached.canary.header else {
+                    continue;
+                };
+                let matches = |kind: &str, value: &str| json!([{ "name": header, "type": kind, "value": value }]);
+                let wanted = match rule {
+                    HeaderRule::Always => matches("Exact", "always"),
+                    HeaderRule::Value(value) => matches("Exact", value),
+                    HeaderRule::Pattern(pattern) => {
+                        matches("RegularExpression", &format!("(?s).*(?:{pattern}).*"))
+                    }
+                };
+                rules.push(self.canary_rule(attached, "header", wanted));
+                if *rule == HeaderRule::Always {
+                    let never = matches("Exact", "never");
+                    rules.push(self.rule(
+                        &self.role(attached, "header-never"),
+                        Some(never),
+                        base.clone(),
+                        &own,
+                    ));
+                }
+            }
+            for attached in &self.owned.canaries {
+                let Some(cookie) = &attached.canary.cookie else {
+                    continue;
+                };
+                let matches = |value: &str| json!([{ "name": "cookie", "type": "RegularExpression", "value": cookie_pattern(cookie, value) }]);
+                rules.push(self.canary_rule(attached, "cookie", matches("always")));
+                let role = self.role(attached, "cookie-never");
+                rules.push(self.rule(&role, Some(matches("never")), base.clone(), &own));
+            }
+        }
+        rules.push(self.weighted());
+        rules
+    }
+
+    fn role(&self, attached: &Attached<'_>, role: &str) -> String {
+        format!(
+            "{}-{role}-{}",
+            self.name,
+            short_hash(&[&attached.source.object.key.name])
+        )
+    }
+
+    fn canary_rule(&self, attached: &Attached<'_>, role: &str, headers: Value) -> Value {
+        let control = self.control(attached);
+        self.rule(
+            &self.role(attached, role),
+            Some(headers),
+            refs(&attached.backend, None),
+            &control,
+        )
+    }
+
+    /// A canary has the base's header control unless it brings its own.
+    fn control<'b>(&'b self, attached: &'b Attached<'_>) -> [&'b HeaderControl; 2] {
+        let own = &attached.source.settings;
+        if own.request_headers.is_empty() && own.response_headers.is_empty() {
+            [
+                &self.settings.request_headers,
+                &self.settings.response_headers,
+            ]
+        } else {
+            [&own.request_headers, &own.response_headers]
+        }
+    }
+
+    /// The rule for everybody whom no header and no cookie sends elsewhere.
+    fn weighted(&self) -> Value {
+        let own = [
+            &self.settings.request_headers,
+            &self.settings.response_headers,
+        ];
+        let shares: Vec<_> = self
+            .owned
+            .canaries
+            .iter()
+            .filter_map(|a| a.canary.weight.map(|w| (a, w)))
+            .collect();
+        if shares.is_empty() || self.url_redirect().is_some() {
+            return self.rule(&self.name, None, refs(&self.owned.path.backend, None), &own);
+        }
+        let weights = weight::split(&shares.iter().map(|(_, weight)| *weight).collect::<Vec<_>>());
+        // Header control that differs among the backends has to stand at each of them.
+        let differs = shares
+            .iter()
+            .any(|(attached, _)| self.control(attached) != own);
+        let mut all = with_filters(
+            refs(&self.owned.path.backend, Some(weights.base)),
+            &own,
+            differs,
+        );
+        for ((attached, _), weight) in shares.iter().zip(&weights.canaries) {
+            all.extend(with_filters(
+                refs(&attached.backend, Some(*weight)),
+                &self.control(attached),
+                differs,
+            ));
+        }
+        let none = HeaderControl::default();
+        let at_rule = if differs { [&none, &none] } else { own };
+        self.rule(&self.name, None, all, &at_rule)
+    }
+
+    fn rule(
+        &self,
+        name: &str,
+        headers: Option<Value>,
+        backends: Vec<Value>,
+        control: &[&HeaderControl; 2],
+    ) -> Value {
+        let mut matches = json!({ "path": path(&self.owned.path.kind) });
+        if let Some(headers) = headers {
+            matches["headers"] = headers;
+        }
+        let mut rule = json!({ "name": name, "matches": [matches] });
+        let filters = self.filters(control);
+        if !filters.is_empty() {
+            rule["filters"] = Value::Array(filters);
+        }
+        if self.url_redirect().is_some() {
+            return rule;
+        }
+        if !backends.is_empty() {
+            rule["backendRefs"] = Value::Array(backends);
+        }
+        self.timing(&mut rule);
+        rule
+    }
+
+    fn url_redirect(&self) -> Option<&Value> {
+        match &self.settings.redirect {
+            Some(Redirect::Url(filter)) => Some(filter),
+            Some(Redirect::Https) | None => None,
+        }
+    }
+
+    fn filters(&self, control: &[&HeaderControl; 2]) -> Vec<Value> {
+        let mut filters = Vec::new();
+        if let Some(cors) = &self.settings.cors {
+            filters.push(json!({ "type": "CORS", "cors": cors }));
+        }
+        if let Some(redirect) = self.url_redirect() {
+            filters.extend(modifiers(&[&HeaderControl::default(), control[1]]));
+            filters.push(json!({ "type": "RequestRedirect", "requestRedirect": redirect }));
+            return filters;
+        }
+        filters.extend(modifiers(control));
+        let mut rewrite = json!({});
+        if let Some(host) = &self.settings.upstream_vhost {
+            rewrite["hostname"] = json!(host);
+        }
+        if let Some(target) = self
+            .settings
+            .rewrite_target
+            .as_deref()
+            .filter(|_| !self.needs_filter())
+        {
+            rewrite["path"] = match &self.owned.path.kind {
+                PathKind::Prefix(_) => {
+                    json!({ "type": "ReplacePrefixMatch", "replacePrefixMatch": target })
+                }
+                PathKind::Exact(_) | PathKind::Regex(_) => {
+                    json!({ "type": "ReplaceFullPath", "replaceFullPath": target })
+                }
+            };
+        }
+        if rewrite.as_object().is_some_and(|fields| !fields.is_empty()) {
+            filters.push(json!({ "type": "URLRewrite", "urlRewrite": rewrite }));
+        }
+        if self.needs_filter() {
+            let reference =
+                json!({ "group": api::GROUP, "kind": "RouteFilter", "name": self.filter_name });
+            filters.push(json!({ "type": "ExtensionRef", "extensionRef": reference }));
+        }
+        filters
+    }
+
+    /// Groups are what HTTPRoute has no word for.
+    fn needs_filter(&self) -> bool {
+        self.settings
+            .rewrite_target
+            .as_deref()
+            .is_some_and(has_captures)
+            && self.url_redirect().is_none()
+    }
+
+    /// The whole path is replaced, as Higress does: the expression that matched it, anchored.
+    fn regex_rewrite(&self) -> Value {
+        let target = self.settings.rewrite_target.as_deref().unwrap_or_default();
+        let pattern = format!("^{}$", pattern_of(&self.owned.path.written.0));
+        json!({ "regexRewrite": { "pattern": pattern, "substitution": target } })
+    }
+
+    fn timing(&self, rule: &mut Value) {
+        let mut timeouts = json!({});
+        if let Some(seconds) = self.settings.timeout {
+            timeouts["request"] = json!(value::duration(seconds));
+        }
+        if let Some(retry) = &self.settings.retry {
+            if let Some(seconds) = retry.attempt_timeout {
+                // Gateway API: an attempt may not take longer than the request.
+                let seconds = self
+                    .settings
+                    .timeout
+                    .map_or(seconds, |all| seconds.min(all));
+                timeouts["backendRequest"] = json!(value::duration(seconds));
+            }
+            if retry.retries > 0 {
+                rule["retry"] = json!({ "attempts": retry.retries });
+                if !retry.codes.is_empty() {
+                    rule["retry"]["codes"] = json!(retry.codes);
+                }
+            }
+        }
+        if timeouts
+            .as_object()
+            .is_some_and(|fields| !fields.is_empty())
+        {
+            rule["timeouts"] = timeouts;
+        }
+    }
+}
+
+/// A cookie among others, or alone; its name is taken literally.
+fn cookie_pattern(name: &str, value: &str) -> String {
+    format!(r"(?:.*;\s*)?{}={value}\s*(?:;.*)?", regex::escape(name))
+}
+
+fn modifiers(control: &[&HeaderControl; 2]) -> Vec<Value> {
+    let [request, response] = control;
+    let mut filters = Vec::new();
+    if !request.is_empty() {
+        filters.push(
+            json!({ "type": "RequestHeaderModifier", "requestHeaderModifier": request.modifier() }),
+        );
+    }
+    if !response.is_empty() {
+        filters.push(json!({ "type": "ResponseHeaderModifier", "responseHeaderModifier": response.modifier() }));
+    }
+    filters
+}
+
+fn with_filters(
+    mut references: Vec<Value>,
+    control: &[&HeaderControl; 2],
+    wanted: bool,
+) -> Vec<Value> {
+    let filters = modifiers(control);
+    if wanted && !filters.is_empty() {
+        for reference in &mut references {
+            reference["filters"] = json!(filters);
+        }
+    }
+    references
+}

@@ -1,0 +1,324 @@
+//! Which Ingresses are ours, and what their rules say, path by path.
+
+use std::sync::Arc;
+
+use api::{Kind, ObjectKey, ObjectRef, Resources};
+use k8s_openapi::{
+    api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+
+use crate::{
+    annotations::{self, Settings},
+    note::{Notes, Outcome},
+    value,
+};
+
+const CLASS: &str = "kubernetes.io/ingress.class";
+const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+
+/// An Ingress of ours, read.
+pub(crate) struct Source {
+    pub(crate) object: ObjectRef,
+    pub(crate) ingress: Arc<Ingress>,
+    pub(crate) settings: Settings,
+    /// Paths of all rules, hosts in lower case; the empty host is every host.
+    pub(crate) paths: Vec<Path>,
+    /// Hosts of all rules, without repetition, in order.
+    pub(crate) hosts: Vec<String>,
+}
+
+/// One path of one host.
+#[derive(Debug, Clone)]
+pub(crate) struct Path {
+    pub(crate) host: String,
+    /// As written: what canaries are matched by.
+    pub(crate) written: (String, String),
+    pub(crate) kind: PathKind,
+    pub(crate) backend: Backend,
+    /// `spec.rules[0].http.paths[1]`.
+    pub(crate) field: String,
+}
+
+/// How a path is matched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PathKind {
+    Exact(String),
+    /// Without trailing slash unless it is `/`.
+    Prefix(String),
+    /// The expression as written; anything may follow what it matches.
+    Regex(String),
+}
+
+/// Where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Service {
+        name: String,
+        port: i32,
+    },
+    /// It cannot be used; requests are answered with 500.
+    Broken,
+}
+
+impl Source {
+    /// Age, then name: the order in which Ingresses win.
+    fn order(&self) -> (bool, Option<&Time>, &ObjectKey) {
+        let created = self.ingress.metadata.creation_timestamp.as_ref();
+        (created.is_none(), created, &self.object.key)
+    }
+}
+
+/// All Ingresses of the wanted classes, oldest first.
+pub(crate) fn sources(resources: &Resources, classes: &[String], notes: &mut Notes) -> Vec<Source> {
+    let default = resources.ingress_classes.iter().any(|(key, class)| {
+        let marked = class
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|a| a.get(DEFAULT_CLASS));
+        classes.contains(&key.name) && marked.is_some_and(|text| text == "true")
+    });
+    let ours = |ingress: &Ingress| match class(ingress) {
+        Some(class) => classes.iter().any(|ours| ours == class),
+        None => default,
+    };
+    let mut sources: Vec<_> = resources
+        .ingresses
+        .iter()
+        .filter(|(_, ingress)| ours(ingress))
+        .map(|(key, ingress)| source(key, ingress, resources, notes))
+        .collect();
+    sources.sort_by(|a, b| a.order().cmp(&b.order()));
+    sources
+}
+
+/// The old annotation decides alone where it is set.
+fn class(ingress: &Ingress) -> Option<&str> {
+    let annotation = ingress
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|a| a.get(CLASS));
+    annotation
+        .map(String::as_str)
+        .or_else(|| ingress.spec.as_ref()?.ingress_class_name.as_deref())
+}
+
+fn source(
+    key: &ObjectKey,
+    ingress: &Arc<Ingress>,
+    resources: &Resources,
+    notes: &mut Notes,
+) -> Source {
+    let object = ObjectRef::new(Kind::Ingress, key.clone());
+    let none = std::collections::BTreeMap::new();
+    let settings = annotations::read(
+        &object,
+        ingress.metadata.annotations.as_ref().unwrap_or(&none),
+        notes,
+    );
+    let (mut paths, mut hosts) = (Vec::new(), Vec::new());
+    let rules = ingress
+        .spec
+        .iter()
+        .flat_map(|spec| spec.rules.iter().flatten())
+        .enumerate();
+    for (at, rule) in rules {
+        let field = format!("spec.rules[{at}]");
+        let host = match host(rule.host.as_deref().unwrap_or_default()) {
+            Ok(host) => host,
+            Err(why) => {
+                notes.add(
+                    &object,
+                    Some(&format!("{field}.host")),
+                    Outcome::Dropped,
+                    why,
+                );
+                continue;
+            }
+        };
+        if !hosts.contains(&host) {
+            hosts.push(host.clone());
+        }
+        for (index, path) in rule.http.iter().flat_map(|http| &http.paths).enumerate() {
+            let mut reading = Reading {
+                object: &object,
+                settings: &settings,
+                resources,
+                notes,
+            };
+            paths.extend(reading.path(&host, path, format!("{field}.http.paths[{index}]")));
+        }
+    }
+    Source {
+        object,
+        ingress: Arc::clone(ingress),
+        settings,
+        paths,
+        hosts,
+    }
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    if lower.is_empty() || lower == "*" {
+        return Ok(String::new());
+    }
+    let bare = lower.strip_prefix("*.").unwrap_or(&lower);
+    value::precise_hostname(bare).map_err(|_| {
+        format!("{text:?} is not a host name, nor a wildcard such as *.example.com")
+    })?;
+    Ok(lower)
+}
+
+struct Reading<'a> {
+    object: &'a ObjectRef,
+    settings: &'a Settings,
+    resources: &'a Resources,
+    notes: &'a mut Notes,
+}
+
+impl Reading<'_> {
+    fn path(&mut self, host: &str, path: &HTTPIngressPath, field: String) -> Option<Path> {
+        let text = path
+            .path
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .unwrap_or("/");
+        let kind = match self.kind(text, &path.path_type) {
+            Ok(kind) => kind,
+            Err(why) => {
+                self.notes
+                    .add(self.object, Some(&field), Outcome::Dropped, why);
+                return None;
+            }
+        };
+        if let PathKind::Regex(pattern) = &kind
+            && let Err(why) = value::regex(&pattern_of(pattern))
+        {
+            let message = format!(
+                "the path {text:?} is not a usable regular expression ({why}); it matches nothing"
+            );
+            self.notes
+                .add(self.object, Some(&field), Outcome::Refused, message);
+        }
+        let backend = self.backend(&path.backend, &field);
+        let written = (text.to_owned(), path.path_type.clone());
+        Some(Path {
+            host: host.to_owned(),
+            written,
+            kind,
+            backend,
+            field,
+        })
+    }
+
+    /// A rewrite with groups makes every path of its Ingress a regular expression; one without does so only for a path
+    /// whose type is left to us and which holds special characters.
+    fn kind(&self, text: &str, path_type: &str) -> Result<PathKind, String> {
+        let target = self.settings.rewrite_target.as_deref();
+        let captures = target.is_some_and(annotations::has_captures);
+        let special = text.contains([
+            '\\', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
+        ]);
+        if captures || (target.is_some() && special && path_type == "ImplementationSpecific") {
+            return Ok(PathKind::Regex(text.to_owned()));
+        }
+        if !text.starts_with('/') || text.len() > 1024 {
+            return Err(format!(
+                "the path {text:?} does not begin with a slash, or is longer than 1,024 characters"
+            ));
+        }
+        if text.contains("//")
+            || text.split('/').any(|s| s == "." || s == "..")
+            || text.contains(['#', '?', ' '])
+        {
+            return Err(format!(
+                "the path {text:?} holds //, a dot segment, a query or a blank, which no request path does"
+            ));
+        }
+        match path_type {
+            "Exact" => Ok(PathKind::Exact(text.to_owned())),
+            "Prefix" => Ok(prefix(text)),
+            // Higress takes a trailing wildcard off where the type is left to it.
+            "ImplementationSpecific" | "" => Ok(prefix(
+                text.strip_suffix(".*")
+                    .or(text.strip_suffix("/*"))
+                    .unwrap_or(text),
+            )),
+            other => Err(format!(
+                "pathType {other:?} is not Exact, Prefix or ImplementationSpecific"
+            )),
+        }
+    }
+
+    fn backend(&mut self, backend: &IngressBackend, field: &str) -> Backend {
+        resolve(backend, &self.object.key.namespace, self.resources).unwrap_or_else(|why| {
+            let field = format!("{field}.backend");
+            self.notes.add(
+                self.object,
+                Some(&field),
+                Outcome::Dropped,
+                format!("{why}; requests are answered with 500"),
+            );
+            Backend::Broken
+        })
+    }
+}
+
+fn prefix(text: &str) -> PathKind {
+    let bare = text.trim_end_matches('/');
+    PathKind::Prefix(if bare.is_empty() {
+        "/".to_owned()
+    } else {
+        bare.to_owned()
+    })
+}
+
+/// What a request path must match as a whole: the expression, and whatever follows.
+pub(crate) fn pattern_of(pattern: &str) -> String {
+    format!("(?:{pattern}).*")
+}
+
+/// Service and port number of a backend; a port's name is looked up in the Service.
+pub(crate) fn resolve(
+    backend: &IngressBackend,
+    namespace: &str,
+    resources: &Resources,
+) -> Result<Backend, String> {
+    let Some(service) = &backend.service else {
+        return Err("only Services can be backends".to_owned());
+    };
+    let name = service.name.clone();
+    let port = service.port.as_ref();
+    if let Some(number) = port.and_then(|port| port.number) {
+        return match number {
+            1..=65_535 => Ok(Backend::Service { name, port: number }),
+            other => Err(format!("{other} is not a port")),
+        };
+    }
+    let Some(wanted) = port.and_then(|port| port.name.as_deref()) else {
+        return Err("the backend names no port".to_owned());
+    };
+    let object = resources.services.get(&ObjectKey::new(namespace, &name));
+    let ports = object
+        .and_then(|service| service.spec.as_ref())
+        .and_then(|spec| spec.ports.as_deref());
+    let found = ports
+        .unwrap_or_default()
+        .iter()
+        .find(|port| port.name.as_deref() == Some(wanted));
+    match found {
+        Some(found) => Ok(Backend::Service {
+            name,
+            port: found.port,
+        }),
+        None if object.is_none() => Err(format!(
+            "Service {namespace}/{name} does not exist, so its port {wanted:?} cannot be found"
+        )),
+        None => Err(format!(
+            "Service {namespace}/{name} has no port named {wanted:?}"
+        )),
+    }
+}

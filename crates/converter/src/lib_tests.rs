@@ -1,0 +1,216 @@
+use api::{Resources, yaml};
+use proptest::prelude::*;
+
+use crate::{
+    Expansion, Options, Outcome,
+    annotations::{FAMILIES, HIGRESS, NGINX},
+    expand,
+};
+
+fn resources(text: &str) -> Resources {
+    let mut resources = Resources::default();
+    let read = yaml::read(text);
+    assert!(read.errors.is_empty(), "{:?}", read.errors);
+    for (object, _) in read.objects {
+        resources.insert(object);
+    }
+    resources
+}
+
+fn shown(expansion: &Expansion) -> String {
+    let notes: String = expansion
+        .notes
+        .iter()
+        .map(|note| format!("# note: {note}\n"))
+        .collect();
+    yaml::write(&expansion.generated) + &notes
+}
+
+#[test]
+fn goldens() {
+    let options = Options {
+        synthesize_gateway: false,
+        ..Options::default()
+    };
+    testkit::golden::check_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata"), |input| {
+        shown(&expand(&resources(input), &options))
+    });
+}
+
+#[test]
+fn a_gateway_is_made_only_where_it_is_missing() {
+    let ingress = include_str!("../testdata/timeout/seconds.in.yaml");
+    let made = expand(&resources(ingress), &Options::default()).generated;
+    assert_eq!((made.gateways.len(), made.gateway_classes.len()), (1, 1));
+    let mut all = resources(ingress);
+    all.extend(made);
+    let again = expand(&all, &Options::default()).generated;
+    assert_eq!((again.gateways.len(), again.gateway_classes.len()), (0, 0));
+    assert!(
+        expand(&Resources::default(), &Options::default())
+            .generated
+            .is_empty()
+    );
+}
+
+/// An Ingress with one annotation of each kind of text.
+fn ingress(path: &str, path_type: &str, host: &str, annotations: &[(String, String)]) -> Resources {
+    let annotations: serde_json::Map<_, _> = annotations
+        .iter()
+        .map(|(k, v)| (k.clone(), serde_json::Value::String(v.clone())))
+        .collect();
+    let backend = serde_json::json!({ "service": { "name": "s", "port": { "number": 80 } } });
+    let rule = serde_json::json!({
+        "host": host,
+        "http": { "paths": [{ "path": path, "pathType": path_type, "backend": backend }] },
+    });
+    let object = serde_json::json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": { "name": "demo", "namespace": "default", "annotations": annotations },
+        "spec": { "ingressClassName": "higress", "rules": [rule] },
+    });
+    resources(&object.to_string())
+}
+
+fn keys() -> impl Strategy<Value = String> {
+    let names: Vec<&str> = FAMILIES
+        .iter()
+        .flat_map(|family| family.keys.iter().map(|key| key.name))
+        .collect();
+    let name = prop_oneof![
+        10 => prop::sample::select(names).prop_map(str::to_owned),
+        1 => "[a-z-]{1,20}",
+        1 => "exact-match-(header|query)-[a-z]{0,3}",
+    ];
+    (prop::sample::select(vec![HIGRESS, NGINX]), name)
+        .prop_map(|(prefix, name)| format!("{prefix}{name}"))
+}
+
+fn values() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("true".to_owned()),
+        "-?[0-9]{1,20}",
+        "/[a-z$0-9(.*)|]{0,12}",
+        "(https?://)?[a-z*.]{1,10}(:[0-9]{1,6})?(/[a-z]*)?(\\?a=b)?",
+        "[a-z]{1,5} [ -~]{0,10}(\n[a-z]{0,4} ?[ -~]{0,5}){0,3}",
+        "\\PC{0,30}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn nothing_panics_and_every_annotation_gets_one_note(
+        annotations in prop::collection::btree_map(keys(), values(), 0..6),
+        path in "(/[a-z().*|$\\[\\]{}+?^\\\\]{0,10}|\\PC{0,10})",
+        path_type in prop::sample::select(vec!["Exact", "Prefix", "ImplementationSpecific"]),
+        host in "([a-z.*]{0,12}|\\PC{0,8})",
+    ) {
+        let annotations: Vec<_> = annotations.into_iter().collect();
+        let resources = ingress(&path, path_type, &host, &annotations);
+        let expansion = expand(&resources, &Options::default());
+        for (key, _) in &annotations {
+            let count = expansion.notes.iter().filter(|note| note.key.as_ref() == Some(key)).count();
+            prop_assert_eq!(count, 1, "{}", key);
+        }
+        prop_assert_eq!(expand(&resources, &Options::default()), expansion, "equal input, equal output");
+    }
+
+    #[test]
+    fn an_ingress_does_not_change_what_another_becomes(
+        annotations in prop::collection::btree_map(keys(), values(), 0..4),
+        host in "[a-z]{1,3}\\.org",
+    ) {
+        let ours = resources(include_str!("../testdata/timeout/seconds.in.yaml"));
+        let alone = expand(&ours, &Options::default());
+        let annotations: Vec<_> = annotations.into_iter().collect();
+        let mut both = ingress("/other", "Exact", &host, &annotations);
+        both.extend(ours);
+        let together = expand(&both, &Options::default());
+        for object in alone.generated.iter() {
+            prop_assert_eq!(together.generated.get(&object.reference()), Some(object.clone()));
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_seed_is_known() {
+    let known: Vec<&str> = FAMILIES
+        .iter()
+        .flat_map(|family| family.keys.iter().map(|key| key.name))
+        .collect();
+    for name in [
+        "canary",
+        "canary-by-header",
+        "canary-by-header-value",
+        "canary-by-cookie",
+        "canary-weight",
+        "canary-weight-total",
+        "enable-cors",
+        "cors-allow-origin",
+        "cors-allow-methods",
+        "cors-allow-headers",
+        "cors-expose-headers",
+        "cors-allow-credentials",
+        "cors-max-age",
+        "rewrite-target",
+        "upstream-vhost",
+        "ssl-redirect",
+        "force-ssl-redirect",
+        "permanent-redirect",
+        "permanent-redirect-code",
+        "temporal-redirect",
+        "request-header-control-add",
+        "request-header-control-update",
+        "request-header-control-remove",
+        "response-header-control-add",
+        "response-header-control-update",
+        "response-header-control-remove",
+        "proxy-next-upstream-tries",
+        "proxy-next-upstream-timeout",
+        "proxy-next-upstream",
+        "timeout",
+        "route-limit-rpm",
+        "route-limit-rps",
+        "route-limit-burst-multiplier",
+        "backend-protocol",
+        "load-balance",
+        "upstream-hash-by",
+        "affinity",
+        "affinity-mode",
+        "session-cookie-name",
+        "session-cookie-path",
+        "session-cookie-max-age",
+        "session-cookie-expires",
+        "auth-tls-secret",
+        "proxy-ssl-secret",
+        "proxy-ssl-name",
+        "proxy-ssl-server-name",
+        "tls-min-protocol-version",
+        "tls-max-protocol-version",
+        "ssl-cipher",
+    ] {
+        assert!(known.contains(&name), "{name}");
+    }
+    let note = |annotations: &[(&str, &str)]| {
+        let annotations: Vec<_> = annotations
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        expand(
+            &ingress("/", "Exact", "a.com", &annotations),
+            &Options::default(),
+        )
+        .notes
+    };
+    assert_eq!(
+        note(&[("higress.io/load-balance", "random")])[0].outcome,
+        Outcome::NotSupportedYet
+    );
+    assert_eq!(
+        note(&[("higress.io/no-such-key", "1")])[0].outcome,
+        Outcome::Refused
+    );
+    assert!(note(&[("example.com/foreign", "1")]).is_empty());
+}

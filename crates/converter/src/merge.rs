@@ -1,0 +1,257 @@
+//! Several Ingresses, one host: who owns a path, which canaries belong to it, who brings the certificate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::ObjectKey;
+
+use crate::{
+    annotations::Canary,
+    ingress::{Backend, Path, PathKind, Source, resolve},
+    note::{Notes, Outcome},
+};
+
+/// One path of one host with everything that shares its requests.
+pub(crate) struct Owned<'a> {
+    pub(crate) path: Path,
+    /// Oldest first.
+    pub(crate) canaries: Vec<Attached<'a>>,
+    /// Made from `spec.defaultBackend`: annotations do not apply.
+    pub(crate) is_default: bool,
+}
+
+/// A canary's part in a path.
+pub(crate) struct Attached<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) canary: &'a Canary,
+    pub(crate) backend: Backend,
+}
+
+/// The paths of one Ingress for one host.
+pub(crate) struct HostGroup<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) host: String,
+    pub(crate) paths: Vec<Owned<'a>>,
+}
+
+/// Whose certificate a host uses: the ListenerSet of an Ingress and Secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TlsOwner {
+    pub(crate) ingress: ObjectKey,
+    pub(crate) secret: String,
+}
+
+/// Groups by Ingress and host. Of two Ingresses with the same path of the same host the older one has it.
+pub(crate) fn groups<'a>(sources: &'a [Source], notes: &mut Notes) -> Vec<HostGroup<'a>> {
+    let mut taken: BTreeMap<(String, PathKind), String> = BTreeMap::new();
+    let mut groups = Vec::new();
+    for source in sources
+        .iter()
+        .filter(|source| source.settings.canary.is_none())
+    {
+        for host in &source.hosts {
+            let mut paths = Vec::new();
+            for path in source.paths.iter().filter(|path| path.host == *host) {
+                let slot = (host.clone(), path.kind.clone());
+                if let Some(owner) = taken.get(&slot) {
+                    let message =
+                        format!("{owner} has the same path of the same host, and came first");
+                    notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
+                    continue;
+                }
+                taken.insert(slot, source.object.to_string());
+                paths.push(Owned {
+                    path: path.clone(),
+                    canaries: Vec::new(),
+                    is_default: false,
+                });
+            }
+            if !paths.is_empty() {
+                groups.push(HostGroup {
+                    source,
+                    host: host.clone(),
+                    paths,
+                });
+            }
+        }
+    }
+    attach(&mut groups, sources, notes);
+    groups
+}
+
+/// Gives each canary's paths to the base with the same host, path and path type in the same namespace.
+fn attach<'a>(groups: &mut [HostGroup<'a>], sources: &'a [Source], notes: &mut Notes) {
+    // Namespace, host, path and path type as written; where the base stands.
+    let mut bases = BTreeMap::new();
+    for (at, group) in groups.iter().enumerate() {
+        for (index, owned) in group.paths.iter().enumerate() {
+            let namespace = group.source.object.key.namespace.as_str();
+            bases.insert(
+                (namespace, group.host.clone(), owned.path.written.clone()),
+                (at, index),
+            );
+        }
+    }
+    for source in sources {
+        let Some(canary) = &source.settings.canary else {
+            continue;
+        };
+        for path in &source.paths {
+            let key = (
+                source.object.key.namespace.as_str(),
+                path.host.clone(),
+                path.written.clone(),
+            );
+            match bases.get(&key) {
+                Some((at, index)) => {
+                    let attached = Attached {
+                        source,
+                        canary,
+                        backend: path.backend.clone(),
+                    };
+                    groups[*at].paths[*index].canaries.push(attached);
+                }
+                None => {
+                    let message = "no other Ingress of the namespace has this host, path and path type; the canary is not served";
+                    notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
+                }
+            }
+        }
+    }
+}
+
+/// Adds `spec.defaultBackend`: to each host of its Ingress that nobody has `/` of, and once for all hosts.
+pub(crate) fn default_backends<'a>(
+    groups: &mut Vec<HostGroup<'a>>,
+    sources: &'a [Source],
+    resources: &api::Resources,
+    notes: &mut Notes,
+) {
+    let root = PathKind::Prefix("/".to_owned());
+    let mut rooted: BTreeSet<String> = groups
+        .iter()
+        .filter(|group| group.paths.iter().any(|owned| owned.path.kind == root))
+        .map(|group| group.host.clone())
+        .collect();
+    let mut everywhere: Option<String> = rooted
+        .contains("")
+        .then(|| "another Ingress without host and with the path /".to_owned());
+    for source in sources {
+        let Some(backend) = source
+            .ingress
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.default_backend.as_ref())
+        else {
+            continue;
+        };
+        const FIELD: &str = "spec.defaultBackend";
+        if source.settings.canary.is_some() {
+            notes.add(
+                &source.object,
+                Some(FIELD),
+                Outcome::Dropped,
+                "a canary has no default backend",
+            );
+            continue;
+        }
+        let backend =
+            resolve(backend, &source.object.key.namespace, resources).unwrap_or_else(|why| {
+                let message = format!("{why}; requests are answered with 500");
+                notes.add(&source.object, Some(FIELD), Outcome::Dropped, message);
+                Backend::Broken
+            });
+        let owned = |host: &str| Owned {
+            path: Path {
+                host: host.to_owned(),
+                written: ("/".to_owned(), "Prefix".to_owned()),
+                kind: root.clone(),
+                backend: backend.clone(),
+                field: FIELD.to_owned(),
+            },
+            canaries: Vec::new(),
+            is_default: true,
+        };
+        for host in source.hosts.iter().filter(|host| !host.is_empty()) {
+            if rooted.insert(host.clone()) {
+                add(groups, source, host, owned(host));
+            }
+        }
+        match &everywhere {
+            Some(owner) => {
+                let message = format!("for hosts of other Ingresses {owner} answers already");
+                notes.add(&source.object, Some(FIELD), Outcome::Approximated, message);
+            }
+            None => {
+                everywhere = Some(source.object.to_string());
+                add(groups, source, "", owned(""));
+            }
+        }
+    }
+}
+
+fn add<'a>(groups: &mut Vec<HostGroup<'a>>, source: &'a Source, host: &str, owned: Owned<'a>) {
+    match groups
+        .iter_mut()
+        .find(|group| group.source.object == source.object && group.host == host)
+    {
+        Some(group) => group.paths.push(owned),
+        None => groups.push(HostGroup {
+            source,
+            host: host.to_owned(),
+            paths: vec![owned],
+        }),
+    }
+}
+
+/// Who brings the certificate of each host: the oldest Ingress that names one. Hosts are compared as written, without
+/// wildcards, as Higress does.
+pub(crate) fn tls_owners(sources: &[Source], notes: &mut Notes) -> BTreeMap<String, TlsOwner> {
+    let mut owners: BTreeMap<String, TlsOwner> = BTreeMap::new();
+    for source in sources {
+        let entries = source
+            .ingress
+            .spec
+            .iter()
+            .flat_map(|spec| spec.tls.iter().flatten());
+        for (at, entry) in entries.enumerate() {
+            let field = format!("spec.tls[{at}]");
+            let mut say = |message: String| {
+                notes.add(&source.object, Some(&field), Outcome::Dropped, message)
+            };
+            if source.settings.canary.is_some() {
+                say("a canary brings no certificate".to_owned());
+                continue;
+            }
+            let Some(secret) = entry.secret_name.as_deref().filter(|name| !name.is_empty()) else {
+                say("no secretName: HTTPS is not served for these hosts".to_owned());
+                continue;
+            };
+            let hosts = entry
+                .hosts
+                .clone()
+                .filter(|hosts| !hosts.is_empty())
+                .unwrap_or_else(|| vec![String::new()]);
+            for host in hosts.iter().map(|host| host.to_ascii_lowercase()) {
+                let host = if host == "*" { String::new() } else { host };
+                if !source.hosts.contains(&host) {
+                    say(format!(
+                        "no rule has the host {host:?}; HTTPS is not served for it"
+                    ));
+                    continue;
+                }
+                let owner = TlsOwner {
+                    ingress: source.object.key.clone(),
+                    secret: secret.to_owned(),
+                };
+                let first = owners.entry(host.clone()).or_insert_with(|| owner.clone());
+                if *first != owner {
+                    say(format!(
+                        "Ingress {} brings the certificate of {host:?} already",
+                        first.ingress
+                    ));
+                }
+            }
+        }
+    }
+    owners
+}

@@ -1,0 +1,161 @@
+//! Values of annotations: text to types. Every error says what is allowed.
+
+use http::{HeaderName, HeaderValue};
+
+/// Go's `ParseBool`, as Kubernetes controllers read booleans.
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        other => Err(format!("{other:?} is not true or false")),
+    }
+}
+
+/// A decimal number without unit.
+pub(crate) fn number(text: &str) -> Result<i64, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is not a whole number (without unit)"))
+}
+
+/// A comma-separated list; blanks around entries and empty entries do not count.
+pub(crate) fn list(text: &str) -> Vec<&str> {
+    text.split([',', '\n'])
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .collect()
+}
+
+/// A header's name, in lower case.
+pub(crate) fn header_name(text: &str) -> Result<String, String> {
+    HeaderName::try_from(text)
+        .map(|name| name.to_string())
+        .map_err(|_| format!("{text:?} is not a header name"))
+}
+
+/// A header's value.
+pub(crate) fn header_value(text: &str) -> Result<String, String> {
+    HeaderValue::from_str(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| format!("{text:?} is not a header value"))
+}
+
+/// Whole seconds as Gateway API writes durations (GEP-2257): at most five digits for each unit.
+pub(crate) fn duration(seconds: u64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
+    if seconds < 100_000 {
+        return format!("{seconds}s");
+    }
+    // 99,999 hours are eleven years.
+    format!("{}h{minutes}m{rest}s", hours.min(99_999))
+}
+
+/// A DNS name without wildcard, as Gateway API's `PreciseHostname` takes it.
+pub(crate) fn precise_hostname(text: &str) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    if lower.len() <= 253 && lower.split('.').all(label) {
+        Ok(lower)
+    } else {
+        Err(format!(
+            "{text:?} is not a host name (no port, no path, no wildcard)"
+        ))
+    }
+}
+
+/// A regular expression that our gateway will compile: syntax and size are checked as it does.
+pub(crate) fn regex(pattern: &str) -> Result<(), String> {
+    const SIZE: usize = 256 * 1024;
+    let check = |text: &str| {
+        regex::RegexBuilder::new(text)
+            .size_limit(SIZE)
+            .build()
+            .map(drop)
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(limit) => {
+                    format!("larger than {limit} bytes once compiled")
+                }
+                other => other
+                    .to_string()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ")
+                    .to_owned(),
+            })
+    };
+    check(pattern).and_then(|()| check(&format!("^(?:{pattern})$")))
+}
+
+/// FNV-1a, 64 bits, in eight hexadecimal digits: names of generated objects must not change between versions, which
+/// the standard library's hasher does not promise.
+pub(crate) fn short_hash(parts: &[&str]) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.iter().flat_map(|part| part.bytes().chain([0])) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("{:08x}", (hash >> 32) as u32 ^ hash as u32)
+}
+
+/// `name-suffix`, shortened with a hash where Kubernetes would not take it (253 characters).
+pub(crate) fn object_name(name: &str, suffix: &str) -> String {
+    let whole = format!("{name}-{suffix}");
+    if whole.len() <= 253 {
+        return whole;
+    }
+    let hash = short_hash(&[name]);
+    let keep = 253 - suffix.len() - hash.len() - 2;
+    let end = (0..=keep.min(name.len()))
+        .rev()
+        .find(|at| name.is_char_boundary(*at))
+        .unwrap_or(0);
+    format!(
+        "{}-{hash}-{suffix}",
+        name[..end].trim_end_matches(['-', '.'])
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        boolean, duration, list, number, object_name, precise_hostname, regex, short_hash,
+    };
+
+    #[test]
+    fn values() {
+        assert_eq!(boolean("True"), Ok(true));
+        assert!(boolean("yes").is_err() && boolean(" true").is_err());
+        assert_eq!(number("-3"), Ok(-3));
+        assert!(number("5s").unwrap_err().contains("whole number"));
+        assert_eq!(list(" a, b,,c "), ["a", "b", "c"]);
+        assert_eq!(duration(5), "5s");
+        assert_eq!(duration(99_999), "99999s");
+        assert_eq!(duration(100_000), "27h46m40s");
+        assert_eq!(precise_hostname("Test.com"), Ok("test.com".to_owned()));
+        for bad in ["a.com:80", "*.a.com", "a b", "", "http://a"] {
+            assert!(precise_hostname(bad).is_err(), "{bad}");
+        }
+        assert!(
+            regex("/a(b").is_err() && regex(r"\w{1000}{100}").is_err() && regex("a)|(b").is_err()
+        );
+    }
+
+    #[test]
+    fn names_are_stable_and_short_enough() {
+        assert_eq!(short_hash(&["a", "b"]), short_hash(&["a", "b"]));
+        assert_ne!(short_hash(&["ab"]), short_hash(&["a", "b"]));
+        assert_eq!(object_name("demo", "x"), "demo-x");
+        let long = object_name(&"a".repeat(253), "12345678");
+        assert!(long.len() <= 253 && long.ends_with("-12345678"), "{long}");
+        assert_ne!(
+            long,
+            object_name(&format!("{}b", "a".repeat(252)), "12345678")
+        );
+    }
+}
