@@ -1,1 +1,33 @@
 //! The data plane: hyper and rustls, one worker per core.
+//!
+//! [`Proxy`] owns the workers. [`Proxy::swap`] makes an [`ir::Ir`] into a snapshot and stores it atomically: requests in
+//! flight keep the one they began with, nothing is dropped. The life of a request is told phase by phase in `handle.rs`; [`router`] decides which rule it meets, and [`filter`] holds what rules do to it.
+//!
+//! **Invariant:** this crate does not know Kubernetes. The hot path parses no configuration and takes no lock.
+
+mod body;
+pub mod canonical;
+mod config;
+mod connection;
+mod error;
+mod exchange;
+pub mod filter;
+mod framing;
+mod handle;
+mod io;
+mod observe;
+mod port;
+mod proxy;
+pub mod router;
+mod server;
+mod snapshot;
+mod tls;
+mod upstream;
+mod worker;
+
+pub use config::{Config, Deadlines, Limits};
+pub use error::{ProxyError, Side};
+pub use observe::Telemetry;
+pub use port::BindError;
+pub use proxy::{Drained, Proxy, StartError, Swapped};
+pub use tls::TlsError;

@@ -1,0 +1,245 @@
+//! Bodies: towards the backend and towards the client. Concrete types, so that nothing is boxed on the way.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use crate::{
+    connection::ConnState,
+    exchange::Exchange,
+    upstream::{KeptBody, Lease, ReplayBody},
+};
+
+/// A request body on its way to a backend.
+pub(crate) enum UpBody {
+    /// None.
+    Empty,
+    /// The client's, passed on frame by frame.
+    Client {
+        /// The client's body.
+        incoming: Incoming,
+        /// Its connection, told when it stalls.
+        conn: Arc<ConnState>,
+        /// Where its bytes are counted, if anybody wants to know.
+        received: Option<Rc<Cell<u64>>>,
+    },
+    /// The client's, kept for another attempt.
+    Replay(ReplayBody),
+    /// A copy, for a mirror.
+    Kept(KeptBody),
+}
+
+/// Counts the bytes of a request's body.
+pub(crate) fn count(received: Option<&Cell<u64>>, frame: &Frame<Bytes>) {
+    if let (Some(received), Some(data)) = (received, frame.data_ref()) {
+        received.set(received.get() + data.len() as u64);
+    }
+}
+
+/// Why a request body broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpError {
+    /// The client's side failed.
+    #[error(transparent)]
+    Client(hyper::Error),
+    /// Another attempt took over.
+    #[error("superseded by another attempt")]
+    Superseded,
+}
+
+impl Body for UpBody {
+    type Data = Bytes;
+    type Error = UpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Client {
+                incoming,
+                conn,
+                received,
+            } => {
+                let frame = Pin::new(incoming).poll_frame(cx);
+                match &frame {
+                    Poll::Pending => conn.read_waits(),
+                    Poll::Ready(Some(Ok(frame))) => count(received.as_deref(), frame),
+                    Poll::Ready(_) => {}
+                }
+                frame.map_err(UpError::Client)
+            }
+            Self::Replay(body) => Pin::new(body).poll_frame(cx),
+            Self::Kept(body) => Poll::Ready(body.next().map(Ok)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Client { incoming, .. } => incoming.is_end_stream(),
+            Self::Replay(body) => body.is_end_stream(),
+            Self::Kept(body) => body.is_end(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client { incoming, .. } => incoming.size_hint(),
+            Self::Replay(body) => body.size_hint(),
+            Self::Kept(body) => SizeHint::with_exact(body.len()),
+        }
+    }
+}
+
+/// Why a response broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The backend's side failed.
+    #[error(transparent)]
+    Upstream(#[from] hyper::Error),
+    /// The request's deadline passed while the response was on its way.
+    #[error("the request took too long")]
+    Deadline,
+}
+
+/// A response body on its way to the client. It owns the request's [`Exchange`], which ends with it.
+pub(crate) struct DownBody {
+    content: Content,
+    exchange: Exchange,
+}
+
+enum Content {
+    Done,
+    Text(Bytes),
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Lease>,
+        deadline: Option<Pin<Box<Sleep>>>,
+    },
+}
+
+impl DownBody {
+    /// An answer of the gateway itself; empty text is no body.
+    pub(crate) fn text(text: &'static str, exchange: Exchange) -> Self {
+        let content = if text.is_empty() {
+            Content::Done
+        } else {
+            Content::Text(Bytes::from_static(text.as_bytes()))
+        };
+        Self { content, exchange }
+    }
+
+    /// A backend's answer. When it has been read, the connection goes back to where it was leased.
+    pub(crate) fn upstream(
+        incoming: Incoming,
+        lease: Option<Lease>,
+        deadline: Option<Pin<Box<Sleep>>>,
+        exchange: Exchange,
+    ) -> Self {
+        if incoming.is_end_stream() {
+            if let Some(lease) = lease {
+                lease.give_back();
+            }
+            return Self {
+                content: Content::Done,
+                exchange,
+            };
+        }
+        Self {
+            content: Content::Upstream {
+                incoming,
+                lease,
+                deadline,
+            },
+            exchange,
+        }
+    }
+}
+
+impl Body for DownBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        match &mut this.content {
+            Content::Done => Poll::Ready(None),
+            Content::Text(text) => {
+                let text = std::mem::take(text);
+                this.content = Content::Done;
+                this.exchange.sent(text.len());
+                Poll::Ready(Some(Ok(Frame::data(text))))
+            }
+            Content::Upstream {
+                incoming,
+                lease,
+                deadline,
+            } => {
+                let frame = match Pin::new(&mut *incoming).poll_frame(cx) {
+                    Poll::Ready(frame) => frame,
+                    Poll::Pending => {
+                        let late = deadline
+                            .as_mut()
+                            .is_some_and(|d| d.as_mut().poll(cx).is_ready());
+                        if late {
+                            this.content = Content::Done;
+                            this.exchange.broke_off();
+                            return Poll::Ready(Some(Err(BodyError::Deadline)));
+                        }
+                        return Poll::Pending;
+                    }
+                };
+                let more = match &frame {
+                    Some(Ok(frame)) => {
+                        this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
+                        !incoming.is_end_stream()
+                    }
+                    Some(Err(_)) => {
+                        this.exchange.broke_off();
+                        *lease = None;
+                        false
+                    }
+                    None => false,
+                };
+                if !more {
+                    if let Some(lease) = lease.take() {
+                        lease.give_back();
+                    }
+                    this.content = Content::Done;
+                }
+                Poll::Ready(frame.map(|f| f.map_err(BodyError::from)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Done => true,
+            Content::Text(text) => text.is_empty(),
+            Content::Upstream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Done => SizeHint::with_exact(0),
+            Content::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Content::Upstream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What is known of a client connection, and who ends it when it takes too long.
+//!
+//! A timer for each request would cost more than the request's routing. Instead every connection keeps its phase
+//! in a few relaxed atomics, and each worker's watch (see [`crate::worker`]) looks at all of them four times a second.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
+    },
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use crate::config::Deadlines;
+
+/// How often the watch looks.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+
+/// A coarse clock, moved on by a worker's watch. Starts at 1: zero means "not set".
+#[derive(Debug, Clone)]
+pub(crate) struct Clock(Arc<AtomicU32>);
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicU32::new(1)))
+    }
+
+    pub(crate) fn now(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn advance(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// How many ticks a wait may take at most.
+pub(crate) fn ticks(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis() / TICK.as_millis())
+        .unwrap_or(u32::MAX)
+        .max(1)
+}
+
+/// Where a connection stands. The order is that of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Nothing is asked.
+    Idle = 0,
+    /// The first bytes of a head, a preface or a handshake have come, or are awaited on a new connection.
+    Head = 1,
+    /// At least one request is in the works.
+    Busy = 2,
+    /// Switched to another protocol: only stalls do not count any more.
+    Tunnel = 3,
+}
+
+/// What a connection's task is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+#[repr(u8)]
+pub(crate) enum Command {
+    /// Go on.
+    Serve = 0,
+    /// Finish what is in flight, then close.
+    Drain = 1,
+    /// Close now.
+    Close = 2,
+}
+
+/// The shared part of a connection.
+#[derive(Debug)]
+pub(crate) struct ConnState {
+    clock: Clock,
+    phase: AtomicU8,
+    since: AtomicU32,
+    in_flight: AtomicU32,
+    write_stall: AtomicU32,
+    read_stall: AtomicU32,
+    command: AtomicU8,
+    refused: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl ConnState {
+    pub(crate) fn new(clock: Clock) -> Self {
+        let now = clock.now();
+        Self {
+            clock,
+            phase: AtomicU8::new(Phase::Head as u8),
+            since: AtomicU32::new(now),
+            in_flight: AtomicU32::new(0),
+            write_stall: AtomicU32::new(0),
+            read_stall: AtomicU32::new(0),
+            command: AtomicU8::new(Command::Serve as u8),
+            refused: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since.store(self.clock.now(), Relaxed);
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            2 => Phase::Busy,
+            _ => Phase::Tunnel,
+        }
+    }
+
+    /// Bytes came from the client; with `head`, they begin a request if none is in the works.
+    pub(crate) fn bytes_read(&self, head: bool) {
+        if self.read_stall.load(Relaxed) != 0 {
+            self.read_stall.store(0, Relaxed);
+        }
+        if head && self.phase.load(Relaxed) == Phase::Idle as u8 {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// Whether no request is in the works.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase.load(Relaxed) == Phase::Idle as u8
+    }
+
+    /// A body that we want to read did not come.
+    pub(crate) fn read_waits(&self) {
+        if self.read_stall.load(Relaxed) == 0 {
+            self.read_stall.store(self.clock.now(), Relaxed);
+        }
+    }
+
+    /// The socket took no more bytes.
+    pub(crate) fn write_waits(&self) {
+        if self.write_stall.load(Relaxed) == 0 {
+            self.write_stall.store(self.clock.now(), Relaxed);
+        }
+    }
+
+    /// The socket took bytes.
+    pub(crate) fn bytes_written(&self) {
+        if self.write_stall.load(Relaxed) != 0 {
+            self.write_stall.store(0, Relaxed);
+        }
+    }
+
+    /// A request's head is complete.
+    pub(crate) fn request_begins(&self) {
+        if self.in_flight.fetch_add(1, Relaxed) == 0 {
+            self.phase.store(Phase::Busy as u8, Relaxed);
+        }
+    }
+
+    /// A response has been handed over, or given up.
+    pub(crate) fn request_ends(&self) {
+        if self.read_stall.load(Relaxed) != 0 {
+            self.read_stall.store(0, Relaxed);
+        }
+        if self.in_flight.fetch_sub(1, Relaxed) == 1 && self.phase() != Phase::Tunnel {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// The handshake or preface is over; nothing is asked yet.
+    pub(crate) fn established(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    /// The connection carries another protocol from here on.
+    pub(crate) fn becomes_tunnel(&self) {
+        self.phase.store(Phase::Tunnel as u8, Relaxed);
+    }
+
+    /// Framing that can be read in two ways was seen; the next request is refused.
+    pub(crate) fn refuse(&self) {
+        self.refused.store(true, Relaxed);
+    }
+
+    /// Whether [`Self::refuse`] was called.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+
+    /// What the connection's task should do. Remembers the task, so that [`Self::command`] can wake it.
+    pub(crate) fn poll_command(&self, cx: &Context<'_>, known: &mut bool) -> Command {
+        if !*known {
+            *self.waker.lock() = Some(cx.waker().clone());
+            *known = true;
+        }
+        match self.command.load(Relaxed) {
+            0 => Command::Serve,
+            1 => Command::Drain,
+            _ => Command::Close,
+        }
+    }
+
+    /// Asks the connection's task; a stronger command is never taken back.
+    pub(crate) fn command(&self, command: Command) {
+        if self.command.fetch_max(command as u8, Relaxed) < command as u8
+            && let Some(waker) = &*self.waker.lock()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Ends what has waited too long.
+    pub(crate) fn check(&self, deadlines: &Deadlines) {
+        let now = self.clock.now();
+        let over =
+            |start: u32, limit: Duration| start != 0 && now.saturating_sub(start) > ticks(limit);
+        match self.phase() {
+            Phase::Idle if over(self.since.load(Relaxed), deadlines.idle) => {
+                self.command(Command::Drain)
+            }
+            Phase::Head if over(self.since.load(Relaxed), deadlines.header) => {
+                self.command(Command::Close)
+            }
+            Phase::Tunnel => return,
+            _ => {}
+        }
+        let stalled = over(self.write_stall.load(Relaxed), deadlines.stall)
+            || over(self.read_stall.load(Relaxed), deadlines.stall);
+        if stalled {
+            self.command(Command::Close);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, ConnState};
+    use crate::config::Deadlines;
+
+    fn after(ticks: u32, prepare: impl Fn(&ConnState)) -> u8 {
+        let clock = Clock::new();
+        let state = ConnState::new(clock.clone());
+        prepare(&state);
+        for _ in 0..ticks {
+            clock.advance();
+        }
+        state.check(&Deadlines::default());
+        state.command.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_head_that_does_not_end_is_closed() {
+        assert_eq!(after(40, |_| {}), 0, "10 s are allowed");
+        assert_eq!(after(41, |_| {}), 2);
+        assert_eq!(
+            after(41, |s| {
+                s.established();
+                s.bytes_read(true);
+            }),
+            2
+        );
+    }
+
+    #[test]
+    fn an_idle_connection_is_drained() {
+        assert_eq!(after(300, ConnState::established), 0, "75 s are allowed");
+        assert_eq!(after(301, ConnState::established), 1);
+        assert_eq!(
+            after(301, |s| {
+                s.request_begins();
+                s.request_ends();
+            }),
+            1
+        );
+    }
+
+    #[test]
+    fn a_backend_may_take_its_time_but_a_client_may_not() {
+        assert_eq!(after(100_000, ConnState::request_begins), 0);
+        assert_eq!(
+            after(1201, |s| {
+                s.request_begins();
+                s.read_waits();
+            }),
+            2
+        );
+        assert_eq!(
+            after(1201, |s| {
+                s.request_begins();
+                s.write_waits();
+            }),
+            2
+        );
+        assert_eq!(
+            after(1201, |s| {
+                s.request_begins();
+                s.write_waits();
+                s.bytes_written();
+            }),
+            0
+        );
+    }
+
+    #[test]
+    fn tunnels_are_left_alone() {
+        assert_eq!(
+            after(100_000, |s| {
+                s.becomes_tunnel();
+                s.write_waits();
+            }),
+            0
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! Why the gateway answered itself.
+
+use http::StatusCode;
+use ir::Reason;
+
+/// A request that ended in the gateway. Every variant has a status and one word for access log and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// Framing, host or path that can be read in more than one way.
+    #[error("the request is malformed or ambiguous")]
+    BadRequest,
+    /// More header fields, or bytes of them, than allowed.
+    #[error("too many header fields")]
+    TooManyHeaders,
+    /// Nothing matches host, path and headers.
+    #[error("no route matches")]
+    NoRoute,
+    /// The TLS connection was made for another listener than the request's host belongs to.
+    #[error("this connection is for another host")]
+    Misdirected,
+    /// Too many requests in flight.
+    #[error("the gateway is at its limit")]
+    Overloaded,
+    /// The rule itself ends here.
+    #[error("the route cannot be served: {}", .0.as_str())]
+    Rule(Reason),
+    /// The backend has no usable endpoint.
+    #[error("the backend has no endpoints")]
+    NoEndpoint,
+    /// No connection could be made.
+    #[error("the backend cannot be reached")]
+    ConnectFailed,
+    /// No connection was made in time.
+    #[error("the backend cannot be reached in time")]
+    ConnectTimeout,
+    /// The connection was lost before the response's head.
+    #[error("the backend closed the connection")]
+    UpstreamClosed,
+    /// An attempt ran into its deadline.
+    #[error("the backend did not answer in time")]
+    AttemptTimeout,
+    /// The request ran into its deadline.
+    #[error("the request took too long")]
+    RequestTimeout,
+    /// The client went away while its request was read.
+    #[error("the client stopped sending")]
+    ClientClosed,
+}
+
+/// Whose doing it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The client.
+    Downstream,
+    /// The backend.
+    Upstream,
+    /// The gateway or its configuration.
+    Gateway,
+}
+
+impl ProxyError {
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::ClientClosed => StatusCode::BAD_REQUEST,
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Overloaded | Self::NoEndpoint | Self::ConnectFailed => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Rule(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UpstreamClosed => StatusCode::BAD_GATEWAY,
+            Self::ConnectTimeout | Self::AttemptTimeout | Self::RequestTimeout => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+        }
+    }
+
+    /// One word for access log and metrics.
+    #[must_use]
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::TooManyHeaders => "too_many_headers",
+            Self::NoRoute => "no_route",
+            Self::Misdirected => "misdirected",
+            Self::Overloaded => "overloaded",
+            Self::Rule(reason) => reason.as_str(),
+            Self::NoEndpoint => "no_endpoint",
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::UpstreamClosed => "upstream_closed",
+            Self::AttemptTimeout => "attempt_timeout",
+            Self::RequestTimeout => "request_timeout",
+            Self::ClientClosed => "client_closed",
+        }
+    }
+
+    /// Whose doing it was.
+    #[must_use]
+    pub const fn blame(self) -> Side {
+        match self {
+            Self::BadRequest
+            | Self::TooManyHeaders
+            | Self::NoRoute
+            | Self::Misdirected
+            | Self::ClientClosed => Side::Downstream,
+            Self::Overloaded | Self::Rule(_) => Side::Gateway,
+            _ => Side::Upstream,
+        }
+    }
+}

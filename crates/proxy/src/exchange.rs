@@ -1,0 +1,189 @@
+//! The account of one request: what is counted, logged and traced about it, and when it ends.
+
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
+
+use http::{Request, StatusCode, Version};
+use hyper::body::Incoming;
+use ir::PathMatch;
+use telemetry::metrics::ListenerMetrics;
+use tokio::time::Instant;
+
+use crate::{error::ProxyError, observe::Observed, server::Conn, upstream::Head};
+
+/// The account of one request. It travels with the response's body and ends when that does, however that ends.
+pub(crate) struct Exchange(Option<Box<Open>>);
+
+struct Open {
+    conn: Rc<Conn>,
+    started: Instant,
+    http1: bool,
+    status: Option<StatusCode>,
+    reason: Option<&'static str>,
+    bytes_out: u64,
+    attempts: u32,
+    upstream: Option<SocketAddr>,
+    observed: Observed,
+}
+
+/// What is known of a request when it ends.
+pub(crate) struct Outcome {
+    pub(crate) started: Instant,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) bytes_out: u64,
+    pub(crate) attempts: u32,
+    pub(crate) upstream: Option<SocketAddr>,
+}
+
+impl Outcome {
+    /// Whether the gateway's own word is about a failure.
+    pub(crate) fn failed(&self) -> bool {
+        self.status.is_none_or(|status| status.is_server_error()) || self.reason == Some(BROKEN_OFF)
+    }
+}
+
+/// The answer began and could not be completed.
+const BROKEN_OFF: &str = "broken_off";
+
+impl Exchange {
+    /// A request's head has come.
+    pub(crate) fn begin(conn: &Rc<Conn>, request: &Request<Incoming>) -> Self {
+        conn.state.request_begins();
+        let worker = &conn.worker;
+        worker.in_flight.set(worker.in_flight.get() + 1);
+        let observed = worker.observer.request(conn, request);
+        Self(Some(Box::new(Open {
+            conn: Rc::clone(conn),
+            started: Instant::now(),
+            http1: request.version() < Version::HTTP_2,
+            status: None,
+            reason: None,
+            bytes_out: 0,
+            attempts: 0,
+            upstream: None,
+            observed,
+        })))
+    }
+
+    /// Leaves nothing behind here; the account goes on in the returned place holder's stead.
+    pub(crate) const fn detached(&self) -> Self {
+        Self(None)
+    }
+
+    /// When the request's head had come.
+    pub(crate) fn started(&self) -> Instant {
+        self.0
+            .as_ref()
+            .map_or_else(Instant::now, |open| open.started)
+    }
+
+    /// Whether the client speaks HTTP/1.
+    pub(crate) fn is_http1(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| open.http1)
+    }
+
+    /// Listener and route are known.
+    pub(crate) fn routed(
+        &mut self,
+        listener: &Arc<ListenerMetrics>,
+        route: &Arc<str>,
+        path: &PathMatch,
+    ) {
+        if let Some(open) = &mut self.0 {
+            open.observed.routed(listener, route, path);
+        }
+    }
+
+    /// Where to count the bytes of the request's body, if anybody wants to know.
+    pub(crate) fn received(&self) -> Option<Rc<Cell<u64>>> {
+        self.0.as_ref().and_then(|open| open.observed.received())
+    }
+
+    /// The head of the answer is known; `reason` says why it is the gateway's own, if it is.
+    pub(crate) fn answered(&mut self, status: StatusCode, reason: Option<&'static str>) {
+        if let Some(open) = &mut self.0 {
+            open.status = Some(status);
+            open.reason = reason;
+        }
+    }
+
+    /// Bytes of the answer's body went out.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if let Some(open) = &mut self.0 {
+            open.bytes_out += bytes as u64;
+        }
+    }
+
+    /// The answer could not be completed.
+    pub(crate) fn broke_off(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.reason = Some(BROKEN_OFF);
+        }
+    }
+
+    /// An attempt goes to this address; the head learns who asks.
+    pub(crate) fn attempt_begins(&mut self, address: SocketAddr, head: &mut Head) {
+        if let Some(open) = &mut self.0 {
+            open.attempts += 1;
+            open.upstream = Some(address);
+            open.observed.attempt_begins(address, open.attempts, head);
+        }
+    }
+
+    /// An attempt came to an answer, or to nothing.
+    pub(crate) fn attempt_ends(&mut self, outcome: Result<StatusCode, ProxyError>) {
+        if let Some(open) = &mut self.0 {
+            open.observed
+                .attempt_ends(&open.conn.worker.observer, outcome);
+        }
+    }
+
+    /// A rule's retry is about to be used.
+    pub(crate) fn retry(&self) {
+        if let Some(open) = &self.0 {
+            open.conn.worker.observer.retry();
+        }
+    }
+
+    /// A pooled connection turned out to be dead.
+    pub(crate) fn transparent_retry(&self) {
+        if let Some(open) = &self.0 {
+            open.conn.worker.observer.transparent_retry();
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(open) = self.0.take() else { return };
+        let Open {
+            conn,
+            started,
+            status,
+            reason,
+            bytes_out,
+            attempts,
+            upstream,
+            observed,
+            ..
+        } = *open;
+        conn.state.request_ends();
+        let worker = &conn.worker;
+        worker.in_flight.set(worker.in_flight.get() - 1);
+        // No head was produced: the client went away first.
+        let reason = if status.is_none() {
+            Some("client_closed")
+        } else {
+            reason
+        };
+        let outcome = Outcome {
+            started,
+            status,
+            reason,
+            bytes_out,
+            attempts,
+            upstream,
+        };
+        observed.end(&worker.observer, &outcome);
+    }
+}

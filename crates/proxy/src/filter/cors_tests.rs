@@ -1,0 +1,228 @@
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use ir::{Cors, OriginMatch};
+
+use super::{decorate, preflight};
+
+fn cors() -> Cors {
+    Cors {
+        origins: vec![
+            OriginMatch::Exact("https://www.foo.com".into()),
+            OriginMatch::Wildcard {
+                scheme: "https://".into(),
+                suffix: ".bar.com".into(),
+            },
+        ],
+        credentials: true,
+        methods: Some(vec![Method::GET, Method::OPTIONS]),
+        headers: Some(vec![
+            HeaderName::from_static("x-header-1"),
+            HeaderName::from_static("x-header-2"),
+        ]),
+        expose: Some(vec![HeaderName::from_static("x-header-3")]),
+        max_age: 3600,
+    }
+}
+
+fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs
+        .iter()
+        .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+        .collect()
+}
+
+/// What a client sees of a preflight answer: preflight, then decoration, as `handle` does it.
+fn ask(
+    cors: &Cors,
+    origin: &'static str,
+    method: &'static str,
+    headers: Option<&'static str>,
+) -> HeaderMap {
+    let mut request = map(&[
+        ("origin", origin),
+        ("access-control-request-method", method),
+    ]);
+    if let Some(headers) = headers {
+        request.insert(
+            "access-control-request-headers",
+            HeaderValue::from_static(headers),
+        );
+    }
+    let mut answer = preflight(cors, &Method::OPTIONS, &request).unwrap();
+    assert_eq!(answer.status(), 204);
+    decorate(cors, request.get("origin"), answer.headers_mut());
+    answer.headers().clone()
+}
+
+fn simple(cors: &Cors, origin: Option<&'static str>) -> HeaderMap {
+    let mut answer = map(&[
+        ("access-control-allow-origin", "https://the.backend"),
+        ("x", "1"),
+    ]);
+    decorate(
+        cors,
+        origin.map(HeaderValue::from_static).as_ref(),
+        &mut answer,
+    );
+    answer
+}
+
+fn get<'a>(map: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    map.get(name).map(|v| v.to_str().unwrap())
+}
+
+#[test]
+fn allowed_origins_are_echoed() {
+    for origin in [
+        "https://www.foo.com",
+        "https://a.bar.com",
+        "https://a.b.c.bar.com",
+    ] {
+        let answer = ask(&cors(), origin, "GET", Some("x-header-1"));
+        assert_eq!(get(&answer, "access-control-allow-origin"), Some(origin));
+        assert_eq!(
+            get(&answer, "access-control-allow-methods"),
+            Some("GET, OPTIONS")
+        );
+        assert_eq!(
+            get(&answer, "access-control-allow-headers"),
+            Some("x-header-1, x-header-2")
+        );
+        assert_eq!(get(&answer, "access-control-max-age"), Some("3600"));
+        assert_eq!(
+            get(&answer, "access-control-allow-credentials"),
+            Some("true")
+        );
+        let answer = simple(&cors(), Some(origin));
+        assert_eq!(
+            get(&answer, "access-control-allow-origin"),
+            Some(origin),
+            "the backend's word is replaced"
+        );
+        assert_eq!(
+            get(&answer, "access-control-expose-headers"),
+            Some("x-header-3")
+        );
+        assert_eq!(get(&answer, "vary"), Some("Origin"));
+    }
+}
+
+#[test]
+fn other_origins_get_nothing() {
+    for origin in [
+        "http://www.foo.com",
+        "https://foo.com",
+        "https://www.foo.com:8443",
+        "https://bar.com",
+        "https://xbar.com",
+        "https://evil.com/.bar.com",
+        "https://u@a.bar.com",
+        "http://a.bar.com",
+        "null",
+    ] {
+        let answer = ask(&cors(), origin, "GET", None);
+        assert_eq!(
+            get(&answer, "access-control-allow-origin"),
+            None,
+            "{origin}"
+        );
+        assert_eq!(
+            get(&answer, "access-control-allow-methods"),
+            None,
+            "{origin}"
+        );
+        assert_eq!(
+            get(
+                &simple(&cors(), Some(origin)),
+                "access-control-allow-origin"
+            ),
+            None,
+            "{origin}"
+        );
+    }
+    assert_eq!(
+        get(&simple(&cors(), None), "access-control-allow-origin"),
+        None
+    );
+}
+
+#[test]
+fn everything_without_credentials_is_a_star() {
+    let open = Cors {
+        origins: vec![OriginMatch::Any],
+        credentials: false,
+        methods: None,
+        headers: None,
+        expose: None,
+        max_age: 5,
+    };
+    let answer = ask(&open, "https://x.y", "PATCH", Some("a,b"));
+    for name in ["origin", "methods", "headers"] {
+        assert_eq!(
+            get(&answer, &format!("access-control-allow-{name}")),
+            Some("*")
+        );
+    }
+    assert_eq!(get(&answer, "access-control-allow-credentials"), None);
+    let answer = simple(&open, Some("https://x.y"));
+    assert_eq!(get(&answer, "access-control-expose-headers"), Some("*"));
+    assert_eq!(get(&answer, "vary"), None);
+}
+
+#[test]
+fn with_credentials_a_star_is_never_said() {
+    let open = Cors {
+        origins: vec![OriginMatch::Any],
+        credentials: true,
+        methods: None,
+        headers: None,
+        expose: None,
+        max_age: 5,
+    };
+    let answer = ask(&open, "https://x.y", "PATCH", Some("a,b"));
+    assert_eq!(
+        get(&answer, "access-control-allow-origin"),
+        Some("https://x.y")
+    );
+    assert_eq!(get(&answer, "access-control-allow-methods"), Some("PATCH"));
+    assert_eq!(get(&answer, "access-control-allow-headers"), Some("a,b"));
+    assert_eq!(
+        get(
+            &ask(&open, "https://x.y", "PATCH", None),
+            "access-control-allow-headers"
+        ),
+        None
+    );
+    assert_eq!(
+        get(
+            &simple(&open, Some("https://x.y")),
+            "access-control-expose-headers"
+        ),
+        None
+    );
+}
+
+#[test]
+fn only_preflights_are_answered_here() {
+    let cors = cors();
+    let full = map(&[
+        ("origin", "https://www.foo.com"),
+        ("access-control-request-method", "GET"),
+    ]);
+    assert!(preflight(&cors, &Method::GET, &full).is_none());
+    assert!(
+        preflight(
+            &cors,
+            &Method::OPTIONS,
+            &map(&[("origin", "https://www.foo.com")])
+        )
+        .is_none()
+    );
+    assert!(
+        preflight(
+            &cors,
+            &Method::OPTIONS,
+            &map(&[("access-control-request-method", "GET")])
+        )
+        .is_none()
+    );
+}

@@ -1,0 +1,213 @@
+//! The phases of a request, in order: match, answer or forward, decorate. `docs/life-of-a-request.md` follows this file.
+
+mod forward;
+mod mirror;
+mod request;
+mod tunnel;
+
+use std::{borrow::Cow, rc::Rc, sync::Arc};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use hyper::body::Incoming;
+use ir::{Action, Cors, Filter, HeaderMods};
+
+use crate::{
+    body::DownBody,
+    canonical,
+    error::ProxyError,
+    exchange::Exchange,
+    filter::{cors, headers, redirect},
+    router::RequestView,
+    server::Conn,
+    snapshot::{RuleState, Snapshot},
+};
+
+/// What matching found out.
+struct Routed {
+    rule: Arc<RuleState>,
+    /// The path as all of us see it, where it differs from what was sent.
+    path: Option<String>,
+}
+
+/// A request after matching: answered already, or to be forwarded. Everything that lasts beyond this point is in one
+/// allocation, which keeps the futures of requests small; they are moved more than once.
+pub(crate) enum Begun {
+    Answered(Box<Response<DownBody>>),
+    Forwarded(Box<forward::Call>),
+}
+
+impl Begun {
+    /// The answer. Whatever happens, there is one.
+    pub(crate) async fn finish(self) -> Response<DownBody> {
+        match self {
+            Self::Answered(response) => *response,
+            Self::Forwarded(call) => forward::forward(call).await,
+        }
+    }
+}
+
+/// Everything about a request that needs no waiting.
+pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
+    let mut exchange = Exchange::begin(conn, &request);
+    let upgrade = tunnel::asked(&mut request);
+    let (parts, body) = request.into_parts();
+    let snapshot = conn.worker.snapshot();
+    let routed =
+        match admit(conn, &parts).and_then(|()| route(conn, &snapshot, &parts, &mut exchange)) {
+            Ok(routed) => routed,
+            Err(error) => return Begun::Answered(Box::new(refuse(error, exchange))),
+        };
+    let rule = &routed.rule;
+    let allowed = cors_of(rule);
+    if let Some(answer) =
+        allowed.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers))
+    {
+        let mut response = made(answer, "cors_preflight", exchange);
+        decorate(rule, parts.headers.get(header::ORIGIN), &mut response);
+        return Begun::Answered(Box::new(response));
+    }
+    let origin = allowed.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
+    let mut response = match &rule.rule.action {
+        Action::Redirect(redirect) => {
+            // It was read once already, so it can be read.
+            let host = canonical::host(&parts.uri, &parts.headers).unwrap_or_default();
+            let answer = redirect::response(redirect, &request::info(conn, &routed, &parts, &host));
+            let mut response = made(answer, "redirect", exchange);
+            response_filters(&rule.rule.filters, response.headers_mut());
+            response
+        }
+        Action::Respond { status, reason } => {
+            let mut response = refuse(ProxyError::Rule(*reason), exchange);
+            *response.status_mut() = *status;
+            response
+        }
+        Action::Forward(_) => {
+            match forward::prepare(conn, &routed, (parts, body), upgrade, exchange) {
+                Begun::Forwarded(mut call) => {
+                    call.origin = origin;
+                    return Begun::Forwarded(call);
+                }
+                Begun::Answered(response) => *response,
+            }
+        }
+    };
+    decorate(rule, origin.as_ref(), &mut response);
+    Begun::Answered(Box::new(response))
+}
+
+/// What CORS says in an answer, if the rule says anything about it.
+fn decorate(rule: &RuleState, origin: Option<&HeaderValue>, response: &mut Response<DownBody>) {
+    if let Some(cors) = cors_of(rule) {
+        cors::decorate(cors, origin, response.headers_mut());
+    }
+}
+
+/// Cheap refusals before any work.
+fn admit(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
+    let limits = &conn.worker.config.limits;
+    if conn.state.is_refused() {
+        return Err(ProxyError::BadRequest);
+    }
+    if parts.headers.len() > limits.headers {
+        return Err(ProxyError::TooManyHeaders);
+    }
+    if conn.worker.in_flight.get() > limits.requests {
+        return Err(ProxyError::Overloaded);
+    }
+    // A forward proxy is what we are not.
+    if parts.method == Method::CONNECT {
+        return Err(ProxyError::BadRequest);
+    }
+    Ok(())
+}
+
+/// Listener, then host, then path and the rest.
+fn route(
+    conn: &Conn,
+    snapshot: &Snapshot,
+    parts: &Parts,
+    exchange: &mut Exchange,
+) -> Result<Routed, ProxyError> {
+    let host = canonical::host(&parts.uri, &parts.headers).map_err(|_| ProxyError::BadRequest)?;
+    let path = canonical::path(parts.uri.path()).map_err(|_| ProxyError::BadRequest)?;
+    let port = snapshot
+        .ports
+        .get(&conn.port.key)
+        .ok_or(ProxyError::NoRoute)?;
+    let listener = port.router.listener_for(&host);
+    // The handshake was made for one listener; a request for another must not ride on it (RFC 9110 section 15.5.20).
+    if let Some(shaken) = &conn.tls {
+        let now = listener
+            .and_then(|at| port.router.listener(at))
+            .map(|listener| &listener.hostname);
+        if now != Some(shaken) {
+            return Err(ProxyError::Misdirected);
+        }
+    }
+    let view = RequestView {
+        host: &host,
+        path: &path,
+        query: parts.uri.query(),
+        method: &parts.method,
+        headers: &parts.headers,
+    };
+    let listener = listener.ok_or(ProxyError::NoRoute)?;
+    let found = port
+        .router
+        .find(listener, &view)
+        .ok_or(ProxyError::NoRoute)?;
+    let metrics = port.metrics.get(listener).unwrap_or(&conn.port.metrics);
+    let rule = Arc::clone(found.payload);
+    exchange.routed(metrics, &rule.rule.route, &found.route.matches.path);
+    let path = match path {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(path) => Some(path),
+    };
+    Ok(Routed { rule, path })
+}
+
+fn cors_of(rule: &RuleState) -> Option<&Cors> {
+    rule.rule.filters.iter().find_map(|filter| match filter {
+        Filter::Cors(cors) => Some(cors),
+        _ => None,
+    })
+}
+
+/// Applies the response header changes among `filters`, in order.
+fn response_filters(filters: &[Filter], map: &mut http::HeaderMap) {
+    let mods = filters.iter().filter_map(|filter| match filter {
+        Filter::ResponseHeaders(mods) => Some(mods),
+        _ => None,
+    });
+    mods.for_each(|mods: &HeaderMods| headers::apply(mods, map));
+}
+
+/// An answer of the gateway that is no error.
+fn made(answer: Response<()>, reason: &'static str, mut exchange: Exchange) -> Response<DownBody> {
+    exchange.answered(answer.status(), Some(reason));
+    answer.map(|()| DownBody::text("", exchange))
+}
+
+/// An error as an answer: status, and one word as text.
+fn refuse(error: ProxyError, mut exchange: Exchange) -> Response<DownBody> {
+    exchange.answered(error.status(), Some(error.flag()));
+    let close =
+        matches!(error, ProxyError::BadRequest | ProxyError::ClientClosed) && exchange.is_http1();
+    let mut response = Response::new(DownBody::text(error.flag(), exchange));
+    *response.status_mut() = error.status();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    if close {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

@@ -1,0 +1,338 @@
+//! Forwarding: choose a backend, send, try again where the rule says so, pass the answer on.
+
+use std::{cell::Cell, rc::Rc, sync::Arc};
+
+use http::{HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
+use hyper::body::{Body, Incoming};
+use ir::{Reason, Retry, Target};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+
+use super::{
+    Begun, Routed, decorate, mirror, refuse, request, response_filters,
+    tunnel::{self, Asked},
+};
+use crate::{
+    body::{DownBody, UpBody},
+    error::ProxyError,
+    exchange::Exchange,
+    server::Conn,
+    snapshot::{ClusterState, RuleState},
+    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Replay},
+};
+
+/// A request on its way, with all it needs. One allocation; the futures below only point to it.
+pub(crate) struct Call {
+    conn: Rc<Conn>,
+    rule: Arc<RuleState>,
+    /// Which of the rule's backends.
+    backend: usize,
+    cluster: Arc<ClusterState>,
+    head: Head,
+    source: Source,
+    asked: Option<Asked>,
+    /// Where the rule has CORS: who asks.
+    pub(super) origin: Option<HeaderValue>,
+    deadline: Option<Instant>,
+    exchange: Exchange,
+}
+
+/// The request's body, as far as it may be sent.
+enum Source {
+    Empty,
+    Once(Option<(Incoming, Option<Rc<Cell<u64>>>)>),
+    Replay(Replay),
+}
+
+/// Chooses the backend and makes the head that it shall see. What cannot be forwarded is answered here.
+pub(super) fn prepare(
+    conn: &Rc<Conn>,
+    routed: &Routed,
+    (parts, body): (Parts, Incoming),
+    asked: Option<Asked>,
+    exchange: Exchange,
+) -> Begun {
+    let rule = &routed.rule;
+    let Some((backend, cluster)) = rule.pick() else {
+        return refused(ProxyError::Rule(Reason::NoBackend), exchange);
+    };
+    let Some(cluster) = cluster else {
+        let target = rule
+            .forward()
+            .and_then(|forward| forward.backends.get(backend))
+            .map(|backend| &backend.target);
+        let reason = match target {
+            Some(Target::Invalid(reason)) => *reason,
+            Some(Target::Cluster(_)) | None => Reason::InvalidBackend,
+        };
+        return refused(ProxyError::Rule(reason), exchange);
+    };
+    let mut head = request::head(conn, routed, parts, asked.as_ref().map(|a| &a.protocol));
+    let source = Source::new(conn, rule, body, exchange.received());
+    if rule.has_mirrors() {
+        mirror::copy(&conn.worker, rule, &head, source.replay());
+    }
+    rule.backend_filters(backend)
+        .iter()
+        .for_each(|filter| request::apply(filter, &mut head));
+    let limit = rule.forward().and_then(|forward| forward.timeouts.request);
+    Begun::Forwarded(Box::new(Call {
+        conn: Rc::clone(conn),
+        rule: Arc::clone(rule),
+        backend,
+        cluster: Arc::clone(cluster),
+        head,
+        source,
+        asked,
+        origin: None,
+        deadline: limit.map(|limit| exchange.started() + limit),
+        exchange,
+    }))
+}
+
+fn refused(error: ProxyError, exchange: Exchange) -> Begun {
+    Begun::Answered(Box::new(refuse(error, exchange)))
+}
+
+/// Forwards a request and turns the outcome into an answer.
+pub(super) async fn forward(mut call: Box<Call>) -> Response<DownBody> {
+    let outcome = match call.deadline {
+        None => attempts(&mut call).await,
+        Some(deadline) => {
+            let limited = Box::pin(timeout_at(deadline, attempts(&mut call)));
+            limited.await.unwrap_or(Err(ProxyError::RequestTimeout))
+        }
+    };
+    let rule = Arc::clone(&call.rule);
+    let origin = call.origin.take();
+    let mut response = match outcome {
+        Ok(answer) => pass_on(*call, answer),
+        Err(error) => refuse(error, call.exchange),
+    };
+    decorate(&rule, origin.as_ref(), &mut response);
+    response
+}
+
+impl Source {
+    fn new(conn: &Conn, rule: &RuleState, body: Incoming, received: Option<Rc<Cell<u64>>>) -> Self {
+        if body.is_end_stream() {
+            return Self::Empty;
+        }
+        let repeats = rule
+            .forward()
+            .is_some_and(|forward| forward.retry.is_some());
+        if !repeats && !rule.has_mirrors() {
+            return Self::Once(Some((body, received)));
+        }
+        let limit = conn.worker.config.limits.replay_bytes;
+        Self::Replay(Replay::new(body, Arc::clone(&conn.state), received, limit))
+    }
+
+    const fn replay(&self) -> Option<&Replay> {
+        match self {
+            Self::Replay(replay) => Some(replay),
+            Self::Empty | Self::Once(_) => None,
+        }
+    }
+
+    /// The body for one more sending; `None` when it is gone.
+    fn body(&mut self, conn: &Conn) -> Option<UpBody> {
+        match self {
+            Self::Empty => Some(UpBody::Empty),
+            Self::Once(slot) => slot.take().map(|(incoming, received)| UpBody::Client {
+                incoming,
+                conn: Arc::clone(&conn.state),
+                received,
+            }),
+            Self::Replay(replay) => replay.possible().then(|| UpBody::Replay(replay.body())),
+        }
+    }
+
+    fn repeatable(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Once(_) => false,
+            Self::Replay(replay) => replay.possible(),
+        }
+    }
+
+    /// An unsent body comes back.
+    fn put_back(&mut self, body: UpBody) {
+        if let (
+            Self::Once(slot),
+            UpBody::Client {
+                incoming, received, ..
+            },
+        ) = (self, body)
+        {
+            *slot = Some((incoming, received));
+        }
+    }
+}
+
+/// One attempt after another, until one counts.
+async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
+    let rule = Arc::clone(&call.rule);
+    let policy = rule.forward().and_then(|forward| forward.retry.as_ref());
+    let mut left = policy.map_or(0, |p| p.retries);
+    // A connection that the backend closed just as we took it says nothing about the backend: one more try, on a new one.
+    let mut pooled = true;
+    let mut last = None;
+    loop {
+        let Some(body) = call.source.body(&call.conn) else {
+            return last.unwrap_or(Err(ProxyError::UpstreamClosed));
+        };
+        let outcome = attempt(call, body, pooled).await;
+        let method = &call.head.method;
+        let safe = is_safe_to_repeat(method);
+        let repeat = match &outcome {
+            Ok(answer) => left > 0 && wants_again(policy, answer.response.status(), safe),
+            Err(failure) => {
+                let died = matches!(failure.progress, Progress::Unsent(_))
+                    || matches!(failure.progress, Progress::PooledClosed) && safe;
+                if died && pooled {
+                    pooled = false;
+                    call.exchange.transparent_retry();
+                    if let Err(Failure {
+                        progress: Progress::Unsent(body),
+                        ..
+                    }) = outcome
+                    {
+                        call.source.put_back(body);
+                    }
+                    continue;
+                }
+                left > 0 && failed_again(policy, failure, safe)
+            }
+        };
+        let outcome = outcome.map_err(|failure| failure.error);
+        if !repeat || !call.source.repeatable() {
+            return outcome;
+        }
+        left -= 1;
+        call.exchange.retry();
+        last = Some(outcome);
+        if let Some(pause) = policy.and_then(|p| p.backoff) {
+            Box::pin(sleep(pause)).await;
+        }
+    }
+}
+
+/// RFC 9110 section 9.2.2, and LOCK, as the seed's gateways have it.
+fn is_safe_to_repeat(method: &Method) -> bool {
+    !(*method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK")
+}
+
+fn wants_again(policy: Option<&Retry>, status: StatusCode, safe: bool) -> bool {
+    policy.is_some_and(|p| p.on.status(status) && (p.non_idempotent || safe))
+}
+
+fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
+    policy.is_some_and(|p| match (failure.error, &failure.progress) {
+        (ProxyError::AttemptTimeout, _) => p.on.timeout && (p.non_idempotent || safe),
+        // Nothing was sent, so nothing can happen twice.
+        (_, Progress::NoConnection | Progress::Unsent(_)) => p.on.connect,
+        (_, Progress::PooledClosed | Progress::Closed) => {
+            p.on.connect && (p.non_idempotent || safe)
+        }
+    })
+}
+
+async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, Failure> {
+    let fail = |error| Failure {
+        error,
+        progress: Progress::NoConnection,
+    };
+    let mut outgoing = Outgoing::new(call.head.clone(), body);
+    let worker = Rc::clone(&call.conn.worker);
+    let endpoint = call
+        .cluster
+        .pick()
+        .ok_or_else(|| fail(ProxyError::NoEndpoint))?;
+    let address = upstream::resolve(&worker, endpoint).await.map_err(fail)?;
+    let destination = Destination {
+        address,
+        protocol: call.cluster.cluster.upstream,
+        pooled,
+    };
+    outgoing.with_head(|head| call.exchange.attempt_begins(address, head));
+    let limit = call
+        .rule
+        .forward()
+        .and_then(|forward| forward.timeouts.attempt);
+    let outcome = match limit {
+        None => upstream::send(&worker, &destination, &mut outgoing).await,
+        Some(limit) => {
+            match Box::pin(timeout(
+                limit,
+                upstream::send(&worker, &destination, &mut outgoing),
+            ))
+            .await
+            {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Failure {
+                    error: ProxyError::AttemptTimeout,
+                    progress: Progress::Closed,
+                }),
+            }
+        }
+    };
+    call.exchange.attempt_ends(
+        outcome
+            .as_ref()
+            .map(|a| a.response.status())
+            .map_err(|f| f.error),
+    );
+    outcome
+}
+
+/// Makes a backend's answer the client's.
+fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
+    let Answer {
+        mut response,
+        lease,
+    } = answer;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return switch(call, response);
+    }
+    request::strip_hop_by_hop(response.headers_mut());
+    filters(&call, response.headers_mut());
+    let Call {
+        mut exchange,
+        deadline,
+        ..
+    } = call;
+    exchange.answered(response.status(), None);
+    *response.version_mut() = Version::HTTP_11;
+    let deadline = deadline.map(|at| Box::pin(sleep_until(at)));
+    response.map(|incoming| DownBody::upstream(incoming, lease, deadline, exchange))
+}
+
+fn filters(call: &Call, map: &mut http::HeaderMap) {
+    response_filters(call.rule.backend_filters(call.backend), map);
+    response_filters(&call.rule.rule.filters, map);
+}
+
+/// A backend that switches protocols although nobody asked is not to be trusted with the connection.
+fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody> {
+    let Some(asked) = call.asked.take() else {
+        return refuse(ProxyError::UpstreamClosed, call.exchange);
+    };
+    let protocol = response
+        .headers()
+        .get(header::UPGRADE)
+        .cloned()
+        .unwrap_or_else(|| asked.protocol.clone());
+    request::strip_hop_by_hop(response.headers_mut());
+    filters(&call, response.headers_mut());
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(header::UPGRADE, protocol);
+    let Call {
+        conn, mut exchange, ..
+    } = call;
+    exchange.answered(StatusCode::SWITCHING_PROTOCOLS, None);
+    let ended = exchange.detached();
+    tunnel::join(&conn, asked, &mut response, exchange);
+    response.map(|_| DownBody::text("", ended))
+}

@@ -1,0 +1,273 @@
+//! What the data plane tells the outside: metrics, spans, access log. All of it is handed in by the binary, and what is off
+//! costs a branch.
+
+use std::{
+    cell::Cell,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use hyper::body::Incoming;
+use ir::PathMatch;
+use telemetry::{
+    access_log::{AccessLog, Record},
+    metrics::{ListenerMetrics, Metrics},
+    trace::{Attempt, ClientSpan, ServerRequest, ServerSpan, Tracer},
+};
+
+use crate::{error::ProxyError, exchange::Outcome, server::Conn, upstream::Head};
+
+/// Where the data plane reports to. Clones are handles to the same things.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// Counters and histograms.
+    pub metrics: Metrics,
+    /// One line for each request, or off.
+    pub access_log: AccessLog,
+    /// Spans, or off.
+    pub tracer: Tracer,
+}
+
+impl Default for Telemetry {
+    /// Metrics that nobody reads; no log, no spans.
+    fn default() -> Self {
+        Self {
+            metrics: Metrics::new(),
+            access_log: AccessLog::off(),
+            tracer: Tracer::off(),
+        }
+    }
+}
+
+/// One worker's view of [`Telemetry`].
+pub(crate) struct Observer {
+    telemetry: Telemetry,
+}
+
+impl Observer {
+    pub(crate) fn new(telemetry: &Telemetry) -> Self {
+        Self {
+            telemetry: telemetry.clone(),
+        }
+    }
+
+    /// A connection was closed before it served a request.
+    pub(crate) fn connection_rejected(&self, reason: &'static str) {
+        self.telemetry.metrics.connections_rejected.inc(reason);
+    }
+
+    /// A request begins; its port's numbers count until its listener is known.
+    pub(crate) fn request(&self, conn: &Conn, request: &Request<Incoming>) -> Observed {
+        let logged = self
+            .telemetry
+            .access_log
+            .is_enabled()
+            .then(|| Box::new(Logged::new(conn, request)));
+        let span = self
+            .telemetry
+            .tracer
+            .is_enabled()
+            .then(|| self.span(conn, request));
+        Observed {
+            listener: Arc::clone(&conn.port.metrics),
+            logged,
+            span,
+            attempt: None,
+        }
+    }
+
+    fn span(&self, conn: &Conn, request: &Request<Incoming>) -> ServerSpan {
+        let tracer = &self.telemetry.tracer;
+        let text = |name| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok())
+        };
+        let host = request
+            .uri()
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .or_else(|| text(header::HOST));
+        tracer.server_span(&ServerRequest {
+            method: request.method(),
+            scheme: conn.scheme(),
+            host: host.unwrap_or_default(),
+            path: request.uri().path(),
+            query: request.uri().query(),
+            route: None,
+            client: Some(conn.peer.ip()),
+            version: request.version(),
+            user_agent: text(header::USER_AGENT),
+            parent: tracer.extract(request.headers()),
+        })
+    }
+
+    /// A rule's retry is about to be used.
+    pub(crate) fn retry(&self) {
+        self.telemetry.metrics.retries.inc();
+    }
+
+    /// A pooled connection turned out to be dead.
+    pub(crate) fn transparent_retry(&self) {
+        self.telemetry
+            .metrics
+            .upstream_attempts
+            .inc("pooled_closed");
+    }
+
+    /// A copy could not be sent.
+    pub(crate) fn mirror_dropped(&self) {
+        self.telemetry
+            .metrics
+            .upstream_attempts
+            .inc("mirror_dropped");
+    }
+}
+
+/// What is being told about one request.
+pub(crate) struct Observed {
+    listener: Arc<ListenerMetrics>,
+    logged: Option<Box<Logged>>,
+    span: Option<ServerSpan>,
+    attempt: Option<ClientSpan>,
+}
+
+/// What the access log will want to know. Only kept when there is one.
+struct Logged {
+    timestamp: SystemTime,
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    version: Version,
+    user_agent: Option<HeaderValue>,
+    client: IpAddr,
+    route: Option<Arc<str>>,
+    received: Rc<Cell<u64>>,
+}
+
+impl Logged {
+    fn new(conn: &Conn, request: &Request<Incoming>) -> Self {
+        let header = |name| request.headers().get(name).cloned();
+        Self {
+            timestamp: SystemTime::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            host: header(header::HOST),
+            version: request.version(),
+            user_agent: header(header::USER_AGENT),
+            client: conn.peer.ip(),
+            route: None,
+            received: Rc::default(),
+        }
+    }
+
+    fn host(&self) -> &str {
+        let named = self.host.as_ref().and_then(|host| host.to_str().ok());
+        self.uri
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .or(named)
+            .unwrap_or_default()
+    }
+}
+
+impl Observed {
+    /// Listener and route are known.
+    pub(crate) fn routed(
+        &mut self,
+        listener: &Arc<ListenerMetrics>,
+        route: &Arc<str>,
+        path: &PathMatch,
+    ) {
+        self.listener = Arc::clone(listener);
+        if let Some(logged) = &mut self.logged {
+            logged.route = Some(Arc::clone(route));
+        }
+        if let Some(span) = &mut self.span {
+            span.set_route(match path {
+                PathMatch::Exact(path) => path,
+                PathMatch::Prefix(path) if path.is_empty() => "/",
+                PathMatch::Prefix(path) => path,
+                PathMatch::Regex(pattern) => pattern.as_str(),
+            });
+        }
+    }
+
+    /// Where to count the bytes of the request's body, if anybody wants to know.
+    pub(crate) fn received(&self) -> Option<Rc<Cell<u64>>> {
+        self.logged
+            .as_ref()
+            .map(|logged| Rc::clone(&logged.received))
+    }
+
+    /// An attempt goes to this address; the head learns who asks. Without spans the client's trace context passes untouched.
+    pub(crate) fn attempt_begins(&mut self, address: SocketAddr, attempt: u32, head: &mut Head) {
+        let Some(span) = &self.span else { return };
+        let host = address.ip().to_string();
+        let client = span.client_span(&Attempt {
+            method: &head.method,
+            scheme: "http",
+            authority: head.host.to_str().unwrap_or_default(),
+            path: head.target.path(),
+            query: head.target.query(),
+            server_address: &host,
+            server_port: address.port(),
+            resend_count: attempt.saturating_sub(1),
+        });
+        client.inject(&mut head.headers);
+        self.attempt = Some(client);
+    }
+
+    /// An attempt came to an answer, or to nothing.
+    pub(crate) fn attempt_ends(
+        &mut self,
+        observer: &Observer,
+        outcome: Result<StatusCode, ProxyError>,
+    ) {
+        let word = match outcome {
+            Ok(_) => "answered",
+            Err(error) => error.flag(),
+        };
+        observer.telemetry.metrics.upstream_attempts.inc(word);
+        if let Some(span) = self.attempt.take() {
+            span.finish(outcome.ok(), outcome.err().map(ProxyError::flag));
+        }
+    }
+
+    /// The request is over.
+    pub(crate) fn end(self, observer: &Observer, outcome: &Outcome) {
+        let duration = outcome.started.elapsed();
+        self.listener.request(outcome.status, duration);
+        if let Some(reason) = outcome.reason {
+            observer.telemetry.metrics.gateway_responses.inc(reason);
+        }
+        let ids = self.span.as_ref().and_then(ServerSpan::ids);
+        if let Some(span) = self.span {
+            span.finish(outcome.status, outcome.reason.filter(|_| outcome.failed()));
+        }
+        let Some(logged) = self.logged else { return };
+        observer.telemetry.access_log.log(&Record {
+            timestamp: logged.timestamp,
+            method: logged.method.as_str(),
+            path: logged.uri.path(),
+            host: logged.host(),
+            protocol: logged.version,
+            status: outcome.status.map_or(0, |status| status.as_u16()),
+            reason: outcome.reason,
+            duration,
+            upstream: outcome.upstream,
+            attempts: outcome.attempts,
+            bytes_in: logged.received.get(),
+            bytes_out: outcome.bytes_out,
+            route: logged.route.as_deref(),
+            client: Some(logged.client),
+            trace_id: ids.map(|(trace, _)| trace),
+            span_id: ids.map(|(_, span)| span),
+            user_agent: logged.user_agent.as_ref().map(HeaderValue::as_bytes),
+        });
+    }
+}

@@ -1,0 +1,208 @@
+//! The workers as one thing: start, swap, drain.
+
+use std::{
+    collections::BTreeMap, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use ir::{Ir, SocketKey};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    config::Config,
+    observe::{Observer, Telemetry},
+    port::{self, BindError, PortHandle},
+    snapshot::Snapshot,
+    tls::TlsError,
+    worker::{self, Order, Start},
+};
+
+/// The data plane. Dropped, it stops without draining.
+pub struct Proxy {
+    config: Arc<Config>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    workers: Vec<WorkerHandle>,
+    ports: Mutex<BTreeMap<SocketKey, Arc<PortHandle>>>,
+    telemetry: Telemetry,
+}
+
+struct WorkerHandle {
+    orders: mpsc::UnboundedSender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The data plane could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start worker {worker}: {source}")]
+pub struct StartError {
+    /// Which one, from 0.
+    pub worker: usize,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What a swap could not do. Everything else is served.
+#[derive(Debug, Default)]
+pub struct Swapped {
+    /// Ports that could not be bound; tried again at the next swap.
+    pub bind_errors: Vec<BindError>,
+    /// Certificates that cannot be served.
+    pub tls_errors: Vec<TlsError>,
+}
+
+/// How draining ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every connection finished.
+    Complete,
+    /// The deadline came first.
+    Deadline,
+}
+
+impl Proxy {
+    /// Starts the workers. Nothing is bound before the first [`Proxy::swap`].
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    pub fn start(config: Config, telemetry: &Telemetry) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
+        let mut workers = Vec::new();
+        for index in 0..config.workers.max(1) {
+            let (orders, receiver) = mpsc::unbounded_channel();
+            let start = Start {
+                config: Arc::clone(&config),
+                snapshot: Arc::clone(&snapshot),
+                observer: Observer::new(telemetry),
+                orders: receiver,
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    if let Err(error) = worker::run(start) {
+                        tracing::error!(worker = index, %error, "a worker could not run");
+                    }
+                })
+                .map_err(|source| StartError {
+                    worker: index,
+                    source,
+                })?;
+            workers.push(WorkerHandle {
+                orders,
+                thread: Some(thread),
+            });
+        }
+        Ok(Self {
+            config,
+            snapshot,
+            workers,
+            ports: Mutex::default(),
+            telemetry: telemetry.clone(),
+        })
+    }
+
+    /// Serves `ir` from now on. First the snapshot is stored, then new ports are bound and old ones let go, so that no
+    /// port is open before it has routes.
+    pub fn swap(&self, ir: Arc<Ir>) -> Swapped {
+        let mut ports = self.ports.lock();
+        let (snapshot, tls_errors) =
+            Snapshot::build(ir, &self.snapshot.load(), &self.telemetry.metrics);
+        let wanted: Vec<SocketKey> = snapshot.ports.keys().copied().collect();
+        self.snapshot.store(Arc::new(snapshot));
+        let gone: Vec<SocketKey> = ports
+            .keys()
+            .filter(|key| !wanted.contains(key))
+            .copied()
+            .collect();
+        for key in gone {
+            ports.remove(&key);
+            self.order(|| Order::Unlisten(key));
+        }
+        let mut bind_errors = Vec::new();
+        for key in wanted {
+            if ports.contains_key(&key) {
+                continue;
+            }
+            match port::bind(
+                key,
+                self.config.address(key),
+                self.workers.len(),
+                &self.telemetry.metrics,
+            ) {
+                Ok((port, sockets)) => {
+                    for (worker, socket) in self.workers.iter().zip(sockets) {
+                        // A worker that is gone has said so itself.
+                        let _ = worker.orders.send(Order::Listen(Arc::clone(&port), socket));
+                    }
+                    ports.insert(key, port);
+                }
+                Err(error) => bind_errors.push(error),
+            }
+        }
+        Swapped {
+            bind_errors,
+            tls_errors,
+        }
+    }
+
+    fn order(&self, order: impl Fn() -> Order) {
+        for worker in &self.workers {
+            // A worker that is gone has said so itself.
+            let _ = worker.orders.send(order());
+        }
+    }
+
+    /// What is being served.
+    #[must_use]
+    pub fn ir(&self) -> Arc<Ir> {
+        Arc::clone(&self.snapshot.load().ir)
+    }
+
+    /// Where each listener port is really bound.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeMap<SocketKey, SocketAddr> {
+        self.ports
+            .lock()
+            .iter()
+            .map(|(key, port)| (*key, port.address))
+            .collect()
+    }
+
+    /// Stops accepting, tells clients to go (`Connection: close`, GOAWAY), and waits for what is in flight, upgraded
+    /// connections included, at most until `deadline` has passed.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        let mut waiting = Vec::new();
+        for worker in &self.workers {
+            let (done, wait) = oneshot::channel();
+            if worker.orders.send(Order::Drain(done)).is_ok() {
+                waiting.push(wait);
+            }
+        }
+        let all = async {
+            for wait in waiting {
+                // A worker that is gone holds no connections.
+                let _ = wait.await;
+            }
+        };
+        match tokio::time::timeout(deadline, all).await {
+            Ok(()) => Drained::Complete,
+            Err(_) => Drained::Deadline,
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            // Closing the channel ends the worker's loop.
+            worker.orders = mpsc::unbounded_channel().0;
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                // A panic there has been reported by the panic hook.
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Which rule a request meets: listener by host, virtual host, then the first route in order of precedence.
+//!
+//! The IR brings each host's routes sorted. The router keeps that order and adds an index over it: exact paths and
+//! prefixes are looked up instead of walked past, so a thousand routes cost what ten do. Nothing is allocated.
+
+mod index;
+mod matching;
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::{HeaderMap, Method};
+use ir::{HostPattern, Port, Route, Rule};
+
+use index::Index;
+
+/// Keys come from configuration; requests only look up, so a fixed fast hash cannot be made to collide by them.
+type Table<V> = HashMap<Box<str>, V, foldhash::fast::FixedState>;
+
+/// The listeners of one port, each with its hosts and routes. `T` is what a rule has become, for the user's ends.
+#[derive(Debug)]
+pub struct PortRouter<T> {
+    listeners: Vec<ListenerRouter<T>>,
+    by_host: Hosts,
+}
+
+/// One listener.
+#[derive(Debug)]
+pub struct ListenerRouter<T> {
+    /// `namespace/gateway/listener`.
+    pub name: Arc<str>,
+    /// Hosts it serves.
+    pub hostname: HostPattern,
+    hosts: Vec<Host<T>>,
+    by_host: Hosts,
+}
+
+/// The routes of one host, in order of precedence, and an index over them.
+#[derive(Debug)]
+struct Host<T> {
+    routes: Vec<Entry<T>>,
+    index: Index,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    route: Route,
+    payload: T,
+}
+
+/// What of a request takes part in matching.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestView<'a> {
+    /// Canonical host: lower case, no port.
+    pub host: &'a str,
+    /// Canonical path.
+    pub path: &'a str,
+    /// Query without `?`.
+    pub query: Option<&'a str>,
+    /// Method.
+    pub method: &'a Method,
+    /// Headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// A route that was met.
+#[derive(Debug)]
+pub struct Found<'a, T> {
+    /// What its rule has become.
+    pub payload: &'a T,
+    /// The route.
+    pub route: &'a Route,
+}
+
+impl<T: Clone> PortRouter<T> {
+    /// Builds the router of a port. `payload` is called once for each rule, however many routes share it.
+    pub fn build(port: &Port, payload: &mut dyn FnMut(&Arc<Rule>) -> T) -> Self {
+        let mut made: HashMap<*const Rule, T> = HashMap::new();
+        let mut payload = |rule: &Arc<Rule>| {
+            made.entry(Arc::as_ptr(rule))
+                .or_insert_with(|| payload(rule))
+                .clone()
+        };
+        let listeners: Vec<_> = port
+            .listeners
+            .iter()
+            .map(|listener| ListenerRouter {
+                name: Arc::clone(&listener.name),
+                hostname: listener.hostname.clone(),
+                hosts: listener
+                    .hosts
+                    .iter()
+                    .map(|host| Host::build(&host.routes, &mut payload))
+                    .collect(),
+                by_host: Hosts::build(listener.hosts.iter().map(|host| &host.host)),
+            })
+            .collect();
+        Self {
+            listeners,
+            by_host: Hosts::build(port.listeners.iter().map(|listener| &listener.hostname)),
+        }
+    }
+}
+
+impl<T: Clone> Host<T> {
+    fn build(routes: &[Route], payload: &mut impl FnMut(&Arc<Rule>) -> T) -> Self {
+        let entries = routes.iter().map(|route| Entry {
+            route: route.clone(),
+            payload: payload(&route.rule),
+        });
+        Self {
+            routes: entries.collect(),
+            index: Index::build(routes),
+        }
+    }
+}
+
+impl<T> PortRouter<T> {
+    /// The most specific listener whose hostname covers `host`: a request's, or a TLS server name.
+    #[must_use]
+    pub fn listener_for(&self, host: &str) -> Option<usize> {
+        self.by_host.widening(host).next()
+    }
+
+    /// A listener by its place.
+    #[must_use]
+    pub fn listener(&self, at: usize) -> Option<&ListenerRouter<T>> {
+        self.listeners.get(at)
+    }
+
+    /// The first route of `listener` that matches. The most specific host that has routes decides; wider ones are asked
+    /// only for routes that allow it ([`Route::host_fallthrough`]).
+    #[must_use]
+    pub fn find<'a>(&'a self, listener: usize, request: &RequestView<'_>) -> Option<Found<'a, T>> {
+        let listener = self.listeners.get(listener)?;
+        let mut hosts = listener
+            .by_host
+            .widening(request.host)
+            .filter_map(|at| listener.hosts.get(at));
+        let own = hosts.next()?.find(request, |_| true);
+        own.or_else(|| hosts.find_map(|host| host.find(request, |route| route.host_fallthrough)))
+    }
+}
+
+impl<T> Host<T> {
+    fn find(
+        &self,
+        request: &RequestView<'_>,
+        allowed: impl Fn(&Route) -> bool,
+    ) -> Option<Found<'_, T>> {
+        let at = self.index.first(request.path, |at| {
+            self.routes.get(at).is_some_and(|entry| {
+                allowed(&entry.route) && matching::matches(&entry.route.matches, request)
+            })
+        })?;
+        self.routes.get(at).map(|entry| Found {
+            payload: &entry.payload,
+            route: &entry.route,
+        })
+    }
+}
+
+/// Hostnames and where they lead.
+#[derive(Debug, Default)]
+struct Hosts {
+    exact: Table<usize>,
+    wildcard: Table<usize>,
+    any: Option<usize>,
+}
+
+impl Hosts {
+    fn build<'a>(patterns: impl Iterator<Item = &'a HostPattern>) -> Self {
+        let mut hosts = Self::default();
+        for (at, pattern) in patterns.enumerate() {
+            // Patterns are distinct; should they not be, the first one counts.
+            match pattern {
+                HostPattern::Exact(name) => {
+                    hosts.exact.entry(name.clone()).or_insert(at);
+                }
+                HostPattern::Wildcard(suffix) => {
+                    hosts.wildcard.entry(suffix.clone()).or_insert(at);
+                }
+                HostPattern::Any => hosts.any = hosts.any.or(Some(at)),
+            }
+        }
+        hosts
+    }
+
+    /// Everything that covers `host`, most specific first.
+    fn widening<'a>(&'a self, host: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let suffixes = (!self.wildcard.is_empty())
+            .then_some(host)
+            .into_iter()
+            .flat_map(|host| {
+                host.match_indices('.')
+                    .filter(|(at, _)| *at > 0)
+                    .map(move |(at, _)| &host[at + 1..])
+            });
+        let exact = self.exact.get(host).copied();
+        exact
+            .into_iter()
+            .chain(suffixes.filter_map(|suffix| self.wildcard.get(suffix).copied()))
+            .chain(self.any)
+    }
+}
+
+#[cfg(test)]
+#[path = "router_tests.rs"]
+mod tests;

@@ -1,0 +1,105 @@
+//! Whether a request meets a match, apart from its host.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use ir::{HeaderMatch, QueryMatch, RequestMatch, ValueMatch};
+
+use super::RequestView;
+
+/// All parts must hold. The cheap ones are asked first.
+pub(super) fn matches(wanted: &RequestMatch, request: &RequestView<'_>) -> bool {
+    wanted
+        .method
+        .as_ref()
+        .is_none_or(|method| method == request.method)
+        && wanted.path.matches(request.path)
+        && wanted
+            .headers
+            .iter()
+            .all(|header| header_matches(header, request.headers))
+        && wanted
+            .query
+            .iter()
+            .all(|query| query_matches(query, request.query.unwrap_or_default()))
+}
+
+/// A header given several times matches on any value or on the joined form: whoever reads it later may take either.
+fn header_matches(wanted: &HeaderMatch, headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(&wanted.name).iter();
+    let Some(first) = values.next() else {
+        return false;
+    };
+    if value_matches(&wanted.value, first.as_bytes()) {
+        return true;
+    }
+    let rest: Vec<_> = values.collect();
+    if rest.is_empty() {
+        return false;
+    }
+    if rest
+        .iter()
+        .any(|value| value_matches(&wanted.value, value.as_bytes()))
+    {
+        return true;
+    }
+    // Cookies are joined by semicolons (RFC 9113 section 8.2.3), everything else by commas (RFC 9110 section 5.3).
+    let joint: &[u8] = if wanted.name == http::header::COOKIE {
+        b"; "
+    } else {
+        b","
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for value in rest {
+        joined.extend_from_slice(joint);
+        joined.extend_from_slice(value.as_bytes());
+    }
+    value_matches(&wanted.value, &joined)
+}
+
+fn value_matches(wanted: &ValueMatch, value: &[u8]) -> bool {
+    match wanted {
+        ValueMatch::Exact(exact) => exact.as_bytes() == value,
+        ValueMatch::Regex(pattern) => {
+            std::str::from_utf8(value).is_ok_and(|value| pattern.is_match(value))
+        }
+    }
+}
+
+/// Gateway API: "the first occurrence of the parameter" counts when it is repeated.
+fn query_matches(wanted: &QueryMatch, query: &str) -> bool {
+    let first = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find(|(name, _)| decode(name) == *wanted.name);
+    first.is_some_and(|(_, value)| wanted.value.matches(&decode(value)))
+}
+
+/// Undoes `application/x-www-form-urlencoded`; borrowed when there is nothing to undo. What does not decode to UTF-8 stays
+/// as it came, and so matches nothing by accident.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|b| matches!(b, b'%' | b'+')) {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let digit = |at: usize| {
+            bytes
+                .get(at)
+                .and_then(|b| char::from(*b).to_digit(16))
+                .and_then(|d| u8::try_from(d).ok())
+        };
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(high * 16 + low);
+                at += 2;
+            }
+            (b'+', _, _) => out.push(b' '),
+            (other, _, _) => out.push(*other),
+        }
+        at += 1;
+    }
+    String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
+}

@@ -1,0 +1,293 @@
+//! From accept to requests: TLS, HTTP version, limits, and the connection's end.
+
+use std::{
+    convert::Infallible, future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
+    task::Poll, time::Duration,
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ir::{HostPattern, Protocol};
+use rustls::server::Acceptor;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::timeout,
+};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+
+use crate::{
+    config::Config,
+    connection::{Command, ConnState},
+    handle,
+    io::{Watched, sniff},
+    port::{Counted, PortHandle},
+    worker::{LocalExecutor, Worker},
+};
+
+/// What a connection's requests have in common.
+pub(crate) struct Conn {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) port: Arc<PortHandle>,
+    pub(crate) state: Arc<ConnState>,
+    pub(crate) peer: SocketAddr,
+    /// The peer's address as `X-Forwarded-For` has it.
+    pub(crate) peer_value: HeaderValue,
+    /// On TLS: the hostname of the listener that the handshake was made for.
+    pub(crate) tls: Option<HostPattern>,
+}
+
+impl Conn {
+    /// `http` or `https`, as the client sees it.
+    pub(crate) const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
+/// Accepts connections until told to stop; then once more whatever the kernel has accepted on our behalf, so that no
+/// client that was let in is turned away.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    port: Arc<PortHandle>,
+    listener: TcpListener,
+    stop: Rc<Notify>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.notified() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(&worker, &port, stream, peer),
+            // Out of file descriptors or memory: the kernel's queue waits while others finish.
+            Err(error) if !is_client_error(&error) => {
+                worker.observer.connection_rejected("accept");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(_) => {}
+        }
+    }
+    while let Some(Ok((stream, peer))) =
+        poll_fn(|cx| Poll::Ready(ready(listener.poll_accept(cx)))).await
+    {
+        admit(&worker, &port, stream, peer);
+    }
+}
+
+fn ready<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+fn admit(worker: &Rc<Worker>, port: &Arc<PortHandle>, stream: TcpStream, peer: SocketAddr) {
+    match port.count(worker.config.limits.connections) {
+        Some(counted) => {
+            let (worker, port) = (Rc::clone(worker), Arc::clone(port));
+            tokio::task::spawn_local(serve(worker, port, stream, peer, counted));
+        }
+        None => worker.observer.connection_rejected("limit"),
+    }
+}
+
+fn is_client_error(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+async fn serve(
+    worker: Rc<Worker>,
+    port: Arc<PortHandle>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    _counted: Counted,
+) {
+    // Small answers must not wait for acknowledgements; a socket that refuses the option still works.
+    let _ = stream.set_nodelay(true);
+    let state = Arc::new(ConnState::new(worker.clock.clone()));
+    let _registered = worker.register(port.key, &state);
+    let _observed = port.metrics.connection();
+    let protocol = worker.snapshot().ports.get(&port.key).map(|p| p.protocol);
+    match protocol {
+        Some(Protocol::Http) => {
+            let conn = conn(worker, port, state, peer, None);
+            serve_plain(conn, stream).await;
+        }
+        Some(Protocol::Https) => {
+            let limit = worker.config.deadlines.tls_handshake;
+            match timeout(limit, handshake(&worker, &port, stream)).await {
+                Ok(Some((stream, listener))) => {
+                    let conn = conn(worker, port, state, peer, Some(listener));
+                    serve_tls(conn, stream).await;
+                }
+                Ok(None) => worker.observer.connection_rejected("tls"),
+                Err(_) => worker.observer.connection_rejected("tls_timeout"),
+            }
+        }
+        None => {}
+    }
+}
+
+fn conn(
+    worker: Rc<Worker>,
+    port: Arc<PortHandle>,
+    state: Arc<ConnState>,
+    peer: SocketAddr,
+    tls: Option<HostPattern>,
+) -> Rc<Conn> {
+    let address = peer.ip().to_canonical().to_string();
+    let peer_value =
+        HeaderValue::try_from(address).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+    Rc::new(Conn {
+        worker,
+        port,
+        state,
+        peer,
+        peer_value,
+        tls,
+    })
+}
+
+/// Reads the client's hello, finds the listener of its server name, and shakes hands as that listener would. A name
+/// that belongs to no listener gets no answer.
+async fn handshake(
+    worker: &Worker,
+    port: &PortHandle,
+    stream: TcpStream,
+) -> Option<(TlsStream<TcpStream>, HostPattern)> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
+        .await
+        .ok()?;
+    let (config, listener) = {
+        let hello = start.client_hello();
+        let name = hello.server_name().unwrap_or_default().to_ascii_lowercase();
+        let snapshot = worker.snapshot();
+        let port = snapshot.ports.get(&port.key)?;
+        let listener = port.router.listener_for(&name)?;
+        (
+            port.tls.get(listener)?.clone()?,
+            port.router.listener(listener)?.hostname.clone(),
+        )
+    };
+    let stream = start.into_stream(config).await.ok()?;
+    Some((stream, listener))
+}
+
+async fn serve_plain(conn: Rc<Conn>, mut stream: TcpStream) {
+    let limit = conn.worker.config.deadlines.header;
+    match timeout(limit, sniff(&mut stream)).await {
+        Ok(Ok((ahead, http2))) if !ahead.is_empty() => serve_http(conn, stream, ahead, http2).await,
+        // Closed before it said anything, as health checks of load balancers do.
+        Ok(_) => {}
+        Err(_) => conn.worker.observer.connection_rejected("header_timeout"),
+    }
+}
+
+async fn serve_tls(conn: Rc<Conn>, stream: TlsStream<TcpStream>) {
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    serve_http(conn, stream, Bytes::new(), http2).await;
+}
+
+async fn serve_http<S>(conn: Rc<Conn>, stream: S, ahead: Bytes, http2: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let state = Arc::clone(&conn.state);
+    let io = TokioIo::new(Watched::new(stream, ahead, Arc::clone(&state), !http2));
+    let config = Arc::clone(&conn.worker.config);
+    state.established();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let begun = handle::begin(&conn, request);
+        async move { Ok::<_, Infallible>(begun.finish().await) }
+    });
+    // Errors are the client's (resets, bad framing, which hyper answers itself); there is nobody to tell.
+    if http2 {
+        let mut connection = pin!(http2_builder(&config).serve_connection(io, service));
+        let mut asked = Asked::default();
+        poll_fn(|cx| {
+            match asked.poll(&state, cx) {
+                Some(Command::Close) => return Poll::Ready(()),
+                Some(Command::Drain) => connection.as_mut().graceful_shutdown(),
+                _ => {}
+            }
+            connection.as_mut().poll(cx).map(drop)
+        })
+        .await;
+    } else {
+        let mut connection = pin!(
+            http1_builder(&config)
+                .serve_connection(io, service)
+                .with_upgrades()
+        );
+        let mut asked = Asked::default();
+        poll_fn(|cx| {
+            match asked.poll(&state, cx) {
+                Some(Command::Close) => return Poll::Ready(()),
+                Some(Command::Drain) => connection.as_mut().graceful_shutdown(),
+                _ => {}
+            }
+            connection.as_mut().poll(cx).map(drop)
+        })
+        .await;
+    }
+}
+
+/// Each command is passed on once.
+#[derive(Default)]
+struct Asked {
+    known: bool,
+    draining: bool,
+}
+
+impl Asked {
+    fn poll(&mut self, state: &ConnState, cx: &std::task::Context<'_>) -> Option<Command> {
+        match state.poll_command(cx, &mut self.known) {
+            Command::Serve => None,
+            Command::Drain if self.draining => None,
+            Command::Drain => {
+                self.draining = true;
+                Some(Command::Drain)
+            }
+            Command::Close => Some(Command::Close),
+        }
+    }
+}
+
+fn http1_builder(config: &Config) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // Deadlines are the watch's, see `crate::connection`.
+        .header_read_timeout(None)
+        .max_headers(config.limits.headers)
+        .max_buf_size(config.limits.header_bytes.max(8192));
+    builder
+}
+
+fn http2_builder(config: &Config) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.limits.streams)
+        .max_pending_accept_reset_streams(config.limits.resets)
+        .max_local_error_reset_streams(1024)
+        .max_header_list_size(u32::try_from(config.limits.header_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(64 * 1024)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .keep_alive_interval(Duration::from_secs(60))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}

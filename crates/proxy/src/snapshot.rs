@@ -1,0 +1,356 @@
+//! An [`ir::Ir`] made ready for use: immutable, swapped as a whole. What lasts (positions of balancing and
+//! splits, TLS configurations) is taken over from the snapshot before by identity.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use ir::{
+    Action, Cluster, ClusterKey, Filter, Forward, Fraction, Ir, Protocol, Rule, RuleKey, SocketKey,
+    Target,
+};
+use rustls::ServerConfig;
+use telemetry::metrics::{ListenerMetrics, Metrics};
+
+use crate::{router::PortRouter, tls};
+
+/// Everything a request needs to know.
+pub(crate) struct Snapshot {
+    pub(crate) ir: Arc<Ir>,
+    pub(crate) ports: BTreeMap<SocketKey, PortState>,
+    clusters: HashMap<ClusterKey, Arc<ClusterState>>,
+    rules: HashMap<RuleKey, Arc<Positions>>,
+}
+
+/// One bound port.
+pub(crate) struct PortState {
+    pub(crate) protocol: Protocol,
+    pub(crate) router: PortRouter<Arc<RuleState>>,
+    /// For each listener of the router; `None` on plain ports.
+    pub(crate) tls: Vec<Option<Arc<ServerConfig>>>,
+    /// For each listener of the router.
+    pub(crate) metrics: Vec<Arc<ListenerMetrics>>,
+}
+
+/// A cluster and what lasts about it.
+pub(crate) struct ClusterState {
+    pub(crate) cluster: Arc<Cluster>,
+    turn: Arc<AtomicU64>,
+}
+
+impl ClusterState {
+    /// The endpoint whose turn it is.
+    pub(crate) fn pick(&self) -> Option<&ir::Endpoint> {
+        match &*self.cluster.endpoints {
+            [] => None,
+            [only] => Some(only),
+            many => {
+                let turn = self.turn.fetch_add(1, Relaxed) % many.len() as u64;
+                usize::try_from(turn).ok().and_then(|at| many.get(at))
+            }
+        }
+    }
+}
+
+/// What lasts about a rule: how far its split and its mirrors have come.
+#[derive(Default)]
+pub(crate) struct Positions {
+    split: AtomicU64,
+    mirror: AtomicU64,
+}
+
+/// A rule with its clusters at hand.
+pub(crate) struct RuleState {
+    pub(crate) rule: Arc<Rule>,
+    /// Parallel to the rule's backends; `None` where the backend stands for an error.
+    clusters: Vec<Option<Arc<ClusterState>>>,
+    /// Where to and how often requests are copied.
+    mirrors: Vec<(Spread, Arc<ClusterState>)>,
+    split: Spread,
+    positions: Arc<Positions>,
+}
+
+impl RuleState {
+    /// The backend whose share this request falls in: its place, and its cluster unless it stands for an error.
+    pub(crate) fn pick(&self) -> Option<(usize, Option<&Arc<ClusterState>>)> {
+        let backends = &self.forward()?.backends;
+        let at = if backends.len() == 1 {
+            0
+        } else {
+            let mut point = self.split.next(&self.positions.split);
+            backends.iter().position(|backend| {
+                let weight = u64::from(backend.weight.get());
+                let here = point < weight;
+                point = point.saturating_sub(weight);
+                here
+            })?
+        };
+        Some((at, self.clusters.get(at)?.as_ref()))
+    }
+
+    /// How the rule forwards, if it does.
+    pub(crate) fn forward(&self) -> Option<&Forward> {
+        match &self.rule.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::Respond { .. } => None,
+        }
+    }
+
+    /// The filters of one backend.
+    pub(crate) fn backend_filters(&self, at: usize) -> &[Filter] {
+        self.forward()
+            .and_then(|forward| forward.backends.get(at))
+            .map_or(&[], |backend| &backend.filters)
+    }
+
+    /// Whether there is anything to copy at all.
+    pub(crate) fn has_mirrors(&self) -> bool {
+        !self.mirrors.is_empty()
+    }
+
+    /// The clusters that get a copy of this request.
+    pub(crate) fn mirrors(&self) -> impl Iterator<Item = &Arc<ClusterState>> {
+        let turn = self.positions.mirror.fetch_add(1, Relaxed);
+        self.mirrors
+            .iter()
+            .filter(move |(spread, _)| spread.at(turn) < spread.share)
+            .map(|(_, cluster)| cluster)
+    }
+}
+
+/// Walks 0..total so that each run of `total` steps meets every point once and neighbours lie far apart. Shares are
+/// therefore exact over every `total` requests, and near to exact over few, for all workers together, without a lock.
+struct Spread {
+    total: u64,
+    stride: u64,
+    share: u64,
+}
+
+impl Spread {
+    fn new(total: u64, share: u64) -> Self {
+        let total = total.max(1);
+        // The golden section, moved to the next number that shares no divisor with the total.
+        let mut stride = ((total as f64) * 0.618_033_988_75) as u64;
+        stride = stride.max(1);
+        while gcd(stride, total) != 1 {
+            stride += 1;
+        }
+        Self {
+            total,
+            stride,
+            share,
+        }
+    }
+
+    fn of(fraction: Fraction) -> Self {
+        let divisor = gcd(
+            u64::from(fraction.numerator()),
+            u64::from(fraction.denominator()),
+        )
+        .max(1);
+        Self::new(
+            u64::from(fraction.denominator()) / divisor,
+            u64::from(fraction.numerator()) / divisor,
+        )
+    }
+
+    fn at(&self, turn: u64) -> u64 {
+        // Both factors are below 2^37 (at most 16 weights of 32 bits), so the product needs 128 bits.
+        let product = u128::from(turn % self.total) * u128::from(self.stride);
+        u64::try_from(product % u128::from(self.total)).unwrap_or(0)
+    }
+
+    fn next(&self, position: &AtomicU64) -> u64 {
+        self.at(position.fetch_add(1, Relaxed))
+    }
+}
+
+const fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+impl Snapshot {
+    /// A snapshot that serves nothing.
+    pub(crate) fn empty() -> Self {
+        Self {
+            ir: Arc::default(),
+            ports: BTreeMap::new(),
+            clusters: HashMap::new(),
+            rules: HashMap::new(),
+        }
+    }
+
+    /// Makes `ir` ready. Nothing in it can be wrong but a certificate that rustls refuses; the listener's handshakes
+    /// then fail and the name is in the second part of the answer.
+    pub(crate) fn build(
+        ir: Arc<Ir>,
+        before: &Self,
+        metrics: &Metrics,
+    ) -> (Self, Vec<tls::TlsError>) {
+        let clusters = clusters(&ir, before);
+        let mut rules = HashMap::new();
+        let mut errors = Vec::new();
+        let mut ports = BTreeMap::new();
+        for (key, port) in &ir.ports {
+            let mut ready = |rule: &Arc<Rule>| {
+                let positions = rules
+                    .entry(rule.key.clone())
+                    .or_insert_with(|| before.rules.get(&rule.key).cloned().unwrap_or_default());
+                Arc::new(RuleState::new(rule, &clusters, positions))
+            };
+            let router = PortRouter::build(port, &mut ready);
+            let tls = port
+                .listeners
+                .iter()
+                .map(|listener| {
+                    let wanted = listener.tls.as_ref()?;
+                    before
+                        .tls_for(*key, wanted)
+                        .or_else(|| match tls::server_config(wanted) {
+                            Ok(config) => Some(config),
+                            Err(error) => {
+                                errors.push(error);
+                                None
+                            }
+                        })
+                })
+                .collect();
+            let metrics = port
+                .listeners
+                .iter()
+                .map(|listener| metrics.listener(&listener.name))
+                .collect();
+            ports.insert(
+                *key,
+                PortState {
+                    protocol: port.protocol,
+                    router,
+                    tls,
+                    metrics,
+                },
+            );
+        }
+        (
+            Self {
+                ir,
+                ports,
+                clusters,
+                rules,
+            },
+            errors,
+        )
+    }
+
+    /// The configuration that an equal listener of the same port has had: with its session tickets.
+    fn tls_for(&self, key: SocketKey, wanted: &ir::TlsTermination) -> Option<Arc<ServerConfig>> {
+        let listeners = &self.ir.ports.get(&key)?.listeners;
+        let at = listeners
+            .iter()
+            .position(|l| l.tls.as_ref() == Some(wanted))?;
+        self.ports.get(&key)?.tls.get(at)?.clone()
+    }
+}
+
+fn clusters(ir: &Ir, before: &Snapshot) -> HashMap<ClusterKey, Arc<ClusterState>> {
+    let state = |key: &ClusterKey, cluster: &Arc<Cluster>| match before.clusters.get(key) {
+        Some(old) if old.cluster == *cluster => Arc::clone(old),
+        Some(old) => Arc::new(ClusterState {
+            cluster: Arc::clone(cluster),
+            turn: Arc::clone(&old.turn),
+        }),
+        None => Arc::new(ClusterState {
+            cluster: Arc::clone(cluster),
+            turn: Arc::default(),
+        }),
+    };
+    ir.clusters
+        .iter()
+        .map(|(key, cluster)| (key.clone(), state(key, cluster)))
+        .collect()
+}
+
+impl RuleState {
+    fn new(
+        rule: &Arc<Rule>,
+        known: &HashMap<ClusterKey, Arc<ClusterState>>,
+        positions: &Arc<Positions>,
+    ) -> Self {
+        let backends = match &rule.action {
+            Action::Forward(forward) => &*forward.backends,
+            Action::Redirect(_) | Action::Respond { .. } => &[],
+        };
+        let total = backends.iter().map(|b| u64::from(b.weight.get())).sum();
+        let mirrors = rule.filters.iter().filter_map(|filter| match filter {
+            Filter::Mirror(mirror) => known
+                .get(&mirror.cluster)
+                .map(|cluster| (Spread::of(mirror.fraction), Arc::clone(cluster))),
+            _ => None,
+        });
+        Self {
+            rule: Arc::clone(rule),
+            clusters: backends
+                .iter()
+                .map(|backend| match &backend.target {
+                    Target::Cluster(key) => known.get(key).cloned(),
+                    Target::Invalid(_) => None,
+                })
+                .collect(),
+            mirrors: mirrors.collect(),
+            split: Spread::new(total, 0),
+            positions: Arc::clone(positions),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spread;
+
+    #[test]
+    fn shares_are_exact_over_the_total_and_near_over_few() {
+        for (total, share) in [
+            (100, 30),
+            (100, 1),
+            (1000, 1),
+            (7, 3),
+            (1, 1),
+            (16_000_000, 4_000_000),
+        ] {
+            let spread = Spread::new(total, share);
+            let run = total.min(10_000);
+            let hits = (0..run).filter(|turn| spread.at(*turn) < share).count() as u64;
+            let expected = share * run / total;
+            assert!(
+                hits.abs_diff(expected) <= 3,
+                "{share} of {total}: {hits} in {run}"
+            );
+            if run == total {
+                assert_eq!(hits, share);
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_are_spread() {
+        let spread = Spread::new(100, 50);
+        let longest =
+            (0..100u64)
+                .map(|t| u64::from(spread.at(t) < 50))
+                .fold((0, 0), |(run, max), hit| {
+                    let run = if hit == 1 { run + 1 } else { 0 };
+                    (run, max.max(run))
+                });
+        assert!(
+            longest.1 <= 3,
+            "half of the traffic came {} times in a row",
+            longest.1
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! One attempt: a connection, a request, the head of an answer.
+
+mod connect;
+mod pool;
+mod replay_body;
+
+use std::{net::SocketAddr, rc::Rc};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header, uri::PathAndQuery,
+};
+use hyper::{body::Incoming, client::conn::http1};
+use ir::{Endpoint, Upstream};
+
+pub(crate) use pool::Pool;
+pub(crate) use replay_body::{KeptBody, Replay, ReplayBody};
+
+use crate::{body::UpBody, error::ProxyError, worker::Worker};
+
+/// The head of a request as a backend shall see it. Cheap to clone: what it holds is shared.
+#[derive(Clone)]
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    pub(crate) target: PathAndQuery,
+    /// What `Host` or `:authority` says.
+    pub(crate) host: HeaderValue,
+    /// Without `Host`.
+    pub(crate) headers: HeaderMap,
+}
+
+/// A borrowed HTTP/1.1 connection. Dropped, it closes.
+pub(crate) struct Lease {
+    worker: Rc<Worker>,
+    address: SocketAddr,
+    sender: http1::SendRequest<UpBody>,
+}
+
+impl Lease {
+    /// The response has been read to its end: the connection may serve another request.
+    pub(crate) fn give_back(self) {
+        let now = self.worker.clock.now();
+        let limit = self.worker.config.limits.idle_upstream;
+        self.worker
+            .pool
+            .borrow_mut()
+            .put_http1(self.address, self.sender, now, limit);
+    }
+}
+
+/// An answer's head, and the connection that still carries its body.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Option<Lease>,
+}
+
+/// Why an attempt came to nothing.
+pub(crate) struct Failure {
+    pub(crate) error: ProxyError,
+    /// How far it got.
+    pub(crate) progress: Progress,
+}
+
+/// How far a failed attempt got.
+pub(crate) enum Progress {
+    /// Nothing was sent, and no connection was there.
+    NoConnection,
+    /// Nothing was sent, as an idle connection had just been closed; the body comes back unread.
+    Unsent(UpBody),
+    /// An idle connection was closed before a byte of the answer came.
+    PooledClosed,
+    /// A new connection was closed before a byte of the answer came.
+    Closed,
+}
+
+impl Failure {
+    const fn new(error: ProxyError, progress: Progress) -> Self {
+        Self { error, progress }
+    }
+}
+
+/// Where an attempt goes.
+pub(crate) struct Destination {
+    pub(crate) address: SocketAddr,
+    pub(crate) protocol: Upstream,
+    /// Take an idle connection, if there is one.
+    pub(crate) pooled: bool,
+}
+
+/// The address behind an endpoint.
+pub(crate) async fn resolve(
+    worker: &Worker,
+    endpoint: &Endpoint,
+) -> Result<SocketAddr, ProxyError> {
+    match endpoint {
+        Endpoint::Address(address) => Ok(*address),
+        Endpoint::Name { host, port } => {
+            Box::pin(connect::resolve(
+                host,
+                *port,
+                worker.config.deadlines.connect,
+            ))
+            .await
+        }
+    }
+}
+
+/// A request that waits to be sent. It is taken at the last moment, so that no future has to carry it.
+pub(crate) struct Outgoing(Option<(Head, UpBody)>);
+
+impl Outgoing {
+    pub(crate) const fn new(head: Head, body: UpBody) -> Self {
+        Self(Some((head, body)))
+    }
+
+    /// Changes the head before it is sent.
+    pub(crate) fn with_head(&mut self, change: impl FnOnce(&mut Head)) {
+        if let Some((head, _)) = &mut self.0 {
+            change(head);
+        }
+    }
+
+    fn take(&mut self, make: fn(Head, UpBody) -> Request<UpBody>) -> Request<UpBody> {
+        let (head, body) = self.0.take().expect("an outgoing request is sent once");
+        make(head, body)
+    }
+}
+
+/// Sends a request and waits for the head of the answer.
+pub(crate) async fn send(
+    worker: &Rc<Worker>,
+    destination: &Destination,
+    outgoing: &mut Outgoing,
+) -> Result<Answer, Failure> {
+    match destination.protocol {
+        Upstream::Http1 => send_http1(worker, destination, outgoing).await,
+        Upstream::Http2 => send_http2(worker, destination, outgoing).await,
+    }
+}
+
+async fn send_http1(
+    worker: &Rc<Worker>,
+    destination: &Destination,
+    outgoing: &mut Outgoing,
+) -> Result<Answer, Failure> {
+    let address = destination.address;
+    let idle = if destination.pooled {
+        worker.pool.borrow_mut().take_http1(address)
+    } else {
+        None
+    };
+    let pooled = idle.is_some();
+    let mut sender = match idle {
+        Some(sender) => sender,
+        // Rare, and large: kept out of every request's future.
+        None => Box::pin(connect::http1(worker, address))
+            .await
+            .map_err(|e| Failure::new(e, Progress::NoConnection))?,
+    };
+    match sender.try_send_request(outgoing.take(http1_request)).await {
+        Ok(response) => {
+            let lease = Lease {
+                worker: Rc::clone(worker),
+                address,
+                sender,
+            };
+            Ok(Answer {
+                response,
+                lease: Some(lease),
+            })
+        }
+        Err(mut failed) => Err(failure(failed.take_message(), pooled)),
+    }
+}
+
+async fn send_http2(
+    worker: &Rc<Worker>,
+    destination: &Destination,
+    outgoing: &mut Outgoing,
+) -> Result<Answer, Failure> {
+    let address = destination.address;
+    let idle = if destination.pooled {
+        worker.pool.borrow_mut().http2(address)
+    } else {
+        None
+    };
+    let pooled = idle.is_some();
+    let mut sender = match idle {
+        Some(sender) => sender,
+        None => Box::pin(connect::http2(worker, address))
+            .await
+            .map_err(|e| Failure::new(e, Progress::NoConnection))?,
+    };
+    match sender.try_send_request(outgoing.take(http2_request)).await {
+        Ok(response) => Ok(Answer {
+            response,
+            lease: None,
+        }),
+        Err(mut failed) => Err(failure(failed.take_message(), pooled)),
+    }
+}
+
+fn failure(unsent: Option<Request<UpBody>>, pooled: bool) -> Failure {
+    let progress = match (unsent, pooled) {
+        (Some(request), true) => Progress::Unsent(request.into_body()),
+        (Some(_), false) => Progress::NoConnection,
+        (None, true) => Progress::PooledClosed,
+        (None, false) => Progress::Closed,
+    };
+    Failure::new(ProxyError::UpstreamClosed, progress)
+}
+
+fn http1_request(head: Head, body: UpBody) -> Request<UpBody> {
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = Uri::from(head.target);
+    *request.headers_mut() = head.headers;
+    request.headers_mut().insert(header::HOST, head.host);
+    request
+}
+
+fn http2_request(head: Head, body: UpBody) -> Request<UpBody> {
+    let authority = http::uri::Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(
+        head.host.as_bytes(),
+    ));
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = Some(head.target);
+    // A host that is no authority cannot get here: it was parsed when the request or the rule was read.
+    parts.authority = authority.ok();
+    parts.scheme = parts.authority.is_some().then_some(http::uri::Scheme::HTTP);
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = head.headers;
+    request
+}

@@ -1,0 +1,84 @@
+//! New upstream connections.
+
+use std::{net::SocketAddr, rc::Rc, time::Duration};
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{
+    body::UpBody,
+    error::ProxyError,
+    worker::{LocalExecutor, Worker},
+};
+
+/// Answers of backends may have larger heads than requests; still there is a bound.
+const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
+
+/// The address behind a name, asked for anew each time a connection is needed.
+pub(crate) async fn resolve(
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> Result<SocketAddr, ProxyError> {
+    let found = timeout(limit, tokio::net::lookup_host((host, port)))
+        .await
+        .map_err(|_| ProxyError::ConnectTimeout)?
+        .map_err(|_| ProxyError::ConnectFailed)?
+        .next();
+    found.ok_or(ProxyError::ConnectFailed)
+}
+
+async fn dial(worker: &Worker, address: SocketAddr) -> Result<TcpStream, ProxyError> {
+    let stream = timeout(worker.config.deadlines.connect, TcpStream::connect(address))
+        .await
+        .map_err(|_| ProxyError::ConnectTimeout)?
+        .map_err(|_| ProxyError::ConnectFailed)?;
+    // Without it small writes wait for acknowledgements; a socket that refuses the option still works.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// Opens an HTTP/1.1 connection.
+pub(crate) async fn http1(
+    worker: &Worker,
+    address: SocketAddr,
+) -> Result<http1::SendRequest<UpBody>, ProxyError> {
+    let stream = dial(worker, address).await?;
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(RESPONSE_HEAD_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| ProxyError::ConnectFailed)?;
+    // Its errors reach the request that is in flight; an idle connection's end needs no word.
+    tokio::task::spawn_local(async move { drop(connection.with_upgrades().await) });
+    Ok(sender)
+}
+
+/// Opens an HTTP/2 connection by prior knowledge, and makes it the worker's one for that address.
+pub(crate) async fn http2(
+    worker: &Rc<Worker>,
+    address: SocketAddr,
+) -> Result<http2::SendRequest<UpBody>, ProxyError> {
+    let stream = dial(worker, address).await?;
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .adaptive_window(false)
+        .initial_stream_window_size(1024 * 1024)
+        .initial_connection_window_size(4 * 1024 * 1024)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .max_header_list_size(u32::try_from(RESPONSE_HEAD_BYTES).unwrap_or(u32::MAX));
+    let handshake = timeout(
+        worker.config.deadlines.connect,
+        builder.handshake(TokioIo::new(stream)),
+    );
+    let (sender, connection) = handshake
+        .await
+        .map_err(|_| ProxyError::ConnectTimeout)?
+        .map_err(|_| ProxyError::ConnectFailed)?;
+    tokio::task::spawn_local(async move { drop(connection.await) });
+    worker.pool.borrow_mut().put_http2(address, &sender);
+    Ok(sender)
+}

@@ -1,0 +1,90 @@
+//! Idle upstream connections of one worker, by address. They survive every snapshot: an address keeps its
+//! connections whatever happens to routes and clusters.
+
+use std::{collections::HashMap, net::SocketAddr};
+
+use hyper::client::conn::{http1, http2};
+
+use crate::{body::UpBody, config::Config, connection::ticks};
+
+type Map<V> = HashMap<SocketAddr, V, foldhash::fast::FixedState>;
+
+/// How many of the youngest idle connections are looked at before a new one is opened.
+const LOOK: usize = 4;
+
+/// An idle HTTP/1.1 connection.
+struct Idle {
+    sender: http1::SendRequest<UpBody>,
+    since: u32,
+}
+
+/// The idle connections of a worker; last in, first out, so that surplus ones age and go.
+#[derive(Default)]
+pub(crate) struct Pool {
+    http1: Map<Vec<Idle>>,
+    http2: Map<http2::SendRequest<UpBody>>,
+}
+
+impl Pool {
+    /// An idle HTTP/1.1 connection that is fit for a request now.
+    pub(crate) fn take_http1(&mut self, address: SocketAddr) -> Option<http1::SendRequest<UpBody>> {
+        let idle = self.http1.get_mut(&address)?;
+        let mut at = idle.len();
+        let mut looked = 0;
+        while at > 0 && looked < LOOK {
+            at -= 1;
+            looked += 1;
+            if idle[at].sender.is_closed() {
+                idle.remove(at);
+            } else if idle[at].sender.is_ready() {
+                return Some(idle.remove(at).sender);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose response has been read to its end.
+    pub(crate) fn put_http1(
+        &mut self,
+        address: SocketAddr,
+        sender: http1::SendRequest<UpBody>,
+        now: u32,
+        limit: usize,
+    ) {
+        if sender.is_closed() {
+            return;
+        }
+        let idle = self.http1.entry(address).or_default();
+        if idle.len() < limit {
+            idle.push(Idle { sender, since: now });
+        }
+    }
+
+    /// The HTTP/2 connection to an address, if it still works.
+    pub(crate) fn http2(&mut self, address: SocketAddr) -> Option<http2::SendRequest<UpBody>> {
+        let sender = self.http2.get(&address)?;
+        if sender.is_closed() {
+            self.http2.remove(&address);
+            return None;
+        }
+        Some(sender.clone())
+    }
+
+    /// Makes a connection the one for its address, unless another was quicker.
+    pub(crate) fn put_http2(&mut self, address: SocketAddr, sender: &http2::SendRequest<UpBody>) {
+        let slot = self.http2.entry(address).or_insert_with(|| sender.clone());
+        if slot.is_closed() {
+            *slot = sender.clone();
+        }
+    }
+
+    /// Drops what is closed or has been idle for too long.
+    pub(crate) fn sweep(&mut self, now: u32, config: &Config) {
+        let limit = ticks(config.deadlines.idle_upstream);
+        self.http1.retain(|_, idle| {
+            idle.retain(|c| !c.sender.is_closed() && now.saturating_sub(c.since) <= limit);
+            !idle.is_empty()
+        });
+        self.http2.retain(|_, sender| !sender.is_closed());
+    }
+}

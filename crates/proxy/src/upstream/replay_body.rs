@@ -1,0 +1,263 @@
+//! A request body that can be sent again, or to a mirror: kept while it passes, up to a bound.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+
+use crate::{
+    body::{UpError, count},
+    connection::ConnState,
+};
+
+/// The one reader of a client's body, and what it has read so far.
+struct Source {
+    incoming: Incoming,
+    conn: Arc<ConnState>,
+    received: Option<Rc<Cell<u64>>>,
+    kept: Kept,
+    bytes: usize,
+    limit: usize,
+    end: End,
+    /// How many bodies were handed out; only the newest may read on.
+    sendings: u32,
+    copies: Vec<oneshot::Sender<Kept>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// More may come.
+    Open,
+    /// All of it is kept.
+    Complete,
+    /// It became too long to be kept, or broke.
+    Lost,
+}
+
+/// A whole body in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
+    chunks: Vec<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+/// Hands out bodies that each start at the beginning.
+#[derive(Clone)]
+pub(crate) struct Replay(Rc<RefCell<Source>>);
+
+/// One sending of the body.
+pub(crate) struct ReplayBody {
+    source: Rc<RefCell<Source>>,
+    sending: u32,
+    next: usize,
+    ended: bool,
+}
+
+impl Replay {
+    /// Keeps up to `limit` bytes of `incoming`.
+    pub(crate) fn new(
+        incoming: Incoming,
+        conn: Arc<ConnState>,
+        received: Option<Rc<Cell<u64>>>,
+        limit: usize,
+    ) -> Self {
+        Self(Rc::new(RefCell::new(Source {
+            incoming,
+            conn,
+            received,
+            kept: Kept::default(),
+            bytes: 0,
+            limit,
+            end: End::Open,
+            sendings: 0,
+            copies: Vec::new(),
+        })))
+    }
+
+    /// Whether a body from the beginning can still be had.
+    pub(crate) fn possible(&self) -> bool {
+        self.0.borrow().end != End::Lost
+    }
+
+    /// A body from the beginning. It supersedes the one before.
+    pub(crate) fn body(&self) -> ReplayBody {
+        let mut source = self.0.borrow_mut();
+        source.sendings += 1;
+        ReplayBody {
+            source: Rc::clone(&self.0),
+            sending: source.sendings,
+            next: 0,
+            ended: false,
+        }
+    }
+
+    /// The whole body once it has passed; an error when it was too long to be kept, or broke off.
+    pub(crate) fn copy(&self) -> oneshot::Receiver<Kept> {
+        let (sender, receiver) = oneshot::channel();
+        let mut source = self.0.borrow_mut();
+        match source.end {
+            End::Open => source.copies.push(sender),
+            // A mirror that has gone away needs no copy.
+            End::Complete => drop(sender.send(source.kept.clone())),
+            End::Lost => {}
+        }
+        receiver
+    }
+}
+
+impl Source {
+    fn complete(&mut self) {
+        self.end = End::Complete;
+        for copy in self.copies.drain(..) {
+            // A mirror that has gone away needs no copy.
+            let _ = copy.send(self.kept.clone());
+        }
+    }
+
+    fn lose(&mut self) {
+        self.end = End::Lost;
+        self.kept = Kept::default();
+        self.copies.clear();
+    }
+
+    fn poll_new(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Pending => {
+                self.conn.read_waits();
+                Poll::Pending
+            }
+            Poll::Ready(None) => {
+                if self.end == End::Open {
+                    self.complete();
+                }
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.lose();
+                Poll::Ready(Some(Err(UpError::Client(error))))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                count(self.received.as_deref(), &frame);
+                self.keep(&frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        if self.end != End::Open {
+            return;
+        }
+        if let Some(data) = frame.data_ref() {
+            self.bytes += data.len();
+            if self.bytes > self.limit {
+                return self.lose();
+            }
+            self.kept.chunks.push(data.clone());
+        } else if let Some(trailers) = frame.trailers_ref() {
+            self.kept.trailers = Some(trailers.clone());
+        }
+        if self.incoming.is_end_stream() {
+            self.complete();
+        }
+    }
+}
+
+impl Body for ReplayBody {
+    type Data = Bytes;
+    type Error = UpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let mut source = this.source.borrow_mut();
+        if source.sendings != this.sending {
+            return Poll::Ready(Some(Err(UpError::Superseded)));
+        }
+        if let Some(data) = source.kept.chunks.get(this.next) {
+            this.next += 1;
+            return Poll::Ready(Some(Ok(Frame::data(data.clone()))));
+        }
+        if source.end == End::Complete {
+            this.ended = true;
+            return Poll::Ready(source.kept.trailers.clone().map(|t| Ok(Frame::trailers(t))));
+        }
+        let frame = ready!(source.poll_new(cx));
+        this.next = source.kept.chunks.len();
+        this.ended = frame
+            .as_ref()
+            .is_none_or(|f| f.as_ref().is_ok_and(Frame::is_trailers));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        if self.ended {
+            return true;
+        }
+        let source = self.source.borrow();
+        source.end == End::Complete
+            && source.kept.trailers.is_none()
+            && self.next >= source.kept.chunks.len()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let source = self.source.borrow();
+        let ahead: usize = source
+            .kept
+            .chunks
+            .iter()
+            .skip(self.next)
+            .map(Bytes::len)
+            .sum();
+        match source.incoming.size_hint().exact() {
+            Some(rest) if source.end != End::Lost => SizeHint::with_exact(rest + ahead as u64),
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+/// A body from memory.
+pub(crate) struct KeptBody {
+    chunks: std::vec::IntoIter<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl From<Kept> for KeptBody {
+    fn from(kept: Kept) -> Self {
+        Self {
+            chunks: kept.chunks.into_iter(),
+            trailers: kept.trailers,
+        }
+    }
+}
+
+impl KeptBody {
+    pub(crate) fn next(&mut self) -> Option<Frame<Bytes>> {
+        self.chunks
+            .next()
+            .map(Frame::data)
+            .or_else(|| self.trailers.take().map(Frame::trailers))
+    }
+
+    pub(crate) fn is_end(&self) -> bool {
+        self.chunks.len() == 0 && self.trailers.is_none()
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.chunks.as_slice().iter().map(|c| c.len() as u64).sum()
+    }
+}
