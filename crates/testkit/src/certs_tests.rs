@@ -43,7 +43,7 @@ fn handshake(
 }
 
 fn refused(result: Result<ServerConnection, String>) -> String {
-    result.err().expect("the handshake should fail")
+    result.expect_err("the handshake should fail")
 }
 
 #[test]

@@ -3,7 +3,14 @@
 //! Nothing here knows the product's crates, so each of them can use it:
 //!
 //! - [`golden`] compares what a step made with `testdata/<topic>/<case>.out.yaml`;
-//! - [`certs`] makes certificates and rustls configurations.
+//! - [`certs`] makes certificates and rustls configurations;
+//! - [`echo`] is a real HTTP server that tells what it got, and fails on demand;
+//! - [`call`] sends a request and tells everything that came back.
 
+pub mod call;
 pub mod certs;
+pub mod echo;
 pub mod golden;
+
+#[cfg(test)]
+mod echo_tests;

@@ -1,0 +1,312 @@
+//! What clients do to us: TLS, limits, framing, slowness, and our own end.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use support::{Config1, eventually, http, https, route, serve, simple, start};
+use testkit::{
+    call::{Call, raw},
+    certs::Ca,
+    echo::Backend as Echo,
+};
+
+const QUIET: Duration = Duration::from_millis(500);
+
+#[test]
+fn listeners_are_chosen_by_server_name_and_misdirected_requests_refused() {
+    let ca = Ca::new("test");
+    let (one, wild) = (ca.issue(&["one.com"]), ca.issue(&["*.two.com"]));
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(
+        &proxy,
+        simple(echo.address()).listeners(vec![("one.com", Some(&one)), ("*.two.com", Some(&wild))]),
+    );
+    let client = |alpn: &[&str]| Arc::new(ca.client_config(alpn));
+    let get = |name: &str, url: &str| {
+        Call::get(https(&proxy), url)
+            .tls(client(&["h2"]), name)
+            .http2()
+            .send_blocking()
+    };
+    assert_eq!(
+        get("one.com", "https://one.com/").unwrap().json()["headers"]["x-forwarded-proto"][0],
+        "https"
+    );
+    assert_eq!(
+        get("x.two.com", "https://y.two.com/").unwrap().status,
+        200,
+        "the same listener"
+    );
+    assert_eq!(get("one.com", "https://x.two.com/").unwrap().status, 421);
+    assert_eq!(get("one.com", "https://three.com/").unwrap().status, 421);
+    assert!(
+        get("three.com", "https://three.com/").is_err(),
+        "no listener, no handshake"
+    );
+    let http1 = Call::get(https(&proxy), "https://one.com/").tls(client(&["http/1.1"]), "one.com");
+    assert_eq!(http1.send_blocking().unwrap().status, 200);
+}
+
+#[test]
+fn certificates_are_swapped_while_connections_live() {
+    let (old, new) = (Ca::new("old"), Ca::new("new"));
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    let config = simple(echo.address());
+    let get = |ca: &Ca| {
+        let client = Arc::new(ca.client_config(&["http/1.1"]));
+        Call::get(https(&proxy), "https://a.com/")
+            .tls(client, "a.com")
+            .send_blocking()
+    };
+    serve(
+        &proxy,
+        config.listeners(vec![("a.com", Some(&old.issue(&["a.com"])))]),
+    );
+    assert!(get(&old).is_ok() && get(&new).is_err());
+    serve(
+        &proxy,
+        config.listeners(vec![("a.com", Some(&new.issue(&["a.com"])))]),
+    );
+    assert!(get(&new).is_ok() && get(&old).is_err());
+}
+
+#[test]
+fn ambiguous_framing_is_refused() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(&proxy, simple(echo.address()).ir());
+    for head in [
+        "GET / HTTP/1.1\nHost: a.com\n\n",
+        "POST / HTTP/1.1\r\nHost: a.com\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a.com\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a.com\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        "GET / HTTP/1.1\r\nHost: a.com\r\nX: a\r\n b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a.com\r\nHost: b.com\r\n\r\n",
+        "GET http://b.com/ HTTP/1.1\r\nHost: a.com\r\n\r\n",
+        "GET /%00 HTTP/1.1\r\nHost: a.com\r\n\r\n",
+        "GET /a\\b HTTP/1.1\r\nHost: a.com\r\n\r\n",
+        "CONNECT a.com:80 HTTP/1.1\r\nHost: a.com\r\n\r\n",
+    ] {
+        let answer = raw(http(&proxy), head.as_bytes(), QUIET);
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.starts_with("HTTP/1.1 400"), "{head:?}: {text}");
+    }
+    assert_eq!(echo.hits(), 0, "none of it reached the backend");
+}
+
+#[test]
+fn heads_are_bounded_in_bytes_and_in_number() {
+    let echo = Echo::start("a");
+    let proxy = start(|config| (config.limits.headers, config.limits.header_bytes) = (20, 10_000));
+    serve(&proxy, simple(echo.address()).ir());
+    let many = |count: usize, http2: bool| {
+        let call = (0..count).fold(Call::get(http(&proxy), "http://a.com/"), |call, at| {
+            call.header(&format!("x-{at}"), "1")
+        });
+        if http2 { call.http2() } else { call }
+            .send_blocking()
+            .unwrap()
+            .status
+            .as_u16()
+    };
+    assert_eq!([many(10, false), many(10, true)], [200, 200]);
+    assert_eq!([many(30, false), many(30, true)], [431, 431]);
+    let long = Call::get(http(&proxy), "http://a.com/")
+        .header("x", &"y".repeat(20_000))
+        .send_blocking()
+        .unwrap();
+    assert_eq!(long.status, 431);
+}
+
+#[test]
+fn connections_are_bounded() {
+    let echo = Echo::start("a");
+    let proxy = start(|config| config.limits.connections = 2);
+    serve(&proxy, simple(echo.address()).ir());
+    let open = || TcpStream::connect(http(&proxy)).unwrap();
+    let ask = |stream: &mut TcpStream| {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a.com\r\n\r\n")
+            .unwrap();
+        let mut buffer = [0; 16];
+        stream.read(&mut buffer).unwrap_or(0)
+    };
+    let (mut one, mut two) = (open(), open());
+    assert!(ask(&mut one) > 0 && ask(&mut two) > 0);
+    assert_eq!(ask(&mut open()), 0, "the third is closed at once");
+    drop(one);
+    eventually("room for another", || ask(&mut open()) > 0);
+}
+
+#[test]
+fn slow_clients_are_let_go() {
+    let echo = Echo::start("a");
+    let proxy = start(|config| {
+        config.deadlines.header = Duration::from_millis(500);
+        config.deadlines.idle = Duration::from_millis(500);
+    });
+    serve(&proxy, simple(echo.address()).ir());
+    for begun in [
+        "",
+        "GET / HTT",
+        "GET / HTTP/1.1\r\nHost: a.com\r\n",
+        "PRI * HTTP/2.0\r\n",
+    ] {
+        let start = Instant::now();
+        let answer = raw(http(&proxy), begun.as_bytes(), Duration::from_secs(8));
+        assert!(
+            answer.is_empty() && start.elapsed() < Duration::from_secs(5),
+            "{begun:?} after {:?}",
+            start.elapsed()
+        );
+    }
+    let whole = b"GET / HTTP/1.1\r\nHost: a.com\r\n\r\n";
+    let start = Instant::now();
+    let answer = raw(http(&proxy), whole, Duration::from_secs(8));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200") && start.elapsed() < Duration::from_secs(5),
+        "idle connections too"
+    );
+}
+
+#[test]
+fn draining_finishes_what_is_in_flight_and_accepts_nothing_new() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(&proxy, simple(echo.address()).ir());
+    let address = http(&proxy);
+    let slow =
+        std::thread::spawn(move || Call::get(address, "http://a.com/?delay=800").send_blocking());
+    eventually("the request at the backend", || echo.hits() == 1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let drained = runtime.block_on(proxy.drain(Duration::from_secs(10)));
+    assert_eq!(drained, proxy::Drained::Complete);
+    let answer = slow.join().unwrap().unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("connection")),
+        (200, "close")
+    );
+    assert!(
+        TcpStream::connect(address).is_err(),
+        "nobody listens any more"
+    );
+}
+
+#[test]
+fn a_tunnel_lives_until_the_drain_deadline() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(&proxy, simple(echo.address()).ir());
+    let mut tunnel = TcpStream::connect(http(&proxy)).unwrap();
+    tunnel
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut say = |bytes: &[u8]| {
+        tunnel.write_all(bytes).unwrap();
+        let mut buffer = [0; 1024];
+        let read = tunnel.read(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..read]).into_owned()
+    };
+    let head =
+        b"GET / HTTP/1.1\r\nHost: a.com\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    assert!(say(head).starts_with("HTTP/1.1 101"));
+    assert_eq!(say(b"before"), "before");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let drained = runtime.block_on(proxy.drain(Duration::from_millis(300)));
+    assert_eq!(
+        drained,
+        proxy::Drained::Deadline,
+        "the tunnel is still there"
+    );
+    assert_eq!(say(b"after"), "after");
+}
+
+#[test]
+fn ports_come_and_go_with_the_configuration() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    let config = simple(echo.address());
+    serve(&proxy, config.ir());
+    let address = http(&proxy);
+    assert!(Call::get(address, "http://a.com/").send_blocking().is_ok());
+    serve(&proxy, ir::Ir::default());
+    assert!(proxy.addresses().is_empty());
+    eventually("the port to be closed", || {
+        TcpStream::connect(address).is_err()
+    });
+    serve(
+        &proxy,
+        Config1 {
+            routes: vec![route("/", vec![], config.routes[0].rule.action.clone())],
+            ..config
+        }
+        .ir(),
+    );
+    assert!(
+        Call::get(http(&proxy), "http://a.com/")
+            .send_blocking()
+            .is_ok()
+    );
+}
+
+#[test]
+fn swaps_under_load_fail_no_request() {
+    let (a, b) = (Echo::start("a"), Echo::start("b"));
+    let proxy = start(|_| ());
+    let of = |echo: &Echo, extra: usize| {
+        let mut config = simple(echo.address());
+        for at in 0..extra {
+            config.routes.push(route(
+                &format!("/x{at}"),
+                vec![],
+                config.routes[0].rule.action.clone(),
+            ));
+        }
+        config.ir()
+    };
+    serve(&proxy, of(&a, 0));
+    let address = http(&proxy);
+    let clients: Vec<_> = (0..4)
+        .map(|at| {
+            std::thread::spawn(move || {
+                for n in 0..150 {
+                    let call = Call::get(address, &format!("http://a.com/{at}/{n}"));
+                    let call = if at % 2 == 0 { call } else { call.http2() };
+                    assert_eq!(
+                        call.send_blocking().unwrap().status,
+                        200,
+                        "client {at}, request {n}"
+                    );
+                }
+            })
+        })
+        .collect();
+    let mut edits = 0;
+    while clients.iter().any(|client| !client.is_finished()) {
+        serve(&proxy, of(if edits % 2 == 0 { &b } else { &a }, edits % 7));
+        edits += 1;
+    }
+    clients
+        .into_iter()
+        .for_each(|client| client.join().unwrap());
+    assert!(edits > 10, "only {edits} edits");
+}

@@ -1,0 +1,176 @@
+//! A running data plane for tests: an IR built by hand, real sockets, real backends.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "each test binary uses a part of it"
+)]
+#![allow(missing_docs, unreachable_pub, reason = "a module of test binaries")]
+
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+
+use ir::{
+    Action, Backend, Balance, Certificate, Cluster, ClusterKey, Endpoint, Filter, Forward,
+    HostPattern, Ir, Listener, PathMatch, Port, Protocol, Redacted, RequestMatch, Route, Rule,
+    RuleKey, SocketKey, Target, Timeouts, TlsTermination, Upstream, VirtualHost,
+};
+use proxy::{Config, Proxy, Telemetry};
+use testkit::certs::Issued;
+
+pub const HTTP: SocketKey = SocketKey {
+    address: None,
+    port: 80,
+};
+pub const HTTPS: SocketKey = SocketKey {
+    address: None,
+    port: 443,
+};
+
+/// A data plane on loopback, with ports that the system chose.
+pub fn start(change: impl FnOnce(&mut Config)) -> Proxy {
+    start_with(change, &Telemetry::default())
+}
+
+pub fn start_with(change: impl FnOnce(&mut Config), telemetry: &Telemetry) -> Proxy {
+    let mut config = Config {
+        bind: [127, 0, 0, 1].into(),
+        port_map: [(80, 0), (443, 0)].into(),
+        workers: 2,
+        ..Config::default()
+    };
+    change(&mut config);
+    Proxy::start(config, telemetry).unwrap()
+}
+
+pub fn serve(proxy: &Proxy, ir: Ir) {
+    let swapped = proxy.swap(Arc::new(ir));
+    assert!(
+        swapped.bind_errors.is_empty() && swapped.tls_errors.is_empty(),
+        "{swapped:?}"
+    );
+}
+
+pub fn http(proxy: &Proxy) -> SocketAddr {
+    proxy.addresses()[&HTTP]
+}
+
+pub fn https(proxy: &Proxy) -> SocketAddr {
+    proxy.addresses()[&HTTPS]
+}
+
+/// An IR in the making: routes of one listener on port 80, for every host.
+#[derive(Default, Clone)]
+pub struct Config1 {
+    pub routes: Vec<Route>,
+    pub clusters: Vec<Cluster>,
+}
+
+pub fn forward(cluster: &str) -> Forward {
+    Forward {
+        backends: vec![Backend {
+            weight: NonZeroU32::MIN,
+            target: Target::Cluster(ClusterKey(cluster.into())),
+            filters: vec![],
+        }],
+        timeouts: Timeouts::default(),
+        retry: None,
+    }
+}
+
+pub fn route(path: &str, filters: Vec<Filter>, action: Action) -> Route {
+    Route {
+        matches: RequestMatch {
+            path: PathMatch::prefix(path),
+            method: None,
+            headers: vec![],
+            query: vec![],
+        },
+        host_fallthrough: false,
+        rule: Arc::new(Rule {
+            key: RuleKey(format!("HTTPRoute/test/test/{path}").into()),
+            route: "HTTPRoute/test/test".into(),
+            filters,
+            action,
+        }),
+    }
+}
+
+pub fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
+    Cluster {
+        key: ClusterKey(name.into()),
+        endpoints: addresses
+            .iter()
+            .map(|address| Endpoint::Address(*address))
+            .collect(),
+        upstream: Upstream::Http1,
+        balance: Balance::RoundRobin,
+    }
+}
+
+/// Everything to one backend.
+pub fn simple(address: SocketAddr) -> Config1 {
+    Config1 {
+        routes: vec![route("/", vec![], Action::Forward(forward("a")))],
+        clusters: vec![cluster("a", &[address])],
+    }
+}
+
+impl Config1 {
+    pub fn ir(&self) -> Ir {
+        self.listeners(vec![("*", None)])
+    }
+
+    /// One port: 443 if any listener has a certificate, else 80. Listeners have to come most specific first.
+    pub fn listeners(&self, listeners: Vec<(&str, Option<&Issued>)>) -> Ir {
+        let tls = listeners
+            .iter()
+            .any(|(_, certificate)| certificate.is_some());
+        let mut routes = self.routes.clone();
+        routes.sort_by_key(|route| match &route.matches.path {
+            PathMatch::Prefix(path) => usize::MAX - path.len(),
+            PathMatch::Exact(_) | PathMatch::Regex(_) => 0,
+        });
+        let listeners = listeners.into_iter().map(|(name, issued)| {
+            Arc::new(Listener {
+                name: format!("test/test/{name}").into(),
+                hostname: HostPattern::parse(name).unwrap(),
+                tls: issued.map(|issued| TlsTermination {
+                    certificates: vec![certificate(name, issued)],
+                }),
+                hosts: vec![Arc::new(VirtualHost {
+                    host: HostPattern::Any,
+                    routes: routes.clone(),
+                })],
+            })
+        });
+        let port = Port {
+            protocol: if tls { Protocol::Https } else { Protocol::Http },
+            listeners: listeners.collect(),
+        };
+        Ir {
+            ports: [(if tls { HTTPS } else { HTTP }, port)].into(),
+            clusters: self
+                .clusters
+                .iter()
+                .map(|c| (c.key.clone(), Arc::new(c.clone())))
+                .collect(),
+        }
+    }
+}
+
+pub fn certificate(name: &str, issued: &Issued) -> Arc<Certificate> {
+    Arc::new(Certificate {
+        source: format!("Secret/test/{name}").into(),
+        names: vec![name.into()],
+        chain: issued.cert_pem.as_str().into(),
+        key: Redacted::new(issued.key_pem.as_str().into()),
+    })
+}
+
+/// Looks again until it holds; only for what happens on another thread and has no other sign.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
