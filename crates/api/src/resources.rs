@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::{
-    core::v1::{ConfigMap, Namespace, Secret, Service},
-    discovery::v1::EndpointSlice,
-    networking::v1::{Ingress, IngressClass},
+use k8s_openapi::{
+    api::{
+        core::v1::{ConfigMap, Namespace, Secret, Service},
+        discovery::v1::EndpointSlice,
+        networking::v1::{Ingress, IngressClass},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use kube::Resource;
 
 use crate::{
-    Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy,
+    Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy, annotation,
     gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet, ReferenceGrant},
 };
 
@@ -43,7 +47,17 @@ macro_rules! resources {
                 match self { $(Self::$type(object) => ObjectRef::new(Kind::$type, ObjectKey::of(&**object))),* }
             }
 
-            pub(crate) fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
+            /// Name, labels, annotations.
+            #[must_use]
+            pub fn metadata(&self) -> &ObjectMeta {
+                match self { $(Self::$type(object) => object.meta()),* }
+            }
+
+            /// The object with its `apiVersion` and `kind`.
+            ///
+            /// # Errors
+            /// None that its own types do not rule out.
+            pub fn to_json(&self) -> Result<serde_json::Value, serde_json::Error> {
                 match self { $(Self::$type(object) => serde_json::to_value(&**object)),* }
             }
 
@@ -113,6 +127,24 @@ resources! {
     config_maps: ConfigMap,
     /// Namespace.
     namespaces: Namespace,
+}
+
+impl Object {
+    /// What Postern made the object from, as `Ingress/namespace/name` ([`annotation::ORIGIN`]).
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        let annotations = self.metadata().annotations.as_ref()?;
+        annotations.get(annotation::ORIGIN).map(String::as_str)
+    }
+
+    /// Whether Postern made the object ([`annotation::MANAGED_BY`]).
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        let labels = self.metadata().labels.as_ref();
+        labels
+            .and_then(|labels| labels.get(annotation::MANAGED_BY))
+            .is_some_and(|value| value == annotation::MANAGED_BY_VALUE)
+    }
 }
 
 impl Resources {

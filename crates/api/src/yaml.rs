@@ -186,7 +186,7 @@ fn named(object: Object, line: usize, label: &str) -> Result<Object, ManifestErr
         object: Some(label.to_owned()),
         why: e.to_string(),
     };
-    let mut value = object.to_value().map_err(json)?;
+    let mut value = object.to_json().map_err(json)?;
     value["metadata"]["namespace"] = Value::String("default".to_owned());
     Object::from_value(reference.kind, value).map_err(json)
 }
@@ -257,7 +257,7 @@ pub fn write(resources: &Resources) -> String {
 pub fn document(object: &Object) -> String {
     let reference: ObjectRef = object.reference();
     let body = object
-        .to_value()
+        .to_json()
         .map_err(|e| e.to_string())
         .and_then(|value| serde_saphyr::to_string(&value).map_err(|e| e.to_string()));
     match body {

@@ -1,2 +1,34 @@
-//! The postern binary.
-fn main() {}
+//! The postern binary: annotated Ingresses and Gateway API resources in, traffic out.
+//!
+//! [`cli`] says what can be asked for and [`command`] does it. Every command reads manifests with [`source`] and takes
+//! them through [`pipeline`]; `run` hands the result to the data plane ([`live`]) and tells about it ([`admin`]).
+
+mod admin;
+mod cli;
+mod command;
+mod demo;
+mod explain;
+mod live;
+mod output;
+mod pipeline;
+mod report;
+mod serve;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match command::execute(cli.command) {
+        Ok(ended) => ended.into(),
+        Err(error) => {
+            output::complain(&format!("postern: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}

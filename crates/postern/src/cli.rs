@@ -1,0 +1,255 @@
+//! The command line: what there is to say, parsed. What the words do is in [`crate::command`].
+
+mod proxy;
+mod value;
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use telemetry::{access_log, log::LogFormat};
+
+pub(crate) use proxy::ProxyArgs;
+
+/// What `--help` says about exit codes.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all is well
+  1  the command could not run: a path that cannot be read, a port in use
+  2  the command line is wrong
+  3  the command ran, and there is something to look at: convert lost or approximated something, check found
+     problems, explain found no route";
+
+/// Annotated Ingresses and Gateway API resources in, traffic out.
+#[derive(Debug, Parser)]
+#[command(name = "postern", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve traffic as manifests say, and follow their changes.
+    #[command(after_help = EXIT_CODES)]
+    Run(Box<RunArgs>),
+    /// Translate Ingresses to Gateway API objects and report what became of every annotation.
+    ///
+    /// Objects go to standard output, ready for `kubectl apply -f -`; the report goes to standard error.
+    #[command(after_help = EXIT_CODES)]
+    Convert(ConvertArgs),
+    /// Say what would be served and what is wrong, without serving.
+    #[command(after_help = EXIT_CODES)]
+    Check(CheckArgs),
+    /// Say which listener, route, rule, filters and backend a request would meet, or why none.
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArgs),
+    /// Serve the shipped examples with echo backends, and show requests to try.
+    #[command(after_help = EXIT_CODES)]
+    Demo(DemoArgs),
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For both.
+    Yaml,
+}
+
+/// Which objects to read, and which of the Ingresses are ours.
+#[derive(Debug, Args)]
+pub(crate) struct ManifestArgs {
+    /// Manifests: a directory, read with all below it, or a file of YAML or JSON. `-` is standard input. Repeatable.
+    #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ingress: IngressArgs,
+}
+
+/// How Ingresses are read.
+#[derive(Debug, Args)]
+pub(crate) struct IngressArgs {
+    /// Ingress class that is ours. Repeatable.
+    #[arg(
+        long = "ingress-class",
+        value_name = "NAME",
+        env = "POSTERN_INGRESS_CLASS",
+        value_delimiter = ',',
+        default_values = ["higress", "mse"]
+    )]
+    pub(crate) classes: Vec<String>,
+}
+
+impl IngressArgs {
+    /// As the converter wants it.
+    pub(crate) fn options(&self) -> converter::Options {
+        converter::Options {
+            ingress_classes: self.classes.clone(),
+            ..converter::Options::default()
+        }
+    }
+}
+
+/// `postern run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Manifests to serve: a directory, read with all below it, or a file of YAML or JSON. Changes are followed,
+    /// SIGHUP looks at once. Repeatable.
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "PATH",
+        env = "POSTERN_FILES",
+        value_delimiter = ','
+    )]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ingress: IngressArgs,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+}
+
+/// What concerns the process and not the traffic.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Operation")]
+pub(crate) struct ProcessArgs {
+    /// Where /healthz, /readyz, /metrics, /config and /status are served; `off` for nowhere. Port 0 lets the system
+    /// choose; the log says what it chose.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "POSTERN_ADMIN",
+        default_value = "127.0.0.1:15000"
+    )]
+    pub(crate) admin: AdminAddress,
+    /// On SIGTERM, how long requests in flight may take to finish.
+    #[arg(long, value_name = "TIME", env = "POSTERN_DRAIN_TIMEOUT", default_value = "30s", value_parser = value::duration)]
+    pub(crate) drain_timeout: Duration,
+    /// Where the access log goes, one JSON object for each request: `off`, `stdout`, or a file.
+    #[arg(long, value_name = "TARGET", env = "POSTERN_ACCESS_LOG", default_value = "stdout", value_parser = target)]
+    pub(crate) access_log: access_log::Target,
+    /// How diagnostics are written to standard error: `text`, `json`, or `auto`, which is text on a terminal.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "POSTERN_LOG_FORMAT",
+        default_value = "auto"
+    )]
+    pub(crate) log_format: LogFormat,
+    /// Which diagnostics: a level, or directives such as `info,proxy=debug`.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "POSTERN_LOG_LEVEL",
+        default_value = "info"
+    )]
+    pub(crate) log_level: String,
+}
+
+fn target(text: &str) -> Result<access_log::Target, String> {
+    match text.parse() {
+        Ok(target) => Ok(target),
+        Err(never) => match never {},
+    }
+}
+
+/// Where the admin endpoint listens, if anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AdminAddress(pub(crate) Option<SocketAddr>);
+
+impl FromStr for AdminAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let address = text.parse();
+        address
+            .map(|address| Self(Some(address)))
+            .map_err(|_| "give ADDRESS:PORT, or off".to_owned())
+    }
+}
+
+/// `postern convert`
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    #[command(flatten)]
+    pub(crate) manifests: ManifestArgs,
+    /// Write every other object that was read too, apart from Ingresses: the output then stands for the input as a
+    /// whole. Mind that this includes Secrets.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How to write objects.
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    pub(crate) output: ObjectFormat,
+    /// Where the report goes: a file (JSON or YAML if its name ends so, else text), `-` for standard error, or `none`.
+    #[arg(long, value_name = "TARGET", default_value = "-")]
+    pub(crate) report: String,
+}
+
+/// How to print objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ObjectFormat {
+    /// One document for each object.
+    Yaml,
+    /// One `List`.
+    Json,
+}
+
+/// `postern check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) manifests: ManifestArgs,
+    /// How to print.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
+
+/// `postern explain`
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) manifests: ManifestArgs,
+    /// The request's method.
+    pub(crate) method: String,
+    /// The request's URL. Its scheme and port choose the listener: 80 for http and 443 for https, unless given.
+    pub(crate) url: String,
+    /// A header of the request, as `Name: value`. Repeatable.
+    #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = value::header)]
+    pub(crate) headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// How to print.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
+
+/// `postern demo`
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Serve only these examples.
+    #[arg(value_name = "EXAMPLE")]
+    pub(crate) examples: Vec<String>,
+    /// First of the ports to serve on: each example has its own. 0 lets the system choose all of them.
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Send the requests, print the answers and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Name the examples and end.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Write an example's manifests to standard output and end.
+    #[arg(long, requires = "examples")]
+    pub(crate) show: bool,
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

@@ -1,0 +1,173 @@
+//! Flags of the data plane: where to bind, and its bounds.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use clap::Args;
+use ipnet::IpNet;
+use proxy::{Config, Deadlines, Limits};
+
+use super::value::{bytes, deadline, port_pair};
+
+/// Settings of the data plane.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Traffic")]
+pub(crate) struct ProxyArgs {
+    /// Address for listeners that name none; `::` is every address of both families.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "POSTERN_BIND",
+        default_value = "0.0.0.0"
+    )]
+    bind: IpAddr,
+    /// Bind another port than the listener says, as LISTENER=BOUND. 0 lets the system choose; /status and the log say
+    /// what it chose. Repeatable.
+    #[arg(
+        long = "port-map",
+        value_name = "FROM=TO",
+        env = "POSTERN_PORT_MAP",
+        value_delimiter = ',',
+        value_parser = port_pair
+    )]
+    port_map: Vec<(u16, u16)>,
+    /// Threads that serve traffic. Default: one for each core.
+    #[arg(long, value_name = "N", env = "POSTERN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// Network whose X-Forwarded-* headers are believed and extended; those of others are replaced. Repeatable.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "POSTERN_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<IpNet>,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    deadlines: DeadlineArgs,
+}
+
+/// How much is too much.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// Open client connections for each port; more are closed at once.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_CONNECTIONS",
+        default_value = "20000"
+    )]
+    max_connections: usize,
+    /// Requests in flight for each worker; more are answered with 503.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_REQUESTS",
+        default_value = "20000"
+    )]
+    max_requests: usize,
+    /// Bytes of a request's head; more are answered with 431.
+    #[arg(long, value_name = "BYTES", env = "POSTERN_MAX_HEADER_BYTES", default_value = "64KiB", value_parser = bytes)]
+    max_header_bytes: usize,
+    /// Header fields of a request; more are answered with 431.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_HEADERS",
+        default_value = "100"
+    )]
+    max_headers: usize,
+    /// Concurrent HTTP/2 streams of a connection.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_STREAMS",
+        default_value = "100"
+    )]
+    max_streams: u32,
+    /// HTTP/2 streams that a client may reset before they are accepted; more end the connection.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_RESETS",
+        default_value = "20"
+    )]
+    max_resets: usize,
+    /// Bytes of a request's body kept for retries and mirrors; a longer body is neither repeated nor copied.
+    #[arg(long, value_name = "BYTES", env = "POSTERN_REPLAY_BUFFER", default_value = "64KiB", value_parser = bytes)]
+    replay_buffer: usize,
+    /// Mirrored requests in flight for each worker; more copies are dropped.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_MIRRORS",
+        default_value = "1000"
+    )]
+    max_mirrors: usize,
+    /// Idle connections kept for each endpoint and worker.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_IDLE_UPSTREAM",
+        default_value = "256"
+    )]
+    max_idle_upstream: usize,
+}
+
+/// How long is too long.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Deadlines")]
+struct DeadlineArgs {
+    /// From accept to the end of the TLS handshake.
+    #[arg(long, value_name = "TIME", env = "POSTERN_TLS_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = deadline)]
+    tls_handshake_timeout: Duration,
+    /// From the first byte of a request to the end of its head.
+    #[arg(long, value_name = "TIME", env = "POSTERN_HEADER_TIMEOUT", default_value = "10s", value_parser = deadline)]
+    header_timeout: Duration,
+    /// A client connection without a request.
+    #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_TIMEOUT", default_value = "75s", value_parser = deadline)]
+    idle_timeout: Duration,
+    /// A client that neither takes nor gives a byte that is waited for.
+    #[arg(long, value_name = "TIME", env = "POSTERN_STALL_TIMEOUT", default_value = "300s", value_parser = deadline)]
+    stall_timeout: Duration,
+    /// Opening a connection to a backend.
+    #[arg(long, value_name = "TIME", env = "POSTERN_CONNECT_TIMEOUT", default_value = "5s", value_parser = deadline)]
+    connect_timeout: Duration,
+    /// A connection to a backend without a request.
+    #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_UPSTREAM_TIMEOUT", default_value = "60s", value_parser = deadline)]
+    idle_upstream_timeout: Duration,
+}
+
+impl ProxyArgs {
+    /// As the proxy wants it.
+    pub(crate) fn config(&self) -> Config {
+        let (limits, deadlines) = (&self.limits, &self.deadlines);
+        let defaults = Config::default();
+        Config {
+            bind: self.bind,
+            port_map: self.port_map.iter().copied().collect::<BTreeMap<_, _>>(),
+            workers: self.workers.map_or(defaults.workers, usize::from),
+            trusted_proxies: self.trusted_proxies.clone(),
+            limits: Limits {
+                connections: limits.max_connections,
+                requests: limits.max_requests,
+                header_bytes: limits.max_header_bytes,
+                headers: limits.max_headers,
+                streams: limits.max_streams,
+                resets: limits.max_resets,
+                replay_bytes: limits.replay_buffer,
+                mirrors: limits.max_mirrors,
+                idle_upstream: limits.max_idle_upstream,
+            },
+            deadlines: Deadlines {
+                tls_handshake: deadlines.tls_handshake_timeout,
+                header: deadlines.header_timeout,
+                idle: deadlines.idle_timeout,
+                stall: deadlines.stall_timeout,
+                connect: deadlines.connect_timeout,
+                idle_upstream: deadlines.idle_upstream_timeout,
+            },
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use clap::{CommandFactory, Parser};
+
+use super::{Cli, Command};
+
+fn run(args: &[&str]) -> Result<Command, String> {
+    let args = ["postern", "run"].iter().chain(args);
+    Cli::try_parse_from(args)
+        .map(|cli| cli.command)
+        .map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_flag_is_documented() {
+    for command in Cli::command().get_subcommands() {
+        for argument in command.get_arguments() {
+            assert!(
+                argument.get_help().is_some(),
+                "{} {}",
+                command.get_name(),
+                argument.get_id()
+            );
+        }
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_proxy() {
+    let Ok(Command::Run(args)) = run(&[]) else {
+        panic!("run")
+    };
+    assert_eq!(
+        format!("{:?}", args.proxy.config()),
+        format!("{:?}", proxy::Config::default())
+    );
+    assert_eq!(args.ingress.options(), converter::Options::default());
+}
+
+#[test]
+fn values() {
+    let Ok(Command::Run(args)) = run(&[
+        "--port-map",
+        "80=0",
+        "--port-map",
+        "443=8443",
+        "--header-timeout",
+        "250ms",
+        "--replay-buffer",
+        "1MiB",
+        "--trusted-proxy",
+        "10.0.0.0/8",
+        "--admin",
+        "off",
+        "--access-log",
+        "off",
+        "--ingress-class",
+        "a",
+        "--ingress-class",
+        "b",
+    ]) else {
+        panic!("run")
+    };
+    let config = args.proxy.config();
+    assert_eq!(config.port_map.get(&80), Some(&0));
+    assert_eq!(config.port_map.get(&443), Some(&8443));
+    assert_eq!(config.deadlines.header.as_millis(), 250);
+    assert_eq!(config.limits.replay_bytes, 1024 * 1024);
+    assert_eq!(config.trusted_proxies.len(), 1);
+    assert_eq!(args.process.admin.0, None);
+    assert_eq!(args.ingress.classes, ["a", "b"]);
+}
+
+#[test]
+fn bad_values_say_what_is_wanted() {
+    for (flag, value, wanted) in [
+        ("--port-map", "80", "FROM=TO"),
+        ("--port-map", "80=70000", "FROM=TO"),
+        ("--header-timeout", "soon", "500ms"),
+        ("--header-timeout", "0s", "zero"),
+        ("--drain-timeout", "99999999999999h", "500ms"),
+        ("--max-header-bytes", "64 KB", "64KiB"),
+        ("--admin", "here", "ADDRESS:PORT"),
+        ("--log-format", "xml", "auto, text or json"),
+        ("--workers", "0", "1"),
+    ] {
+        let error = run(&[flag, value]).expect_err(flag);
+        assert!(error.contains(wanted), "{flag} {value}: {error}");
+    }
+}

@@ -1,0 +1,60 @@
+//! What the words of the command line do: one file each.
+
+mod check;
+mod convert;
+mod demo;
+mod explain;
+mod run;
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::{Command, ManifestArgs},
+    pipeline::{Made, Pipeline},
+    source::{self, SourceError, Update},
+};
+
+/// How a command ended that could run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All is well.
+    Well,
+    /// There is something to look at.
+    WithFindings,
+}
+
+impl From<Ended> for ExitCode {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Well => Self::SUCCESS,
+            Ended::WithFindings => Self::from(3),
+        }
+    }
+}
+
+impl Ended {
+    fn well_if(well: bool) -> Self {
+        if well { Self::Well } else { Self::WithFindings }
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// The command could not run.
+pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Convert(args) => convert::convert(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Demo(args) => demo::demo(&args),
+    }
+}
+
+/// Manifests, read once and taken through the pipeline.
+fn load(args: &ManifestArgs) -> Result<(Update, Made), SourceError> {
+    let update = source::file::read_once(&args.files)?;
+    let made = Pipeline::new(args.ingress.options()).run(&update.resources);
+    Ok((update, made))
+}

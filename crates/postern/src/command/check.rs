@@ -1,0 +1,115 @@
+//! `postern check`: what would be served, and what is wrong.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use converter::{Note, Outcome};
+use serde::Serialize;
+
+use super::{Ended, load};
+use crate::{
+    cli::{CheckArgs, Format},
+    output::{self, Style},
+    pipeline::{self, Made},
+    report::{self, plural},
+    source::{Problem, Update},
+};
+
+/// What programs get.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked<'a> {
+    ok: bool,
+    files: &'a [Problem],
+    notes: &'a [Note],
+    clashes: &'a [api::ObjectRef],
+    conditions: Vec<String>,
+    skipped_kinds: &'a BTreeMap<String, usize>,
+    status: &'a gateway_core::Status,
+}
+
+/// Reads, translates, tells.
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Ended> {
+    let (update, made) = load(&args.manifests)?;
+    let ok = update.problems.is_empty() && made.findings().is_empty();
+    output::print(&match args.output {
+        Format::Text => text(&update, &made, Style::stdout()),
+        format => {
+            let checked = Checked {
+                ok,
+                files: &update.problems,
+                notes: &made.notes,
+                clashes: &made.clashes,
+                conditions: pipeline::problems(&made.status).collect(),
+                skipped_kinds: &update.skipped,
+                status: &made.status,
+            };
+            output::structured(format, &checked)?
+        }
+    })?;
+    Ok(Ended::well_if(ok))
+}
+
+fn text(update: &Update, made: &Made, style: Style) -> String {
+    let mut text = String::new();
+    for (key, port) in &made.ir.ports {
+        let protocol = format!("{:?}", port.protocol).to_uppercase();
+        let _ = writeln!(text, "{}  {protocol}", style.bold(&key.to_string()));
+        for listener in &port.listeners {
+            let routes: usize = listener.hosts.iter().map(|host| host.routes.len()).sum();
+            let served = format!(
+                "{} for {}",
+                plural(routes, "route"),
+                plural(listener.hosts.len(), "host")
+            );
+            let _ = writeln!(
+                text,
+                "  {}  host {}  {served}",
+                listener.name, listener.hostname
+            );
+        }
+    }
+    if made.ir.ports.is_empty() {
+        let _ = writeln!(
+            text,
+            "{} nothing is served: there is no Gateway of class postern, and no Ingress of ours",
+            style.yellow("!")
+        );
+    }
+    for (kind, count) in &update.skipped {
+        let _ = writeln!(
+            text,
+            "{}",
+            style.dim(&format!(
+                "passed over: {} of {kind}",
+                plural(*count, "object")
+            ))
+        );
+    }
+    text.push_str(&report::files(&update.problems, style));
+    for clash in &made.clashes {
+        let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
+    }
+    let lossy: Vec<Note> = made
+        .notes
+        .iter()
+        .filter(|note| note.outcome != Outcome::Exact)
+        .cloned()
+        .collect();
+    text.push_str(&report::notes(&lossy, update, style));
+    let conditions: Vec<_> = pipeline::problems(&made.status).collect();
+    for condition in &conditions {
+        let _ = writeln!(text, "{} {condition}", style.red("x"));
+    }
+    let count = update.problems.len() + made.clashes.len() + lossy.len() + conditions.len();
+    let verdict = if count == 0 {
+        style.green("no problems")
+    } else {
+        style.red(&plural(count, "problem"))
+    };
+    let _ = writeln!(
+        text,
+        "{} read, {verdict}",
+        plural(update.resources.iter().count(), "object")
+    );
+    text
+}

@@ -1,0 +1,77 @@
+//! `postern convert`: Ingresses to Gateway API objects, and a report.
+
+use std::{fs, path::Path};
+
+use anyhow::Context;
+use api::{Kind, Resources, yaml};
+use serde_json::{Value, json};
+
+use super::{Ended, load};
+use crate::{
+    cli::{ConvertArgs, Format, ObjectFormat},
+    output::{self, Style},
+    pipeline::Made,
+    report::Report,
+    source::Update,
+};
+
+/// Translates, writes, reports.
+pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
+    let (update, made) = load(&args.manifests)?;
+    let objects = if args.all {
+        all(&update, &made)
+    } else {
+        made.generated.clone()
+    };
+    output::print(&match args.output {
+        ObjectFormat::Yaml => yaml::write(&objects),
+        ObjectFormat::Json => list(&objects)?,
+    })?;
+    let report = Report::new(&update, &made);
+    write(&report, &args.report)?;
+    Ok(Ended::well_if(report.is_exact()))
+}
+
+/// Everything but the Ingresses: whoever serves it does what the Ingresses asked for.
+fn all(update: &Update, made: &Made) -> Resources {
+    let mut all = made.generated.clone();
+    for object in update.resources.iter() {
+        let reference = object.reference();
+        let generated =
+            made.generated.get(&reference).is_some() && !made.clashes.contains(&reference);
+        if reference.kind != Kind::Ingress && !generated {
+            all.insert(object);
+        }
+    }
+    all
+}
+
+fn list(objects: &Resources) -> anyhow::Result<String> {
+    let items = objects
+        .iter()
+        .map(|object| object.to_json())
+        .collect::<Result<Vec<Value>, _>>()?;
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
+    output::structured(Format::Json, &list)
+}
+
+fn write(report: &Report<'_>, target: &str) -> anyhow::Result<()> {
+    match target {
+        "none" => Ok(()),
+        "-" => {
+            output::complain(&report.text(Style::stderr()));
+            Ok(())
+        }
+        path => {
+            let ending = Path::new(path)
+                .extension()
+                .and_then(|ending| ending.to_str());
+            let text = match ending {
+                Some("json") => output::structured(Format::Json, report)?,
+                Some("yaml" | "yml") => output::structured(Format::Yaml, report)?,
+                _ => report.text(Style::plain()),
+            };
+            fs::write(path, text).with_context(|| format!("cannot write the report to {path}"))
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `postern explain`: the way of one request, without sending it.
+
+use std::fmt::Write;
+
+use anyhow::anyhow;
+use ir::{Action, Backend, Cluster, Endpoint, Forward, Target};
+
+use super::{Ended, load};
+use crate::{
+    cli::{ExplainArgs, Format},
+    explain::{self, Explanation, Request, RouteMet},
+    output::{self, Style},
+    pipeline::Made,
+};
+
+/// Reads, translates, asks the router, tells.
+pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
+    let request =
+        Request::new(&args.method, &args.url, &args.headers).map_err(|why| anyhow!(why))?;
+    let (update, made) = load(&args.manifests)?;
+    for problem in &update.problems {
+        output::complain(&format!("{problem}\n"));
+    }
+    let explanation = explain::explain(&made.ir, &request);
+    output::print(&match args.output {
+        Format::Text => text(&explanation, &made, Style::stdout()),
+        format => output::structured(format, &explanation)?,
+    })?;
+    Ok(Ended::well_if(explanation.route.is_some()))
+}
+
+fn text(told: &Explanation, made: &Made, style: Style) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(text, "{}  {value}", style.dim(&format!("{label:<8}")));
+    };
+    line("request", &format!("{}{}", told.host, told.path));
+    if let Some(port) = &told.port {
+        line("port", port);
+    }
+    if let Some((name, hostname)) = &told.listener {
+        line("listener", &format!("{name}, for host {hostname}"));
+    }
+    if let Some(met) = &told.route {
+        line(
+            "route",
+            &format!(
+                "{}{}",
+                style.bold(&met.rule.route),
+                origin(&met.rule.route, made)
+            ),
+        );
+        line("rule", &met.rule.key.to_string());
+        line("match", &met.matched);
+        for filter in &met.rule.filters {
+            line("filter", &serde_json::to_string(filter).unwrap_or_default());
+        }
+        if let Action::Forward(forward) = &met.rule.action {
+            forward_lines(forward, met, &mut line);
+        }
+        line("result", &style.green(&met.outcome));
+    }
+    if let Some(reason) = &told.reason {
+        line("result", &style.red(reason));
+    }
+    for near in &told.near {
+        line("near", &format!("{}: {}", near.route, near.matched));
+    }
+    text
+}
+
+/// The Ingress that a generated route comes from.
+fn origin(route: &str, made: &Made) -> String {
+    let objects = made.generated.iter();
+    let found = objects
+        .map(|object| (object.reference().to_string(), object))
+        .find(|(reference, _)| reference == route);
+    found
+        .and_then(|(_, object)| object.origin().map(|origin| format!(", from {origin}")))
+        .unwrap_or_default()
+}
+
+fn forward_lines(forward: &Forward, met: &RouteMet, line: &mut impl FnMut(&str, &str)) {
+    let total: u64 = forward
+        .backends
+        .iter()
+        .map(|backend| u64::from(backend.weight.get()))
+        .sum();
+    for backend in &forward.backends {
+        line("backend", &backend_line(backend, total, met));
+        for filter in &backend.filters {
+            line(
+                "  filter",
+                &serde_json::to_string(filter).unwrap_or_default(),
+            );
+        }
+    }
+    let timeouts = [
+        ("request", forward.timeouts.request),
+        ("attempt", forward.timeouts.attempt),
+    ];
+    for (of, time) in timeouts
+        .iter()
+        .filter_map(|(of, time)| Some((of, (*time)?)))
+    {
+        line("timeout", &format!("{of} {time:?}"));
+    }
+    if let Some(retry) = &forward.retry {
+        line("retry", &serde_json::to_string(retry).unwrap_or_default());
+    }
+}
+
+fn backend_line(backend: &Backend, total: u64, met: &RouteMet) -> String {
+    let share = if u64::from(backend.weight.get()) == total {
+        String::new()
+    } else {
+        format!(", {} of {total}", backend.weight)
+    };
+    match &backend.target {
+        Target::Invalid(reason) => format!("500, because of {}{share}", reason.as_str()),
+        Target::Cluster(key) => {
+            let endpoints = met
+                .clusters
+                .get(&key.to_string())
+                .map(|cluster| endpoints(cluster))
+                .unwrap_or_default();
+            format!("{key}{share}, {endpoints}")
+        }
+    }
+}
+
+fn endpoints(cluster: &Cluster) -> String {
+    if cluster.endpoints.is_empty() {
+        return "no endpoint is ready: 503".to_owned();
+    }
+    let names: Vec<_> = cluster
+        .endpoints
+        .iter()
+        .take(8)
+        .map(|endpoint| match endpoint {
+            Endpoint::Address(address) => address.to_string(),
+            Endpoint::Name { host, port } => format!("{host}:{port}"),
+        })
+        .collect();
+    let more = cluster.endpoints.len() - names.len();
+    let rest = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("at {}{rest}", names.join(" "))
+}

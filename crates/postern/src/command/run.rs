@@ -1,0 +1,85 @@
+//! `postern run`: serve, follow changes, end well.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use proxy::{BindError, Proxy};
+
+use super::Ended;
+use crate::{
+    admin::Admin,
+    cli::RunArgs,
+    live::{Live, Publisher},
+    pipeline::Pipeline,
+    serve::{self, Signals, Telemetry},
+    source::{file::Files, watch},
+};
+
+/// Runs until a signal comes.
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
+    if args.files.is_empty() {
+        bail!(
+            "nothing to serve: following a cluster comes with a later release; for now give manifests with -f DIR"
+        );
+    }
+    if args.files.iter().any(|path| path.as_os_str() == "-") {
+        bail!("run follows files, and standard input is none: give a directory or file with -f");
+    }
+    let files = Files::open(&args.files)?;
+    let runtime = serve::runtime().context("cannot start the control plane")?;
+    let telemetry = {
+        let _entered = runtime.enter();
+        Telemetry::start(&args.process)?
+    };
+    let live = Arc::new(Live::default());
+    let ended = runtime.block_on(serve(args, files, &live, &telemetry));
+    telemetry.finish();
+    ended
+}
+
+async fn serve(
+    args: &RunArgs,
+    files: Files,
+    live: &Arc<Live>,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Ended> {
+    let mut signals = Signals::new().context("cannot handle signals")?;
+    if let Some(address) = args.process.admin.0 {
+        let admin = Admin::bind(address, Arc::clone(live), telemetry.metrics()).await?;
+        tokio::spawn(admin.serve());
+    }
+    let proxy = Arc::new(Proxy::start(args.proxy.config(), telemetry.for_proxy())?);
+    let (updates, reload) = watch::start(files).context("cannot follow files")?;
+    let pipeline = Pipeline::new(args.ingress.options());
+    let mut publisher = Publisher::new(
+        pipeline,
+        Arc::clone(&proxy),
+        Arc::clone(live),
+        telemetry.metrics(),
+    );
+    let first = Arc::clone(&updates.borrow());
+    if first.resources.is_empty() {
+        tracing::warn!("there is nothing to serve yet: no manifest was found");
+    }
+    refuse(publisher.publish(&first).bind_errors)?;
+    serve::follow(
+        publisher,
+        updates,
+        Arc::clone(live),
+        tokio::runtime::Handle::current(),
+    )?;
+    signals.end(Some(&reload)).await;
+    live.drain();
+    serve::drain(&proxy, args.process.drain_timeout, &mut signals).await;
+    Ok(Ended::Well)
+}
+
+/// A port that cannot be had at the start is a mistake somebody is there to see; later it is a problem like any other.
+fn refuse(errors: Vec<BindError>) -> anyhow::Result<()> {
+    let more = errors.len().saturating_sub(1);
+    match errors.into_iter().next() {
+        None => Ok(()),
+        Some(error) if more == 0 => Err(error.into()),
+        Some(error) => Err(anyhow::anyhow!("{error} (and {more} more ports)")),
+    }
+}

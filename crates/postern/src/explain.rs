@@ -1,0 +1,356 @@
+//! Which listener, route, rule, filters and backend a request would meet, or why none. Asks the data plane's own router.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
+use ir::{
+    Action, Cluster, Filter, Ir, Listener, PathRewrite, Port, Protocol, RequestMatch, Rule,
+    SocketKey, Target,
+};
+use proxy::{
+    canonical,
+    filter::{redirect, rewrite},
+    router::{PortRouter, RequestView},
+};
+use serde::Serialize;
+
+/// More near misses than this help nobody.
+const NEAR_MISSES: usize = 10;
+
+/// A request that is only thought of.
+#[derive(Debug)]
+pub(crate) struct Request {
+    method: Method,
+    https: bool,
+    port: u16,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Request {
+    /// Reads method, URL and headers. A URL without scheme is plain HTTP.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub(crate) fn new(
+        method: &str,
+        url: &str,
+        headers: &[(HeaderName, HeaderValue)],
+    ) -> Result<Self, String> {
+        let method = method
+            .to_uppercase()
+            .parse()
+            .map_err(|_| format!("{method:?} is not a method such as GET"))?;
+        let wrong = || format!("{url:?} is not a URL such as http://example.com/path");
+        let absolute = if url.contains("://") {
+            url.to_owned()
+        } else {
+            format!("http://{url}")
+        };
+        let uri: Uri = absolute.parse().map_err(|_| wrong())?;
+        let https = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wrong()),
+        };
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let mut map: HeaderMap = headers.iter().cloned().collect();
+        // As a client sends it: the host in `Host`, which -H may replace, and only the path in the request line.
+        if let (Some(authority), false) = (uri.authority(), map.contains_key(http::header::HOST)) {
+            map.insert(
+                http::header::HOST,
+                authority.as_str().parse().map_err(|_| wrong())?,
+            );
+        }
+        let target = uri
+            .path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Ok(Self {
+            method,
+            https,
+            port,
+            uri: target.into(),
+            headers: map,
+        })
+    }
+}
+
+/// What a request would meet.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Explanation {
+    /// Host as every step sees it.
+    pub(crate) host: String,
+    /// Path as every step sees it.
+    pub(crate) path: String,
+    /// The port that takes the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<String>,
+    /// `namespace/gateway/listener`, and its hostname.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listener: Option<(String, String)>,
+    /// The route, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) route: Option<RouteMet>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// Routes that match the path and ask for more than the request has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) near: Vec<NearMiss>,
+}
+
+/// The route that a request would meet.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RouteMet {
+    /// What the request had to look like, in words.
+    pub(crate) matched: String,
+    /// The rule with filters and action.
+    pub(crate) rule: Arc<Rule>,
+    /// What the client gets from the gateway itself, or the backend sees of the request.
+    pub(crate) outcome: String,
+    /// The clusters it may be sent to.
+    pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
+}
+
+/// A route that nearly matched.
+#[derive(Debug, Serialize)]
+pub(crate) struct NearMiss {
+    pub(crate) route: String,
+    pub(crate) matched: String,
+}
+
+/// Asks the router.
+pub(crate) fn explain(ir: &Ir, request: &Request) -> Explanation {
+    let mut told = Explanation {
+        host: String::new(),
+        path: String::new(),
+        port: None,
+        listener: None,
+        route: None,
+        reason: None,
+        near: Vec::new(),
+    };
+    if let Err(reason) = follow(ir, request, &mut told) {
+        told.reason = Some(reason);
+    }
+    told
+}
+
+fn follow(ir: &Ir, request: &Request, told: &mut Explanation) -> Result<(), String> {
+    let host = canonical::host(&request.uri, &request.headers).map_err(|e| format!("400: {e}"))?;
+    told.host = host.clone().into_owned();
+    let path = canonical::path(request.uri.path()).map_err(|e| format!("400: {e}"))?;
+    told.path = path.clone().into_owned();
+    let (key, port) = port(ir, request)?;
+    told.port = Some(key.to_string());
+    let router = PortRouter::build(port, &mut Arc::clone);
+    let listener = router
+        .listener_for(&host)
+        .and_then(|at| Some((at, port.listeners.get(at)?)));
+    let Some((at, listener)) = listener else {
+        let names: Vec<_> = port
+            .listeners
+            .iter()
+            .map(|listener| listener.hostname.to_string())
+            .collect();
+        return Err(format!(
+            "404: no listener of port {} serves this host; they serve {}",
+            key.port,
+            names.join(", ")
+        ));
+    };
+    told.listener = Some((listener.name.to_string(), listener.hostname.to_string()));
+    let view = RequestView {
+        host: &host,
+        path: &path,
+        query: request.uri.query(),
+        method: &request.method,
+        headers: &request.headers,
+    };
+    let Some(found) = router.find(at, &view) else {
+        told.near = near(listener, &host, &path);
+        return Err(format!("404: {}", no_route(listener, &host)));
+    };
+    let rule = Arc::clone(found.payload);
+    told.route = Some(RouteMet {
+        matched: words(&found.route.matches),
+        outcome: outcome(&rule, key, request, &told.host, &told.path),
+        clusters: clusters(ir, &rule),
+        rule,
+    });
+    Ok(())
+}
+
+/// The port that the URL leads to; one bound to every address comes first.
+fn port<'a>(ir: &'a Ir, request: &Request) -> Result<(&'a SocketKey, &'a Port), String> {
+    let wanted = if request.https {
+        Protocol::Https
+    } else {
+        Protocol::Http
+    };
+    let found = ir.ports.iter().find(|(key, _)| key.port == request.port);
+    let Some((key, port)) = found else {
+        let known: Vec<_> = ir.ports.keys().map(ToString::to_string).collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        return Err(format!(
+            "no connection: nothing listens on port {}; ports are: {known}",
+            request.port
+        ));
+    };
+    if port.protocol != wanted {
+        let spoken = if request.https { "plain HTTP" } else { "HTTPS" };
+        return Err(format!(
+            "no connection: port {} speaks {spoken}",
+            request.port
+        ));
+    }
+    Ok((key, port))
+}
+
+/// Hosts of a listener that are asked for `host`, most specific first.
+fn hosts<'a>(listener: &'a Listener, host: &'a str) -> impl Iterator<Item = &'a ir::VirtualHost> {
+    listener
+        .hosts
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(move |candidate| candidate.host.matches(host))
+}
+
+fn no_route(listener: &Listener, host: &str) -> String {
+    match hosts(listener, host).next() {
+        Some(found) => format!(
+            "no route of host {} matches, of {}",
+            found.host,
+            found.routes.len()
+        ),
+        None => {
+            let known: Vec<_> = listener
+                .hosts
+                .iter()
+                .take(NEAR_MISSES)
+                .map(|host| host.host.to_string())
+                .collect();
+            format!(
+                "no route has this host; there are routes for {}",
+                known.join(", ")
+            )
+        }
+    }
+}
+
+fn near(listener: &Listener, host: &str, path: &str) -> Vec<NearMiss> {
+    let routes = hosts(listener, host).flat_map(|host| &host.routes);
+    let missed = routes.filter(|route| route.matches.path.matches(path));
+    missed
+        .take(NEAR_MISSES)
+        .map(|route| NearMiss {
+            route: route.rule.route.to_string(),
+            matched: words(&route.matches),
+        })
+        .collect()
+}
+
+/// A match as a person would say it.
+fn words(matches: &RequestMatch) -> String {
+    use ir::{PathMatch, ValueMatch};
+    let value = |value: &ValueMatch| match value {
+        ValueMatch::Exact(text) => format!("= {text}"),
+        ValueMatch::Regex(pattern) => format!("~ {}", pattern.as_str()),
+    };
+    let mut words = vec![match &matches.path {
+        PathMatch::Exact(path) => format!("path = {path}"),
+        PathMatch::Prefix(prefix) => format!(
+            "path below {}",
+            if prefix.is_empty() { "/" } else { prefix }
+        ),
+        PathMatch::Regex(pattern) => format!("path ~ {}", pattern.as_str()),
+    }];
+    words.extend(
+        matches
+            .method
+            .iter()
+            .map(|method| format!("method = {method}")),
+    );
+    words.extend(
+        matches
+            .headers
+            .iter()
+            .map(|header| format!("header {} {}", header.name, value(&header.value))),
+    );
+    words.extend(
+        matches
+            .query
+            .iter()
+            .map(|query| format!("query {} {}", query.name, value(&query.value))),
+    );
+    words.join(", ")
+}
+
+/// What comes of the request once the rule's filters have run.
+fn outcome(rule: &Rule, key: &SocketKey, request: &Request, host: &str, path: &str) -> String {
+    match &rule.action {
+        Action::Respond { status, reason } => format!("{status}, because of {}", reason.as_str()),
+        Action::Redirect(to) => {
+            let info = redirect::RequestInfo {
+                https: request.https,
+                host,
+                listener_port: key.port,
+                path,
+                query: request.uri.query(),
+            };
+            let location = redirect::location(to, &info);
+            format!(
+                "{}, location: {}",
+                to.status,
+                location.to_str().unwrap_or_default()
+            )
+        }
+        Action::Forward(_) => {
+            let mut seen = (host.to_owned(), path.to_owned());
+            for filter in &rule.filters {
+                rewritten(filter, &mut seen);
+            }
+            let target = rewrite::path_and_query(&seen.1, request.uri.query());
+            format!("the backend sees {} {}{target}", request.method, seen.0)
+        }
+    }
+}
+
+fn rewritten(filter: &Filter, (host, path): &mut (String, String)) {
+    let Filter::Rewrite(change) = filter else {
+        return;
+    };
+    if let Some(new) = change.host.as_ref().and_then(|new| new.0.to_str().ok()) {
+        new.clone_into(host);
+    }
+    let changed = |change: &PathRewrite| rewrite::rewrite(change, path).into_owned();
+    if let Some(new) = change.path.as_ref().map(changed) {
+        *path = new;
+    }
+}
+
+fn clusters(ir: &Ir, rule: &Rule) -> BTreeMap<String, Arc<Cluster>> {
+    let Action::Forward(forward) = &rule.action else {
+        return BTreeMap::new();
+    };
+    let keys = forward
+        .backends
+        .iter()
+        .filter_map(|backend| match &backend.target {
+            Target::Cluster(key) => Some(key),
+            Target::Invalid(_) => None,
+        });
+    keys.filter_map(|key| Some((key.to_string(), Arc::clone(ir.clusters.get(key)?))))
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;

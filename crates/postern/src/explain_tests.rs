@@ -1,0 +1,162 @@
+use api::{Resources, yaml};
+
+use super::{Explanation, Request, explain};
+use crate::pipeline::Pipeline;
+
+const MANIFESTS: &str = r#"
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: demo
+  annotations: {higress.io/rewrite-target: /$2, higress.io/upstream-vhost: inner.example.com}
+spec:
+  ingressClassName: higress
+  rules:
+  - host: example.com
+    http:
+      paths:
+      - {path: '/v1(/|$)(.*)', pathType: ImplementationSpecific, backend: {service: {name: demo, port: {number: 80}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: moved
+  annotations: {higress.io/permanent-redirect: 'https://example.com/new'}
+spec:
+  ingressClassName: higress
+  rules:
+  - host: example.com
+    http:
+      paths:
+      - {path: /old, pathType: Exact, backend: {service: {name: demo, port: {number: 80}}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: own}
+spec:
+  gatewayClassName: postern
+  listeners:
+  - {name: http, port: 8000, protocol: HTTP, hostname: '*.example.org'}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: own}
+spec:
+  parentRefs: [{name: own}]
+  hostnames: [a.example.org]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /api}, headers: [{name: x-stage, value: canary}]}]
+    backendRefs: [{name: missing, port: 80}]
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: demo
+  annotations: {postern.dev/endpoints: '127.0.0.1:9000'}
+spec: {ports: [{port: 80}]}
+"#;
+
+fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
+    let manifests = yaml::read(MANIFESTS);
+    assert_eq!(manifests.errors, []);
+    let mut resources = Resources::default();
+    for (object, _) in manifests.objects {
+        resources.insert(object);
+    }
+    let made = Pipeline::new(converter::Options::default()).run(&resources);
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+    explain(&made.ir, &Request::new(method, url, &headers).unwrap())
+}
+
+#[test]
+fn a_rewrite_is_shown_as_the_backend_sees_it() {
+    let told = ask("get", "http://EXAMPLE.com/v1/a/../app?q=1", &[]);
+    assert_eq!(
+        (told.host.as_str(), told.path.as_str()),
+        ("example.com", "/v1/app")
+    );
+    let met = told.route.unwrap();
+    assert_eq!(
+        met.outcome,
+        "the backend sees GET inner.example.com/app?q=1"
+    );
+    assert_eq!(met.clusters.len(), 1);
+}
+
+#[test]
+fn a_redirect_is_shown_with_its_location() {
+    let met = ask("GET", "example.com/old", &[]).route.unwrap();
+    assert_eq!(
+        met.outcome,
+        "301 Moved Permanently, location: https://example.com/new"
+    );
+}
+
+#[test]
+fn a_broken_backend_is_told() {
+    let met = ask(
+        "GET",
+        "http://a.example.org:8000/api",
+        &[("x-stage", "canary")],
+    )
+    .route
+    .unwrap();
+    assert!(
+        met.matched.contains("header x-stage = canary"),
+        "{}",
+        met.matched
+    );
+    assert!(met.clusters.is_empty());
+}
+
+#[test]
+fn why_there_is_no_route() {
+    for (url, reason) in [
+        (
+            "http://example.com:81/",
+            "nothing listens on port 81; ports are: *:80, *:8000",
+        ),
+        ("https://example.com:80/", "port 80 speaks plain HTTP"),
+        (
+            "http://example.net:8000/",
+            "no listener of port 8000 serves this host; they serve *.example.org",
+        ),
+        (
+            "http://b.example.org:8000/",
+            "no route has this host; there are routes for a.example.org",
+        ),
+        (
+            "http://a.example.org:8000/api",
+            "no route of host a.example.org matches, of 1",
+        ),
+        (
+            "http://example.com/%zz",
+            "the path cannot be read in one way only",
+        ),
+    ] {
+        let told = ask("GET", url, &[]);
+        assert!(told.route.is_none(), "{url}");
+        let said = told.reason.unwrap();
+        assert!(said.contains(reason), "{url}: {said}");
+    }
+    let told = ask("GET", "http://a.example.org:8000/api", &[]);
+    assert_eq!(told.near.len(), 1);
+    assert!(told.near[0].matched.contains("x-stage"));
+}
+
+#[test]
+fn a_bad_request_is_refused() {
+    assert!(
+        Request::new("GET", "ftp://example.com/", &[])
+            .unwrap_err()
+            .contains("is not a URL")
+    );
+    assert!(
+        Request::new("G ET", "http://example.com/", &[])
+            .unwrap_err()
+            .contains("is not a method")
+    );
+}

@@ -1,0 +1,230 @@
+//! What is being served right now, as the admin endpoint tells it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwapOption;
+use converter::Outcome;
+use proxy::{Proxy, Swapped};
+use serde_json::{Value, json};
+use telemetry::metrics::Metrics;
+
+use crate::{
+    pipeline::{self, Made, Pipeline},
+    source::Update,
+};
+
+/// More new lines than this at once go to `/status` only.
+const LOG_LINES: usize = 100;
+
+/// The state of the process.
+#[derive(Default)]
+pub(crate) struct Live {
+    current: ArcSwapOption<Current>,
+    draining: AtomicBool,
+}
+
+/// The newest state of the configuration.
+pub(crate) struct Current {
+    generation: i64,
+    update: Arc<Update>,
+    made: Made,
+    /// What the data plane could not do.
+    failures: Vec<String>,
+    addresses: BTreeMap<String, SocketAddr>,
+}
+
+impl Live {
+    /// Whether traffic should be sent here.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.current.load().is_some() && !self.draining.load(Relaxed)
+    }
+
+    /// From now on traffic should go elsewhere.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// The newest state, once there is one.
+    pub(crate) fn current(&self) -> Option<Arc<Current>> {
+        self.current.load_full()
+    }
+
+    /// In one word.
+    pub(crate) fn phase(&self) -> &'static str {
+        if self.draining.load(Relaxed) {
+            "draining"
+        } else if self.is_ready() {
+            "serving"
+        } else {
+            "starting"
+        }
+    }
+}
+
+impl Current {
+    /// The IR; secrets are redacted by their own types.
+    pub(crate) fn ir(&self) -> &ir::Ir {
+        &self.made.ir
+    }
+
+    fn findings(&self) -> BTreeSet<String> {
+        let problems = self.update.problems.iter().map(ToString::to_string);
+        problems
+            .chain(self.failures.iter().cloned())
+            .chain(self.made.findings())
+            .collect()
+    }
+
+    /// What `/status` says.
+    pub(crate) fn to_json(&self, phase: &str) -> Value {
+        let lossy = self
+            .made
+            .notes
+            .iter()
+            .filter(|note| note.outcome != Outcome::Exact);
+        json!({
+            "phase": phase,
+            "generation": self.generation,
+            "addresses": self.addresses,
+            "problems": {
+                "files": self.update.problems,
+                "dataPlane": self.failures,
+                "annotations": lossy.collect::<Vec<_>>(),
+                "conditions": pipeline::problems(&self.made.status).collect::<Vec<_>>(),
+                "clashes": self.made.clashes,
+            },
+            "skippedKinds": self.update.skipped,
+            "status": self.made.status,
+        })
+    }
+}
+
+/// Takes updates to the data plane, and says what is new about them.
+pub(crate) struct Publisher {
+    pipeline: Pipeline,
+    proxy: Arc<Proxy>,
+    live: Arc<Live>,
+    metrics: Metrics,
+    generation: i64,
+    said: BTreeSet<String>,
+    skipped: BTreeSet<String>,
+}
+
+impl Publisher {
+    /// Nothing is published yet.
+    pub(crate) fn new(
+        pipeline: Pipeline,
+        proxy: Arc<Proxy>,
+        live: Arc<Live>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            pipeline,
+            proxy,
+            live,
+            metrics,
+            generation: 0,
+            said: BTreeSet::new(),
+            skipped: BTreeSet::new(),
+        }
+    }
+
+    /// Serves what `update` says from now on. Gives the ports that could not be bound.
+    pub(crate) fn publish(&mut self, update: &Arc<Update>) -> Swapped {
+        let made = self.pipeline.run(&update.resources);
+        let swapped = self.proxy.swap(Arc::clone(&made.ir));
+        let bind = swapped.bind_errors.iter().map(ToString::to_string);
+        let failures = bind
+            .chain(swapped.tls_errors.iter().map(ToString::to_string))
+            .collect();
+        let addresses = self.proxy.addresses();
+        self.generation += 1;
+        let current = Current {
+            generation: self.generation,
+            update: Arc::clone(update),
+            made,
+            failures,
+            addresses: addresses
+                .iter()
+                .map(|(key, address)| (key.to_string(), *address))
+                .collect(),
+        };
+        self.count(&current);
+        self.say(&current);
+        self.live.current.store(Some(Arc::new(current)));
+        swapped
+    }
+
+    fn count(&self, current: &Current) {
+        let broken = !(current.update.problems.is_empty() && current.failures.is_empty());
+        self.metrics
+            .config_reloads
+            .inc(if broken { "with_errors" } else { "ok" });
+        self.metrics.snapshot_generation.set(self.generation);
+        let ports = &current.made.ir.ports;
+        let mut names: BTreeSet<String> = ports
+            .keys()
+            .map(|key| format!("port/{}", key.port))
+            .collect();
+        names.extend(
+            ports
+                .values()
+                .flat_map(|port| &port.listeners)
+                .map(|listener| listener.name.to_string()),
+        );
+        self.metrics.retain_listeners(|name| names.contains(name));
+    }
+
+    /// Only what changed is worth a line.
+    fn say(&mut self, current: &Current) {
+        let before = self.live.current();
+        let known = before.as_ref().map(|before| &before.addresses);
+        for (listener, address) in &current.addresses {
+            if known.and_then(|known| known.get(listener)) != Some(address) {
+                tracing::info!(port = %listener, %address, "listening");
+            }
+        }
+        for kind in current.update.skipped.keys() {
+            if self.skipped.insert(kind.clone()) {
+                tracing::info!(%kind, "objects of a kind that is not read are passed over");
+            }
+        }
+        let findings = current.findings();
+        let new: Vec<_> = findings.difference(&self.said).collect();
+        for finding in new.iter().take(LOG_LINES) {
+            tracing::warn!("{finding}");
+        }
+        if let Some(more) = new.len().checked_sub(LOG_LINES).filter(|more| *more > 0) {
+            tracing::warn!(
+                more,
+                "further problems; see /status on the admin port, or postern check"
+            );
+        }
+        let gone = self.said.difference(&findings).count();
+        if gone > 0 {
+            tracing::info!(solved = gone, left = findings.len(), "problems are gone");
+        }
+        self.said = findings;
+        let ir = &current.made.ir;
+        let hosts = ir
+            .ports
+            .values()
+            .flat_map(|port| &port.listeners)
+            .flat_map(|listener| &listener.hosts);
+        let routes: usize = hosts.map(|host| host.routes.len()).sum();
+        tracing::info!(
+            generation = self.generation,
+            ports = ir.ports.len(),
+            routes,
+            clusters = ir.clusters.len(),
+            "configuration is live"
+        );
+    }
+}

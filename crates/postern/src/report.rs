@@ -1,0 +1,165 @@
+//! The report of what became of each annotation, and of everything else that is not as its author would wish.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use converter::{Note, Outcome};
+use serde::Serialize;
+
+use crate::{
+    output::Style,
+    pipeline::{self, Made},
+    source::{Place, Update},
+};
+
+/// Every outcome, from best to worst.
+const OUTCOMES: [Outcome; 5] = [
+    Outcome::Exact,
+    Outcome::Approximated,
+    Outcome::NotSupportedYet,
+    Outcome::Refused,
+    Outcome::Dropped,
+];
+
+/// What `convert` reports.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report<'a> {
+    /// How many notes there are of each outcome.
+    summary: BTreeMap<String, usize>,
+    /// How many Ingresses were read, ours or not.
+    ingresses: usize,
+    /// How many objects were made.
+    objects: usize,
+    notes: &'a [Note],
+    /// What could not be read.
+    files: &'a [crate::source::Problem],
+    /// Objects of the input that stand where one would be made.
+    clashes: &'a [api::ObjectRef],
+    #[serde(skip)]
+    update: &'a Update,
+}
+
+impl<'a> Report<'a> {
+    /// The report of one run.
+    pub(crate) fn new(update: &'a Update, made: &'a Made) -> Self {
+        let count = |outcome: Outcome| {
+            made.notes
+                .iter()
+                .filter(|note| note.outcome == outcome)
+                .count()
+        };
+        Self {
+            summary: OUTCOMES
+                .iter()
+                .map(|outcome| (outcome.to_string(), count(*outcome)))
+                .collect(),
+            ingresses: update.resources.ingresses.len(),
+            objects: made.generated.iter().count(),
+            notes: &made.notes,
+            files: &update.problems,
+            clashes: &made.clashes,
+            update,
+        }
+    }
+
+    /// Whether nothing was lost.
+    pub(crate) fn is_exact(&self) -> bool {
+        let exact = self.notes.iter().all(|note| note.outcome == Outcome::Exact);
+        exact && self.files.is_empty() && self.clashes.is_empty()
+    }
+
+    /// For people.
+    pub(crate) fn text(&self, style: Style) -> String {
+        let mut text = files(self.files, style);
+        for clash in self.clashes {
+            let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
+        }
+        text.push_str(&notes(self.notes, self.update, style));
+        let counts: Vec<_> = OUTCOMES
+            .iter()
+            .filter_map(|outcome| {
+                let count = self
+                    .summary
+                    .get(&outcome.to_string())
+                    .copied()
+                    .filter(|count| *count > 0)?;
+                Some(paint(*outcome, &format!("{count} {outcome}"), style))
+            })
+            .collect();
+        let counts = if counts.is_empty() {
+            "no annotations".to_owned()
+        } else {
+            counts.join(", ")
+        };
+        let _ = writeln!(
+            text,
+            "{} -> {}: {counts}",
+            plural(self.ingresses, "Ingress"),
+            plural(self.objects, "object")
+        );
+        text
+    }
+}
+
+/// `1 Ingress`, `2 Ingresses`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ if noun.ends_with('s') => format!("{count} {noun}es"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// Problems of files, one line each.
+pub(crate) fn files(problems: &[crate::source::Problem], style: Style) -> String {
+    let line = |problem: &crate::source::Problem| format!("{} {problem}\n", style.red("x"));
+    problems.iter().map(line).collect()
+}
+
+/// Notes by Ingress, a line each.
+pub(crate) fn notes(notes: &[Note], update: &Update, style: Style) -> String {
+    let mut text = String::new();
+    let width = notes
+        .iter()
+        .map(|note| key(note).chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(60);
+    for of_object in notes.chunk_by(|a, b| a.object == b.object) {
+        let Some(first) = of_object.first() else {
+            continue;
+        };
+        let place = update
+            .origins
+            .get(&first.object)
+            .map(Place::to_string)
+            .unwrap_or_default();
+        let heading = format!(
+            "{}  {}",
+            style.bold(&first.object.to_string()),
+            style.dim(&place)
+        );
+        let _ = writeln!(text, "{}", heading.trim_end());
+        for note in of_object {
+            let outcome = paint(
+                note.outcome,
+                &format!("{:<17}", note.outcome.to_string()),
+                style,
+            );
+            let _ = writeln!(text, "  {outcome}  {:<width$}  {}", key(note), note.message);
+        }
+    }
+    text
+}
+
+fn key(note: &Note) -> &str {
+    note.key.as_deref().unwrap_or("-")
+}
+
+fn paint(outcome: Outcome, text: &str, style: Style) -> String {
+    match outcome {
+        Outcome::Exact => style.green(text),
+        Outcome::Approximated | Outcome::NotSupportedYet => style.yellow(text),
+        Outcome::Refused | Outcome::Dropped => style.red(text),
+    }
+}

@@ -1,0 +1,181 @@
+//! The life of a serving process: telemetry, the control loop, signals, the end.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use proxy::{Drained, Proxy};
+use telemetry::{
+    access_log::AccessLog,
+    log,
+    metrics::Metrics,
+    trace::{TraceConfig, Tracing},
+};
+use tokio::{
+    runtime::{self, Handle, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch::Receiver,
+    time::timeout,
+};
+
+use crate::{
+    cli::ProcessArgs,
+    live::{Live, Publisher},
+    source::{Update, watch::Reload},
+};
+
+/// A port that could not be bound is tried again after this long.
+const RETRY: Duration = Duration::from_secs(5);
+/// For the last lines of the access log, and for the last spans.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// The runtime of everything that is not traffic.
+///
+/// # Errors
+/// No thread could be started.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
+    runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("control")
+        .enable_all()
+        .build()
+}
+
+/// What the process reports by.
+pub(crate) struct Telemetry {
+    tracing: Tracing,
+    proxy: proxy::Telemetry,
+}
+
+impl Telemetry {
+    /// Sets everything up as flags and the `OTEL_*` variables say.
+    ///
+    /// # Errors
+    /// A value makes no sense, or the access log cannot be opened.
+    pub(crate) fn start(args: &ProcessArgs) -> anyhow::Result<Self> {
+        let metrics = Metrics::new();
+        let config = TraceConfig::from_env();
+        let tracing = match &config {
+            Some(config) => Tracing::start(config, metrics.spans_dropped.clone())?,
+            None => Tracing::off(),
+        };
+        log::init(args.log_format, &args.log_level, &tracing)?;
+        if let Some(config) = &config {
+            for warning in &config.warnings {
+                tracing::warn!("{warning}");
+            }
+            tracing::info!(endpoint = %config.endpoint, "traces are exported");
+        }
+        let access_log = AccessLog::open(&args.access_log, metrics.access_log_dropped.clone())?;
+        let tracer = tracing.tracer();
+        let proxy = proxy::Telemetry {
+            metrics,
+            access_log,
+            tracer,
+        };
+        Ok(Self { tracing, proxy })
+    }
+
+    /// For the data plane.
+    pub(crate) fn for_proxy(&self) -> &proxy::Telemetry {
+        &self.proxy
+    }
+
+    /// Counters.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.proxy.metrics.clone()
+    }
+
+    /// Lets nothing be lost that was said.
+    pub(crate) fn finish(&self) {
+        if !self.proxy.access_log.flush(FLUSH) {
+            tracing::warn!("the last lines of the access log are lost: its target takes no more");
+        }
+        if let Err(error) = self.tracing.shutdown(FLUSH) {
+            tracing::warn!(%error, "traces");
+        }
+    }
+}
+
+/// Publishes every update on a thread of its own, until the process drains.
+///
+/// # Errors
+/// The thread could not be started.
+pub(crate) fn follow(
+    mut publisher: Publisher,
+    mut updates: Receiver<Arc<Update>>,
+    live: Arc<Live>,
+    runtime: Handle,
+) -> std::io::Result<()> {
+    // What was published first has been seen.
+    updates.mark_unchanged();
+    let mut retry = false;
+    let run = move || {
+        loop {
+            let news = runtime.block_on(async {
+                if retry {
+                    timeout(RETRY, updates.changed()).await.unwrap_or(Ok(()))
+                } else {
+                    updates.changed().await
+                }
+            });
+            if news.is_err() || live.phase() == "draining" {
+                return;
+            }
+            let update = Arc::clone(&updates.borrow_and_update());
+            retry = !publisher.publish(&update).bind_errors.is_empty();
+        }
+    };
+    thread::Builder::new()
+        .name("pipeline".to_owned())
+        .spawn(run)
+        .map(drop)
+}
+
+/// Signals that mean something.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on signals do not end the process by themselves.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits until the process shall end; SIGHUP has files looked at.
+    pub(crate) async fn end(&mut self, reload: Option<&Reload>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => if let Some(reload) = reload {
+                    tracing::info!("SIGHUP: looking at the files");
+                    reload.now();
+                },
+            }
+        }
+    }
+}
+
+/// Lets requests in flight finish; a second signal ends the wait.
+pub(crate) async fn drain(proxy: &Proxy, deadline: Duration, signals: &mut Signals) {
+    tracing::info!(
+        ?deadline,
+        "draining: no new connections; requests in flight may finish"
+    );
+    tokio::select! {
+        drained = proxy.drain(deadline) => match drained {
+            Drained::Complete => tracing::info!("drained"),
+            Drained::Deadline => tracing::warn!("the deadline came before the last requests were finished"),
+        },
+        () = signals.end(None) => tracing::warn!("a second signal: ending at once"),
+    }
+}

@@ -1,0 +1,97 @@
+//! Where objects come from: files. [`file`] reads them, [`watch`] reads them again whenever they change.
+
+pub(crate) mod file;
+mod manifest;
+mod walk;
+pub(crate) mod watch;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use api::{ObjectRef, Resources};
+use serde::{Serialize, Serializer};
+
+/// Everything that was read, and what could not be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Update {
+    /// The objects. An object whose text did not change is the same `Arc` as before.
+    pub(crate) resources: Arc<Resources>,
+    /// Where each object stands.
+    pub(crate) origins: Arc<BTreeMap<ObjectRef, Place>>,
+    /// What could not be read, by file and line.
+    pub(crate) problems: Vec<Problem>,
+    /// Kinds that Postern does not read, as `apiVersion kind`, and how many objects of them there are.
+    pub(crate) skipped: BTreeMap<String, usize>,
+}
+
+/// A file and a line in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) path: Arc<Path>,
+    /// From 1.
+    pub(crate) line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// Something in a file that is not in [`Update::resources`], or not in its newest form.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Problem {
+    /// The file or directory.
+    #[serde(serialize_with = "display")]
+    pub(crate) path: PathBuf,
+    /// Line from 1, where one is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<usize>,
+    /// What is wrong, and what is done about it.
+    pub(crate) message: String,
+}
+
+/// A name that is not UTF-8 is no reason to fail.
+fn display<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+impl Problem {
+    fn new(path: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            line,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+/// Nothing could be read at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    /// One of the paths given is not there or must not be read.
+    #[error("cannot read {path}: {why}; give a directory or file of manifests with -f", path = path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// The system's error.
+        why: String,
+    },
+    /// Standard input failed.
+    #[error("cannot read manifests from standard input: {0}")]
+    Stdin(#[source] std::io::Error),
+}
