@@ -156,9 +156,10 @@ impl Publisher {
                 .map(|(key, address)| (key.to_string(), *address))
                 .collect(),
         };
+        let current = Arc::new(current);
         self.count(&current);
-        self.say(&current);
-        self.live.current.store(Some(Arc::new(current)));
+        let before = self.live.current.swap(Some(Arc::clone(&current)));
+        self.say(before.as_deref(), &current);
         swapped
     }
 
@@ -183,9 +184,8 @@ impl Publisher {
     }
 
     /// Only what changed is worth a line.
-    fn say(&mut self, current: &Current) {
-        let before = self.live.current();
-        let known = before.as_ref().map(|before| &before.addresses);
+    fn say(&mut self, before: Option<&Current>, current: &Current) {
+        let known = before.map(|before| &before.addresses);
         for (listener, address) in &current.addresses {
             if known.and_then(|known| known.get(listener)) != Some(address) {
                 tracing::info!(port = %listener, %address, "listening");

@@ -64,6 +64,7 @@ impl Telemetry {
             }
             tracing::info!(endpoint = %config.endpoint, "traces are exported");
         }
+        count_panics(&metrics);
         let access_log = AccessLog::open(&args.access_log, metrics.access_log_dropped.clone())?;
         let tracer = tracing.tracer();
         let proxy = proxy::Telemetry {
@@ -93,6 +94,15 @@ impl Telemetry {
             tracing::warn!(%error, "traces");
         }
     }
+}
+
+/// A panic costs one request, and is a mistake of ours: it is to be seen.
+fn count_panics(metrics: &Metrics) {
+    let panics = metrics.panics.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        panics.inc();
+        tracing::error!(%panic, "a panic; please report it");
+    }));
 }
 
 /// Publishes every update on a thread of its own, until the process drains.

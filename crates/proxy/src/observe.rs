@@ -15,6 +15,7 @@ use ir::PathMatch;
 use telemetry::{
     access_log::{AccessLog, Record},
     metrics::{ListenerMetrics, Metrics},
+    propagation::{SpanId, TraceId},
     trace::{Attempt, ClientSpan, ServerRequest, ServerSpan, Tracer},
 };
 
@@ -65,7 +66,7 @@ impl Observer {
             .telemetry
             .access_log
             .is_enabled()
-            .then(|| Box::new(Logged::new(conn, request)));
+            .then(|| Box::new(Logged::new(conn, request, &self.telemetry.tracer)));
         let span = self
             .telemetry
             .tracer
@@ -147,10 +148,12 @@ struct Logged {
     client: IpAddr,
     route: Option<Arc<str>>,
     received: Rc<Cell<u64>>,
+    /// The caller's trace and span, while we have no spans of our own.
+    caller: Option<(TraceId, SpanId)>,
 }
 
 impl Logged {
-    fn new(conn: &Conn, request: &Request<Incoming>) -> Self {
+    fn new(conn: &Conn, request: &Request<Incoming>, tracer: &Tracer) -> Self {
         let header = |name| request.headers().get(name).cloned();
         Self {
             timestamp: SystemTime::now(),
@@ -162,6 +165,10 @@ impl Logged {
             client: conn.peer.ip(),
             route: None,
             received: Rc::default(),
+            caller: (!tracer.is_enabled())
+                .then(|| tracer.extract(request.headers()))
+                .flatten()
+                .map(|parent| (parent.trace_id, parent.span_id)),
         }
     }
 
@@ -250,6 +257,7 @@ impl Observed {
             span.finish(outcome.status, outcome.reason.filter(|_| outcome.failed()));
         }
         let Some(logged) = self.logged else { return };
+        let ids = ids.or(logged.caller);
         observer.telemetry.access_log.log(&Record {
             timestamp: logged.timestamp,
             method: logged.method.as_str(),

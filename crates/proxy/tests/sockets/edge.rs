@@ -1,9 +1,5 @@
 //! What clients do to us: TLS, limits, framing, slowness, and our own end.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-mod support;
-
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -11,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Config1, eventually, http, https, route, serve, simple, start};
+use crate::support::{Config1, eventually, http, https, route, serve, simple, start};
 use testkit::{
     call::{Call, raw},
     certs::Ca,

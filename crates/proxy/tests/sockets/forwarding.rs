@@ -1,21 +1,17 @@
 //! Requests through real sockets: forwarding, retries, deadlines, mirrors, upgrades, bodies.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-mod support;
-
 use std::{
     collections::BTreeMap,
     num::NonZeroU32,
     time::{Duration, Instant},
 };
 
+use crate::support::{cluster, eventually, forward, http, route, serve, simple, start};
 use http::StatusCode;
 use ir::{
     Action, Backend, ClusterKey, Filter, Fraction, Mirror, Reason, Retry, RetryOn, Target,
     Timeouts, Upstream,
 };
-use support::{cluster, eventually, forward, http, route, serve, simple, start};
 use testkit::{
     call::{Answer, Call, raw},
     echo::{Backend as Echo, unused_address},

@@ -1,10 +1,4 @@
 //! A running data plane for tests: an IR built by hand, real sockets, real backends.
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "each test binary uses a part of it"
-)]
-#![allow(missing_docs, unreachable_pub, reason = "a module of test binaries")]
 
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -16,21 +10,21 @@ use ir::{
 use proxy::{Config, Proxy, Telemetry};
 use testkit::certs::Issued;
 
-pub const HTTP: SocketKey = SocketKey {
+pub(crate) const HTTP: SocketKey = SocketKey {
     address: None,
     port: 80,
 };
-pub const HTTPS: SocketKey = SocketKey {
+pub(crate) const HTTPS: SocketKey = SocketKey {
     address: None,
     port: 443,
 };
 
 /// A data plane on loopback, with ports that the system chose.
-pub fn start(change: impl FnOnce(&mut Config)) -> Proxy {
+pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Proxy {
     start_with(change, &Telemetry::default())
 }
 
-pub fn start_with(change: impl FnOnce(&mut Config), telemetry: &Telemetry) -> Proxy {
+pub(crate) fn start_with(change: impl FnOnce(&mut Config), telemetry: &Telemetry) -> Proxy {
     let mut config = Config {
         bind: [127, 0, 0, 1].into(),
         port_map: [(80, 0), (443, 0)].into(),
@@ -41,7 +35,7 @@ pub fn start_with(change: impl FnOnce(&mut Config), telemetry: &Telemetry) -> Pr
     Proxy::start(config, telemetry).unwrap()
 }
 
-pub fn serve(proxy: &Proxy, ir: Ir) {
+pub(crate) fn serve(proxy: &Proxy, ir: Ir) {
     let swapped = proxy.swap(Arc::new(ir));
     assert!(
         swapped.bind_errors.is_empty() && swapped.tls_errors.is_empty(),
@@ -49,22 +43,22 @@ pub fn serve(proxy: &Proxy, ir: Ir) {
     );
 }
 
-pub fn http(proxy: &Proxy) -> SocketAddr {
+pub(crate) fn http(proxy: &Proxy) -> SocketAddr {
     proxy.addresses()[&HTTP]
 }
 
-pub fn https(proxy: &Proxy) -> SocketAddr {
+pub(crate) fn https(proxy: &Proxy) -> SocketAddr {
     proxy.addresses()[&HTTPS]
 }
 
 /// An IR in the making: routes of one listener on port 80, for every host.
 #[derive(Default, Clone)]
-pub struct Config1 {
-    pub routes: Vec<Route>,
-    pub clusters: Vec<Cluster>,
+pub(crate) struct Config1 {
+    pub(crate) routes: Vec<Route>,
+    pub(crate) clusters: Vec<Cluster>,
 }
 
-pub fn forward(cluster: &str) -> Forward {
+pub(crate) fn forward(cluster: &str) -> Forward {
     Forward {
         backends: vec![Backend {
             weight: NonZeroU32::MIN,
@@ -76,7 +70,7 @@ pub fn forward(cluster: &str) -> Forward {
     }
 }
 
-pub fn route(path: &str, filters: Vec<Filter>, action: Action) -> Route {
+pub(crate) fn route(path: &str, filters: Vec<Filter>, action: Action) -> Route {
     Route {
         matches: RequestMatch {
             path: PathMatch::prefix(path),
@@ -94,7 +88,7 @@ pub fn route(path: &str, filters: Vec<Filter>, action: Action) -> Route {
     }
 }
 
-pub fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
+pub(crate) fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
     Cluster {
         key: ClusterKey(name.into()),
         endpoints: addresses
@@ -107,7 +101,7 @@ pub fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
 }
 
 /// Everything to one backend.
-pub fn simple(address: SocketAddr) -> Config1 {
+pub(crate) fn simple(address: SocketAddr) -> Config1 {
     Config1 {
         routes: vec![route("/", vec![], Action::Forward(forward("a")))],
         clusters: vec![cluster("a", &[address])],
@@ -115,12 +109,12 @@ pub fn simple(address: SocketAddr) -> Config1 {
 }
 
 impl Config1 {
-    pub fn ir(&self) -> Ir {
+    pub(crate) fn ir(&self) -> Ir {
         self.listeners(vec![("*", None)])
     }
 
     /// One port: 443 if any listener has a certificate, else 80. Listeners have to come most specific first.
-    pub fn listeners(&self, listeners: Vec<(&str, Option<&Issued>)>) -> Ir {
+    pub(crate) fn listeners(&self, listeners: Vec<(&str, Option<&Issued>)>) -> Ir {
         let tls = listeners
             .iter()
             .any(|(_, certificate)| certificate.is_some());
@@ -157,7 +151,7 @@ impl Config1 {
     }
 }
 
-pub fn certificate(name: &str, issued: &Issued) -> Arc<Certificate> {
+pub(crate) fn certificate(name: &str, issued: &Issued) -> Arc<Certificate> {
     Arc::new(Certificate {
         source: format!("Secret/test/{name}").into(),
         names: vec![name.into()],
@@ -167,7 +161,7 @@ pub fn certificate(name: &str, issued: &Issued) -> Arc<Certificate> {
 }
 
 /// Looks again until it holds; only for what happens on another thread and has no other sign.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(std::time::Instant::now() < end, "{what} did not come about");

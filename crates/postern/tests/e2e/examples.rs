@@ -1,0 +1,69 @@
+//! Every example through the real binary: what its section of the annotation document says happens, and what must not.
+//! Each check runs twice: over the Ingresses, and over what `convert` makes of them, so that the translation is held to
+//! the same answers.
+
+mod canary;
+mod gateway_api;
+mod later;
+mod traffic;
+
+use std::{collections::BTreeSet, fs};
+
+use crate::support::{self, Example, Served};
+
+/// A test for each example, and a list of their names.
+macro_rules! examples {
+    ($($name:literal => $test:ident, $check:path;)*) => {
+        const CHECKED: &[&str] = &[$($name),*];
+        $(#[test] fn $test() { both_ways($name, $check); })*
+    };
+}
+
+examples! {
+    "canary-by-header" => canary_by_header, canary::by_header;
+    "canary-by-header-value" => canary_by_header_value, canary::by_header_value;
+    "canary-by-cookie" => canary_by_cookie, canary::by_cookie;
+    "canary-by-weight" => canary_by_weight, canary::by_weight;
+    "request-header-canary" => request_header_canary, canary::coloured;
+    "cors" => cors, traffic::cors;
+    "rewrite-path-exact" => rewrite_path_exact, traffic::rewrite_path_exact;
+    "rewrite-path-remove-prefix" => rewrite_path_remove_prefix, traffic::rewrite_path_remove_prefix;
+    "rewrite-path-change-prefix" => rewrite_path_change_prefix, traffic::rewrite_path_change_prefix;
+    "rewrite-host" => rewrite_host, traffic::rewrite_host;
+    "redirect-https" => redirect_https, traffic::redirect_https;
+    "redirect-permanent" => redirect_permanent, traffic::redirect_permanent;
+    "redirect-temporary" => redirect_temporary, traffic::redirect_temporary;
+    "request-header-add" => request_header_add, traffic::request_header_add;
+    "response-header-remove" => response_header_remove, traffic::response_header_remove;
+    "retry" => retry, traffic::retry;
+    "timeout" => timeout, traffic::timeout;
+    "gateway-api-basic" => gateway_api_basic, gateway_api::basic;
+    "gateway-api-filters" => gateway_api_filters, gateway_api::filters;
+}
+
+/// Runs a check over the example as it stands, and over its translation with fresh backends.
+fn both_ways(name: &str, check: fn(&Served<'_>)) {
+    let example = Example::new(name);
+    check(&Served::new(example.folder.path(), &example.backends));
+    let example = Example::new(name);
+    let converted = example.converted();
+    check(&Served::new(converted.path(), &example.backends));
+}
+
+#[test]
+fn no_example_is_forgotten() {
+    let entries = fs::read_dir(support::examples())
+        .unwrap()
+        .map(Result::unwrap);
+    let folders = entries
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap());
+    let later = later::NOT_YET.iter().map(|(name, _)| *name);
+    let tested: BTreeSet<String> = CHECKED
+        .iter()
+        .copied()
+        .chain(later)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(folders.collect::<BTreeSet<_>>(), tested);
+}

@@ -1,0 +1,294 @@
+//! CORS, rewrite, redirect, header control, retry, timeout.
+
+use http::StatusCode;
+use testkit::call::Answer;
+
+use crate::support::Served;
+
+/// "Cross-origin requests are restricted to only come from the example.com domain, HTTP methods can only be GET and
+/// POST, allowed request header is X-Foo-Bar, and credentials are not allowed."
+pub(crate) fn cors(served: &Served<'_>) {
+    const URL: &str = "http://api.example.net/hello";
+    let preflight = |origin: &str| {
+        let call = served.call("OPTIONS", URL).header("origin", origin);
+        call.header("access-control-request-method", "POST")
+            .send_blocking()
+            .unwrap()
+    };
+    for origin in ["http://example.com", "https://example.com"] {
+        let answer = preflight(origin);
+        assert!(answer.status.is_success(), "{answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        assert_eq!(answer.header("access-control-allow-methods"), "GET, POST");
+        assert_eq!(
+            answer.header("access-control-allow-headers").to_lowercase(),
+            "x-foo-bar"
+        );
+        assert_eq!(answer.header("access-control-allow-credentials"), "");
+        assert_eq!(answer.header("access-control-max-age"), "1728000");
+    }
+    assert_eq!(
+        served.hits("demo-service"),
+        0,
+        "the gateway answers preflights itself"
+    );
+    for origin in [
+        "https://example.org",
+        "https://www.example.com",
+        "https://example.com.evil.org",
+        "null",
+    ] {
+        let answer = preflight(origin);
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+    }
+    let with_origin = |origin: &str| {
+        served
+            .call("GET", URL)
+            .header("origin", origin)
+            .send_blocking()
+            .unwrap()
+    };
+    let allowed = with_origin("https://example.com");
+    assert_eq!(allowed.backend(), "demo-service");
+    assert_eq!(
+        allowed.header("access-control-allow-origin"),
+        "https://example.com"
+    );
+    let other = with_origin("https://example.org");
+    assert_eq!(
+        (other.status, other.header("access-control-allow-origin")),
+        (StatusCode::OK, "")
+    );
+    assert_eq!(served.get(URL).header("access-control-allow-origin"), "");
+}
+
+/// Host and path as the backend saw them.
+fn seen(answer: &Answer) -> String {
+    let told = answer.json();
+    format!(
+        "{}{}",
+        told["host"].as_str().unwrap_or_default(),
+        told["path"].as_str().unwrap_or_default()
+    )
+}
+
+/// "Rewrite the request example.com/test to example.com/dev before forwarding to the backend service"
+pub(crate) fn rewrite_path_exact(served: &Served<'_>) {
+    assert_eq!(
+        seen(&served.get("http://example.com/test")),
+        "example.com/dev"
+    );
+    assert_eq!(
+        seen(&served.get("http://example.com/test?a=b&c")),
+        "example.com/dev?a=b&c"
+    );
+    for other in [
+        "http://example.com/test/",
+        "http://example.com/tests",
+        "http://example.com/",
+        "http://example.org/test",
+    ] {
+        assert_eq!(served.get(other).status, StatusCode::NOT_FOUND, "{other}");
+    }
+}
+
+/// "Remove the path prefix /v1 from the request example.com/v1/app before forwarding to the backend service"
+pub(crate) fn rewrite_path_remove_prefix(served: &Served<'_>) {
+    assert_eq!(
+        seen(&served.get("http://example.com/v1/app")),
+        "example.com/app"
+    );
+    assert_eq!(
+        seen(&served.get("http://example.com/v1/app/b?c=d")),
+        "example.com/app/b?c=d"
+    );
+    assert_eq!(seen(&served.get("http://example.com/v1/")), "example.com/");
+    assert_eq!(seen(&served.get("http://example.com/v1")), "example.com/");
+    not_below_v1(served);
+}
+
+/// "Change the path prefix /v1 to /v2 for the request example.com/v1/app before forwarding to the backend service"
+pub(crate) fn rewrite_path_change_prefix(served: &Served<'_>) {
+    assert_eq!(
+        seen(&served.get("http://example.com/v1/app")),
+        "example.com/v2/app"
+    );
+    assert_eq!(
+        seen(&served.get("http://example.com/v1")),
+        "example.com/v2/"
+    );
+    assert_eq!(
+        seen(&served.get("http://example.com/v1/v1/b")),
+        "example.com/v2/v1/b"
+    );
+    not_below_v1(served);
+}
+
+fn not_below_v1(served: &Served<'_>) {
+    for other in [
+        "http://example.com/v1x",
+        "http://example.com/",
+        "http://example.com/app/v1",
+        "http://www.example.com/v1/app",
+    ] {
+        assert_eq!(served.get(other).status, StatusCode::NOT_FOUND, "{other}");
+    }
+}
+
+/// "Rewrite the request example.com/test to test.com/test before forwarding to the backend service"
+pub(crate) fn rewrite_host(served: &Served<'_>) {
+    let answer = served.get("http://example.com/test");
+    assert_eq!(seen(&answer), "test.com/test");
+    assert_eq!(
+        answer.json()["headers"]["x-forwarded-host"][0],
+        "example.com"
+    );
+    for other in ["http://test.com/test", "http://example.com/other"] {
+        assert_eq!(served.get(other).status, StatusCode::NOT_FOUND, "{other}");
+    }
+}
+
+fn redirected(served: &Served<'_>, status: u16, from_to: &[(&str, &str)]) {
+    for (from, to) in from_to {
+        let answer = served.get(from);
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("location")),
+            (status, *to),
+            "{from}"
+        );
+    }
+    assert_eq!(
+        served.get("http://example.com/other").status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        served.get("http://example.org/test").status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(served.hits("demo-service"), 0);
+}
+
+/// "Redirect the request http://example.com/test to https://example.com/test."
+pub(crate) fn redirect_https(served: &Served<'_>) {
+    let query = (
+        "http://example.com/test?a=b",
+        "https://example.com/test?a=b",
+    );
+    redirected(
+        served,
+        308,
+        &[
+            ("http://example.com/test", "https://example.com/test"),
+            query,
+        ],
+    );
+}
+
+/// "Permanently redirect the request http://example.com/test to http://example.com/app." "default is 301"
+pub(crate) fn redirect_permanent(served: &Served<'_>) {
+    redirected(
+        served,
+        301,
+        &[("http://example.com/test", "http://example.com/app")],
+    );
+}
+
+/// "Temporarily redirect the request http://example.com/test to http://example.com/app."
+pub(crate) fn redirect_temporary(served: &Served<'_>) {
+    redirected(
+        served,
+        302,
+        &[("http://example.com/test", "http://example.com/app")],
+    );
+}
+
+/// "Add two headers to the request example.com/test: foo: bar and test: true." "If the header exists, its value is
+/// appended to the original value."
+pub(crate) fn request_header_add(served: &Served<'_>) {
+    let headers = |answer: &Answer| answer.json()["headers"].clone();
+    let plain = headers(&served.get("http://example.com/test"));
+    assert_eq!(
+        (plain["foo"].to_string(), plain["test"].to_string()),
+        (r#"["bar"]"#.to_owned(), r#"["true"]"#.to_owned())
+    );
+    let extended = served
+        .call("GET", "http://example.com/test")
+        .header("foo", "old")
+        .send_blocking()
+        .unwrap();
+    assert_eq!(headers(&extended)["foo"].to_string(), r#"["old,bar"]"#);
+    let answer = served.get("http://example.com/test");
+    assert_eq!(answer.header("foo"), "", "the client does not see it");
+    assert_eq!(
+        served.get("http://example.com/other").status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+/// "Remove the header req-cost-time from the response to the request example.com/test."
+pub(crate) fn response_header_remove(served: &Served<'_>) {
+    let answer =
+        served.get("http://example.com/test?set=req-cost-time:3&set=Req-Cost-Time:4&set=kept:yes");
+    assert_eq!(answer.backend(), "demo-service");
+    assert_eq!(
+        (answer.header("req-cost-time"), answer.header("kept")),
+        ("", "yes")
+    );
+    let call = served
+        .call("GET", "http://example.com/test")
+        .header("req-cost-time", "5");
+    let told = call.send_blocking().unwrap().json();
+    assert_eq!(
+        told["headers"]["req-cost-time"][0], "5",
+        "the request keeps it"
+    );
+}
+
+/// "Set the maximum number of retries for the example/test request to 2, retry timeout to 5s, retry only when the
+/// response status code is 502, and enable non-idempotent retries."
+pub(crate) fn retry(served: &Served<'_>) {
+    let attempts = |method: &str, query: &str| {
+        let before = served.hits("demo-service");
+        let answer = served
+            .call(method, &format!("http://example.com/test?{query}"))
+            .body("x")
+            .send_blocking()
+            .unwrap();
+        (answer.status.as_u16(), served.hits("demo-service") - before)
+    };
+    assert_eq!(attempts("GET", "status=502&fail=2&id=get"), (200, 3));
+    assert_eq!(
+        attempts("POST", "status=502&fail=2&id=post"),
+        (200, 3),
+        "non_idempotent"
+    );
+    assert_eq!(
+        attempts("GET", "status=502"),
+        (502, 3),
+        "two retries and no more"
+    );
+    assert_eq!(attempts("GET", "status=503"), (503, 1), "only 502");
+    assert_eq!(attempts("GET", "status=500"), (500, 1), "only 502");
+    assert_eq!(attempts("GET", ""), (200, 1));
+    assert_eq!(
+        attempts("GET", "delay=5500"),
+        (504, 1),
+        "five seconds for an attempt"
+    );
+}
+
+/// "Set timeout to 5s"
+pub(crate) fn timeout(served: &Served<'_>) {
+    assert_eq!(
+        served.get("http://example.com/test?delay=4000").status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        served.get("http://example.com/test?delay=6000").status,
+        StatusCode::GATEWAY_TIMEOUT
+    );
+    assert_eq!(
+        served.get("http://example.com/other").status,
+        StatusCode::NOT_FOUND
+    );
+}

@@ -1,0 +1,8 @@
+//! The real binary, as a user runs it: every example, every command, changes under load, start and end.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod cli;
+mod examples;
+mod lifecycle;
+mod reload;
+mod support;

@@ -1,0 +1,6 @@
+//! The data plane over real sockets, with real TLS and real backends.
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod edge;
+mod forwarding;
+mod support;
