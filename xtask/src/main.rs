@@ -1,2 +1,63 @@
-//! The project's chores.
-fn main() {}
+//! The project's chores, as `cargo xtask COMMAND`: the checks that CI runs, and the files that are generated.
+//!
+//! [`command`] says what can be asked for; start reading there. Nothing in here is part of the product.
+
+mod check;
+mod command;
+mod crds;
+mod terminal;
+mod workspace;
+
+use std::process::ExitCode;
+
+use command::Command;
+use terminal::Terminal;
+
+/// Exit code for a command line that makes no sense, as shells and clap have it.
+const USAGE_ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match Command::parse(&arguments) {
+        Ok(command) => run(&command).unwrap_or_else(|error| {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }),
+        Err(error) => {
+            eprintln!("xtask: {error}\n\n{}", command::usage());
+            ExitCode::from(USAGE_ERROR)
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    let terminal = Terminal::stdout();
+    let good = match command {
+        Command::Help => {
+            terminal.line(&command::usage())?;
+            true
+        }
+        Command::Check {
+            steps,
+            require_deny,
+        } => check::run(steps, *require_deny, terminal)?,
+        Command::Crds { check: false } => {
+            for line in crds::write(&workspace::root()?)? {
+                terminal.line(&line)?;
+            }
+            true
+        }
+        Command::Crds { check: true } => {
+            let findings = crds::findings(&workspace::root()?)?;
+            for finding in &findings {
+                terminal.line(finding)?;
+            }
+            findings.is_empty()
+        }
+    };
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

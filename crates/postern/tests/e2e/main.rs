@@ -4,5 +4,6 @@
 mod cli;
 mod examples;
 mod lifecycle;
+mod readme;
 mod reload;
 mod support;

@@ -1,0 +1,114 @@
+//! The command line.
+
+use std::fmt::Write as _;
+
+use crate::check::Step;
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Print the usage.
+    Help,
+    /// Run checks.
+    Check {
+        /// In the order they run; never empty.
+        steps: Vec<Step>,
+        /// A missing cargo-deny is a failure.
+        require_deny: bool,
+    },
+    /// Generate the CRDs.
+    Crds {
+        /// Only compare; write nothing.
+        check: bool,
+    },
+}
+
+impl Command {
+    /// Reads the arguments after the program's name. An error says in one line what is wrong.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        let Some((command, rest)) = arguments.split_first() else {
+            return Err("a command is missing".to_owned());
+        };
+        let known = matches!(command.as_str(), "check" | "crds");
+        if is_help(command) || (known && rest.iter().any(|a| is_help(a))) {
+            return Ok(Self::Help);
+        }
+        match command.as_str() {
+            "check" => parse_check(rest),
+            "crds" => parse_crds(rest),
+            other => Err(format!("there is no command {other:?}")),
+        }
+    }
+}
+
+fn is_help(argument: &str) -> bool {
+    matches!(argument, "help" | "--help" | "-h")
+}
+
+fn parse_check(arguments: &[String]) -> Result<Command, String> {
+    let (mut wanted, mut require_deny) = (Vec::new(), false);
+    for argument in arguments {
+        if argument == "--require-deny" {
+            require_deny = true;
+        } else if argument.starts_with('-') {
+            return Err(format!("check has no option {argument:?}"));
+        } else {
+            let step =
+                Step::find(argument).ok_or_else(|| format!("check has no step {argument:?}"))?;
+            wanted.push(step);
+        }
+    }
+    let steps = Step::ALL
+        .iter()
+        .copied()
+        .filter(|step| wanted.is_empty() || wanted.contains(step))
+        .collect();
+    Ok(Command::Check {
+        steps,
+        require_deny,
+    })
+}
+
+fn parse_crds(arguments: &[String]) -> Result<Command, String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => Ok(Command::Crds { check: false }),
+        ["--check"] => Ok(Command::Crds { check: true }),
+        ["--check", extra, ..] => Err(format!("crds takes nothing after --check, not {extra:?}")),
+        [other, ..] => Err(format!("crds has no option {other:?}")),
+    }
+}
+
+/// The text of `--help`.
+pub(crate) fn usage() -> String {
+    let mut text = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  check [STEP…] [--require-deny]
+                      Run the checks that CI runs: all of them, or the steps named, in the order below.
+                      A step that fails does not stop the others.
+  crds [--check]      Write the CRDs of postern.dev to crds/. With --check: write nothing, name the files
+                      that differ.
+  help                Print this.
+
+Steps of check:
+"
+    .to_owned();
+    for step in Step::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {:<20}{}", step.name(), step.about());
+    }
+    text.push_str(
+        "
+Options:
+  --require-deny      Fail, rather than skip, when cargo-deny is not installed.
+
+Exit codes: 0 all is well, 1 something failed, 2 the command line is wrong.",
+    );
+    text
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

@@ -1,0 +1,74 @@
+use super::{Command, usage};
+use crate::check::Step;
+
+fn parse(line: &str) -> Result<Command, String> {
+    let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    Command::parse(&arguments)
+}
+
+fn check(steps: &[Step], require_deny: bool) -> Result<Command, String> {
+    Ok(Command::Check {
+        steps: steps.to_vec(),
+        require_deny,
+    })
+}
+
+#[test]
+fn check_runs_every_step_unless_some_are_named() {
+    assert_eq!(parse("check"), check(Step::ALL, false));
+    assert_eq!(parse("check --require-deny"), check(Step::ALL, true));
+    assert_eq!(parse("check lint"), check(&[Step::Lint], false));
+}
+
+#[test]
+fn named_steps_run_once_and_in_the_usual_order() {
+    assert_eq!(
+        parse("check deny format deny --require-deny"),
+        check(&[Step::Format, Step::Deny], true)
+    );
+}
+
+#[test]
+fn crds_writes_or_checks() {
+    assert_eq!(parse("crds"), Ok(Command::Crds { check: false }));
+    assert_eq!(parse("crds --check"), Ok(Command::Crds { check: true }));
+}
+
+#[test]
+fn help_is_found_before_and_after_a_command() {
+    for line in [
+        "help",
+        "--help",
+        "-h",
+        "check --help",
+        "crds -h",
+        "check no-such-step --help",
+    ] {
+        assert_eq!(parse(line), Ok(Command::Help), "{line}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_named() {
+    for (line, culprit) in [
+        ("", "missing"),
+        ("frobnicate", "\"frobnicate\""),
+        ("frobnicate --help", "\"frobnicate\""),
+        ("check everything", "\"everything\""),
+        ("check --fast", "\"--fast\""),
+        ("crds --force", "\"--force\""),
+        ("crds --check twice", "\"twice\""),
+    ] {
+        let error = parse(line).unwrap_err();
+        assert!(error.contains(culprit), "{line}: {error}");
+    }
+}
+
+#[test]
+fn the_usage_describes_every_step() {
+    let usage = usage();
+    for step in Step::ALL {
+        let line = format!("  {:<20}{}", step.name(), step.about());
+        assert!(usage.contains(&line), "{}: {usage}", step.name());
+    }
+}
