@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::check::Step;
+use crate::{bench::Manifests, check::Step};
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Command {
         /// Only compare; write nothing.
         check: bool,
     },
+    /// Write what benchmarks run on.
+    BenchManifests(Manifests),
 }
 
 impl Command {
@@ -29,13 +31,14 @@ impl Command {
         let Some((command, rest)) = arguments.split_first() else {
             return Err("a command is missing".to_owned());
         };
-        let known = matches!(command.as_str(), "check" | "crds");
+        let known = matches!(command.as_str(), "check" | "crds" | "bench");
         if is_help(command) || (known && rest.iter().any(|a| is_help(a))) {
             return Ok(Self::Help);
         }
         match command.as_str() {
             "check" => parse_check(rest),
             "crds" => parse_crds(rest),
+            "bench" => parse_bench(rest),
             other => Err(format!("there is no command {other:?}")),
         }
     }
@@ -79,6 +82,31 @@ fn parse_crds(arguments: &[String]) -> Result<Command, String> {
     }
 }
 
+fn parse_bench(arguments: &[String]) -> Result<Command, String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ["manifests", folder, options @ ..] = &words[..] else {
+        return Err("bench wants: manifests DIR".to_owned());
+    };
+    let mut manifests = Manifests {
+        folder: (*folder).into(),
+        routes: 1_000,
+        backend: "127.0.0.1:19001".to_owned(),
+    };
+    for option in options.chunks(2) {
+        match *option {
+            ["--routes", routes] => {
+                manifests.routes = routes
+                    .parse()
+                    .map_err(|_| format!("{routes:?} is no number of routes"))?;
+            }
+            ["--backend", backend] => backend.clone_into(&mut manifests.backend),
+            [other, ..] => return Err(format!("bench manifests has no option {other:?}")),
+            [] => {}
+        }
+    }
+    Ok(Command::BenchManifests(manifests))
+}
+
 /// The text of `--help`.
 pub(crate) fn usage() -> String {
     let mut text = "\
@@ -90,6 +118,9 @@ Commands:
                       A step that fails does not stop the others.
   crds [--check]      Write the CRDs of postern.dev to crds/. With --check: write nothing, name the files
                       that differ.
+  bench manifests DIR [--routes N] [--backend HOST:PORT]
+                      Write a Gateway with N routes (1000) and one that leads everything else to the backend
+                      (127.0.0.1:19001); with HTTPS if cert.pem and key.pem are beside DIR.
   help                Print this.
 
 Steps of check:

@@ -1,5 +1,5 @@
 use super::{Command, usage};
-use crate::check::Step;
+use crate::{bench::Manifests, check::Step};
 
 fn parse(line: &str) -> Result<Command, String> {
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -35,6 +35,25 @@ fn crds_writes_or_checks() {
 }
 
 #[test]
+fn bench_manifests_have_defaults_and_options() {
+    let manifests = |routes, backend: &str| {
+        Ok(Command::BenchManifests(Manifests {
+            folder: "dir".into(),
+            routes,
+            backend: backend.to_owned(),
+        }))
+    };
+    assert_eq!(
+        parse("bench manifests dir"),
+        manifests(1_000, "127.0.0.1:19001")
+    );
+    assert_eq!(
+        parse("bench manifests dir --routes 5 --backend a:1"),
+        manifests(5, "a:1")
+    );
+}
+
+#[test]
 fn help_is_found_before_and_after_a_command() {
     for line in [
         "help",
@@ -57,6 +76,9 @@ fn what_does_not_exist_is_named() {
         ("check everything", "\"everything\""),
         ("check --fast", "\"--fast\""),
         ("crds --force", "\"--force\""),
+        ("bench", "manifests DIR"),
+        ("bench manifests dir --routes many", "\"many\""),
+        ("bench manifests dir --fast", "\"--fast\""),
         ("crds --check twice", "\"twice\""),
     ] {
         let error = parse(line).unwrap_err();

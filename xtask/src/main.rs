@@ -2,6 +2,7 @@
 //!
 //! [`command`] says what can be asked for; start reading there. Nothing in here is part of the product.
 
+mod bench;
 mod check;
 mod command;
 mod crds;
@@ -41,6 +42,10 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
             steps,
             require_deny,
         } => check::run(steps, *require_deny, terminal)?,
+        Command::BenchManifests(manifests) => {
+            manifests.write()?;
+            true
+        }
         Command::Crds { check: false } => {
             for line in crds::write(&workspace::root()?)? {
                 terminal.line(&line)?;

@@ -103,7 +103,10 @@ fn allows(cors: &Cors, origin: &HeaderValue) -> bool {
                 let at = rest.len().checked_sub(suffix.len())?;
                 cut_end(rest, at, suffix)
             });
-            host.is_some_and(|labels| !labels.is_empty() && !labels.contains(['/', ':', '@']))
+            // `https://*` names no port, and means any.
+            let port = suffix.is_empty();
+            let foreign = |c: char| matches!(c, '/' | '@') || (c == ':' && !port);
+            host.is_some_and(|labels| !labels.is_empty() && !labels.contains(foreign))
         }
     })
 }

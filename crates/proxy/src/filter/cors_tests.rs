@@ -226,3 +226,23 @@ fn only_preflights_are_answered_here() {
         .is_none()
     );
 }
+
+#[test]
+fn any_host_of_a_scheme_may_have_any_port() {
+    let mut cors = cors();
+    cors.origins = vec![OriginMatch::Wildcard {
+        scheme: "https://".into(),
+        suffix: "".into(),
+    }];
+    for (origin, allowed) in [
+        ("https://a.example.com", true),
+        ("https://a.example.com:8443", true),
+        ("http://a.example.com", false),
+        ("https://", false),
+        ("https://a.example.com/path", false),
+    ] {
+        let answer = simple(&cors, Some(origin));
+        let said = answer.get("access-control-allow-origin");
+        assert_eq!(said.is_some_and(|said| said == origin), allowed, "{origin}");
+    }
+}
