@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use ir::{HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, VirtualHost};
+use ir::{
+    ClientAuth, HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, TlsVersions,
+    VirtualHost,
+};
 
 use crate::{attach::Routes, backend::ClusterRef, gateway::Parents, http_route::TranslatedRoute};
 
@@ -111,7 +114,12 @@ fn listener(
     Listener {
         name: name.unwrap_or_default().into(),
         hostname,
-        tls: (!certificates.is_empty()).then_some(TlsTermination { certificates }),
+        tls: (!certificates.is_empty()).then_some(TlsTermination {
+            certificates,
+            versions: TlsVersions::All,
+            ciphers: None,
+            clients: ClientAuth::None,
+        }),
         hosts: hosts(indices, routes, memo),
     }
 }

@@ -190,6 +190,7 @@ pub(crate) fn clusters<'r>(
                 key: wanted.key.clone(),
                 endpoints: endpoints.unwrap_or_default(),
                 upstream: wanted.upstream,
+                tls: None,
                 balance: Balance::default(),
             })
         });

@@ -195,6 +195,7 @@ fn forward(
         backends,
         timeouts,
         retry,
+        session: None,
     })
 }
 

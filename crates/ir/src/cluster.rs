@@ -2,7 +2,10 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
+use http::HeaderName;
 use serde::Serialize;
+
+use crate::UpstreamTls;
 
 /// The lasting identity of a cluster: the backend object and port, and whatever sets its connections apart.
 /// Pools and balancing state are kept under it.
@@ -24,6 +27,9 @@ pub struct Cluster {
     pub endpoints: Arc<[Endpoint]>,
     /// HTTP version on the upstream connection.
     pub upstream: Upstream,
+    /// TLS on the upstream connection; `None` is plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Arc<UpstreamTls>>,
     /// Choice among endpoints.
     pub balance: Balance,
 }
@@ -54,10 +60,33 @@ pub enum Upstream {
 }
 
 /// Choice among endpoints.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Balance {
     /// One after another, counted over all workers.
     #[default]
     RoundRobin,
+    /// The one with the fewest requests in flight, over all workers.
+    LeastRequest,
+    /// Any.
+    Random,
+    /// Requests with the same key go to the same endpoint, for as long as it is there; of the keys of one that comes
+    /// or goes, and of those alone, the endpoint changes. A request without key goes to any.
+    Hash(HashKey),
+}
+
+/// What of a request is hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HashKey {
+    /// Path and query, as the client sent them.
+    Uri,
+    /// Host, in lower case.
+    Host,
+    /// The client's address.
+    ClientAddress,
+    /// The first value of a header.
+    Header(#[serde(serialize_with = "crate::serialize::text")] HeaderName),
+    /// The first value of a query parameter, percent-decoded.
+    Query(Box<str>),
 }

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
-use crate::{ClusterKey, Fraction, Pattern, serialize};
+use crate::{ClusterKey, Fraction, Pattern, RateLimit, serialize};
 
 /// One step of a rule. Within a rule they run in the order given; CORS preflights are answered first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,6 +19,8 @@ pub enum Filter {
     Mirror(Mirror),
     /// Cross-origin resource sharing.
     Cors(Cors),
+    /// Let only so many requests pass. Preflights are not counted.
+    RateLimit(RateLimit),
 }
 
 /// Header changes, applied in this order: remove, set, add. So `remove X` with `add X v` leaves just `v`.

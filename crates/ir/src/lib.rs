@@ -19,7 +19,7 @@ mod route;
 mod serialize;
 mod tls;
 
-pub use cluster::{Balance, Cluster, ClusterKey, Endpoint, Upstream};
+pub use cluster::{Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 pub use filter::{
     Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
     RedirectPath, Rewrite,
@@ -29,7 +29,10 @@ pub use matcher::{
     HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
     QueryMatch, RequestMatch, ValueMatch,
 };
-pub use policy::{Retry, RetryOn, Timeouts};
+pub use policy::{RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::Redacted;
 pub use route::{Action, Backend, Forward, Fraction, Reason, Route, Rule, RuleKey, Target};
-pub use tls::{Certificate, TlsTermination};
+pub use tls::{
+    Authorities, Certificate, CipherSuite, ClientAuth, TlsTermination, TlsVersions, UpstreamName,
+    UpstreamTls, Verify,
+};

@@ -1,8 +1,9 @@
-//! Deadlines and retries of a rule.
+//! Deadlines, retries, limits and stickiness of a rule.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use http::StatusCode;
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 /// Deadlines; `None` means no limit.
@@ -51,6 +52,58 @@ impl RetryOn {
     pub fn status(&self, status: StatusCode) -> bool {
         (self.any_5xx && status.is_server_error()) || self.statuses.contains(&status)
     }
+}
+
+/// A token bucket: full at first, refilled evenly, one token a request. Without a token the answer is 429 with `Retry-After`.
+/// Its state is kept under the rule's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RateLimit {
+    /// Tokens that come back in each period.
+    pub requests: NonZeroU32,
+    /// The period.
+    pub unit: RateUnit,
+    /// Size of the bucket.
+    pub burst: NonZeroU32,
+    /// A bucket for each client address, rather than one for all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub per_client: bool,
+    /// Clients that are not counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exempt: Vec<IpNet>,
+}
+
+/// The period of a [`RateLimit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RateUnit {
+    /// A second.
+    Second,
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+}
+
+impl RateUnit {
+    /// Its length.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        match self {
+            Self::Second => Duration::from_secs(1),
+            Self::Minute => Duration::from_secs(60),
+            Self::Hour => Duration::from_secs(3600),
+        }
+    }
+}
+
+/// A cookie that ties a client to an endpoint, across all backends of the rule. Its value names the endpoint in a way
+/// that every replica understands and nobody else does; a client without one gets it with the first answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionCookie {
+    /// Its name: a token.
+    pub name: Box<str>,
+    /// Attributes as they follow the value: `; Path=/; HttpOnly`.
+    pub attributes: Box<str>,
 }
 
 fn millis<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {

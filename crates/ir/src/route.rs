@@ -5,7 +5,9 @@ use std::{fmt, num::NonZeroU32, sync::Arc};
 use http::StatusCode;
 use serde::{Serialize, Serializer};
 
-use crate::{ClusterKey, Filter, Redirect, RequestMatch, Retry, Timeouts, serialize};
+use crate::{
+    ClusterKey, Filter, Redirect, RequestMatch, Retry, SessionCookie, Timeouts, serialize,
+};
 
 /// The lasting identity of a rule: object, and rule name or content, never a list index. State such as
 /// the position of a weighted split is kept under it across unrelated changes, reorders and renames of others.
@@ -101,6 +103,9 @@ pub struct Forward {
     /// Retries; `None` leaves only the transparent one (a pooled connection that died before any response byte).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// Stickiness; it goes before weights and before the clusters' own balancing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionCookie>,
 }
 
 /// A share of a rule's requests.

@@ -1,4 +1,4 @@
-//! TLS that listeners terminate.
+//! TLS that listeners terminate, and TLS towards backends.
 
 use std::sync::Arc;
 
@@ -25,4 +25,152 @@ pub struct Certificate {
 pub struct TlsTermination {
     /// At least one; the first whose names cover the SNI is served, else the first.
     pub certificates: Vec<Arc<Certificate>>,
+    /// Versions that are spoken.
+    #[serde(skip_serializing_if = "is_default")]
+    pub versions: TlsVersions,
+    /// Cipher suites for TLS 1.2, in order of preference; `None` is every one we have, an empty list leaves TLS 1.3 alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphers: Option<Vec<CipherSuite>>,
+    /// Whether clients have to show a certificate.
+    #[serde(skip_serializing_if = "is_default")]
+    pub clients: ClientAuth,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// TLS versions that are spoken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+pub enum TlsVersions {
+    /// 1.2 and 1.3.
+    #[default]
+    All,
+    /// 1.2 alone.
+    Only12,
+    /// 1.3 alone.
+    Only13,
+}
+
+/// Cipher suites for TLS 1.2 that we have: those with forward secrecy and authenticated encryption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum CipherSuite {
+    /// `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256`
+    EcdsaAes128,
+    /// `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384`
+    EcdsaAes256,
+    /// `TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256`
+    EcdsaChacha20,
+    /// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`
+    RsaAes128,
+    /// `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384`
+    RsaAes256,
+    /// `TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256`
+    RsaChacha20,
+}
+
+impl CipherSuite {
+    /// Every suite, with the names that OpenSSL and IANA have for it.
+    pub const ALL: [(Self, &'static str, &'static str); 6] = [
+        (
+            Self::EcdsaAes128,
+            "ECDHE-ECDSA-AES128-GCM-SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        ),
+        (
+            Self::EcdsaAes256,
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        ),
+        (
+            Self::EcdsaChacha20,
+            "ECDHE-ECDSA-CHACHA20-POLY1305",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        ),
+        (
+            Self::RsaAes128,
+            "ECDHE-RSA-AES128-GCM-SHA256",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        ),
+        (
+            Self::RsaAes256,
+            "ECDHE-RSA-AES256-GCM-SHA384",
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        ),
+        (
+            Self::RsaChacha20,
+            "ECDHE-RSA-CHACHA20-POLY1305",
+            "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        ),
+    ];
+
+    /// The suite of an OpenSSL or IANA name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(_, openssl, iana)| *openssl == name || *iana == name)
+            .map(|(suite, _, _)| *suite)
+    }
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientAuth {
+    /// They are not asked.
+    #[default]
+    None,
+    /// One that chains to these authorities.
+    Required(Authorities),
+    /// None, or one that chains to these authorities.
+    Optional(Authorities),
+    /// What was asked for cannot be honoured: every handshake fails, rather than letting in whom nobody has looked at.
+    Refuse,
+}
+
+/// Certificate authorities, checked to be such before they get here; at least one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Authorities {
+    /// Where they come from, as `Secret/namespace/name`.
+    pub source: Arc<str>,
+    /// PEM certificates.
+    #[serde(skip_serializing)]
+    pub pem: Arc<str>,
+}
+
+/// TLS towards a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpstreamTls {
+    /// The server name that is sent, and that the backend's certificate must have if it is verified.
+    pub name: UpstreamName,
+    /// Whether the server name is sent at all.
+    pub send_name: bool,
+    /// Whom the backend's certificate must come from.
+    pub verify: Verify,
+    /// What is shown to a backend that asks for a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+/// Which name a backend is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UpstreamName {
+    /// The `Host` that it is sent.
+    Host,
+    /// This one.
+    Fixed(Box<str>),
+}
+
+/// How a backend's certificate is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verify {
+    /// Not at all: the connection is encrypted, and whoever answers is believed.
+    No,
+    /// It must chain to these authorities, and be for the name.
+    Authorities(Authorities),
+    /// It must chain to an authority that the system trusts, and be for the name.
+    System,
 }

@@ -5,9 +5,10 @@
 //! escaped slash separates nothing. Slashes are not merged: some backends tell `//` from `/`, and a prefix rule for
 //! `/admin` must not be thought to cover `//admin`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use http::{HeaderMap, Uri, header};
+use ipnet::IpNet;
 
 /// A path that is refused: a NUL or other control byte, a backslash, or `%` without two hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +69,26 @@ fn without_port(raw: &str) -> Option<&str> {
     let digits = port.strip_prefix(':').unwrap_or(port);
     (digits.bytes().all(|b| b.is_ascii_digit()) && (port.is_empty() || port.starts_with(':')))
         .then_some(name)
+}
+
+/// The client's address: the peer's, or, of a peer that is trusted, the last one in `X-Forwarded-For` that is not a
+/// trusted proxy itself. What cannot be read ends the chain there.
+#[must_use]
+pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let mut client = peer.to_canonical();
+    let fields = headers.get_all("x-forwarded-for").iter().rev();
+    let addresses = fields.flat_map(|field| field.to_str().unwrap_or("?").rsplit(','));
+    for address in addresses.map(str::trim) {
+        if !is_trusted(&client) {
+            break;
+        }
+        match address.parse::<IpAddr>() {
+            Ok(address) => client = address.to_canonical(),
+            Err(_) => break,
+        }
+    }
+    client
 }
 
 /// The path of a request, borrowed when it is canonical already.

@@ -87,3 +87,29 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_client_is_whom_no_trusted_proxy_stands_for() {
+    let trusted: Vec<ipnet::IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+    let client = |peer: &str, chain: &[&'static str]| {
+        let mut headers = http::HeaderMap::new();
+        for value in chain {
+            headers.append("x-forwarded-for", http::HeaderValue::from_static(value));
+        }
+        super::client(peer.parse().unwrap(), &headers, &trusted).to_string()
+    };
+    assert_eq!(
+        client("1.2.3.4", &["5.6.7.8"]),
+        "1.2.3.4",
+        "a stranger may say what it likes"
+    );
+    assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    assert_eq!(client("10.0.0.1", &["5.6.7.8"]), "5.6.7.8");
+    assert_eq!(
+        client("10.0.0.1", &["9.9.9.9, 5.6.7.8, 10.0.0.2"]),
+        "5.6.7.8"
+    );
+    assert_eq!(client("10.0.0.1", &["9.9.9.9", "5.6.7.8"]), "5.6.7.8");
+    assert_eq!(client("10.0.0.1", &["5.6.7.8, nonsense"]), "10.0.0.1");
+    assert_eq!(client("::ffff:10.0.0.1", &["::ffff:5.6.7.8"]), "5.6.7.8");
+}

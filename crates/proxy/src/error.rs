@@ -36,6 +36,12 @@ pub enum ProxyError {
     /// The connection was lost before the response's head.
     #[error("the backend closed the connection")]
     UpstreamClosed,
+    /// No TLS connection could be made as the rule wants it.
+    #[error("the backend's TLS is not as it should be")]
+    UpstreamTls,
+    /// The rule's rate limit is used up.
+    #[error("too many requests")]
+    RateLimited,
     /// An attempt ran into its deadline.
     #[error("the backend did not answer in time")]
     AttemptTimeout,
@@ -71,7 +77,8 @@ impl ProxyError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Rule(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamClosed => StatusCode::BAD_GATEWAY,
+            Self::UpstreamClosed | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::ConnectTimeout | Self::AttemptTimeout | Self::RequestTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -92,6 +99,8 @@ impl ProxyError {
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamClosed => "upstream_closed",
+            Self::UpstreamTls => "upstream_tls",
+            Self::RateLimited => "rate_limited",
             Self::AttemptTimeout => "attempt_timeout",
             Self::RequestTimeout => "request_timeout",
             Self::ClientClosed => "client_closed",
@@ -106,6 +115,7 @@ impl ProxyError {
             | Self::TooManyHeaders
             | Self::NoRoute
             | Self::Misdirected
+            | Self::RateLimited
             | Self::ClientClosed => Side::Downstream,
             Self::Overloaded | Self::Rule(_) => Side::Gateway,
             _ => Side::Upstream,

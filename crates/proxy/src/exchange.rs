@@ -8,7 +8,7 @@ use ir::PathMatch;
 use telemetry::metrics::ListenerMetrics;
 use tokio::time::Instant;
 
-use crate::{error::ProxyError, observe::Observed, server::Conn, upstream::Head};
+use crate::{balance::Load, error::ProxyError, observe::Observed, server::Conn, upstream::Head};
 
 /// The account of one request. It travels with the response's body and ends when that does, however that ends.
 pub(crate) struct Exchange(Option<Box<Open>>);
@@ -22,6 +22,8 @@ struct Open {
     bytes_out: u64,
     attempts: u32,
     upstream: Option<SocketAddr>,
+    /// Counts at the endpoint until the answer is over.
+    load: Option<Load>,
     observed: Observed,
 }
 
@@ -61,6 +63,7 @@ impl Exchange {
             bytes_out: 0,
             attempts: 0,
             upstream: None,
+            load: None,
             observed,
         })))
     }
@@ -118,6 +121,13 @@ impl Exchange {
     pub(crate) fn broke_off(&mut self) {
         if let Some(open) = &mut self.0 {
             open.reason = Some(BROKEN_OFF);
+        }
+    }
+
+    /// The request counts at an endpoint, and no longer at another.
+    pub(crate) fn carries(&mut self, load: Option<Load>) {
+        if let Some(open) = &mut self.0 {
+            open.load = load;
         }
     }
 

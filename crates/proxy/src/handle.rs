@@ -5,7 +5,7 @@ mod mirror;
 mod request;
 mod tunnel;
 
-use std::{borrow::Cow, rc::Rc, sync::Arc};
+use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
@@ -67,6 +67,11 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
         return Begun::Answered(Box::new(response));
     }
     let origin = allowed.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
+    if let Err(refused) = admit_by_rule(conn, rule, &parts) {
+        let mut response = refused.answer(exchange);
+        decorate(rule, origin.as_ref(), &mut response);
+        return Begun::Answered(Box::new(response));
+    }
     let mut response = match &rule.rule.action {
         Action::Redirect(redirect) => {
             // It was read once already, so it can be read.
@@ -117,6 +122,37 @@ fn admit(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     // A forward proxy is what we are not.
     if parts.method == Method::CONNECT {
         return Err(ProxyError::BadRequest);
+    }
+    Ok(())
+}
+
+/// Why a rule lets a request not pass.
+struct Refused {
+    error: ProxyError,
+    retry_after: Option<Duration>,
+}
+
+impl Refused {
+    fn answer(self, exchange: Exchange) -> Response<DownBody> {
+        let mut response = refuse(self.error, exchange);
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}
+
+/// What the rule itself asks of a request before anything is done with it.
+fn admit_by_rule(conn: &Conn, rule: &RuleState, parts: &Parts) -> Result<(), Refused> {
+    if rule.is_limited() {
+        let client = conn.client(&parts.headers);
+        rule.take_tokens(client).map_err(|wait| Refused {
+            error: ProxyError::RateLimited,
+            retry_after: Some(wait),
+        })?;
     }
     Ok(())
 }

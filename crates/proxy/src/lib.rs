@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** this crate does not know Kubernetes. The hot path parses no configuration and takes no lock.
 
+mod balance;
 mod body;
 pub mod canonical;
 mod config;
@@ -15,11 +16,13 @@ pub mod filter;
 mod framing;
 mod handle;
 mod io;
+mod limit;
 mod observe;
 mod port;
 mod proxy;
 pub mod router;
 mod server;
+mod session;
 mod snapshot;
 mod tls;
 mod upstream;

@@ -162,7 +162,7 @@ impl Logged {
             host: header(header::HOST),
             version: request.version(),
             user_agent: header(header::USER_AGENT),
-            client: conn.peer.ip(),
+            client: conn.client(request.headers()),
             route: None,
             received: Rc::default(),
             caller: (!tracer.is_enabled())

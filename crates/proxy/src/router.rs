@@ -12,6 +12,7 @@ use http::{HeaderMap, Method};
 use ir::{HostPattern, Port, Route, Rule};
 
 use index::Index;
+pub(crate) use matching::query_value;
 
 /// Keys come from configuration; requests only look up, so a fixed fast hash cannot be made to collide by them.
 type Table<V> = HashMap<Box<str>, V, foldhash::fast::FixedState>;

@@ -1,8 +1,15 @@
 //! From accept to requests: TLS, HTTP version, limits, and the connection's end.
 
 use std::{
-    convert::Infallible, future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
-    task::Poll, time::Duration,
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,6 +32,7 @@ use tokio::{
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
+    canonical,
     config::Config,
     connection::{Command, ConnState},
     handle,
@@ -49,6 +57,11 @@ impl Conn {
     /// `http` or `https`, as the client sees it.
     pub(crate) const fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Who asks.
+    pub(crate) fn client(&self, headers: &http::HeaderMap) -> IpAddr {
+        canonical::client(self.peer.ip(), headers, &self.worker.config.trusted_proxies)
     }
 }
 

@@ -3,27 +3,31 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use ir::{
-    Action, Cluster, ClusterKey, Filter, Forward, Fraction, Ir, Protocol, Rule, RuleKey, SocketKey,
-    Target,
+    Action, Cluster, ClusterKey, Filter, Forward, Fraction, Ir, Protocol, RateLimit, Rule, RuleKey,
+    SocketKey, Target,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
-use crate::{router::PortRouter, tls};
+use crate::{
+    balance::ClusterState, limit::Bucket, router::PortRouter, tls, upstream::UpstreamClient,
+};
 
 /// Everything a request needs to know.
 pub(crate) struct Snapshot {
     pub(crate) ir: Arc<Ir>,
     pub(crate) ports: BTreeMap<SocketKey, PortState>,
     clusters: HashMap<ClusterKey, Arc<ClusterState>>,
-    rules: HashMap<RuleKey, Arc<Positions>>,
+    rules: HashMap<RuleKey, Arc<Lasting>>,
 }
 
 /// One bound port.
@@ -36,31 +40,50 @@ pub(crate) struct PortState {
     pub(crate) metrics: Vec<Arc<ListenerMetrics>>,
 }
 
-/// A cluster and what lasts about it.
-pub(crate) struct ClusterState {
-    pub(crate) cluster: Arc<Cluster>,
-    turn: Arc<AtomicU64>,
-}
-
-impl ClusterState {
-    /// The endpoint whose turn it is.
-    pub(crate) fn pick(&self) -> Option<&ir::Endpoint> {
-        match &*self.cluster.endpoints {
-            [] => None,
-            [only] => Some(only),
-            many => {
-                let turn = self.turn.fetch_add(1, Relaxed) % many.len() as u64;
-                usize::try_from(turn).ok().and_then(|at| many.get(at))
-            }
-        }
-    }
-}
-
-/// What lasts about a rule: how far its split and its mirrors have come.
+/// What lasts about a rule: how far its split and its mirrors have come, and what is left in its buckets.
 #[derive(Default)]
-pub(crate) struct Positions {
+struct Lasting {
+    positions: Arc<Positions>,
+    /// One for each rate limit, in order.
+    buckets: Vec<Arc<Bucket>>,
+}
+
+#[derive(Default)]
+struct Positions {
     split: AtomicU64,
     mirror: AtomicU64,
+}
+
+impl Lasting {
+    /// What a rule needs, with what is known from before. A bucket is kept for as long as its limit stays the same.
+    fn of(rule: &Rule, before: Option<&Arc<Self>>) -> Arc<Self> {
+        let limits = || {
+            rule.filters.iter().filter_map(|filter| match filter {
+                Filter::RateLimit(limit) => Some(limit),
+                _ => None,
+            })
+        };
+        if let Some(before) = before
+            && before
+                .buckets
+                .iter()
+                .map(|bucket| bucket.limit())
+                .eq(limits())
+        {
+            return Arc::clone(before);
+        }
+        let known = before.map_or(&[][..], |before| &before.buckets);
+        let bucket = |limit: &RateLimit| {
+            let known = known.iter().find(|bucket| bucket.limit() == limit);
+            known.map_or_else(|| Arc::new(Bucket::new(limit)), Arc::clone)
+        };
+        Arc::new(Self {
+            positions: before
+                .map(|before| Arc::clone(&before.positions))
+                .unwrap_or_default(),
+            buckets: limits().map(bucket).collect(),
+        })
+    }
 }
 
 /// A rule with its clusters at hand.
@@ -71,17 +94,41 @@ pub(crate) struct RuleState {
     /// Where to and how often requests are copied.
     mirrors: Vec<(Spread, Arc<ClusterState>)>,
     split: Spread,
-    positions: Arc<Positions>,
+    lasting: Arc<Lasting>,
 }
 
 impl RuleState {
+    /// Takes a token from each bucket; without one, gives how long it takes until there is one.
+    pub(crate) fn take_tokens(&self, client: IpAddr) -> Result<(), Duration> {
+        self.lasting
+            .buckets
+            .iter()
+            .try_for_each(|bucket| bucket.take(client))
+    }
+
+    /// Whether anything is counted at all.
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.lasting.buckets.is_empty()
+    }
+
+    /// The backend that has the endpoint of a session.
+    pub(crate) fn pick_marked(&self, mark: u64) -> Option<(usize, Option<&Arc<ClusterState>>)> {
+        let has = |cluster: &Option<Arc<ClusterState>>| {
+            cluster
+                .as_ref()
+                .is_some_and(|cluster| cluster.has_mark(mark))
+        };
+        let at = self.clusters.iter().position(has)?;
+        Some((at, self.clusters.get(at)?.as_ref()))
+    }
+
     /// The backend whose share this request falls in: its place, and its cluster unless it stands for an error.
     pub(crate) fn pick(&self) -> Option<(usize, Option<&Arc<ClusterState>>)> {
         let backends = &self.forward()?.backends;
         let at = if backends.len() == 1 {
             0
         } else {
-            let mut point = self.split.next(&self.positions.split);
+            let mut point = self.split.next(&self.lasting.positions.split);
             backends.iter().position(|backend| {
                 let weight = u64::from(backend.weight.get());
                 let here = point < weight;
@@ -114,7 +161,7 @@ impl RuleState {
 
     /// The clusters that get a copy of this request.
     pub(crate) fn mirrors(&self) -> impl Iterator<Item = &Arc<ClusterState>> {
-        let turn = self.positions.mirror.fetch_add(1, Relaxed);
+        let turn = self.lasting.positions.mirror.fetch_add(1, Relaxed);
         self.mirrors
             .iter()
             .filter(move |(spread, _)| spread.at(turn) < spread.share)
@@ -200,10 +247,10 @@ impl Snapshot {
         let mut ports = BTreeMap::new();
         for (key, port) in &ir.ports {
             let mut ready = |rule: &Arc<Rule>| {
-                let positions = rules
+                let lasting = rules
                     .entry(rule.key.clone())
-                    .or_insert_with(|| before.rules.get(&rule.key).cloned().unwrap_or_default());
-                Arc::new(RuleState::new(rule, &clusters, positions))
+                    .or_insert_with(|| Lasting::of(rule, before.rules.get(&rule.key)));
+                Arc::new(RuleState::new(rule, &clusters, lasting))
             };
             let router = PortRouter::build(port, &mut ready);
             let tls = port
@@ -259,16 +306,10 @@ impl Snapshot {
 }
 
 fn clusters(ir: &Ir, before: &Snapshot) -> HashMap<ClusterKey, Arc<ClusterState>> {
-    let state = |key: &ClusterKey, cluster: &Arc<Cluster>| match before.clusters.get(key) {
-        Some(old) if old.cluster == *cluster => Arc::clone(old),
-        Some(old) => Arc::new(ClusterState {
-            cluster: Arc::clone(cluster),
-            turn: Arc::clone(&old.turn),
-        }),
-        None => Arc::new(ClusterState {
-            cluster: Arc::clone(cluster),
-            turn: Arc::default(),
-        }),
+    let state = |key: &ClusterKey, cluster: &Arc<Cluster>| {
+        let before = before.clusters.get(key);
+        let tls = UpstreamClient::new(cluster, before.and_then(|before| before.tls.as_ref()));
+        ClusterState::new(cluster, tls, before)
     };
     ir.clusters
         .iter()
@@ -280,7 +321,7 @@ impl RuleState {
     fn new(
         rule: &Arc<Rule>,
         known: &HashMap<ClusterKey, Arc<ClusterState>>,
-        positions: &Arc<Positions>,
+        lasting: &Arc<Lasting>,
     ) -> Self {
         let backends = match &rule.action {
             Action::Forward(forward) => &*forward.backends,
@@ -304,7 +345,7 @@ impl RuleState {
                 .collect(),
             mirrors: mirrors.collect(),
             split: Spread::new(total, 0),
-            positions: Arc::clone(positions),
+            lasting: Arc::clone(lasting),
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use ir::{Certificate, TlsTermination};
+use ir::{Certificate, CipherSuite, ClientAuth, TlsTermination, TlsVersions};
 use rustls::{
-    ServerConfig,
-    crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, ResolvesServerCert},
+    ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    crypto::{CryptoProvider, aws_lc_rs, aws_lc_rs::cipher_suite},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
+    version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use crate::upstream;
 
 /// A certificate that cannot be served although its parts were found to fit. The listener answers no handshake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +51,6 @@ fn covers(pattern: &str, host: &str) -> bool {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
-}
-
 fn certified(
     certificate: &Certificate,
     provider: &CryptoProvider,
@@ -69,9 +68,69 @@ fn certified(
     Ok(Arc::new(key))
 }
 
-/// The configuration of a listener: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN, stateless session tickets.
+/// Everything we have, or as little of it as the listener wants.
+fn provider_for(tls: &TlsTermination) -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    if let Some(wanted) = &tls.ciphers {
+        let old: Vec<_> = wanted.iter().map(|suite| rustls_suite(*suite)).collect();
+        let new = provider
+            .cipher_suites
+            .iter()
+            .copied()
+            .filter(|suite| suite.tls13().is_some());
+        provider.cipher_suites = new.chain(old).collect();
+    }
+    Arc::new(provider)
+}
+
+const fn rustls_suite(suite: CipherSuite) -> SupportedCipherSuite {
+    match suite {
+        CipherSuite::EcdsaAes128 => cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::EcdsaAes256 => cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::EcdsaChacha20 => cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::RsaAes128 => cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::RsaAes256 => cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::RsaChacha20 => cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    }
+}
+
+fn versions(tls: &TlsTermination) -> Vec<&'static SupportedProtocolVersion> {
+    let without_old = tls.ciphers.as_ref().is_some_and(Vec::is_empty);
+    match tls.versions {
+        TlsVersions::Only12 => vec![&TLS12],
+        TlsVersions::Only13 => vec![&TLS13],
+        TlsVersions::All if without_old => vec![&TLS13],
+        TlsVersions::All => vec![&TLS13, &TLS12],
+    }
+}
+
+/// Who looks at clients' certificates; an error where nobody could be let in rightly.
+fn verifier(
+    clients: &ClientAuth,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let (authorities, optional) = match clients {
+        ClientAuth::None => return Ok(WebPkiClientVerifier::no_client_auth()),
+        ClientAuth::Refuse => {
+            return Err("clients' certificates cannot be looked at as asked".to_owned());
+        }
+        ClientAuth::Required(authorities) => (authorities, false),
+        ClientAuth::Optional(authorities) => (authorities, true),
+    };
+    let roots = upstream::roots(authorities).map_err(|error| error.to_string())?;
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = if optional {
+        builder.allow_unauthenticated()
+    } else {
+        builder
+    };
+    builder.build().map_err(|error| error.to_string())
+}
+
+/// The configuration of a listener: TLS 1.2 and 1.3 unless it wants less, HTTP/2 and HTTP/1.1 by ALPN, stateless session tickets.
 pub(crate) fn server_config(tls: &TlsTermination) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider = provider();
+    let provider = provider_for(tls);
     let keys = tls
         .certificates
         .iter()
@@ -84,10 +143,14 @@ pub(crate) fn server_config(tls: &TlsTermination) -> Result<Arc<ServerConfig>, T
         certificate: Arc::clone(&source),
         why: why.to_string(),
     };
+    let clients = verifier(&tls.clients, &provider).map_err(|why| TlsError {
+        certificate: Arc::clone(&source),
+        why,
+    })?;
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .with_protocol_versions(&versions(tls))
         .map_err(error)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_cert_resolver(Arc::new(ByName(keys)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(error)?;

@@ -3,17 +3,20 @@
 mod connect;
 mod pool;
 mod replay_body;
+mod tls;
 
 use std::{net::SocketAddr, rc::Rc};
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header, uri::PathAndQuery,
+    HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header,
+    uri::{PathAndQuery, Scheme},
 };
 use hyper::{body::Incoming, client::conn::http1};
 use ir::{Endpoint, Upstream};
 
 pub(crate) use pool::Pool;
 pub(crate) use replay_body::{KeptBody, Replay, ReplayBody};
+pub(crate) use tls::{Secured, UpstreamClient, roots};
 
 use crate::{body::UpBody, error::ProxyError, worker::Worker};
 
@@ -31,8 +34,16 @@ pub(crate) struct Head {
 /// A borrowed HTTP/1.1 connection. Dropped, it closes.
 pub(crate) struct Lease {
     worker: Rc<Worker>,
-    address: SocketAddr,
+    way: Way,
     sender: http1::SendRequest<UpBody>,
+}
+
+/// Where a connection leads, and how it is secured.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Way {
+    pub(crate) address: SocketAddr,
+    /// `None` is plain text.
+    pub(crate) tls: Option<Secured>,
 }
 
 impl Lease {
@@ -43,7 +54,7 @@ impl Lease {
         self.worker
             .pool
             .borrow_mut()
-            .put_http1(self.address, self.sender, now, limit);
+            .put_http1(self.way, self.sender, now, limit);
     }
 }
 
@@ -80,7 +91,7 @@ impl Failure {
 
 /// Where an attempt goes.
 pub(crate) struct Destination {
-    pub(crate) address: SocketAddr,
+    pub(crate) way: Way,
     pub(crate) protocol: Upstream,
     /// Take an idle connection, if there is one.
     pub(crate) pooled: bool,
@@ -142,9 +153,9 @@ async fn send_http1(
     destination: &Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    let address = destination.address;
+    let way = &destination.way;
     let idle = if destination.pooled {
-        worker.pool.borrow_mut().take_http1(address)
+        worker.pool.borrow_mut().take_http1(way)
     } else {
         None
     };
@@ -152,7 +163,7 @@ async fn send_http1(
     let mut sender = match idle {
         Some(sender) => sender,
         // Rare, and large: kept out of every request's future.
-        None => Box::pin(connect::http1(worker, address))
+        None => Box::pin(connect::http1(worker, way))
             .await
             .map_err(|e| Failure::new(e, Progress::NoConnection))?,
     };
@@ -160,7 +171,7 @@ async fn send_http1(
         Ok(response) => {
             let lease = Lease {
                 worker: Rc::clone(worker),
-                address,
+                way: way.clone(),
                 sender,
             };
             Ok(Answer {
@@ -177,20 +188,25 @@ async fn send_http2(
     destination: &Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    let address = destination.address;
+    let way = &destination.way;
     let idle = if destination.pooled {
-        worker.pool.borrow_mut().http2(address)
+        worker.pool.borrow_mut().http2(way)
     } else {
         None
     };
     let pooled = idle.is_some();
     let mut sender = match idle {
         Some(sender) => sender,
-        None => Box::pin(connect::http2(worker, address))
+        None => Box::pin(connect::http2(worker, way))
             .await
             .map_err(|e| Failure::new(e, Progress::NoConnection))?,
     };
-    match sender.try_send_request(outgoing.take(http2_request)).await {
+    let make = if way.tls.is_some() {
+        https2_request
+    } else {
+        http2_request
+    };
+    match sender.try_send_request(outgoing.take(make)).await {
         Ok(response) => Ok(Answer {
             response,
             lease: None,
@@ -219,6 +235,14 @@ fn http1_request(head: Head, body: UpBody) -> Request<UpBody> {
 }
 
 fn http2_request(head: Head, body: UpBody) -> Request<UpBody> {
+    http2_request_of(Scheme::HTTP, head, body)
+}
+
+fn https2_request(head: Head, body: UpBody) -> Request<UpBody> {
+    http2_request_of(Scheme::HTTPS, head, body)
+}
+
+fn http2_request_of(scheme: Scheme, head: Head, body: UpBody) -> Request<UpBody> {
     let authority = http::uri::Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(
         head.host.as_bytes(),
     ));
@@ -226,7 +250,7 @@ fn http2_request(head: Head, body: UpBody) -> Request<UpBody> {
     parts.path_and_query = Some(head.target);
     // A host that is no authority cannot get here: it was parsed when the request or the rule was read.
     parts.authority = authority.ok();
-    parts.scheme = parts.authority.is_some().then_some(http::uri::Scheme::HTTP);
+    parts.scheme = parts.authority.is_some().then_some(scheme);
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::{Body, Incoming};
-use ir::{Reason, Retry, Target};
+use ir::{Balance, Reason, Retry, Target};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
@@ -12,12 +12,14 @@ use super::{
     tunnel::{self, Asked},
 };
 use crate::{
+    balance::ClusterState,
     body::{DownBody, UpBody},
     error::ProxyError,
     exchange::Exchange,
     server::Conn,
-    snapshot::{ClusterState, RuleState},
-    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Replay},
+    session,
+    snapshot::RuleState,
+    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Replay, Way},
 };
 
 /// A request on its way, with all it needs. One allocation; the futures below only point to it.
@@ -27,6 +29,14 @@ pub(crate) struct Call {
     /// Which of the rule's backends.
     backend: usize,
     cluster: Arc<ClusterState>,
+    /// The hash of what the cluster balances by.
+    key: Option<u64>,
+    /// How many retries there were.
+    round: u32,
+    /// The endpoint that the client's session cookie names.
+    session: Option<u64>,
+    /// The endpoint that the last attempt went to, where the rule has sessions.
+    chosen: Option<u64>,
     head: Head,
     source: Source,
     asked: Option<Asked>,
@@ -52,7 +62,10 @@ pub(super) fn prepare(
     exchange: Exchange,
 ) -> Begun {
     let rule = &routed.rule;
-    let Some((backend, cluster)) = rule.pick() else {
+    let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
+    let session = cookie.and_then(|cookie| session::mark(cookie, &parts.headers));
+    let sticky = session.and_then(|mark| rule.pick_marked(mark));
+    let Some((backend, cluster)) = sticky.or_else(|| rule.pick()) else {
         return refused(ProxyError::Rule(Reason::NoBackend), exchange);
     };
     let Some(cluster) = cluster else {
@@ -65,6 +78,10 @@ pub(super) fn prepare(
             Some(Target::Cluster(_)) | None => Reason::InvalidBackend,
         };
         return refused(ProxyError::Rule(reason), exchange);
+    };
+    let key = match &cluster.cluster.balance {
+        Balance::Hash(by) => request::hash_key(conn, by, &parts),
+        _ => None,
     };
     let mut head = request::head(conn, routed, parts, asked.as_ref().map(|a| &a.protocol));
     let source = Source::new(conn, rule, body, exchange.received());
@@ -80,6 +97,10 @@ pub(super) fn prepare(
         rule: Arc::clone(rule),
         backend,
         cluster: Arc::clone(cluster),
+        key,
+        round: 0,
+        session: session.filter(|mark| cluster.has_mark(*mark)),
+        chosen: None,
         head,
         source,
         asked,
@@ -209,6 +230,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
             return outcome;
         }
         left -= 1;
+        call.round += 1;
         call.exchange.retry();
         last = Some(outcome);
         if let Some(pause) = policy.and_then(|p| p.backoff) {
@@ -244,13 +266,30 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
     };
     let mut outgoing = Outgoing::new(call.head.clone(), body);
     let worker = Rc::clone(&call.conn.worker);
-    let endpoint = call
-        .cluster
-        .pick()
+    let picked = call
+        .session
+        .filter(|_| call.round == 0)
+        .and_then(|mark| call.cluster.marked(mark))
+        .or_else(|| call.cluster.pick(call.key, call.round))
         .ok_or_else(|| fail(ProxyError::NoEndpoint))?;
-    let address = upstream::resolve(&worker, endpoint).await.map_err(fail)?;
+    let address = upstream::resolve(&worker, picked.endpoint)
+        .await
+        .map_err(fail)?;
+    if call
+        .rule
+        .forward()
+        .is_some_and(|forward| forward.session.is_some())
+    {
+        call.chosen = call.cluster.mark_of(picked.endpoint);
+    }
+    call.exchange.carries(picked.load);
+    let tls = call
+        .cluster
+        .tls
+        .as_ref()
+        .map(|tls| tls.secured(&call.head.host));
     let destination = Destination {
-        address,
+        way: Way { address, tls },
         protocol: call.cluster.cluster.upstream,
         pooled,
     };
@@ -308,6 +347,17 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
 }
 
 fn filters(call: &Call, map: &mut http::HeaderMap) {
+    let cookie = call
+        .rule
+        .forward()
+        .and_then(|forward| forward.session.as_ref());
+    let new = call.chosen.filter(|chosen| call.session != Some(*chosen));
+    if let Some(value) = cookie
+        .zip(new)
+        .and_then(|(cookie, mark)| session::set_cookie(cookie, mark))
+    {
+        map.append(header::SET_COOKIE, value);
+    }
     response_filters(call.rule.backend_filters(call.backend), map);
     response_filters(&call.rule.rule.filters, map);
 }

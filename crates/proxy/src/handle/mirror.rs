@@ -6,9 +6,10 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::{
+    balance::ClusterState,
     body::UpBody,
-    snapshot::{ClusterState, RuleState},
-    upstream::{self, Destination, Head, Outgoing, Replay},
+    snapshot::RuleState,
+    upstream::{self, Destination, Head, Outgoing, Replay, Way},
     worker::Worker,
 };
 
@@ -55,14 +56,15 @@ impl Drop for Counted {
 }
 
 async fn send(worker: &Rc<Worker>, cluster: &ClusterState, head: Head, body: UpBody) {
-    let Some(endpoint) = cluster.pick() else {
+    let Some(picked) = cluster.pick(None, 0) else {
         return;
     };
-    let Ok(address) = upstream::resolve(worker, endpoint).await else {
+    let Ok(address) = upstream::resolve(worker, picked.endpoint).await else {
         return;
     };
+    let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
     let destination = Destination {
-        address,
+        way: Way { address, tls },
         protocol: cluster.cluster.upstream,
         pooled: true,
     };

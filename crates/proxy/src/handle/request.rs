@@ -5,15 +5,17 @@ use std::net::IpAddr;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts, uri::PathAndQuery,
 };
-use ir::{Filter, Rewrite};
+use ir::{Filter, HashKey, Rewrite};
 
 use super::Routed;
 use crate::{
+    balance, canonical,
     filter::{
         headers,
         redirect::RequestInfo,
         rewrite::{self, path_and_query},
     },
+    router,
     server::Conn,
     upstream::Head,
 };
@@ -42,6 +44,30 @@ pub(super) fn info<'a>(
 
 fn path<'a>(routed: &'a Routed, parts: &'a Parts) -> &'a str {
     routed.path.as_deref().unwrap_or_else(|| parts.uri.path())
+}
+
+/// The hash of what a cluster balances by, if the request has it.
+pub(super) fn hash_key(conn: &Conn, by: &HashKey, parts: &Parts) -> Option<u64> {
+    let hash = |text: &str| balance::hash(text.as_bytes());
+    match by {
+        HashKey::Uri => parts
+            .uri
+            .path_and_query()
+            .map(|target| hash(target.as_str())),
+        HashKey::Host => canonical::host(&parts.uri, &parts.headers)
+            .ok()
+            .map(|host| hash(&host)),
+        HashKey::ClientAddress => Some(hash(&conn.client(&parts.headers).to_string())),
+        HashKey::Header(name) => parts
+            .headers
+            .get(name)
+            .map(|value| balance::hash(value.as_bytes())),
+        HashKey::Query(name) => parts
+            .uri
+            .query()
+            .and_then(|query| router::query_value(query, name))
+            .map(|value| hash(&value)),
+    }
 }
 
 /// The head that goes to the backend, after the rule's request filters.
@@ -96,7 +122,8 @@ pub(super) fn apply(filter: &Filter, head: &mut Head) {
                 head.target = path_and_query(&new, head.target.query());
             }
         }
-        Filter::ResponseHeaders(_) | Filter::Mirror(_) | Filter::Cors(_) => {}
+        Filter::ResponseHeaders(_) | Filter::Mirror(_) | Filter::Cors(_) | Filter::RateLimit(_) => {
+        }
     }
 }
 

@@ -68,11 +68,16 @@ fn value_matches(wanted: &ValueMatch, value: &[u8]) -> bool {
 
 /// Gateway API: "the first occurrence of the parameter" counts when it is repeated.
 fn query_matches(wanted: &QueryMatch, query: &str) -> bool {
-    let first = query
+    query_value(query, &wanted.name).is_some_and(|value| wanted.value.matches(&value))
+}
+
+/// The first value of a query parameter, decoded.
+pub(crate) fn query_value<'a>(query: &'a str, wanted: &str) -> Option<Cow<'a, str>> {
+    query
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .find(|(name, _)| decode(name) == *wanted.name);
-    first.is_some_and(|(_, value)| wanted.value.matches(&decode(value)))
+        .find(|(name, _)| decode(name) == wanted)
+        .map(|(_, value)| decode(value))
 }
 
 /// Undoes `application/x-www-form-urlencoded`; borrowed when there is nothing to undo. What does not decode to UTF-8 stays

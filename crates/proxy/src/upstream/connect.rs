@@ -4,8 +4,14 @@ use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
 
+use super::{Secured, Way};
 use crate::{
     body::UpBody,
     error::ProxyError,
@@ -42,9 +48,19 @@ async fn dial(worker: &Worker, address: SocketAddr) -> Result<TcpStream, ProxyEr
 /// Opens an HTTP/1.1 connection.
 pub(crate) async fn http1(
     worker: &Worker,
-    address: SocketAddr,
+    way: &Way,
 ) -> Result<http1::SendRequest<UpBody>, ProxyError> {
-    let stream = dial(worker, address).await?;
+    let stream = dial(worker, way.address).await?;
+    match &way.tls {
+        None => http1_over(stream).await,
+        Some(tls) => http1_over(secure(worker, tls, stream).await?).await,
+    }
+}
+
+async fn http1_over<S>(stream: S) -> Result<http1::SendRequest<UpBody>, ProxyError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(RESPONSE_HEAD_BYTES)
         .handshake(TokioIo::new(stream))
@@ -55,12 +71,35 @@ pub(crate) async fn http1(
     Ok(sender)
 }
 
-/// Opens an HTTP/2 connection by prior knowledge, and makes it the worker's one for that address.
+/// The TLS handshake, within the deadline for connections.
+async fn secure(
+    worker: &Worker,
+    tls: &Secured,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, ProxyError> {
+    timeout(worker.config.deadlines.connect, tls.connect(stream))
+        .await
+        .unwrap_or(Err(ProxyError::ConnectTimeout))
+}
+
+/// Opens an HTTP/2 connection, by prior knowledge or by ALPN, and makes it the worker's one that leads there.
 pub(crate) async fn http2(
     worker: &Rc<Worker>,
-    address: SocketAddr,
+    way: &Way,
 ) -> Result<http2::SendRequest<UpBody>, ProxyError> {
-    let stream = dial(worker, address).await?;
+    let stream = dial(worker, way.address).await?;
+    let sender = match &way.tls {
+        None => http2_over(worker, stream).await?,
+        Some(tls) => http2_over(worker, secure(worker, tls, stream).await?).await?,
+    };
+    worker.pool.borrow_mut().put_http2(way, &sender);
+    Ok(sender)
+}
+
+async fn http2_over<S>(worker: &Worker, stream: S) -> Result<http2::SendRequest<UpBody>, ProxyError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
@@ -79,6 +118,5 @@ pub(crate) async fn http2(
         .map_err(|_| ProxyError::ConnectTimeout)?
         .map_err(|_| ProxyError::ConnectFailed)?;
     tokio::task::spawn_local(async move { drop(connection.await) });
-    worker.pool.borrow_mut().put_http2(address, &sender);
     Ok(sender)
 }

@@ -5,6 +5,7 @@ use std::{collections::HashMap, net::SocketAddr};
 
 use hyper::client::conn::{http1, http2};
 
+use super::{Secured, Way};
 use crate::{body::UpBody, config::Config, connection::ticks};
 
 type Map<V> = HashMap<SocketAddr, V, foldhash::fast::FixedState>;
@@ -14,6 +15,7 @@ const LOOK: usize = 4;
 
 /// An idle HTTP/1.1 connection.
 struct Idle {
+    tls: Option<Secured>,
     sender: http1::SendRequest<UpBody>,
     since: u32,
 }
@@ -22,17 +24,20 @@ struct Idle {
 #[derive(Default)]
 pub(crate) struct Pool {
     http1: Map<Vec<Idle>>,
-    http2: Map<http2::SendRequest<UpBody>>,
+    http2: Map<Vec<(Option<Secured>, http2::SendRequest<UpBody>)>>,
 }
 
 impl Pool {
     /// An idle HTTP/1.1 connection that is fit for a request now.
-    pub(crate) fn take_http1(&mut self, address: SocketAddr) -> Option<http1::SendRequest<UpBody>> {
-        let idle = self.http1.get_mut(&address)?;
+    pub(crate) fn take_http1(&mut self, way: &Way) -> Option<http1::SendRequest<UpBody>> {
+        let idle = self.http1.get_mut(&way.address)?;
         let mut at = idle.len();
         let mut looked = 0;
         while at > 0 && looked < LOOK {
             at -= 1;
+            if idle[at].tls != way.tls {
+                continue;
+            }
             looked += 1;
             if idle[at].sender.is_closed() {
                 idle.remove(at);
@@ -46,7 +51,7 @@ impl Pool {
     /// Keeps a connection whose response has been read to its end.
     pub(crate) fn put_http1(
         &mut self,
-        address: SocketAddr,
+        way: Way,
         sender: http1::SendRequest<UpBody>,
         now: u32,
         limit: usize,
@@ -54,27 +59,26 @@ impl Pool {
         if sender.is_closed() {
             return;
         }
-        let idle = self.http1.entry(address).or_default();
+        let idle = self.http1.entry(way.address).or_default();
         if idle.len() < limit {
-            idle.push(Idle { sender, since: now });
+            let (tls, since) = (way.tls, now);
+            idle.push(Idle { tls, sender, since });
         }
     }
 
-    /// The HTTP/2 connection to an address, if it still works.
-    pub(crate) fn http2(&mut self, address: SocketAddr) -> Option<http2::SendRequest<UpBody>> {
-        let sender = self.http2.get(&address)?;
-        if sender.is_closed() {
-            self.http2.remove(&address);
-            return None;
-        }
+    /// The HTTP/2 connection that leads there, if it still works.
+    pub(crate) fn http2(&mut self, way: &Way) -> Option<http2::SendRequest<UpBody>> {
+        let known = self.http2.get_mut(&way.address)?;
+        known.retain(|(_, sender)| !sender.is_closed());
+        let (_, sender) = known.iter().find(|(tls, _)| *tls == way.tls)?;
         Some(sender.clone())
     }
 
-    /// Makes a connection the one for its address, unless another was quicker.
-    pub(crate) fn put_http2(&mut self, address: SocketAddr, sender: &http2::SendRequest<UpBody>) {
-        let slot = self.http2.entry(address).or_insert_with(|| sender.clone());
-        if slot.is_closed() {
-            *slot = sender.clone();
+    /// Makes a connection the one that leads there, unless another was quicker.
+    pub(crate) fn put_http2(&mut self, way: &Way, sender: &http2::SendRequest<UpBody>) {
+        if self.http2(way).is_none() {
+            let known = self.http2.entry(way.address).or_default();
+            known.push((way.tls.clone(), sender.clone()));
         }
     }
 
@@ -85,6 +89,9 @@ impl Pool {
             idle.retain(|c| !c.sender.is_closed() && now.saturating_sub(c.since) <= limit);
             !idle.is_empty()
         });
-        self.http2.retain(|_, sender| !sender.is_closed());
+        self.http2.retain(|_, known| {
+            known.retain(|(_, sender)| !sender.is_closed());
+            !known.is_empty()
+        });
     }
 }

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use ir::{
-    Action, Backend, Balance, Certificate, Cluster, ClusterKey, Endpoint, Filter, Forward,
-    HostPattern, Ir, Listener, PathMatch, Port, Protocol, Redacted, RequestMatch, Route, Rule,
-    RuleKey, SocketKey, Target, Timeouts, TlsTermination, Upstream, VirtualHost,
+    Action, Backend, Balance, Certificate, ClientAuth, Cluster, ClusterKey, Endpoint, Filter,
+    Forward, HostPattern, Ir, Listener, PathMatch, Port, Protocol, Redacted, RequestMatch, Route,
+    Rule, RuleKey, SocketKey, Target, Timeouts, TlsTermination, TlsVersions, Upstream, VirtualHost,
 };
 use proxy::{Config, Proxy, Telemetry};
 use testkit::certs::Issued;
@@ -67,6 +67,7 @@ pub(crate) fn forward(cluster: &str) -> Forward {
         }],
         timeouts: Timeouts::default(),
         retry: None,
+        session: None,
     }
 }
 
@@ -96,6 +97,7 @@ pub(crate) fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
             .map(|address| Endpoint::Address(*address))
             .collect(),
         upstream: Upstream::Http1,
+        tls: None,
         balance: Balance::RoundRobin,
     }
 }
@@ -129,6 +131,9 @@ impl Config1 {
                 hostname: HostPattern::parse(name).unwrap(),
                 tls: issued.map(|issued| TlsTermination {
                     certificates: vec![certificate(name, issued)],
+                    versions: TlsVersions::All,
+                    ciphers: None,
+                    clients: ClientAuth::None,
                 }),
                 hosts: vec![Arc::new(VirtualHost {
                     host: HostPattern::Any,

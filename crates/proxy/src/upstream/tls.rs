@@ -1,0 +1,206 @@
+//! TLS towards backends.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use http::HeaderValue;
+use ir::{Authorities, Cluster, Upstream, UpstreamName, UpstreamTls, Verify};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::error::ProxyError;
+
+/// How a cluster's connections are secured. Two of them share no connection, even to the same address.
+pub(crate) struct UpstreamClient {
+    tls: Arc<UpstreamTls>,
+    protocol: Upstream,
+    /// `None`: what was asked for cannot be had, and no connection is made.
+    config: Option<Arc<ClientConfig>>,
+    fixed: Option<Arc<str>>,
+    id: u64,
+}
+
+/// A secured way to one server.
+#[derive(Clone)]
+pub(crate) struct Secured {
+    client: Arc<UpstreamClient>,
+    name: Arc<str>,
+}
+
+impl PartialEq for Secured {
+    fn eq(&self, other: &Self) -> bool {
+        self.client.id == other.client.id && self.name == other.name
+    }
+}
+
+impl UpstreamClient {
+    /// What a cluster needs: `before`, if it still fits.
+    pub(crate) fn new(cluster: &Cluster, before: Option<&Arc<Self>>) -> Option<Arc<Self>> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let tls = cluster.tls.as_ref()?;
+        if let Some(before) = before
+            && before.tls == *tls
+            && before.protocol == cluster.upstream
+        {
+            return Some(Arc::clone(before));
+        }
+        let config = match config(tls, cluster.upstream) {
+            Ok(config) => Some(Arc::new(config)),
+            Err(error) => {
+                tracing::error!(cluster = %cluster.key, %error, "no connection to this backend can be secured as asked");
+                None
+            }
+        };
+        Some(Arc::new(Self {
+            tls: Arc::clone(tls),
+            protocol: cluster.upstream,
+            config,
+            fixed: match &tls.name {
+                UpstreamName::Fixed(name) => Some(Arc::from(&**name)),
+                UpstreamName::Host => None,
+            },
+            id: NEXT.fetch_add(1, Relaxed),
+        }))
+    }
+
+    /// The way to the server that `host` stands for.
+    pub(crate) fn secured(self: &Arc<Self>, host: &HeaderValue) -> Secured {
+        let name = self.fixed.clone().unwrap_or_else(|| {
+            let host = host.to_str().unwrap_or_default();
+            let port = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+            Arc::from(&host[..port.unwrap_or(host.len())])
+        });
+        Secured {
+            client: Arc::clone(self),
+            name,
+        }
+    }
+}
+
+impl Secured {
+    /// Shakes hands.
+    pub(crate) async fn connect(
+        &self,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, ProxyError> {
+        let config = self.client.config.as_ref().ok_or(ProxyError::UpstreamTls)?;
+        let bare = self.name.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(bare)
+            .map_err(|_| ProxyError::UpstreamTls)?
+            .to_owned();
+        let connector = TlsConnector::from(Arc::clone(config));
+        let stream = connector.connect(name, stream).await.map_err(|error| {
+            tracing::debug!(name = %self.name, %error, "TLS handshake with a backend failed");
+            ProxyError::UpstreamTls
+        })?;
+        let agreed = stream.get_ref().1.alpn_protocol();
+        if self.client.protocol == Upstream::Http2 && agreed != Some(b"h2") {
+            return Err(ProxyError::UpstreamTls);
+        }
+        Ok(stream)
+    }
+}
+
+fn config(tls: &UpstreamTls, protocol: Upstream) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match &tls.verify {
+        Verify::No => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+        Verify::Authorities(authorities) => builder.with_root_certificates(roots(authorities)?),
+        Verify::System => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            builder.with_root_certificates(roots)
+        }
+    };
+    let mut config = match &tls.certificate {
+        None => builder.with_no_client_auth(),
+        Some(certificate) => {
+            let chain = certificates(&certificate.chain)?;
+            let key = PrivateKeyDer::from_pem_slice(certificate.key.reveal().as_bytes())
+                .map_err(|error| rustls::Error::General(error.to_string()))?;
+            builder.with_client_auth_cert(chain, key)?
+        }
+    };
+    config.enable_sni = tls.send_name;
+    config.alpn_protocols = match protocol {
+        Upstream::Http1 => vec![b"http/1.1".to_vec()],
+        Upstream::Http2 => vec![b"h2".to_vec()],
+    };
+    Ok(config)
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::Error> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| rustls::Error::General(error.to_string()))
+}
+
+/// A store of these authorities alone.
+pub(crate) fn roots(authorities: &Authorities) -> Result<RootCertStore, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&authorities.pem)? {
+        roots.add(certificate)?;
+    }
+    Ok(roots)
+}
+
+/// Believes every certificate, though not a wrong signature: the connection is with whoever holds the key.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
