@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use api::{RouteFilter, RoutePolicy};
+use api::{BackendPolicy, ClientPolicy, RouteFilter, RoutePolicy};
 use kube::CustomResourceExt as _;
 use serde_json::Value;
 
@@ -117,12 +117,15 @@ fn generated() -> anyhow::Result<Files> {
 
 /// The definitions of all our kinds. A test compares the list with the kinds that `api` knows.
 fn definitions() -> anyhow::Result<Vec<Value>> {
-    [RouteFilter::crd(), RoutePolicy::crd()]
-        .iter()
-        .map(|definition| {
-            serde_json::to_value(definition).context("a CRD cannot be turned into JSON")
-        })
-        .collect()
+    [
+        RouteFilter::crd(),
+        RoutePolicy::crd(),
+        BackendPolicy::crd(),
+        ClientPolicy::crd(),
+    ]
+    .iter()
+    .map(|definition| serde_json::to_value(definition).context("a CRD cannot be turned into JSON"))
+    .collect()
 }
 
 fn text_at<'a>(value: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {

@@ -1,27 +1,43 @@
 //! The Kubernetes objects that Postern reads and owns.
 //!
 //! This crate is the one place that names API versions. [`Resources`] holds all objects by kind and is the input of
-//! every pure step; [`yaml`] reads and writes it. Postern's own kinds (`postern.dev/v1alpha1`) are [`RouteFilter`] and
-//! [`RoutePolicy`]; [`annotation`] documents what our own annotations on native objects mean.
+//! every pure step; [`yaml`] reads and writes it. Postern's own kinds (`postern.dev/v1alpha1`) are [`RouteFilter`],
+//! [`RoutePolicy`], [`BackendPolicy`] and [`ClientPolicy`]; [`annotation`] documents what our own annotations on native objects mean.
 //!
 //! **Invariant:** no sockets, no clients, no clocks.
 
 pub mod annotation;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema repeats structs inside functions"
+)]
+mod backend_policy;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema repeats structs inside functions"
+)]
+mod client_policy;
 pub mod condition;
 pub mod gateway;
 mod object;
+mod policy;
 mod resources;
 mod route_filter;
 mod route_policy;
 pub mod yaml;
 
+pub use backend_policy::{
+    BackendPolicy, BackendPolicySpec, BackendProtocol, BackendTls, BackendTlsMode, HashOn,
+    HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie,
+};
+pub use client_policy::{ClientCertificate, ClientPolicy, ClientPolicySpec, ClientTls, TlsVersion};
 pub use condition::{Condition, ConditionStatus};
 pub use object::{Kind, ObjectKey, ObjectRef};
+pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, SecretRef};
 pub use resources::{Object, Resources, Store};
 pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
 pub use route_policy::{
-    PolicyTarget, RetryPolicy, RoutePolicy, RoutePolicyAncestor, RoutePolicyAncestorRef,
-    RoutePolicySpec, RoutePolicyStatus,
+    ClientAddresses, RateLimit, RateScope, RateUnit, RetryPolicy, RoutePolicy, RoutePolicySpec,
 };
 
 /// The controller name that Postern writes into status, and that a GatewayClass must carry to be ours.

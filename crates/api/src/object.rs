@@ -109,6 +109,10 @@ kinds! {
     RouteFilter "RouteFilter" "postern.dev" true,
     /// Our RoutePolicy.
     RoutePolicy "RoutePolicy" "postern.dev" true,
+    /// Our BackendPolicy.
+    BackendPolicy "BackendPolicy" "postern.dev" true,
+    /// Our ClientPolicy.
+    ClientPolicy "ClientPolicy" "postern.dev" true,
 }
 
 impl Kind {

@@ -13,7 +13,7 @@ use k8s_openapi::{
 use kube::Resource;
 
 use crate::{
-    Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy, annotation,
+    BackendPolicy, ClientPolicy, Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy, annotation,
     gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet, ReferenceGrant},
 };
 
@@ -117,6 +117,10 @@ resources! {
     route_filters: RouteFilter,
     /// RoutePolicy.
     route_policies: RoutePolicy,
+    /// BackendPolicy.
+    backend_policies: BackendPolicy,
+    /// ClientPolicy.
+    client_policies: ClientPolicy,
     /// Service.
     services: Service,
     /// EndpointSlice.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
     group = "postern.dev",
     version = "v1alpha1",
     kind = "RouteFilter",
+    doc = "A request change that HTTPRoute has no word for, named by an ExtensionRef in a rule.",
     namespaced,
     derive = "PartialEq",
     shortname = "prf",

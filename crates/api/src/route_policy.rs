@@ -1,21 +1,23 @@
 //! `RoutePolicy`: behaviour of a route, or one of its rules, that HTTPRoute has no word for.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{PolicyStatus, PolicyTarget};
+
 /// Settings for HTTPRoutes in the same namespace (GEP-713 direct attachment). Of two policies with the same target the
-/// older one wins, then the first by name; a policy for one rule wins over one for the whole route.
+/// older one wins, then the first by name; each setting of a policy for one rule wins over that of one for the whole route.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "postern.dev",
     version = "v1alpha1",
     kind = "RoutePolicy",
     plural = "routepolicies",
+    doc = "Settings for HTTPRoutes, or single rules, that HTTPRoute has no word for.",
     namespaced,
     derive = "PartialEq",
-    status = "RoutePolicyStatus",
+    status = "PolicyStatus",
     shortname = "prp",
     category = "postern",
     category = "gateway-api",
@@ -23,27 +25,18 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoutePolicySpec {
-    /// What it applies to.
+    /// What it applies to: HTTPRoutes of `gateway.networking.k8s.io`; `sectionName` is the name of a rule.
     #[schemars(length(min = 1, max = 16))]
     pub target_refs: Vec<PolicyTarget>,
     /// When the rule's `retry` repeats a request, beyond the status codes that it lists itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
-}
-
-/// A route, or one of its rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PolicyTarget {
-    /// `gateway.networking.k8s.io`.
-    pub group: String,
-    /// `HTTPRoute`.
-    pub kind: String,
-    /// Name, in the policy's namespace.
-    pub name: String,
-    /// Name of one rule; absent: all rules.
+    /// How many requests may pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub section_name: Option<String>,
+    pub rate_limit: Option<RateLimit>,
+    /// Which clients may ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_addresses: Option<ClientAddresses>,
 }
 
 /// Conditions for the retries of a rule that has `retry`. Without this policy: the listed codes and failed
@@ -65,40 +58,59 @@ pub struct RetryPolicy {
     pub non_idempotent: bool,
 }
 
-/// Status, as GEP-713 lays it out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RoutePolicyStatus {
-    /// One entry for each target.
-    #[schemars(length(max = 16))]
-    pub ancestors: Vec<RoutePolicyAncestor>,
-}
-
-/// How the policy fares on one target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RoutePolicyAncestor {
-    /// The target.
-    pub ancestor_ref: RoutePolicyAncestorRef,
-    /// Who wrote this entry.
-    pub controller_name: String,
-    /// `Accepted`, with reasons `Accepted`, `Conflicted`, `TargetNotFound` or `Invalid`.
-    #[schemars(length(max = 8))]
-    pub conditions: Vec<Condition>,
-}
-
-/// The target in a status entry.
+/// A token bucket for each rule and gateway instance: full at first, refilled evenly, one token a request. Without a
+/// token the answer is 429 with `Retry-After`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RoutePolicyAncestorRef {
-    /// API group.
-    pub group: String,
-    /// Kind.
-    pub kind: String,
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-    /// Name of one rule.
+pub struct RateLimit {
+    /// Requests in each period.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub requests: u32,
+    /// The period.
+    pub unit: RateUnit,
+    /// Size of the bucket: how many requests may come at once. Default: `requests`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub section_name: Option<String>,
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub burst: Option<u32>,
+    /// Whom a bucket is for. Default `Rule`.
+    #[serde(default)]
+    pub scope: RateScope,
+    /// Networks (CIDR) or addresses of clients that are not counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub exempt: Vec<String>,
+}
+
+/// The period of a rate limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RateUnit {
+    /// A second.
+    Second,
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+}
+
+/// Whom a bucket is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RateScope {
+    /// All clients of the rule together.
+    #[default]
+    Rule,
+    /// Each client address by itself (of IPv6, each /64).
+    Client,
+}
+
+/// Which clients may ask; others are answered 403. An entry that cannot be read closes the rule for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientAddresses {
+    /// Networks (CIDR) or addresses that may ask; empty: every one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub allow: Vec<String>,
+    /// Networks or addresses that may not, even if they are in `allow`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub deny: Vec<String>,
 }

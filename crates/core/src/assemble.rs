@@ -5,10 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ir::{
-    ClientAuth, HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, TlsVersions,
-    VirtualHost,
-};
+use ir::{HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, VirtualHost};
 
 use crate::{attach::Routes, backend::ClusterRef, gateway::Parents, http_route::TranslatedRoute};
 
@@ -105,6 +102,11 @@ fn listener(
         let (_, owner) = first.owner;
         format!("{owner}/{}", first.name)
     });
+    // Of listeners that share socket and hostname, the oldest one's settings count, as its routes do.
+    let settings = members()
+        .next()
+        .map(|first| first.clients.clone())
+        .unwrap_or_default();
     let mut certificates = Vec::new();
     for certificate in members().flat_map(|member| &member.certificates) {
         if !certificates.contains(certificate) {
@@ -114,11 +116,11 @@ fn listener(
     Listener {
         name: name.unwrap_or_default().into(),
         hostname,
-        tls: (!certificates.is_empty()).then_some(TlsTermination {
+        tls: (!certificates.is_empty()).then(|| TlsTermination {
             certificates,
-            versions: TlsVersions::All,
-            ciphers: None,
-            clients: ClientAuth::None,
+            versions: settings.versions,
+            ciphers: settings.ciphers,
+            clients: settings.clients,
         }),
         hosts: hosts(indices, routes, memo),
     }

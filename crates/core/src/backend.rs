@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Kind, ObjectKey, condition::reasons};
-use ir::{Balance, Cluster, ClusterKey, Upstream};
+use ir::{Balance, Cluster, ClusterKey, Upstream, UpstreamName, UpstreamTls, Verify};
 use k8s_openapi::api::core::v1::Service;
 
 use crate::{
     endpoint::{self, Slices},
     fault::Fault,
     lookup::Lookup,
+    policy::{BackendScope, BackendSettings},
 };
 
 /// A backendRef, of a rule or a mirror alike.
@@ -39,8 +40,8 @@ pub(crate) enum BackendRefError {
     NoPort(ObjectKey),
     #[error("Service {0} has no TCP port {1}")]
     UnknownPort(ObjectKey, i32),
-    #[error("Service {0} port {1} wants TLS, which is not supported towards backends")]
-    Tls(ObjectKey, u16),
+    #[error("Service {0}: BackendPolicy: {1}")]
+    Policy(ObjectKey, String),
     #[error("Service {0}: externalName {1:?} is not a DNS name")]
     ExternalName(ObjectKey, String),
     #[error("Service {0}: annotation {annotation}: {1:?} is not host:port", annotation = api::annotation::ENDPOINTS)]
@@ -52,7 +53,7 @@ impl BackendRefError {
         match self {
             Self::InvalidKind { .. } => reasons::INVALID_KIND,
             Self::NotPermitted { .. } => reasons::REF_NOT_PERMITTED,
-            Self::Tls(..) => reasons::UNSUPPORTED_PROTOCOL_BACKEND,
+            Self::Policy(..) => reasons::INVALID,
             Self::NotFound(_)
             | Self::NoPort(_)
             | Self::UnknownPort(..)
@@ -75,12 +76,19 @@ pub(crate) struct ClusterRef {
     service: ObjectKey,
     port: u16,
     upstream: Upstream,
+    tls: Option<Arc<UpstreamTls>>,
+    balance: Balance,
+    /// Encrypted, and nobody looks at whom with.
+    pub(crate) unverified: bool,
 }
 
-/// Finds what a reference of an HTTPRoute in `namespace` means.
+/// The route that a backend is used by, and its rule.
+pub(crate) type User<'a> = (&'a ObjectKey, Option<&'a str>);
+
+/// Finds what a reference of an HTTPRoute in a namespace means. Mirrors have no user: only policies of the Service count.
 pub(crate) fn resolve(
     reference: &BackendRef<'_>,
-    namespace: &str,
+    (namespace, user): (&str, Option<User<'_>>),
     lookup: &Lookup<'_>,
 ) -> Result<ClusterRef, BackendRefError> {
     let (group, kind) = (
@@ -107,13 +115,14 @@ pub(crate) fn resolve(
     let port = reference
         .port
         .ok_or_else(|| BackendRefError::NoPort(key.clone()))?;
-    cluster_ref(key, service, port)
+    cluster_ref((key, service), port, user, lookup)
 }
 
 fn cluster_ref(
-    key: ObjectKey,
-    service: &Service,
+    (key, service): (ObjectKey, &Service),
     port: i32,
+    user: Option<User<'_>>,
+    lookup: &Lookup<'_>,
 ) -> Result<ClusterRef, BackendRefError> {
     let number = u16::try_from(port)
         .ok()
@@ -132,31 +141,66 @@ fn cluster_ref(
     if let Some(entry) = endpoint::bad_annotation_entries(service).first() {
         return Err(BackendRefError::Endpoints(key, (*entry).to_owned()));
     }
-    let protocol = declared.map_or(Protocol::Plain(Upstream::Http1), |port| {
-        protocol(port.app_protocol.as_deref(), port.name.as_deref())
+    let hint = declared.map_or(Hint::default(), |port| {
+        hint(port.app_protocol.as_deref(), port.name.as_deref())
     });
-    let Protocol::Plain(upstream) = protocol else {
-        return Err(BackendRefError::Tls(key, number));
+    let scope = BackendScope {
+        rule: user.map(|(route, rule)| (route.clone(), rule.map(str::to_owned))),
+        service: key.clone(),
+        port: number,
+        port_name: declared.and_then(|port| port.name.clone()),
     };
-    let suffix = match upstream {
+    let settings = BackendSettings::of(&lookup.backend_policies(&scope), lookup)
+        .map_err(|fault| BackendRefError::Policy(key.clone(), fault.message))?;
+    let upstream = settings.upstream.unwrap_or(hint.upstream);
+    let tls = settings
+        .tls
+        .unwrap_or_else(|| hint.tls.then(|| Arc::new(believing())));
+    let version = match upstream {
         Upstream::Http1 => "",
+        Upstream::Http2 if tls.is_some() => "+h2",
         Upstream::Http2 => "+h2c",
     };
+    let secured = if tls.is_some() { "+tls" } else { "" };
+    let text = format!("{key}:{number}{version}{secured}{}", settings.apart);
     Ok(ClusterRef {
-        key: ClusterKey(format!("{key}:{number}{suffix}").into()),
+        key: ClusterKey(text.into()),
         service: key,
         port: number,
         upstream,
+        unverified: tls.as_ref().is_some_and(|tls| tls.verify == Verify::No),
+        tls,
+        balance: settings.balance,
     })
 }
 
-enum Protocol {
-    Plain(Upstream),
-    Tls,
+/// What a port says by itself asks for TLS and names no authority.
+const fn believing() -> UpstreamTls {
+    UpstreamTls {
+        name: UpstreamName::Host,
+        send_name: true,
+        verify: Verify::No,
+        certificate: None,
+    }
+}
+
+/// What a Service's port says about its protocol.
+struct Hint {
+    upstream: Upstream,
+    tls: bool,
+}
+
+impl Default for Hint {
+    fn default() -> Self {
+        Self {
+            upstream: Upstream::Http1,
+            tls: false,
+        }
+    }
 }
 
 /// `appProtocol` decides; without one, the port's name does, as Ingress users expect.
-fn protocol(app_protocol: Option<&str>, port_name: Option<&str>) -> Protocol {
+fn hint(app_protocol: Option<&str>, port_name: Option<&str>) -> Hint {
     let hint = app_protocol
         .or(port_name)
         .unwrap_or_default()
@@ -165,12 +209,15 @@ fn protocol(app_protocol: Option<&str>, port_name: Option<&str>) -> Protocol {
         hint.strip_prefix(word)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
-    if is("https") || is("grpcs") || hint == "kubernetes.io/wss" {
-        Protocol::Tls
-    } else if hint == "kubernetes.io/h2c" || hint.starts_with("grpc") || hint.starts_with("http2") {
-        Protocol::Plain(Upstream::Http2)
-    } else {
-        Protocol::Plain(Upstream::Http1)
+    let http2 =
+        hint == "kubernetes.io/h2c" || hint.starts_with("grpc") || hint.starts_with("http2");
+    Hint {
+        upstream: if http2 {
+            Upstream::Http2
+        } else {
+            Upstream::Http1
+        },
+        tls: is("https") || is("grpcs") || hint == "kubernetes.io/wss",
     }
 }
 
@@ -190,8 +237,8 @@ pub(crate) fn clusters<'r>(
                 key: wanted.key.clone(),
                 endpoints: endpoints.unwrap_or_default(),
                 upstream: wanted.upstream,
-                tls: None,
-                balance: Balance::default(),
+                tls: wanted.tls.clone(),
+                balance: wanted.balance.clone(),
             })
         });
     }

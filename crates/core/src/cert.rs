@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{Kind, ObjectKey, ObjectRef, Resources};
-use ir::{Certificate, Redacted};
+use api::{Kind, ObjectKey, ObjectRef, Resources, SecretRef, condition::reasons};
+use ir::{Authorities, Certificate, Redacted};
 use k8s_openapi::api::core::v1::Secret;
 use rustls::{crypto::CryptoProvider, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::{fault::Fault, lookup::Lookup};
 
 const CHAIN: &str = "tls.crt";
 const KEY: &str = "tls.key";
@@ -134,6 +136,79 @@ fn names(leaf: &CertificateDer<'_>) -> Result<Vec<Box<str>>, String> {
         names.extend(common.map(|name| name.to_ascii_lowercase().into()));
     }
     Ok(names)
+}
+
+/// Keys under which a Secret may hold authorities.
+const AUTHORITIES: [&str; 2] = ["ca.crt", "cacert"];
+
+/// The Secret that a policy refers to, and what it may be used for.
+fn referenced<'a>(
+    (kind, owner): (Kind, &ObjectKey),
+    reference: &SecretRef,
+    lookup: &Lookup<'a>,
+) -> Result<(ObjectKey, &'a Secret), Fault> {
+    let namespace = reference.namespace.as_deref().unwrap_or(&owner.namespace);
+    let key = ObjectKey::new(namespace, &reference.name);
+    if !lookup.permit(kind, &owner.namespace, Kind::Secret, &key) {
+        let from = &owner.namespace;
+        let message = format!(
+            "no ReferenceGrant in namespace {namespace} lets {kind} objects of namespace {from} use Secret {key}"
+        );
+        return Err(Fault::new(reasons::REF_NOT_PERMITTED, message));
+    }
+    let secret = lookup.secret(&key);
+    let secret = secret.ok_or_else(|| invalid(CertificateError::NotFound(key.clone())))?;
+    Ok((key, secret))
+}
+
+fn invalid(error: CertificateError) -> Fault {
+    Fault::new(reasons::INVALID, error.to_string())
+}
+
+/// Authorities from the Secret that a policy refers to.
+pub(crate) fn authorities(
+    from: (Kind, &ObjectKey),
+    reference: &SecretRef,
+    lookup: &Lookup<'_>,
+) -> Result<Authorities, Fault> {
+    let (key, secret) = referenced(from, reference, lookup)?;
+    let found = AUTHORITIES
+        .iter()
+        .find_map(|name| text(&key, secret, name).ok().map(|pem| (*name, pem)));
+    let (name, pem) = found
+        .ok_or_else(|| invalid(CertificateError::Missing(key.clone(), "ca.crt (or cacert)")))?;
+    let broken = || invalid(CertificateError::Pem(key.clone(), name, "certificates"));
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| broken())?;
+    if certificates.is_empty() {
+        return Err(broken());
+    }
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in certificates {
+        let added = roots.add(certificate);
+        added.map_err(|error| {
+            invalid(CertificateError::Certificate(
+                key.clone(),
+                error.to_string(),
+            ))
+        })?;
+    }
+    Ok(Authorities {
+        source: ObjectRef::new(Kind::Secret, key).to_string().into(),
+        pem: pem.into(),
+    })
+}
+
+/// A certificate to show, from the Secret that a policy refers to.
+pub(crate) fn shown(
+    from: (Kind, &ObjectKey),
+    reference: &SecretRef,
+    lookup: &Lookup<'_>,
+) -> Result<Arc<Certificate>, Fault> {
+    let (key, secret) = referenced(from, reference, lookup)?;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    read(&key, secret, &provider).map(Arc::new).map_err(invalid)
 }
 
 #[cfg(test)]

@@ -277,7 +277,7 @@ fn mirror(
         name: &reference.name,
         port: reference.port,
     };
-    match backend::resolve(&reference, namespace, lookup) {
+    match backend::resolve(&reference, (namespace, None), lookup) {
         Ok(cluster) => {
             into.steps.push(Filter::Mirror(Mirror {
                 cluster: cluster.key.clone(),

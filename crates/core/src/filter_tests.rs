@@ -2,12 +2,12 @@ use api::gateway::httproutes::HttpRouteRulesFilters;
 use ir::{Filter, OriginMatch, PathRewrite, Pattern};
 
 use super::{Filters, path};
-use crate::{lookup::Lookup, policy::Policies};
+use crate::lookup::Lookup;
 
 fn parse(yaml: &str, prefix: Option<&str>) -> Filters {
     let declared: Vec<HttpRouteRulesFilters> = serde_saphyr::from_str(yaml).unwrap();
     let resources = api::Resources::default();
-    let lookup = Lookup::new(&resources, Policies::default());
+    let lookup = Lookup::new(&resources);
     super::parse(&declared, prefix, "default", &lookup)
 }
 

@@ -81,7 +81,10 @@ pub(crate) fn translate<'a>(
         let start = parents.listeners.len();
         let listeners = gateway.spec.listeners.iter().map(|listener| {
             let owner = (Kind::Gateway, key);
-            Listener::new(owner, Declared::from(listener), lookup, &mut certificates)
+            let mut listener =
+                Listener::new(owner, Declared::from(listener), lookup, &mut certificates);
+            listener.ask_clients(key, lookup);
+            listener
         });
         parents.listeners.extend(listeners);
         let own = start..parents.listeners.len();
@@ -96,6 +99,7 @@ pub(crate) fn translate<'a>(
                 let owner = (Kind::ListenerSet, set_key);
                 let declared = Declared::from(declared);
                 let mut listener = Listener::new(owner, declared, lookup, &mut certificates);
+                listener.ask_clients(key, lookup);
                 refuse_client_validation(gateway, std::slice::from_mut(&mut listener));
                 claims.claim(&mut listener);
                 parents.listeners.push(listener);

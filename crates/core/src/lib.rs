@@ -87,8 +87,7 @@ impl Translator {
     #[must_use]
     pub fn translate(&mut self, resources: &api::Resources, options: &Options) -> Translation {
         let (classes, gateway_classes) = class::translate(resources, options);
-        let (policies, route_policies) = policy::translate(resources);
-        let lookup = Lookup::new(resources, policies);
+        let lookup = Lookup::new(resources);
         let mut parents = gateway::translate(&classes, &lookup, &mut self.certificates);
         let (routes, http_routes) = attach::translate(&mut parents, &lookup, &mut self.routes);
         let ports = assemble::ports(&parents, &routes, &mut self.hosts);
@@ -107,7 +106,9 @@ impl Translator {
                     .map(|set| (set.key.clone(), set.status(listeners)))
                     .collect(),
                 http_routes,
-                route_policies,
+                route_policies: lookup.route_policies.status(&lookup),
+                backend_policies: lookup.backend_policies.status(&lookup),
+                client_policies: lookup.client_policies.status(&lookup),
             },
         }
     }

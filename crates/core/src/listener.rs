@@ -23,6 +23,7 @@ use crate::{
     fault::{self, Fault},
     lookup::Lookup,
     namespace::{Expression, Namespaces, Selector},
+    policy::{ClientSettings, client_settings},
     status::ListenerStatus,
 };
 
@@ -144,6 +145,8 @@ pub(crate) struct Listener<'a> {
     pub(crate) protocol: Option<Protocol>,
     pub(crate) hostname: HostPattern,
     pub(crate) certificates: Vec<Arc<Certificate>>,
+    /// What is asked of clients.
+    pub(crate) clients: ClientSettings,
     /// Why it is not accepted, apart from conflicts.
     pub(crate) refused: Option<Fault>,
     pub(crate) conflict: Option<Fault>,
@@ -186,6 +189,7 @@ impl<'a> Listener<'a> {
             protocol,
             hostname: hostname.unwrap_or(HostPattern::Any),
             certificates: Vec::new(),
+            clients: ClientSettings::default(),
             refused,
             conflict: None,
             overlaps: false,
@@ -208,6 +212,36 @@ impl<'a> Listener<'a> {
         }
         listener.unresolved = Fault::join(&unresolved);
         listener
+    }
+
+    /// Has ClientPolicies apply: of the listener, of its object, and of the Gateway that its object extends. What cannot
+    /// be honoured closes the listener.
+    pub(crate) fn ask_clients(&mut self, gateway: &ObjectKey, lookup: &Lookup<'_>) {
+        if self.protocol != Some(Protocol::Https) {
+            return;
+        }
+        let (kind, key) = self.owner;
+        let at = |kind, key, section| lookup.client_policies.at(kind, key, section);
+        let wider = at(kind, key, None).into_iter().chain(
+            (kind != Kind::Gateway)
+                .then(|| at(Kind::Gateway, gateway, None))
+                .flatten(),
+        );
+        let policies: Vec<_> = at(kind, key, Some(self.name))
+            .into_iter()
+            .chain(wider)
+            .map(|(key, policy)| (key, &**policy))
+            .collect();
+        match client_settings(&policies, lookup) {
+            Ok(settings) => self.clients = settings,
+            Err(fault) => {
+                self.clients = ClientSettings::closed();
+                let message = format!("every TLS handshake is refused: {}", fault.message);
+                let fault = Fault::new(fault.reason, message);
+                let all: Vec<_> = self.unresolved.take().into_iter().chain([fault]).collect();
+                self.unresolved = Fault::join(&all);
+            }
+        }
     }
 
     fn take_kinds(&mut self, declared: &[(&str, &str)]) -> Vec<Fault> {

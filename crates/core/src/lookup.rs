@@ -2,17 +2,22 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use api::{Kind, ObjectKey, Resources, RetryPolicy, RouteFilter};
-use k8s_openapi::api::core::v1::Service;
+use api::{BackendPolicy, ClientPolicy, Kind, ObjectKey, Resources, RouteFilter, RoutePolicy};
+use k8s_openapi::api::core::v1::{Secret, Service};
 
-use crate::{grant::Grants, policy::Policies};
+use crate::{
+    grant::Grants,
+    policy::{BackendScope, Held},
+};
 
 /// All objects, with the indexes over them. Every answer is noted: what came of an object holds for as long as the
 /// answers stay the same.
 pub(crate) struct Lookup<'a> {
     pub(crate) resources: &'a Resources,
     grants: Grants<'a>,
-    policies: Policies<'a>,
+    pub(crate) route_policies: Held<'a, RoutePolicy>,
+    pub(crate) backend_policies: Held<'a, BackendPolicy>,
+    pub(crate) client_policies: Held<'a, ClientPolicy>,
     noted: RefCell<Vec<Read>>,
 }
 
@@ -21,7 +26,9 @@ pub(crate) struct Lookup<'a> {
 pub(crate) enum Read {
     Service(ObjectKey, Option<Arc<Service>>),
     RouteFilter(ObjectKey, Option<Arc<RouteFilter>>),
-    Retry(ObjectKey, Option<String>, Option<RetryPolicy>),
+    Secret(ObjectKey, Option<Arc<Secret>>),
+    RoutePolicies(ObjectKey, Option<String>, Vec<Arc<RoutePolicy>>),
+    BackendPolicies(BackendScope, Vec<Arc<BackendPolicy>>),
     Permit(Access, bool),
 }
 
@@ -35,11 +42,13 @@ pub(crate) struct Access {
 }
 
 impl<'a> Lookup<'a> {
-    pub(crate) fn new(resources: &'a Resources, policies: Policies<'a>) -> Self {
+    pub(crate) fn new(resources: &'a Resources) -> Self {
         Self {
             resources,
             grants: Grants::of(resources),
-            policies,
+            route_policies: Held::of(resources),
+            backend_policies: Held::of(resources),
+            client_policies: Held::of(resources),
             noted: RefCell::default(),
         }
     }
@@ -62,13 +71,24 @@ impl<'a> Lookup<'a> {
                 _ => false,
             }
         }
+        fn all_same<'p, T: 'p>(now: impl IntoIterator<Item = &'p Arc<T>>, then: &[Arc<T>]) -> bool {
+            let mut now = now.into_iter();
+            then.iter()
+                .all(|then| now.next().is_some_and(|now| Arc::ptr_eq(now, then)))
+                && now.next().is_none()
+        }
         match read {
             Read::Service(key, then) => same(self.resources.services.get(key), then.as_ref()),
             Read::RouteFilter(key, then) => {
                 same(self.resources.route_filters.get(key), then.as_ref())
             }
-            Read::Retry(route, rule, then) => {
-                self.policies.retry(route, rule.as_deref()) == then.as_ref()
+            Read::Secret(key, then) => same(self.resources.secrets.get(key), then.as_ref()),
+            Read::RoutePolicies(route, rule, then) => {
+                all_same(self.policies_of_rule(route, rule.as_deref()), then)
+            }
+            Read::BackendPolicies(scope, then) => {
+                let now = self.policies_of_backend(scope);
+                all_same(now.into_iter().map(|(_, policy, _)| policy), then)
             }
             Read::Permit(access, then) => self.grants.permit(access) == *then,
         }
@@ -86,15 +106,96 @@ impl<'a> Lookup<'a> {
         filter.map(|filter| &**filter)
     }
 
-    pub(crate) fn retry_policy(
+    pub(crate) fn secret(&self, key: &ObjectKey) -> Option<&'a Secret> {
+        let secret = self.resources.secrets.get(key);
+        self.note(Read::Secret(key.clone(), secret.cloned()));
+        secret.map(|secret| &**secret)
+    }
+
+    fn policies_of_rule(&self, route: &ObjectKey, rule: Option<&str>) -> Vec<&'a Arc<RoutePolicy>> {
+        let at = |section| self.route_policies.at(Kind::HttpRoute, route, section);
+        let own = rule.and_then(|rule| at(Some(rule)));
+        own.into_iter()
+            .chain(at(None))
+            .map(|(_, policy)| policy)
+            .collect()
+    }
+
+    /// RoutePolicies of a rule, the one for the rule before the one for its route.
+    pub(crate) fn route_policies(
         &self,
         route: &ObjectKey,
         rule: Option<&str>,
-    ) -> Option<&'a RetryPolicy> {
-        let policy = self.policies.retry(route, rule);
-        let rule = rule.map(str::to_owned);
-        self.note(Read::Retry(route.clone(), rule, policy.cloned()));
-        policy
+    ) -> Vec<&'a RoutePolicy> {
+        let found = self.policies_of_rule(route, rule);
+        let noted = found.iter().map(|policy| Arc::clone(policy)).collect();
+        self.note(Read::RoutePolicies(
+            route.clone(),
+            rule.map(str::to_owned),
+            noted,
+        ));
+        found.into_iter().map(|policy| &**policy).collect()
+    }
+
+    fn policies_of_backend(
+        &self,
+        scope: &BackendScope,
+    ) -> Vec<(&'a ObjectKey, &'a Arc<BackendPolicy>, bool)> {
+        let policies = &self.backend_policies;
+        let rule = scope.rule.iter().flat_map(|(route, rule)| {
+            let own = rule
+                .as_deref()
+                .and_then(|rule| policies.at(Kind::HttpRoute, route, Some(rule)));
+            own.into_iter()
+                .chain(policies.at(Kind::HttpRoute, route, None))
+        });
+        let number = scope.port.to_string();
+        let sections = [scope.port_name.as_deref(), Some(number.as_str()), None];
+        let named = sections
+            .into_iter()
+            .enumerate()
+            .filter(|(at, section)| *at > 0 || section.is_some());
+        let service =
+            named.filter_map(|(_, section)| policies.at(Kind::Service, &scope.service, section));
+        let rule = rule.map(|(key, policy)| (key, policy, true));
+        rule.chain(service.map(|(key, policy)| (key, policy, false)))
+            .collect()
+    }
+
+    /// BackendPolicies of a backend, the most specific first, each with whether it is attached to a route.
+    pub(crate) fn backend_policies(
+        &self,
+        scope: &BackendScope,
+    ) -> Vec<(&'a ObjectKey, &'a BackendPolicy, bool)> {
+        let found = self.policies_of_backend(scope);
+        let noted = found
+            .iter()
+            .map(|(_, policy, _)| Arc::clone(policy))
+            .collect();
+        self.note(Read::BackendPolicies(scope.clone(), noted));
+        found
+            .into_iter()
+            .map(|(key, policy, own)| (key, &**policy, own))
+            .collect()
+    }
+
+    /// BackendPolicies of a rule and its route, whatever its backends.
+    pub(crate) fn rule_backend_policies(
+        &self,
+        route: &ObjectKey,
+        rule: Option<&str>,
+    ) -> Vec<&'a BackendPolicy> {
+        // No Service has an empty name.
+        let scope = BackendScope {
+            rule: Some((route.clone(), rule.map(str::to_owned))),
+            service: ObjectKey::new("", ""),
+            port: 0,
+            port_name: None,
+        };
+        self.backend_policies(&scope)
+            .into_iter()
+            .map(|(_, policy, _)| policy)
+            .collect()
     }
 
     /// Whether a ReferenceGrant permits the reference. Within a namespace none is needed.

@@ -10,14 +10,16 @@ use api::{
     gateway::httproutes::{HttpRouteRules, HttpRouteRulesBackendRefs},
 };
 use http::StatusCode;
-use ir::{Action, Backend, Forward, PathMatch, Reason, RequestMatch, Rule, RuleKey, Target};
+use ir::{
+    Action, Backend, Forward, PathMatch, Reason, RequestMatch, Rule, RuleKey, SessionCookie, Target,
+};
 
 use crate::{
-    backend::{self, BackendRef, ClusterRef},
+    backend::{self, BackendRef, ClusterRef, User},
     fault::Fault,
     filter::{self, Filters, unsupported},
     lookup::Lookup,
-    matching,
+    matching, policy,
 };
 
 /// What a rule comes to.
@@ -62,6 +64,7 @@ pub(crate) fn translate(
     let mut rule = TranslatedRule::default();
     let matches = matches(declared, &mut rule.faults);
     let forward = forward(declared, owner, lookup, &mut rule);
+    let gates = policy_filters(declared.name.as_deref(), owner, lookup, &mut rule.faults);
     let declared_filters = declared.filters.as_deref().unwrap_or_default();
     let groups = by_prefix(matches, filter::replaces_prefix(declared_filters));
     let several = groups.len() > 1;
@@ -97,7 +100,7 @@ pub(crate) fn translate(
         let (filters, action) = if unusable {
             (Vec::new(), respond(Reason::InvalidRule))
         } else {
-            end(filters, forward.clone())
+            end(&gates, filters, forward.clone())
         };
         let built = Arc::new(Rule {
             key: RuleKey(key.into()),
@@ -150,13 +153,18 @@ fn by_prefix(matches: Vec<(usize, RequestMatch)>, replaces_prefix: bool) -> Vec<
     groups.into_iter().collect()
 }
 
-fn end(filters: Filters, forward: Result<Forward, Reason>) -> (Vec<ir::Filter>, Action) {
+fn end(
+    gates: &[ir::Filter],
+    filters: Filters,
+    forward: Result<Forward, Reason>,
+) -> (Vec<ir::Filter>, Action) {
     let action = match (filters.redirect, forward) {
         (Some(redirect), _) => Action::Redirect(redirect),
         (None, Ok(forward)) => Action::Forward(forward),
         (None, Err(reason)) => respond(reason),
     };
-    (filters.steps, action)
+    let steps = gates.iter().cloned().chain(filters.steps);
+    (steps.collect(), action)
 }
 
 fn respond(reason: Reason) -> Action {
@@ -178,16 +186,21 @@ fn forward(
         rule.warnings
             .push("sessionPersistence is not supported and is not used".to_owned());
     }
-    let policy = lookup.retry_policy(owner.key, declared.name.as_deref());
+    let policies = lookup.route_policies(owner.key, declared.name.as_deref());
+    let policy = policies
+        .iter()
+        .find_map(|policy| policy.spec.retry.as_ref());
     let timeouts = timing::timeouts(declared.timeouts.as_ref(), &mut rule.faults);
     let retry = declared
         .retry
         .as_ref()
         .and_then(|retry| timing::retry(retry, policy, rule));
     let mut backends = Vec::new();
+    let name = declared.name.as_deref();
     for declared in declared.backend_refs.iter().flatten() {
-        backends.extend(share(declared, &owner.key.namespace, lookup, rule));
+        backends.extend(share(declared, (owner.key, name), lookup, rule));
     }
+    let session = session(name, owner, lookup, rule);
     if backends.is_empty() {
         return Err(Reason::NoBackend);
     }
@@ -195,8 +208,54 @@ fn forward(
         backends,
         timeouts,
         retry,
-        session: None,
+        session,
     })
+}
+
+/// The session cookie that a BackendPolicy of the rule or its route asks for.
+fn session(
+    name: Option<&str>,
+    owner: Owner<'_>,
+    lookup: &Lookup<'_>,
+    rule: &mut TranslatedRule,
+) -> Option<SessionCookie> {
+    let policies = lookup.rule_backend_policies(owner.key, name);
+    let declared = policies
+        .iter()
+        .find_map(|policy| policy.spec.session_cookie.as_ref())?;
+    match policy::session_cookie(declared) {
+        Ok(cookie) => Some(cookie),
+        Err(fault) => {
+            rule.faults.push(fault);
+            None
+        }
+    }
+}
+
+/// Filters that RoutePolicies add, in front of the rule's own.
+fn policy_filters(
+    name: Option<&str>,
+    owner: Owner<'_>,
+    lookup: &Lookup<'_>,
+    faults: &mut Vec<Fault>,
+) -> Vec<ir::Filter> {
+    let policies = lookup.route_policies(owner.key, name);
+    let addresses = policies
+        .iter()
+        .find_map(|policy| policy.spec.client_addresses.as_ref())
+        .map(|addresses| policy::client_addresses(addresses).map(ir::Filter::ClientAddresses));
+    let limit = policies
+        .iter()
+        .find_map(|policy| policy.spec.rate_limit.as_ref())
+        .map(|limit| policy::rate_limit(limit).map(ir::Filter::RateLimit));
+    let mut filters = Vec::new();
+    for filter in addresses.into_iter().chain(limit) {
+        match filter {
+            Ok(filter) => filters.push(filter),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    filters
 }
 
 /// One backend; `None` when its weight is zero.
@@ -205,7 +264,7 @@ fn forward(
 /// > routed to them MUST receive a 500. The proportion is that of the weights.
 fn share(
     declared: &HttpRouteRulesBackendRefs,
-    namespace: &str,
+    user: User<'_>,
     lookup: &Lookup<'_>,
     rule: &mut TranslatedRule,
 ) -> Option<Backend> {
@@ -216,7 +275,7 @@ fn share(
         name: &declared.name,
         port: declared.port,
     };
-    let resolved = backend::resolve(&reference, namespace, lookup);
+    let resolved = backend::resolve(&reference, (&user.0.namespace, Some(user)), lookup);
     let filters = filter::backend_filters(declared.filters.as_deref().unwrap_or_default());
     let weight = declared.weight.unwrap_or(1);
     let Ok(weight) = u32::try_from(weight) else {
@@ -243,7 +302,16 @@ fn share(
     let weight = NonZeroU32::new(weight);
     match resolved {
         Err(error) => rule.unresolved.push(error.into()),
-        Ok(cluster) if weight.is_some() && usable => rule.clusters.push(cluster),
+        Ok(cluster) if weight.is_some() && usable => {
+            if cluster.unverified {
+                let message = format!(
+                    "backendRef {}: TLS without looking at the backend's certificate; a BackendPolicy can name authorities",
+                    declared.name
+                );
+                rule.warnings.push(message);
+            }
+            rule.clusters.push(cluster);
+        }
         Ok(_) => {}
     }
     Some(Backend {

@@ -27,6 +27,12 @@ pub struct Status {
     /// RoutePolicies.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub route_policies: BTreeMap<ObjectKey, PolicyStatus>,
+    /// BackendPolicies.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub backend_policies: BTreeMap<ObjectKey, PolicyStatus>,
+    /// ClientPolicies.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub client_policies: BTreeMap<ObjectKey, PolicyStatus>,
 }
 
 /// Status of a GatewayClass.
@@ -177,8 +183,16 @@ impl Status {
                 )
             })
         });
-        let policies = self.route_policies.iter().flat_map(move |(key, status)| {
-            let object = of(Kind::RoutePolicy, key);
+        let policies = [
+            (Kind::RoutePolicy, &self.route_policies),
+            (Kind::BackendPolicy, &self.backend_policies),
+            (Kind::ClientPolicy, &self.client_policies),
+        ];
+        let policies = policies
+            .into_iter()
+            .flat_map(|(kind, all)| all.iter().map(move |(key, status)| (kind, key, status)));
+        let policies = policies.flat_map(move |(kind, key, status)| {
+            let object = of(kind, key);
             status.ancestors.iter().flat_map(move |ancestor| {
                 at(
                     object.clone(),

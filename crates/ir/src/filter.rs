@@ -1,6 +1,9 @@
 //! What happens to a request and its response on the way. Filters hold parsed values, so applying cannot fail.
 
+use std::net::IpAddr;
+
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::{ClusterKey, Fraction, Pattern, RateLimit, serialize};
@@ -21,6 +24,26 @@ pub enum Filter {
     Cors(Cors),
     /// Let only so many requests pass. Preflights are not counted.
     RateLimit(RateLimit),
+    /// Let only some clients pass; preflights too. Others are answered 403.
+    ClientAddresses(ClientAddresses),
+}
+
+/// Which clients may ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClientAddresses {
+    /// These and no others; empty: all.
+    pub allow: Vec<IpNet>,
+    /// Not these, whatever `allow` says.
+    pub deny: Vec<IpNet>,
+}
+
+impl ClientAddresses {
+    /// Whether a client may ask.
+    #[must_use]
+    pub fn permits(&self, client: IpAddr) -> bool {
+        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&client));
+        (self.allow.is_empty() || within(&self.allow)) && !within(&self.deny)
+    }
 }
 
 /// Header changes, applied in this order: remove, set, add. So `remove X` with `add X v` leaves just `v`.

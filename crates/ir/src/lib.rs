@@ -21,8 +21,8 @@ mod tls;
 
 pub use cluster::{Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 pub use filter::{
-    Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
-    RedirectPath, Rewrite,
+    ClientAddresses, Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite,
+    Redirect, RedirectPath, Rewrite,
 };
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, VirtualHost};
 pub use matcher::{

@@ -39,6 +39,9 @@ pub enum ProxyError {
     /// No TLS connection could be made as the rule wants it.
     #[error("the backend's TLS is not as it should be")]
     UpstreamTls,
+    /// The rule is not for this client.
+    #[error("this client may not ask")]
+    Forbidden,
     /// The rule's rate limit is used up.
     #[error("too many requests")]
     RateLimited,
@@ -78,6 +81,7 @@ impl ProxyError {
             }
             Self::Rule(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamClosed | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::ConnectTimeout | Self::AttemptTimeout | Self::RequestTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
@@ -100,6 +104,7 @@ impl ProxyError {
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamClosed => "upstream_closed",
             Self::UpstreamTls => "upstream_tls",
+            Self::Forbidden => "forbidden",
             Self::RateLimited => "rate_limited",
             Self::AttemptTimeout => "attempt_timeout",
             Self::RequestTimeout => "request_timeout",
@@ -115,6 +120,7 @@ impl ProxyError {
             | Self::TooManyHeaders
             | Self::NoRoute
             | Self::Misdirected
+            | Self::Forbidden
             | Self::RateLimited
             | Self::ClientClosed => Side::Downstream,
             Self::Overloaded | Self::Rule(_) => Side::Gateway,

@@ -58,6 +58,9 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
             Err(error) => return Begun::Answered(Box::new(refuse(error, exchange))),
         };
     let rule = &routed.rule;
+    if let Err(error) = permit(conn, rule, &parts) {
+        return Begun::Answered(Box::new(refuse(error, exchange)));
+    }
     let allowed = cors_of(rule);
     if let Some(answer) =
         allowed.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers))
@@ -142,6 +145,18 @@ impl Refused {
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         response
+    }
+}
+
+/// Who may ask at all; nobody else gets an answer to a preflight either.
+fn permit(conn: &Conn, rule: &RuleState, parts: &Parts) -> Result<(), ProxyError> {
+    let mut lists = rule.rule.filters.iter().filter_map(|filter| match filter {
+        Filter::ClientAddresses(addresses) => Some(addresses),
+        _ => None,
+    });
+    match lists.all(|addresses| addresses.permits(conn.client(&parts.headers))) {
+        true => Ok(()),
+        false => Err(ProxyError::Forbidden),
     }
 }
 

@@ -122,8 +122,11 @@ pub(super) fn apply(filter: &Filter, head: &mut Head) {
                 head.target = path_and_query(&new, head.target.query());
             }
         }
-        Filter::ResponseHeaders(_) | Filter::Mirror(_) | Filter::Cors(_) | Filter::RateLimit(_) => {
-        }
+        Filter::ResponseHeaders(_)
+        | Filter::Mirror(_)
+        | Filter::Cors(_)
+        | Filter::RateLimit(_)
+        | Filter::ClientAddresses(_) => {}
     }
 }
 

@@ -1,0 +1,180 @@
+//! `BackendPolicy`: how requests reach a backend.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{PolicyStatus, PolicyTarget, SecretRef};
+
+/// Settings for Services, or for the backends of HTTPRoutes, in the same namespace (GEP-713 direct attachment). The more
+/// specific target wins, setting by setting: a rule, its route, a port of the Service, the Service. Of two policies with the
+/// same target the older one wins, then the first by name.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "postern.dev",
+    version = "v1alpha1",
+    kind = "BackendPolicy",
+    plural = "backendpolicies",
+    doc = "How requests reach a Service, or the backends of an HTTPRoute: balancing, stickiness, protocol, TLS.",
+    namespaced,
+    derive = "PartialEq",
+    status = "PolicyStatus",
+    shortname = "pbp",
+    category = "postern",
+    category = "gateway-api",
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendPolicySpec {
+    /// What it applies to: Services (`sectionName` is a port's name or number) or HTTPRoutes of
+    /// `gateway.networking.k8s.io` (`sectionName` is the name of a rule).
+    #[schemars(length(min = 1, max = 16))]
+    pub target_refs: Vec<PolicyTarget>,
+    /// Choice among the endpoints of a Service. Default: one after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancing: Option<LoadBalancing>,
+    /// A cookie that ties clients to endpoints. On rules and routes only; it goes before weights and balancing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_cookie: Option<SessionCookie>,
+    /// HTTP version towards the backend. Default: what `appProtocol` or the name of the Service's port says, else HTTP1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<BackendProtocol>,
+    /// TLS towards the backend. Default: what `appProtocol` or the name of the Service's port says, else none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<BackendTls>,
+}
+
+/// Choice among endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("(self.type == 'ConsistentHash') == has(self.hashOn)", "hashOn goes with type ConsistentHash, and only with it"))]
+pub struct LoadBalancing {
+    /// How.
+    #[serde(rename = "type")]
+    pub type_: LoadBalancingType,
+    /// What of a request decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_on: Option<HashOn>,
+}
+
+/// How an endpoint is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LoadBalancingType {
+    /// One after another.
+    RoundRobin,
+    /// The one with the fewest requests in flight from this gateway instance.
+    LeastRequest,
+    /// Any.
+    Random,
+    /// The same one for the same key; an endpoint that comes or goes moves only its own share of keys.
+    ConsistentHash,
+}
+
+/// What of a request is hashed. A request that has none of it goes to any endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = ("(self.source in ['Header', 'QueryParam']) == has(self.name)", "name goes with source Header or QueryParam, and only with those"))]
+pub struct HashOn {
+    /// Which part.
+    pub source: HashSource,
+    /// Name of the header or query parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub name: Option<String>,
+}
+
+/// Part of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum HashSource {
+    /// Path and query.
+    Uri,
+    /// Host.
+    Host,
+    /// The client's address.
+    ClientAddress,
+    /// A header.
+    Header,
+    /// A query parameter.
+    QueryParam,
+}
+
+/// A cookie that ties a client to an endpoint for as long as that is there. A client without one gets it with the first
+/// answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionCookie {
+    /// Its name.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+    /// Path attribute. Default `/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub path: Option<String>,
+    /// Lifetime in seconds. Absent: the browser's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_age: Option<u64>,
+    /// Domain attribute. Absent: the host that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub domain: Option<String>,
+    /// SameSite attribute. Absent: the browser's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_site: Option<SameSite>,
+    /// Secure attribute. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secure: bool,
+}
+
+/// SameSite attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SameSite {
+    /// Sent with requests from the same site only.
+    Strict,
+    /// Sent with navigations from other sites too.
+    Lax,
+    /// Always sent; browsers want `secure` with it.
+    None,
+}
+
+/// HTTP version towards a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BackendProtocol {
+    /// HTTP/1.1.
+    HTTP1,
+    /// HTTP/2: by prior knowledge on plain text, by ALPN on TLS. gRPC needs it.
+    HTTP2,
+}
+
+/// TLS towards a backend. What cannot be honoured closes the backend: its requests are answered 500.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendTls {
+    /// Whether there is TLS at all. Default `Verified`.
+    #[serde(default)]
+    pub mode: BackendTlsMode,
+    /// Name that is sent, and that the certificate must be for. Absent: the host that the backend is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub hostname: Option<String>,
+    /// Do not send a name. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub omit_server_name: bool,
+    /// Secret with the authorities, key `ca.crt` or `cacert`. Absent: those that the gateway's system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificate_ref: Option<SecretRef>,
+    /// Secret of type `kubernetes.io/tls` that is shown to backends that ask for a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_ref: Option<SecretRef>,
+}
+
+/// Whether and how a backend's connections are secured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BackendTlsMode {
+    /// TLS, and the backend's certificate is verified.
+    #[default]
+    Verified,
+    /// TLS, and whoever answers is believed.
+    Unverified,
+    /// Plain text, whatever the Service's port says.
+    Off,
+}

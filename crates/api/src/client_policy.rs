@@ -1,0 +1,80 @@
+//! `ClientPolicy`: what listeners ask of clients.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{PolicyStatus, PolicyTarget, SecretRef};
+
+/// Settings for Gateways and ListenerSets, or single listeners, in the same namespace (GEP-713 direct attachment). Each
+/// setting of a policy for one listener wins over that of one for the whole object, and that over one for the Gateway that
+/// a ListenerSet extends. Of two policies with the same target the older one wins, then the first by name.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "postern.dev",
+    version = "v1alpha1",
+    kind = "ClientPolicy",
+    plural = "clientpolicies",
+    doc = "What listeners ask of clients: TLS versions, cipher suites, client certificates.",
+    namespaced,
+    derive = "PartialEq",
+    status = "PolicyStatus",
+    shortname = "pcp",
+    category = "postern",
+    category = "gateway-api",
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientPolicySpec {
+    /// What it applies to: Gateways or ListenerSets of `gateway.networking.k8s.io`; `sectionName` is the name of a listener.
+    #[schemars(length(min = 1, max = 16))]
+    pub target_refs: Vec<PolicyTarget>,
+    /// TLS of HTTPS listeners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClientTls>,
+}
+
+/// TLS of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!(has(self.minVersion) && has(self.maxVersion)) || self.minVersion <= self.maxVersion", "minVersion is above maxVersion"))]
+pub struct ClientTls {
+    /// Lowest version. Default 1.2, which is the lowest there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_version: Option<TlsVersion>,
+    /// Highest version. Default 1.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_version: Option<TlsVersion>,
+    /// Cipher suites for TLS 1.2 in order of preference, by OpenSSL's or IANA's name. Absent: all that there are. Those of
+    /// TLS 1.3 cannot be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub cipher_suites: Option<Vec<String>>,
+    /// Certificates of clients. What cannot be honoured closes the listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+/// A TLS version.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// Certificates of clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCertificate {
+    /// Secret with the authorities that clients' certificates must come from, key `ca.crt` or `cacert`.
+    pub ca_certificate_ref: SecretRef,
+    /// A client without a certificate is served too. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}

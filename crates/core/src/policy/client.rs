@@ -1,0 +1,94 @@
+//! Contents of ClientPolicies.
+
+use api::{ClientPolicy, ClientTls, Kind, ObjectKey, TlsVersion, condition::reasons};
+use ir::{CipherSuite, ClientAuth, TlsVersions};
+
+use crate::{cert, fault::Fault, lookup::Lookup};
+
+/// What a listener asks of clients.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ClientSettings {
+    pub(crate) versions: TlsVersions,
+    pub(crate) ciphers: Option<Vec<CipherSuite>>,
+    pub(crate) clients: ClientAuth,
+}
+
+impl ClientSettings {
+    /// Nobody is let in.
+    pub(crate) fn closed() -> Self {
+        Self {
+            clients: ClientAuth::Refuse,
+            ..Self::default()
+        }
+    }
+}
+
+/// The settings of these policies together, the most specific first.
+pub(crate) fn client_settings(
+    policies: &[(&ObjectKey, &ClientPolicy)],
+    lookup: &Lookup<'_>,
+) -> Result<ClientSettings, Fault> {
+    let tls = || {
+        policies
+            .iter()
+            .filter_map(|(key, policy)| Some((*key, policy.spec.tls.as_ref()?)))
+    };
+    let first = |of: fn(&ClientTls) -> Option<TlsVersion>| tls().find_map(|(_, tls)| of(tls));
+    let versions = versions(first(|tls| tls.min_version), first(|tls| tls.max_version))?;
+    let ciphers = tls().find_map(|(_, tls)| tls.cipher_suites.as_deref());
+    let ciphers = ciphers
+        .map(|names| ciphers_of(names, versions))
+        .transpose()?;
+    let certificate = tls().find_map(|(key, tls)| Some((key, tls.client_certificate.as_ref()?)));
+    let clients = match certificate {
+        None => ClientAuth::None,
+        Some((owner, certificate)) => {
+            let reference = &certificate.ca_certificate_ref;
+            let authorities = cert::authorities((Kind::ClientPolicy, owner), reference, lookup)?;
+            if certificate.optional {
+                ClientAuth::Optional(authorities)
+            } else {
+                ClientAuth::Required(authorities)
+            }
+        }
+    };
+    Ok(ClientSettings {
+        versions,
+        ciphers,
+        clients,
+    })
+}
+
+fn versions(min: Option<TlsVersion>, max: Option<TlsVersion>) -> Result<TlsVersions, Fault> {
+    match (
+        min.unwrap_or(TlsVersion::V12),
+        max.unwrap_or(TlsVersion::V13),
+    ) {
+        (TlsVersion::V12, TlsVersion::V13) => Ok(TlsVersions::All),
+        (TlsVersion::V12, TlsVersion::V12) => Ok(TlsVersions::Only12),
+        (TlsVersion::V13, TlsVersion::V13) => Ok(TlsVersions::Only13),
+        (TlsVersion::V13, TlsVersion::V12) => Err(Fault::new(
+            reasons::INVALID,
+            "tls.minVersion is above tls.maxVersion",
+        )),
+    }
+}
+
+fn ciphers_of(names: &[String], versions: TlsVersions) -> Result<Vec<CipherSuite>, Fault> {
+    let suite = |name: &String| {
+        CipherSuite::parse(name).ok_or_else(|| {
+            let known: Vec<_> = CipherSuite::ALL
+                .iter()
+                .map(|(_, openssl, _)| *openssl)
+                .collect();
+            let message = format!("tls.cipherSuites: {name:?} is none of {}", known.join(", "));
+            Fault::new(reasons::INVALID, message)
+        })
+    };
+    let suites = names.iter().map(suite).collect::<Result<Vec<_>, _>>()?;
+    if suites.is_empty() && versions == TlsVersions::Only12 {
+        let message = "tls.cipherSuites is empty, and TLS 1.2 alone is wanted";
+        return Err(Fault::new(reasons::INVALID, message));
+    }
+    Ok(suites)
+}
