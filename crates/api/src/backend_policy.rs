@@ -173,6 +173,8 @@ pub enum BackendTlsMode {
     /// TLS, and the backend's certificate is verified.
     #[default]
     Verified,
+    /// TLS, and the backend's certificate must come from the authorities, whatever its name.
+    VerifiedChain,
     /// TLS, and whoever answers is believed.
     Unverified,
     /// Plain text, whatever the Service's port says.

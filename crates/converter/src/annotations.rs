@@ -3,24 +3,33 @@
 //! A family is one file with its keys, their docs and the function that reads them into [`Settings`]; it is registered by one
 //! line in [`FAMILIES`]. The report, `docs/annotations.md` and the tests are made from that list.
 
+mod affinity;
 mod canary;
 mod cors;
+mod downstream_tls;
 mod header_control;
+mod ip_access_control;
+mod load_balance;
+mod local_rate_limit;
 mod redirect;
 mod retry;
 mod rewrite;
 mod timeout;
 mod unsupported;
+mod upstream_protocol;
+mod upstream_tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::ObjectRef;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::note::{Notes, Outcome};
 
 pub(crate) use canary::{Canary, HeaderRule, Weight};
+pub(crate) use downstream_tls::DownstreamTls;
 pub(crate) use header_control::HeaderControl;
+pub(crate) use local_rate_limit::LocalRateLimit;
 pub(crate) use redirect::Redirect;
 pub(crate) use retry::Retry;
 pub(crate) use rewrite::has_captures;
@@ -59,6 +68,13 @@ pub const FAMILIES: &[&Family] = &[
     &header_control::HEADER_CONTROL,
     &retry::RETRY,
     &timeout::TIMEOUT,
+    &local_rate_limit::LOCAL_RATE_LIMIT,
+    &ip_access_control::IP_ACCESS_CONTROL,
+    &upstream_protocol::UPSTREAM_PROTOCOL,
+    &upstream_tls::UPSTREAM_TLS,
+    &load_balance::LOAD_BALANCE,
+    &affinity::AFFINITY,
+    &downstream_tls::DOWNSTREAM_TLS,
     &unsupported::UNSUPPORTED,
 ];
 
@@ -76,6 +92,42 @@ pub(crate) struct Settings {
     pub(crate) retry: Option<Retry>,
     /// Whole seconds.
     pub(crate) timeout: Option<u64>,
+    pub(crate) local_rate_limit: Option<LocalRateLimit>,
+    /// A RoutePolicy's `clientAddresses`.
+    pub(crate) client_addresses: Option<Value>,
+    pub(crate) backend: BackendSettings,
+    pub(crate) downstream_tls: Option<DownstreamTls>,
+}
+
+impl Settings {
+    /// Lets nobody in: a security setting could not be honoured.
+    pub(crate) fn close(&mut self) {
+        self.client_addresses = Some(json!({ "deny": ["0.0.0.0/0", "::/0"] }));
+    }
+}
+
+/// Fields of a BackendPolicy.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BackendSettings {
+    pub(crate) load_balancing: Option<Value>,
+    pub(crate) session_cookie: Option<Value>,
+    pub(crate) protocol: Option<&'static str>,
+    pub(crate) tls: Option<Value>,
+}
+
+impl BackendSettings {
+    /// The fields that are set.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
+        let fields = [
+            ("loadBalancing", self.load_balancing.clone()),
+            ("sessionCookie", self.session_cookie.clone()),
+            ("protocol", self.protocol.map(|protocol| json!(protocol))),
+            ("tls", self.tls.clone()),
+        ];
+        fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+    }
 }
 
 /// The annotations of one Ingress, and what is said about them.
@@ -84,6 +136,8 @@ pub(crate) struct Reader<'a> {
     /// By bare name: the full key that counts, and its text.
     values: BTreeMap<&'a str, (&'a str, &'a str)>,
     spoken: BTreeSet<&'a str>,
+    /// The Ingress is a canary, and the family is not one that canaries bring themselves.
+    inherits: bool,
     notes: &'a mut Notes,
 }
 
@@ -118,6 +172,7 @@ impl<'a> Reader<'a> {
             object,
             values,
             spoken: BTreeSet::new(),
+            inherits: false,
             notes,
         }
     }
@@ -151,6 +206,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the annotation that counts is spelled as ingress-nginx does.
+    pub(crate) fn is_nginx(&self, name: &str) -> bool {
+        self.values
+            .get(name)
+            .is_some_and(|(key, _)| key.starts_with(NGINX))
+    }
+
     /// Whether the annotation is there at all.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
@@ -160,6 +222,14 @@ impl<'a> Reader<'a> {
     pub(crate) fn say(&mut self, name: &'static str, outcome: Outcome, message: impl Into<String>) {
         if let Some((key, _)) = self.values.get(name) {
             self.spoken.insert(name);
+            let message = message.into();
+            let (outcome, message) = if self.inherits && outcome == Outcome::Exact {
+                let message =
+                    "a canary has the settings of its base; this one is not used".to_owned();
+                (Outcome::Approximated, message)
+            } else {
+                (outcome, message)
+            };
             self.notes.add(self.object, Some(key), outcome, message);
         }
     }
@@ -214,6 +284,8 @@ pub(crate) fn read(
     let mut settings = Settings::default();
     let mut reader = Reader::new(object, annotations, notes);
     for family in FAMILIES {
+        reader.inherits =
+            settings.canary.is_some() && !["canary", "header-control"].contains(&family.name);
         (family.apply)(&mut reader, &mut settings);
     }
     reader.finish();

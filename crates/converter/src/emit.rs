@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{
-    Object, ObjectKey, Resources, RouteFilter, RoutePolicy, annotation,
+    BackendPolicy, ClientPolicy, Object, ObjectKey, Resources, RouteFilter, RoutePolicy,
+    annotation,
     gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet},
 };
 use serde::de::DeserializeOwned;
@@ -11,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::{
     Options,
-    annotations::{Redirect, Retry},
+    annotations::Redirect,
     draft::{self, Draft},
     ingress::Source,
-    merge::{HostGroup, TlsOwner},
+    merge::{ClientTls, HostGroup, TlsOwner},
     value::{object_name, short_hash},
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Emitter<'a> {
     resources: &'a Resources,
     options: &'a Options,
     owners: &'a BTreeMap<String, TlsOwner>,
+    /// By host.
+    clients: &'a BTreeMap<String, ClientTls>,
     made: Resources,
 }
 
@@ -37,12 +40,16 @@ impl<'a> Emitter<'a> {
     pub(crate) fn new(
         resources: &'a Resources,
         options: &'a Options,
-        owners: &'a BTreeMap<String, TlsOwner>,
+        (owners, clients): (
+            &'a BTreeMap<String, TlsOwner>,
+            &'a BTreeMap<String, ClientTls>,
+        ),
     ) -> Self {
         Self {
             resources,
             options,
             owners,
+            clients,
             made: Resources::default(),
         }
     }
@@ -128,29 +135,60 @@ impl<'a> Emitter<'a> {
                 spec["hostnames"] = json!([group.host]);
             }
             let retried = rules_with_retry(&spec["rules"]);
+            let redirects = route_redirects(&spec["rules"]);
             let body = json!({ "metadata": metadata, "spec": spec });
             self.add::<HttpRoute>(typed(body, "gateway.networking.k8s.io/v1", "HTTPRoute"));
-            if let (Some(retry), true) = (&source.settings.retry, retried) {
-                self.policy(source, &name, retry);
+            if !redirects {
+                self.route_policy(source, &name, retried);
+                self.backend_policy(source, &name);
             }
         }
     }
 
-    fn policy(&mut self, source: &Source, route: &str, retry: &Retry) {
-        let target = json!({ "group": api::GATEWAY_GROUP, "kind": "HTTPRoute", "name": route });
-        let body = json!({
-            "metadata": metadata(source, route),
-            "spec": {
-                "targetRefs": [target],
-                "retry": {
-                    "connectionFailure": retry.connection_failure,
-                    "timeout": retry.timeout,
-                    "serverErrors": retry.server_errors,
-                    "nonIdempotent": retry.non_idempotent,
-                },
-            },
-        });
-        self.add::<RoutePolicy>(typed(body, "postern.dev/v1alpha1", "RoutePolicy"));
+    fn route_policy(&mut self, source: &Source, route: &str, retried: bool) {
+        let settings = &source.settings;
+        let mut spec = json!({});
+        if let Some(retry) = settings.retry.as_ref().filter(|_| retried) {
+            spec["retry"] = json!({
+                "connectionFailure": retry.connection_failure,
+                "timeout": retry.timeout,
+                "serverErrors": retry.server_errors,
+                "nonIdempotent": retry.non_idempotent,
+            });
+        }
+        if let Some(limit) = &settings.local_rate_limit {
+            spec["rateLimit"] =
+                json!({ "requests": limit.requests, "unit": limit.unit, "burst": limit.burst });
+        }
+        if let Some(addresses) = &settings.client_addresses {
+            spec["clientAddresses"] = addresses.clone();
+        }
+        self.policy::<RoutePolicy>("RoutePolicy", source, route, spec);
+    }
+
+    fn backend_policy(&mut self, source: &Source, route: &str) {
+        let fields = source.settings.backend.fields();
+        let fields: serde_json::Map<_, _> = fields
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        self.policy::<BackendPolicy>("BackendPolicy", source, route, Value::Object(fields));
+    }
+
+    /// A policy for a whole route, unless it would say nothing.
+    fn policy<T: DeserializeOwned + Into<Object>>(
+        &mut self,
+        kind: &str,
+        source: &Source,
+        route: &str,
+        mut spec: Value,
+    ) {
+        if spec.as_object().is_none_or(serde_json::Map::is_empty) {
+            return;
+        }
+        spec["targetRefs"] =
+            json!([{ "group": api::GATEWAY_GROUP, "kind": "HTTPRoute", "name": route }]);
+        let body = json!({ "metadata": metadata(source, route), "spec": spec });
+        self.add::<T>(typed(body, "postern.dev/v1alpha1", kind));
     }
 
     fn http_parent(&self) -> Value {
@@ -206,6 +244,10 @@ impl<'a> Emitter<'a> {
                 listener["hostname"] = json!(host);
             }
             let key = ObjectKey::new(&owner.ingress.namespace, self.set_name(owner, host));
+            if let Some(clients) = self.clients.get(host) {
+                let policy = client_policy(clients, &key, host);
+                self.add::<ClientPolicy>(policy);
+            }
             sets.entry(key)
                 .or_insert_with(|| (owner, Vec::new()))
                 .1
@@ -257,10 +299,42 @@ impl<'a> Emitter<'a> {
     }
 }
 
+/// Whether a route does nothing but send clients elsewhere.
+fn route_redirects(rules: &Value) -> bool {
+    let rules = rules.as_array().into_iter().flatten();
+    let redirects = |filter: &Value| filter["type"] == "RequestRedirect";
+    rules.clone().count() > 0
+        && rules.clone().all(|rule| {
+            rule["filters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(redirects)
+        })
+}
+
 fn rules_with_retry(rules: &Value) -> bool {
     rules
         .as_array()
         .is_some_and(|rules| rules.iter().any(|rule| rule.get("retry").is_some()))
+}
+
+/// What a host's HTTPS listener asks of clients. It stands in the namespace of the listener, whoever asks for it.
+fn client_policy(clients: &ClientTls, set: &ObjectKey, host: &str) -> Value {
+    let listener = listener_name(host);
+    let target = json!({
+        "group": api::GATEWAY_GROUP, "kind": "ListenerSet", "name": set.name, "sectionName": listener,
+    });
+    let body = json!({
+        "metadata": {
+            "namespace": set.namespace,
+            "name": object_name(&set.name, &short_hash(&["clients", host])),
+            "labels": { annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE },
+            "annotations": { annotation::ORIGIN: clients.origin },
+        },
+        "spec": { "targetRefs": [target], "tls": clients.tls },
+    });
+    typed(body, "postern.dev/v1alpha1", "ClientPolicy")
 }
 
 fn listener_name(host: &str) -> String {

@@ -70,7 +70,8 @@ pub fn expand(resources: &Resources, options: &Options) -> Expansion {
     let mut groups = merge::groups(&sources, &mut notes);
     merge::default_backends(&mut groups, &sources, resources, &mut notes);
     let owners = merge::tls_owners(&sources, &mut notes);
-    let generated = emit::Emitter::new(resources, options, &owners).objects(&groups);
+    let clients = merge::client_tls(&sources, &owners, &mut notes);
+    let generated = emit::Emitter::new(resources, options, (&owners, &clients)).objects(&groups);
     Expansion {
         generated,
         notes: notes.into_vec(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::ObjectKey;
+use serde_json::{Value, json};
 
 use crate::{
     annotations::Canary,
@@ -254,4 +255,84 @@ pub(crate) fn tls_owners(sources: &[Source], notes: &mut Notes) -> BTreeMap<Stri
         }
     }
     owners
+}
+
+/// What the HTTPS listener of a host asks of clients.
+pub(crate) struct ClientTls {
+    /// A ClientPolicy's `tls`.
+    pub(crate) tls: Value,
+    /// Whose annotations these are, as `Ingress/namespace/name`.
+    pub(crate) origin: String,
+}
+
+/// Settings for HTTPS of each host that has a certificate: those of the oldest Ingress of the host that has any, all
+/// together, as in Higress.
+pub(crate) fn client_tls(
+    sources: &[Source],
+    owners: &BTreeMap<String, TlsOwner>,
+    notes: &mut Notes,
+) -> BTreeMap<String, ClientTls> {
+    let mut found: BTreeMap<String, ClientTls> = BTreeMap::new();
+    for source in sources
+        .iter()
+        .filter(|source| source.settings.canary.is_none())
+    {
+        let Some(settings) = &source.settings.downstream_tls else {
+            continue;
+        };
+        for host in &source.hosts {
+            let mut say = |message: String| {
+                notes.add(&source.object, None, Outcome::Approximated, message);
+            };
+            let Some(owner) = owners.get(host) else {
+                say(format!(
+                    "settings for TLS have no effect on the host {host:?}, which has no certificate"
+                ));
+                continue;
+            };
+            if let Some(first) = found.get(host) {
+                say(format!(
+                    "{} brings the settings for TLS of the host {host:?}; these are not used",
+                    first.origin
+                ));
+                continue;
+            }
+            let mut tls = settings.tls.clone();
+            if let Some(secret) = &settings.auth_secret {
+                let (name, wrong) = authority(secret.as_ref(), source, owner);
+                tls["clientCertificate"] = json!({ "caCertificateRef": { "name": name } });
+                if let Some(message) = wrong {
+                    notes.add(&source.object, None, Outcome::Refused, message);
+                }
+            }
+            let origin = source.object.to_string();
+            found.insert(host.clone(), ClientTls { tls, origin });
+        }
+    }
+    found
+}
+
+/// A Secret that is nowhere: whoever refers to it is closed.
+const NOWHERE: &str = "auth-tls-secret-refused";
+
+/// The Secret that clients' certificates are looked at with. The seed wants the name of the certificate's Secret with
+/// `-cacert` behind it; Higress takes that Secret itself, too.
+fn authority(
+    secret: Option<&(Option<String>, String)>,
+    source: &Source,
+    owner: &TlsOwner,
+) -> (String, Option<String>) {
+    let Some((namespace, name)) = secret else {
+        return (NOWHERE.to_owned(), None);
+    };
+    let namespace = namespace.as_ref().unwrap_or(&source.object.key.namespace);
+    let fits = *name == format!("{}-cacert", owner.secret) || *name == owner.secret;
+    if fits && *namespace == owner.ingress.namespace {
+        return (name.clone(), None);
+    }
+    let message = format!(
+        "auth-tls-secret {namespace}/{name} does not belong to the certificate {}/{}: it has to be {}-cacert there; every TLS handshake for its hosts is refused",
+        owner.ingress.namespace, owner.secret, owner.secret
+    );
+    (NOWHERE.to_owned(), Some(message))
 }

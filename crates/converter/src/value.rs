@@ -18,6 +18,46 @@ pub(crate) fn number(text: &str) -> Result<i64, String> {
         .map_err(|_| format!("{text:?} is not a whole number (without unit)"))
 }
 
+/// A whole number above zero.
+pub(crate) fn positive(text: &str) -> Result<u64, String> {
+    let number = number(text)?;
+    u64::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{text:?} is not at least 1"))
+}
+
+/// `on` or `off`.
+pub(crate) fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(format!("{other:?} is neither on nor off")),
+    }
+}
+
+/// `name` or `namespace/name` of an object.
+pub(crate) fn object_ref(text: &str) -> Result<(Option<String>, String), String> {
+    let legal = |name: &str| {
+        let end = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+        name.len() <= 253
+            && end(name.bytes().next())
+            && end(name.bytes().last())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+    };
+    let (namespace, name) = match text.split_once('/') {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (None, text),
+    };
+    if legal(name) && namespace.is_none_or(legal) {
+        Ok((namespace.map(str::to_owned), name.to_owned()))
+    } else {
+        Err(format!("{text:?} is neither a name nor namespace/name"))
+    }
+}
+
 /// A comma-separated list; blanks around entries and empty entries do not count.
 pub(crate) fn list(text: &str) -> Vec<&str> {
     text.split([',', '\n'])

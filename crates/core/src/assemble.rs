@@ -116,7 +116,7 @@ fn listener(
     Listener {
         name: name.unwrap_or_default().into(),
         hostname,
-        tls: (!certificates.is_empty()).then(|| TlsTermination {
+        tls: (!certificates.is_empty()).then_some(TlsTermination {
             certificates,
             versions: settings.versions,
             ciphers: settings.ciphers,

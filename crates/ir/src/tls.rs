@@ -171,6 +171,8 @@ pub enum Verify {
     No,
     /// It must chain to these authorities, and be for the name.
     Authorities(Authorities),
+    /// It must chain to these authorities, whatever its name.
+    Chain(Authorities),
     /// It must chain to an authority that the system trusts, and be for the name.
     System,
 }

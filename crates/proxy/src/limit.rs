@@ -1,25 +1,19 @@
 //! Token buckets. A bucket is one atomic word, so that workers do not wait for each other; buckets of clients are in a
 //! sharded table of bounded size.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{net::IpAddr, net::Ipv6Addr, num::NonZeroU32, time::Duration};
 
 use governor::{
-    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
+    DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
 use ir::RateLimit;
 
-/// Clients that have a bucket of their own at a time; further ones share one.
-const CLIENTS: usize = 100_000;
-/// The table is looked through after so many requests.
-const SWEEP: usize = 4_096;
-/// What clients without a bucket of their own share.
-const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+use self::clients::Clients;
+
+mod clients;
+
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// The state of a [`RateLimit`]; it lives as long as the rule has the same one.
 pub(crate) struct Bucket {
@@ -30,11 +24,7 @@ pub(crate) struct Bucket {
 
 enum Tokens {
     Shared(DefaultDirectRateLimiter),
-    Clients {
-        limiter: DefaultKeyedRateLimiter<IpAddr>,
-        requests: AtomicUsize,
-        full: std::sync::atomic::AtomicBool,
-    },
+    Clients(RateLimiter<IpAddr, Clients, DefaultClock>),
 }
 
 impl Bucket {
@@ -44,11 +34,11 @@ impl Bucket {
         let clock = DefaultClock::default();
         Self {
             tokens: if limit.per_client {
-                Tokens::Clients {
-                    limiter: RateLimiter::dashmap_with_clock(quota, clock.clone()),
-                    requests: AtomicUsize::new(0),
-                    full: false.into(),
-                }
+                Tokens::Clients(RateLimiter::new(
+                    quota,
+                    Clients::new(period(limit)),
+                    clock.clone(),
+                ))
             } else {
                 Tokens::Shared(RateLimiter::direct_with_clock(quota, clock.clone()))
             },
@@ -67,30 +57,11 @@ impl Bucket {
         if self.limit.exempt.iter().any(|net| net.contains(&client)) {
             return Ok(());
         }
-        let wait = |until: NotUntil<_>| self.wait(&until);
-        match &self.tokens {
-            Tokens::Shared(limiter) => limiter.check().map_err(wait),
-            Tokens::Clients {
-                limiter,
-                requests,
-                full,
-            } => {
-                if requests.fetch_add(1, Relaxed) % SWEEP == SWEEP - 1 {
-                    limiter.retain_recent();
-                    full.store(limiter.len() >= CLIENTS, Relaxed);
-                }
-                let key = if full.load(Relaxed) {
-                    OTHERS
-                } else {
-                    network(client)
-                };
-                limiter.check_key(&key).map_err(wait)
-            }
-        }
-    }
-
-    fn wait(&self, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> Duration {
-        until.wait_time_from(self.clock.now())
+        let taken = match &self.tokens {
+            Tokens::Shared(limiter) => limiter.check(),
+            Tokens::Clients(limiter) => limiter.check_key(&network(client)),
+        };
+        taken.map_err(|until| until.wait_time_from(self.clock.now()))
     }
 }
 
@@ -105,14 +76,19 @@ fn network(client: IpAddr) -> IpAddr {
     }
 }
 
+/// More than one a nanosecond is no limit that anybody could tell from it.
+fn period(limit: &RateLimit) -> Duration {
+    (limit.unit.duration() / limit.requests.get()).max(Duration::from_nanos(1))
+}
+
 fn quota(limit: &RateLimit) -> Quota {
-    let period = limit.unit.duration() / limit.requests.get();
-    // More than one a nanosecond is no limit that anybody could tell from it.
-    let period = period.max(Duration::from_nanos(1));
-    let quota = Quota::with_period(period);
-    quota
+    let period = period(limit);
+    // A bucket that takes over a century to fill up need not be any larger.
+    let burst = CENTURY.as_nanos() / period.as_nanos();
+    let burst = u32::try_from(burst).ok().and_then(NonZeroU32::new);
+    Quota::with_period(period)
         .unwrap_or(Quota::per_second(NonZeroU32::MAX))
-        .allow_burst(limit.burst)
+        .allow_burst(burst.map_or(limit.burst, |most| limit.burst.min(most)))
 }
 
 #[cfg(test)]

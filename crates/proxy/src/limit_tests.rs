@@ -28,6 +28,20 @@ fn a_bucket_is_full_at_first_and_says_when_to_come_back() {
 }
 
 #[test]
+fn extreme_limits_are_limits() {
+    assert!(
+        Bucket::new(&limit(1, u32::MAX))
+            .take(client("10.0.0.1"))
+            .is_ok()
+    );
+    assert!(
+        Bucket::new(&limit(u32::MAX, 1))
+            .take(client("10.0.0.1"))
+            .is_ok()
+    );
+}
+
+#[test]
 fn clients_have_buckets_of_their_own() {
     let mut limit = limit(60, 1);
     limit.per_client = true;

@@ -18,12 +18,10 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     net::{SocketAddr, TcpListener},
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     thread::JoinHandle,
     time::Duration,
 };
@@ -33,16 +31,22 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
 };
 use http_body_util::BodyExt;
-use hyper::{
-    body::{Body, Frame, Incoming},
-    service::service_fn,
-};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
 use parking_lot::Mutex;
-use tokio::{net::TcpStream, sync::oneshot};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
+use tokio_rustls::TlsAcceptor;
+
+use body::Echo;
+
+mod body;
 
 /// How many requests are remembered.
 const REMEMBERED: usize = 100_000;
@@ -87,6 +91,7 @@ pub struct Builder {
     address: Option<SocketAddr>,
     close_idle_after: Option<usize>,
     silent: bool,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Builder {
@@ -101,6 +106,13 @@ impl Builder {
     #[must_use]
     pub fn close_idle_after(mut self, answers: usize) -> Self {
         self.close_idle_after = Some(answers);
+        self
+    }
+
+    /// Speaks TLS.
+    #[must_use]
+    pub fn tls(mut self, config: ServerConfig) -> Self {
+        self.tls = Some(Arc::new(config));
         self
     }
 
@@ -211,16 +223,30 @@ async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, behaviou
             held.push(stream);
             continue;
         }
-        tokio::spawn(serve(
-            stream,
+        let (shared, limit, tls) = (
             Arc::clone(&shared),
             behaviour.close_idle_after,
-        ));
+            behaviour.tls.clone(),
+        );
+        tokio::spawn(async move {
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => serve(stream, shared, limit).await,
+                Some(config) => {
+                    // A client that does not like us, or whom we do not like, has got its answer.
+                    if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
+                        serve(stream, shared, limit).await;
+                    }
+                }
+            }
+        });
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>, close_idle_after: Option<usize>) {
-    let _ = stream.set_nodelay(true);
+async fn serve<S>(stream: S, shared: Arc<Shared>, close_idle_after: Option<usize>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (reset, mut asked) = tokio::sync::mpsc::channel::<()>(1);
     let answered = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&answered);
@@ -410,56 +436,6 @@ fn upgrade(request: &mut Request<Incoming>) -> Response<Echo> {
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     response
-}
-
-/// The bodies that a backend answers with.
-enum Echo {
-    /// Chunks, and whether a trailer follows.
-    Chunks(Vec<Bytes>, bool),
-    /// The request's own.
-    Stream(Incoming),
-}
-
-impl Body for Echo {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut *self {
-            Self::Stream(body) => Pin::new(body).poll_frame(cx),
-            Self::Chunks(chunks, trailers) => {
-                if !chunks.is_empty() {
-                    return Poll::Ready(Some(Ok(Frame::data(chunks.remove(0)))));
-                }
-                if std::mem::take(trailers) {
-                    let map = [(
-                        HeaderName::from_static("x-trailer"),
-                        HeaderValue::from_static("end"),
-                    )];
-                    return Poll::Ready(Some(Ok(Frame::trailers(map.into_iter().collect()))));
-                }
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Chunks(chunks, false) if chunks.is_empty())
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        match self {
-            // With a trailer the body has to be chunked.
-            Self::Chunks(chunks, false) => {
-                http_body::SizeHint::with_exact(chunks.iter().map(|c| c.len() as u64).sum())
-            }
-            Self::Chunks(..) => http_body::SizeHint::default(),
-            Self::Stream(body) => body.size_hint(),
-        }
-    }
 }
 
 /// An address that nobody listens on.

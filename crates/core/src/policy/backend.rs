@@ -130,6 +130,14 @@ fn tls(
         (BackendTlsMode::Verified, Some(reference)) => {
             Verify::Authorities(cert::authorities(from, reference, lookup)?)
         }
+        (BackendTlsMode::VerifiedChain, Some(reference)) => {
+            Verify::Chain(cert::authorities(from, reference, lookup)?)
+        }
+        (BackendTlsMode::VerifiedChain, None) => {
+            return Err(invalid(
+                "tls.caCertificateRef is missing, which mode VerifiedChain needs".to_owned(),
+            ));
+        }
         (BackendTlsMode::Verified, None) => Verify::System,
         (BackendTlsMode::Unverified, Some(_)) => {
             return Err(invalid(

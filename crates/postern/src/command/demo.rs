@@ -84,11 +84,7 @@ async fn serve(args: &DemoArgs, examples: Vec<Example>) -> anyhow::Result<Ended>
     let (mut serving, mut waiting) = (Vec::new(), Vec::new());
     for example in examples {
         let made = prepare(&example)?;
-        let later = made
-            .notes
-            .iter()
-            .any(|note| note.outcome == Outcome::NotSupportedYet);
-        if later && args.examples.is_empty() {
+        if example.requests.is_empty() && args.examples.is_empty() {
             waiting.push(example.name);
         } else {
             serving.push(Serving::start(example, made, args.port, serving.len())?);
@@ -101,7 +97,7 @@ async fn serve(args: &DemoArgs, examples: Vec<Example>) -> anyhow::Result<Ended>
     if !waiting.is_empty() {
         let names = waiting.join(" ");
         output::print(&style.dim(&format!(
-            "\nNot supported yet, and served only when named: {names}\n"
+            "\nThese need certificates, and are served only when named; see their READMEs: {names}\n"
         )))?;
     }
     if !args.once {

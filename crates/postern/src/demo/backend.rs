@@ -15,8 +15,11 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
@@ -50,12 +53,10 @@ pub(crate) fn start(name: &str) -> io::Result<u16> {
                 let backend = Arc::clone(&backend);
                 async move { Ok::<_, Infallible>(backend.answer(&request).await) }
             });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service);
             tokio::spawn(async move {
+                let server = auto::Builder::new(TokioExecutor::new());
                 // Who went away was the gateway, which knows.
-                let _ = connection.await;
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
             });
         }
     });
@@ -123,11 +124,14 @@ impl Backend {
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default();
+        let uri = request.uri();
+        let host = uri.authority().map_or(host, |authority| authority.as_str());
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let mut text = format!(
-            "{} got {} {host}{}\n",
+            "{} got {} {host}{target}
+",
             self.name,
-            request.method(),
-            request.uri()
+            request.method()
         );
         for (name, value) in request
             .headers()

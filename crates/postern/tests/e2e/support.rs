@@ -264,17 +264,28 @@ pub(crate) struct Example {
 
 impl Example {
     pub(crate) fn new(name: &str) -> Self {
+        Self::with(name, Backend::start)
+    }
+
+    /// With backends of a particular kind.
+    pub(crate) fn with(name: &str, start: impl Fn(&str) -> Backend) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut backends = BTreeMap::new();
         for entry in fs::read_dir(examples().join(name)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|ending| ending == "yaml") {
-                let text = with_backends(&fs::read_to_string(&path).unwrap(), &mut backends);
+                let text =
+                    with_backends(&fs::read_to_string(&path).unwrap(), &mut backends, &start);
                 fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
             }
         }
         assert!(!backends.is_empty(), "{name} has no backend");
         Self { folder, backends }
+    }
+
+    /// Adds a manifest, or replaces one.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
     }
 
     /// Everything that `convert` makes of it, in a folder of its own.
@@ -296,7 +307,11 @@ impl Example {
 }
 
 /// Starts a backend for each EndpointSlice and has its document name the backend's port.
-fn with_backends(text: &str, backends: &mut BTreeMap<String, Backend>) -> String {
+fn with_backends(
+    text: &str,
+    backends: &mut BTreeMap<String, Backend>,
+    start: &impl Fn(&str) -> Backend,
+) -> String {
     let documents = text.split("---\n").map(|document| {
         if !document.contains("kind: EndpointSlice") {
             return document.to_owned();
@@ -309,7 +324,7 @@ fn with_backends(text: &str, backends: &mut BTreeMap<String, Backend>) -> String
         };
         let name = line("name: ").to_owned();
         let old = format!("port: {}", line("port: "));
-        let backend = Backend::start(&name);
+        let backend = start(&name);
         let new = format!("port: {}", backend.address().port());
         backends.insert(name, backend);
         document.replace(&old, &new)
@@ -360,4 +375,17 @@ impl<'a> Served<'a> {
     pub(crate) fn hits(&self, backend: &str) -> usize {
         self.backends[backend].hits()
     }
+}
+
+/// A Secret of PEM texts.
+pub(crate) fn secret(name: &str, entries: &[(&str, &str)]) -> String {
+    let mut text =
+        format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n");
+    for (key, pem) in entries {
+        text.push_str(&format!("  {key}: |\n"));
+        for line in pem.lines() {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    text
 }

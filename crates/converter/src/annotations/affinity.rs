@@ -1,0 +1,164 @@
+//! `affinity`, `session-cookie-*`.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const AFFINITY: Family = Family {
+    name: "affinity",
+    keys: &[
+        Key {
+            name: "affinity",
+            doc: "cookie: a cookie ties a client to an endpoint; wins over the other two.",
+        },
+        Key {
+            name: "affinity-mode",
+            doc: "balanced. A client stays with its endpoint for as long as that is there, which persistent asks for too.",
+        },
+        Key {
+            name: "session-cookie-name",
+            doc: "Name of the affinity cookie. Default INGRESSCOOKIE.",
+        },
+        Key {
+            name: "session-cookie-path",
+            doc: "Path of the affinity cookie. Default /.",
+        },
+        Key {
+            name: "session-cookie-max-age",
+            doc: "Lifetime of the affinity cookie in seconds. Default: the browser's session.",
+        },
+        Key {
+            name: "session-cookie-expires",
+            doc: "Lifetime of the affinity cookie in seconds, if session-cookie-max-age is absent.",
+        },
+        Key {
+            name: "session-cookie-domain",
+            doc: "Domain of the affinity cookie. Default: the host that was asked.",
+        },
+        Key {
+            name: "session-cookie-samesite",
+            doc: "SameSite of the affinity cookie: Strict, Lax or None.",
+        },
+        Key {
+            name: "session-cookie-secure",
+            doc: "true: browsers send the affinity cookie over TLS only. Default false.",
+        },
+        Key {
+            name: "session-cookie-change-on-failure",
+            doc: "true or false: whether a client whose endpoint fails gets another cookie. It gets one whenever another endpoint has answered.",
+        },
+    ],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    if reader.parse("affinity", affinity) == Some(()) {
+        reader.exact("affinity", "BackendPolicy sessionCookie");
+        settings.backend.session_cookie = Some(session_cookie(reader));
+    } else {
+        for key in AFFINITY.keys.iter().filter(|key| key.name != "affinity") {
+            let message = "has no meaning without affinity: cookie";
+            reader.say(key.name, Outcome::Approximated, message);
+        }
+    }
+}
+
+fn affinity(text: &str) -> Result<(), String> {
+    match text {
+        "cookie" => Ok(()),
+        _ => Err(format!("{text:?} is no kind of affinity; there is cookie")),
+    }
+}
+
+fn session_cookie(reader: &mut Reader<'_>) -> Value {
+    let mut cookie = json!({ "name": "INGRESSCOOKIE" });
+    let token = |text: &str| {
+        let legal = value::header_name(text).map(|_| text.to_owned());
+        legal.map_err(|_| format!("{text:?} is no name of a cookie"))
+    };
+    let set = |cookie: &mut Value, field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            cookie[field] = value;
+        }
+    };
+    let name = told(reader, "session-cookie-name", token).map(Value::from);
+    set(&mut cookie, "name", name);
+    let path = told(reader, "session-cookie-path", attribute).map(Value::from);
+    set(&mut cookie, "path", path);
+    set(&mut cookie, "maxAge", lifetime(reader).map(Value::from));
+    let domain = told(reader, "session-cookie-domain", attribute).map(Value::from);
+    set(&mut cookie, "domain", domain);
+    let same_site = told(reader, "session-cookie-samesite", same_site).map(Value::from);
+    set(&mut cookie, "sameSite", same_site);
+    let secure = told(reader, "session-cookie-secure", value::boolean).map(Value::from);
+    set(&mut cookie, "secure", secure);
+    modes(reader);
+    cookie
+}
+
+/// A value that goes into the cookie as it is.
+fn told<T>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
+    let value = reader.parse(key, parse)?;
+    reader.exact(key, "BackendPolicy sessionCookie");
+    Some(value)
+}
+
+fn attribute(text: &str) -> Result<String, String> {
+    let legal = |b: u8| (0x20..0x7f).contains(&b) && b != b';';
+    if !text.is_empty() && text.bytes().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} fits into no cookie"))
+    }
+}
+
+/// Seconds; `session-cookie-max-age` wins.
+fn lifetime(reader: &mut Reader<'_>) -> Option<u64> {
+    let max_age = told(reader, "session-cookie-max-age", value::positive);
+    let expires = reader.parse("session-cookie-expires", value::positive);
+    match (max_age, expires) {
+        (Some(_), Some(_)) => {
+            let message = "session-cookie-max-age is set and wins";
+            reader.say("session-cookie-expires", Outcome::Approximated, message);
+        }
+        (None, Some(_)) => reader.exact("session-cookie-expires", "BackendPolicy sessionCookie"),
+        _ => {}
+    }
+    max_age.or(expires)
+}
+
+/// What is always so.
+fn modes(reader: &mut Reader<'_>) {
+    const ON_FAILURE: &str = "session-cookie-change-on-failure";
+    match reader.parse(ON_FAILURE, value::boolean) {
+        Some(true) => reader.exact(ON_FAILURE, "whenever another endpoint has answered"),
+        Some(false) => {
+            let message = "a client whose endpoint did not answer stays with the one that did";
+            reader.say(ON_FAILURE, Outcome::Approximated, message);
+        }
+        None => {}
+    }
+    match reader.text("affinity-mode").as_deref() {
+        Some("balanced" | "persistent") => {
+            reader.exact("affinity-mode", "a client stays with its endpoint");
+        }
+        Some(other) => {
+            let message = format!("{other:?} is neither balanced nor persistent");
+            reader.say("affinity-mode", Outcome::Refused, message);
+        }
+        None => {}
+    }
+}
+
+fn same_site(text: &str) -> Result<&'static str, String> {
+    ["Strict", "Lax", "None"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(text))
+        .ok_or_else(|| format!("{text:?} is none of Strict, Lax and None"))
+}

@@ -1,0 +1,129 @@
+//! `auth-tls-secret`, `tls-*-protocol-version`, `ssl-cipher`: settings of a host's HTTPS listener.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const DOWNSTREAM_TLS: Family = Family {
+    name: "downstream-tls",
+    keys: &[
+        Key {
+            name: "auth-tls-secret",
+            doc: "Secret with the authority that client certificates must come from, key cacert or ca.crt: the name of the certificate's Secret followed by -cacert. Any other name refuses TLS for the host.",
+        },
+        Key {
+            name: "tls-min-protocol-version",
+            doc: "TLSv1.0 to TLSv1.3. TLSv1.0 and TLSv1.1 are raised to TLSv1.2.",
+        },
+        Key {
+            name: "tls-max-protocol-version",
+            doc: "TLSv1.0 to TLSv1.3. TLSv1.0 and TLSv1.1 are raised to TLSv1.2.",
+        },
+        Key {
+            name: "ssl-cipher",
+            doc: "Cipher suites for TLS 1.2 by OpenSSL's names, separated by commas or colons. Unknown ones are left out; if none is left, only TLS 1.3 is spoken.",
+        },
+    ],
+    apply,
+};
+
+/// What the family asks for; it holds for the hosts of the Ingress that have a certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DownstreamTls {
+    /// A ClientPolicy's `tls`, without client certificates.
+    pub(crate) tls: Value,
+    /// Namespace and name, as written; `Some(None)`: not to be read as one.
+    pub(crate) auth_secret: Option<Option<(Option<String>, String)>>,
+}
+
+/// Suites that we have, as `ir` has them: this crate does not know that one.
+const SUITES: &[&str] = &[
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+];
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    if !DOWNSTREAM_TLS.keys.iter().any(|key| reader.has(key.name)) {
+        return;
+    }
+    let mut tls = json!({});
+    let min = version(reader, "tls-min-protocol-version", "minVersion");
+    let max = version(reader, "tls-max-protocol-version", "maxVersion");
+    if min > max && max.is_some() {
+        let message = "tls-min-protocol-version is above tls-max-protocol-version; neither is used";
+        reader.say("tls-max-protocol-version", Outcome::Refused, message);
+        reader.say("tls-min-protocol-version", Outcome::Refused, message);
+    } else {
+        for (field, version) in [("minVersion", min), ("maxVersion", max)] {
+            if let Some(version) = version {
+                tls[field] = json!(version);
+            }
+        }
+    }
+    if let Some(suites) = ciphers(reader) {
+        tls["cipherSuites"] = json!(suites);
+    }
+    let auth_secret = reader
+        .text("auth-tls-secret")
+        .map(|text| match value::object_ref(&text) {
+            Ok(reference) => {
+                reader.exact("auth-tls-secret", "ClientPolicy tls.clientCertificate");
+                Some(reference)
+            }
+            Err(why) => {
+                reader.say(
+                    "auth-tls-secret",
+                    Outcome::Refused,
+                    format!("{why}; every TLS handshake for these hosts is refused"),
+                );
+                None
+            }
+        });
+    settings.downstream_tls = Some(DownstreamTls { tls, auth_secret });
+}
+
+fn version(reader: &mut Reader<'_>, key: &'static str, field: &str) -> Option<&'static str> {
+    let (version, exact) = reader.parse(key, |text| match text {
+        "TLSv1.3" => Ok(("1.3", true)),
+        "TLSv1.2" => Ok(("1.2", true)),
+        "TLSv1.0" | "TLSv1.1" | "TLSv1" => Ok(("1.2", false)),
+        _ => Err(format!(
+            "{text:?} is none of TLSv1.0, TLSv1.1, TLSv1.2 and TLSv1.3"
+        )),
+    })?;
+    if exact {
+        reader.exact(key, format!("ClientPolicy tls.{field}"));
+    } else {
+        let message = format!("ClientPolicy tls.{field} 1.2: older versions are not spoken");
+        reader.say(key, Outcome::Approximated, message);
+    }
+    Some(version)
+}
+
+fn ciphers(reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let text = reader.text("ssl-cipher")?;
+    let named = text
+        .split([',', ':'])
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let (known, unknown): (Vec<&str>, Vec<&str>) = named.partition(|name| SUITES.contains(name));
+    if unknown.is_empty() && !known.is_empty() {
+        reader.exact("ssl-cipher", "ClientPolicy tls.cipherSuites");
+    } else if known.is_empty() {
+        let message = "none of these suites is there; only TLS 1.3 is spoken";
+        reader.say("ssl-cipher", Outcome::Approximated, message);
+    } else {
+        let message = format!(
+            "ClientPolicy tls.cipherSuites, without {}, which are not there",
+            unknown.join(", ")
+        );
+        reader.say("ssl-cipher", Outcome::Approximated, message);
+    }
+    Some(known.into_iter().map(str::to_owned).collect())
+}

@@ -1,0 +1,67 @@
+//! `whitelist-source-range`, `denylist-source-range`.
+
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const IP_ACCESS_CONTROL: Family = Family {
+    name: "ip-access-control",
+    keys: &[
+        Key {
+            name: "whitelist-source-range",
+            doc: "Networks or addresses, separated by commas, that may ask; others are answered with 403. A list that cannot be read lets nobody in.",
+        },
+        Key {
+            name: "denylist-source-range",
+            doc: "Networks or addresses, separated by commas, that may not ask; they are answered with 403. A list that cannot be read lets nobody in.",
+        },
+    ],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let mut addresses = json!({});
+    let mut wanted = false;
+    for (key, field) in [
+        ("whitelist-source-range", "allow"),
+        ("denylist-source-range", "deny"),
+    ] {
+        let Some(text) = reader.text(key).filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        wanted = true;
+        let entries = value::list(&text);
+        match entries.iter().find(|entry| !is_network(entry)) {
+            None => {
+                addresses[field] = json!(entries);
+                reader.exact(key, format!("RoutePolicy clientAddresses.{field}"));
+            }
+            Some(wrong) => {
+                let message = format!(
+                    "{wrong:?} is neither an address nor a network such as 10.0.0.0/8; nobody is let in"
+                );
+                reader.say(key, Outcome::Refused, message);
+                return settings.close();
+            }
+        }
+    }
+    if wanted {
+        settings.client_addresses = Some(addresses);
+    }
+}
+
+fn is_network(text: &str) -> bool {
+    let (address, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let longest = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|prefix| prefix <= longest))
+}

@@ -1,0 +1,97 @@
+//! `load-balance`, `upstream-hash-by`.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const LOAD_BALANCE: Family = Family {
+    name: "load-balance",
+    keys: &[
+        Key {
+            name: "load-balance",
+            doc: "round_robin, least_conn or random. Default round_robin.",
+        },
+        Key {
+            name: "upstream-hash-by",
+            doc: "Consistent hash by $request_uri, $host, $remote_addr, $http_NAME or $arg_NAME; wins over load-balance.",
+        },
+    ],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let algorithm = reader.parse("load-balance", algorithm);
+    let hashed = match reader.text("upstream-hash-by") {
+        Some(text) => match hash_on(&text, reader.is_nginx("upstream-hash-by")) {
+            Ok(on) => Some(on),
+            Err(why) => {
+                reader.say("upstream-hash-by", Outcome::Refused, why);
+                None
+            }
+        },
+        None => None,
+    };
+    if let Some(on) = &hashed {
+        reader.exact(
+            "upstream-hash-by",
+            format!(
+                "BackendPolicy loadBalancing.hashOn {}",
+                on["source"].as_str().unwrap_or_default()
+            ),
+        );
+    }
+    if let Some((_, exact)) = algorithm {
+        match (&hashed, exact) {
+            (Some(_), _) => reader.say("load-balance", Outcome::Approximated, "upstream-hash-by is set and wins"),
+            (None, true) => reader.exact("load-balance", "BackendPolicy loadBalancing.type"),
+            (None, false) => reader.say("load-balance", Outcome::Approximated, "BackendPolicy loadBalancing.type LeastRequest: the fewest requests in flight, without regard to how long they take"),
+        }
+    }
+    settings.backend.load_balancing = match (hashed, algorithm) {
+        (Some(on), _) => Some(json!({ "type": "ConsistentHash", "hashOn": on })),
+        (None, Some((algorithm, _))) => Some(json!({ "type": algorithm })),
+        (None, None) => None,
+    };
+}
+
+/// As BackendPolicy has it, and whether that is just what was asked for.
+fn algorithm(text: &str) -> Result<(&'static str, bool), String> {
+    match text.to_ascii_lowercase().as_str() {
+        "round_robin" => Ok(("RoundRobin", true)),
+        "least_conn" | "least_request" => Ok(("LeastRequest", true)),
+        "random" => Ok(("Random", true)),
+        "ewma" => Ok(("LeastRequest", false)),
+        _ => Err(format!(
+            "{text:?} is none of round_robin, least_conn and random; round_robin it is"
+        )),
+    }
+}
+
+/// nginx writes the dashes of a header's name as underscores; Higress takes names as they are.
+fn hash_on(text: &str, nginx: bool) -> Result<Value, String> {
+    let source = |source: &str| Ok(json!({ "source": source }));
+    match text {
+        "$request_uri" => source("Uri"),
+        "$host" => source("Host"),
+        "$remote_addr" => source("ClientAddress"),
+        _ => {
+            if let Some(name) = text.strip_prefix("$http_") {
+                let name = if nginx {
+                    name.replace('_', "-")
+                } else {
+                    name.to_owned()
+                };
+                return Ok(json!({ "source": "Header", "name": value::header_name(&name)? }));
+            }
+            let argument = text
+                .strip_prefix("$arg_")
+                .filter(|name| !name.is_empty() && !name.contains(['$', '{', '}']));
+            let name = argument.ok_or_else(|| {
+                format!("{text:?} is none of $request_uri, $host, $remote_addr, $http_NAME and $arg_NAME; requests go to one endpoint after another")
+            })?;
+            Ok(json!({ "source": "QueryParam", "name": name }))
+        }
+    }
+}

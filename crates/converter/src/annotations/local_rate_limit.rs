@@ -1,0 +1,83 @@
+//! `route-limit-*`.
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const LOCAL_RATE_LIMIT: Family = Family {
+    name: "local-rate-limit",
+    keys: &[
+        Key {
+            name: "route-limit-rpm",
+            doc: "Requests a minute for each path of the Ingress and gateway instance, weighted canaries included; more are answered with 429.",
+        },
+        Key {
+            name: "route-limit-rps",
+            doc: "Requests a second for each path of the Ingress and gateway instance, unless route-limit-rpm is set; more are answered with 429.",
+        },
+        Key {
+            name: "route-limit-burst-multiplier",
+            doc: "Requests that may come at once, as a multiple of the limit. Default 5.",
+        },
+    ],
+    apply,
+};
+
+/// The largest number that a RoutePolicy takes.
+const MOST: u64 = 1_000_000_000;
+
+/// What the family asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LocalRateLimit {
+    pub(crate) requests: u64,
+    /// As RoutePolicy has it.
+    pub(crate) unit: &'static str,
+    pub(crate) burst: u64,
+}
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let rpm = reader.parse("route-limit-rpm", value::positive);
+    let rps = reader.parse("route-limit-rps", value::positive);
+    let (key, requests, unit) = match (rpm, rps) {
+        (Some(requests), _) => ("route-limit-rpm", requests, "Minute"),
+        (None, Some(requests)) => ("route-limit-rps", requests, "Second"),
+        (None, None) => {
+            let message = "has no meaning without route-limit-rpm or route-limit-rps";
+            return reader.say(
+                "route-limit-burst-multiplier",
+                Outcome::Approximated,
+                message,
+            );
+        }
+    };
+    if rpm.is_some() && rps.is_some() {
+        reader.say(
+            "route-limit-rps",
+            Outcome::Approximated,
+            "route-limit-rpm is set and wins",
+        );
+    }
+    let multiplier = reader.parse("route-limit-burst-multiplier", value::positive);
+    if multiplier.is_some() {
+        reader.exact(
+            "route-limit-burst-multiplier",
+            "RoutePolicy rateLimit.burst",
+        );
+    }
+    let (requests, burst) = (
+        requests.min(MOST),
+        requests.saturating_mul(multiplier.unwrap_or(5)).min(MOST),
+    );
+    reader.exact(
+        key,
+        format!(
+            "RoutePolicy rateLimit: {requests} a {}, {burst} at once",
+            unit.to_lowercase()
+        ),
+    );
+    settings.local_rate_limit = Some(LocalRateLimit {
+        requests,
+        unit,
+        burst,
+    });
+}

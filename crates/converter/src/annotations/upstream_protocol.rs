@@ -1,0 +1,44 @@
+//! `backend-protocol`.
+
+use serde_json::json;
+
+use super::{Family, Key, Reader, Settings};
+
+/// See [`Family`].
+pub(super) const UPSTREAM_PROTOCOL: Family = Family {
+    name: "upstream-protocol",
+    keys: &[Key {
+        name: "backend-protocol",
+        doc: "HTTP, HTTP2, HTTPS, GRPC or GRPCS towards the backend. HTTPS and GRPCS encrypt and do not verify, unless proxy-ssl-secret is set. Default: what the name or appProtocol of the Service's port says, else HTTP.",
+    }],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let Some((protocol, encrypted)) = reader.parse("backend-protocol", parse) else {
+        return;
+    };
+    settings.backend.protocol = Some(protocol);
+    let mode = if encrypted { "Unverified" } else { "Off" };
+    settings.backend.tls = Some(json!({ "mode": mode }));
+    let message = if encrypted {
+        format!(
+            "BackendPolicy protocol {protocol}, tls.mode Unverified: encrypted, and the backend's certificate is not looked at"
+        )
+    } else {
+        format!("BackendPolicy protocol {protocol}")
+    };
+    reader.exact("backend-protocol", message);
+}
+
+fn parse(text: &str) -> Result<(&'static str, bool), String> {
+    match text.to_ascii_uppercase().as_str() {
+        "HTTP" => Ok(("HTTP1", false)),
+        "HTTPS" => Ok(("HTTP1", true)),
+        "HTTP2" | "GRPC" => Ok(("HTTP2", false)),
+        "GRPCS" => Ok(("HTTP2", true)),
+        _ => Err(format!(
+            "{text:?} is none of HTTP, HTTP2, HTTPS, GRPC and GRPCS"
+        )),
+    }
+}

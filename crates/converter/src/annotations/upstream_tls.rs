@@ -1,0 +1,106 @@
+//! `proxy-ssl-*`.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const UPSTREAM_TLS: Family = Family {
+    name: "upstream-tls",
+    keys: &[
+        Key {
+            name: "proxy-ssl-secret",
+            doc: "Secret (namespace/name) with the certificate that is shown to the backend, and the authorities that the backend's must come from; turns TLS on by itself.",
+        },
+        Key {
+            name: "proxy-ssl-name",
+            doc: "Name that is sent to the backend, and that its certificate must be for. Default: the Host that it is sent, unchecked.",
+        },
+        Key {
+            name: "proxy-ssl-server-name",
+            doc: "off: no name is sent in the TLS handshake with the backend. Default on.",
+        },
+        Key {
+            name: "proxy-ssl-verify",
+            doc: "off: the backend's certificate is not looked at. Default on, with proxy-ssl-secret.",
+        },
+    ],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let secret = reader.parse("proxy-ssl-secret", secret);
+    let broken = secret.is_none() && reader.has("proxy-ssl-secret");
+    let encrypted = settings
+        .backend
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls["mode"] != "Off");
+    if secret.is_none() && !broken && !encrypted {
+        for key in [
+            "proxy-ssl-name",
+            "proxy-ssl-server-name",
+            "proxy-ssl-verify",
+        ] {
+            reader.say(
+                key,
+                Outcome::Approximated,
+                "has no meaning without proxy-ssl-secret or backend-protocol HTTPS",
+            );
+        }
+        return;
+    }
+    let name = reader.parse("proxy-ssl-name", value::precise_hostname);
+    let mut tls = match &secret {
+        Some(reference) => verified(reader, reference, name.is_some()),
+        // A Secret that cannot be named must not become a connection that nobody has looked at.
+        None if broken => {
+            json!({ "mode": "Verified", "caCertificateRef": { "name": "proxy-ssl-secret-refused" } })
+        }
+        None => {
+            reader.say(
+                "proxy-ssl-verify",
+                Outcome::Approximated,
+                "without proxy-ssl-secret there is nobody to verify by",
+            );
+            json!({ "mode": "Unverified" })
+        }
+    };
+    if let Some(name) = name {
+        tls["hostname"] = json!(name);
+        reader.exact("proxy-ssl-name", "BackendPolicy tls.hostname");
+    }
+    if let Some(sent) = reader.parse("proxy-ssl-server-name", value::on_off) {
+        if !sent {
+            tls["omitServerName"] = json!(true);
+        }
+        reader.exact("proxy-ssl-server-name", "BackendPolicy tls.omitServerName");
+    }
+    settings.backend.tls = Some(tls);
+}
+
+/// TLS with the Secret of the annotation: shown, and verified by.
+fn verified(reader: &mut Reader<'_>, reference: &Value, named: bool) -> Value {
+    let verify = reader.parse("proxy-ssl-verify", value::on_off);
+    reader.exact(
+        "proxy-ssl-secret",
+        "BackendPolicy tls.clientCertificateRef and tls.caCertificateRef",
+    );
+    if verify.is_some() {
+        reader.exact("proxy-ssl-verify", "BackendPolicy tls.mode");
+    }
+    if verify == Some(false) {
+        return json!({ "mode": "Unverified", "clientCertificateRef": reference });
+    }
+    let mode = if named { "Verified" } else { "VerifiedChain" };
+    json!({ "mode": mode, "clientCertificateRef": reference, "caCertificateRef": reference })
+}
+
+/// `name` or `namespace/name`.
+fn secret(text: &str) -> Result<Value, String> {
+    value::object_ref(text).map(|(namespace, name)| match namespace {
+        Some(namespace) => json!({ "name": name, "namespace": namespace }),
+        None => json!({ "name": name }),
+    })
+}
