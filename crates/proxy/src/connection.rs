@@ -124,11 +124,6 @@ impl ConnState {
         }
     }
 
-    /// Whether no request is in the works.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.phase.load(Relaxed) == Phase::Idle as u8
-    }
-
     /// A body that we want to read did not come.
     pub(crate) fn read_waits(&self) {
         if self.read_stall.load(Relaxed) == 0 {

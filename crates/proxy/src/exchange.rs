@@ -8,7 +8,13 @@ use ir::PathMatch;
 use telemetry::metrics::ListenerMetrics;
 use tokio::time::Instant;
 
-use crate::{balance::Load, error::ProxyError, observe::Observed, server::Conn, upstream::Head};
+use crate::{
+    balance::Load,
+    error::ProxyError,
+    observe::Observed,
+    server::Conn,
+    upstream::{Head, Way},
+};
 
 /// The account of one request. It travels with the response's body and ends when that does, however that ends.
 pub(crate) struct Exchange(Option<Box<Open>>);
@@ -131,12 +137,12 @@ impl Exchange {
         }
     }
 
-    /// An attempt goes to this address; the head learns who asks.
-    pub(crate) fn attempt_begins(&mut self, address: SocketAddr, head: &mut Head) {
+    /// An attempt goes this way; the head learns who asks.
+    pub(crate) fn attempt_begins(&mut self, way: &Way, head: &mut Head) {
         if let Some(open) = &mut self.0 {
             open.attempts += 1;
-            open.upstream = Some(address);
-            open.observed.attempt_begins(address, open.attempts, head);
+            open.upstream = Some(way.address);
+            open.observed.attempt_begins(way, open.attempts, head);
         }
     }
 

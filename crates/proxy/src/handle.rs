@@ -7,9 +7,9 @@ mod tunnel;
 
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::Incoming;
-use ir::{Action, Cors, Filter, HeaderMods};
+use ir::{Action, Cors, Filter, HeaderMods, Protocol};
 
 use crate::{
     body::DownBody,
@@ -122,6 +122,11 @@ fn admit(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     if conn.worker.in_flight.get() > limits.requests {
         return Err(ProxyError::Overloaded);
     }
+    // RFC 9112 section 3.2: a request of HTTP/1.1 without `Host` must be refused.
+    let named = parts.uri.authority().is_some() || parts.headers.contains_key(header::HOST);
+    if !named && parts.version == Version::HTTP_11 {
+        return Err(ProxyError::BadRequest);
+    }
     // A forward proxy is what we are not.
     if parts.method == Method::CONNECT {
         return Err(ProxyError::BadRequest);
@@ -185,6 +190,10 @@ fn route(
         .ports
         .get(&conn.port.key)
         .ok_or(ProxyError::NoRoute)?;
+    // The port may have changed its protocol since the connection was made.
+    if (port.protocol == Protocol::Https) != conn.tls.is_some() {
+        return Err(ProxyError::Misdirected);
+    }
     let listener = port.router.listener_for(&host);
     // The handshake was made for one listener; a request for another must not ride on it (RFC 9110 section 15.5.20).
     if let Some(shaken) = &conn.tls {

@@ -22,6 +22,8 @@ pub(crate) struct Watched<S> {
     ahead: Bytes,
     state: Arc<ConnState>,
     http1: bool,
+    /// Bytes of an HTTP/2 preface that have not come.
+    preface: usize,
     scanner: Option<HeadScanner>,
 }
 
@@ -33,18 +35,22 @@ impl<S> Watched<S> {
             ahead,
             state,
             http1,
+            preface: if http1 { 0 } else { PREFACE.len() },
             scanner: http1.then(HeadScanner::default),
         }
     }
 
     fn saw(&mut self, bytes: &[u8]) {
-        if let Some(scanner) = &mut self.scanner {
-            if self.state.is_idle() {
-                scanner.next_message();
-            }
-            if scanner.scan(bytes).is_err() {
-                self.state.refuse();
-                self.scanner = None;
+        if let Some(scanner) = &mut self.scanner
+            && scanner.scan(bytes).is_err()
+        {
+            self.state.refuse();
+            self.scanner = None;
+        }
+        if self.preface > 0 {
+            self.preface = self.preface.saturating_sub(bytes.len());
+            if self.preface == 0 {
+                self.state.established();
             }
         }
         // Frames between HTTP/2 requests (PING, WINDOW_UPDATE) begin no head.

@@ -1,13 +1,7 @@
 //! What the data plane tells the outside: metrics, spans, access log. All of it is handed in by the binary, and what is off
 //! costs a branch.
 
-use std::{
-    cell::Cell,
-    net::{IpAddr, SocketAddr},
-    rc::Rc,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::SystemTime};
 
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
@@ -19,7 +13,12 @@ use telemetry::{
     trace::{Attempt, ClientSpan, ServerRequest, ServerSpan, Tracer},
 };
 
-use crate::{error::ProxyError, exchange::Outcome, server::Conn, upstream::Head};
+use crate::{
+    error::ProxyError,
+    exchange::Outcome,
+    server::Conn,
+    upstream::{Head, Way},
+};
 
 /// Where the data plane reports to. Clones are handles to the same things.
 #[derive(Debug, Clone)]
@@ -100,7 +99,7 @@ impl Observer {
             path: request.uri().path(),
             query: request.uri().query(),
             route: None,
-            client: Some(conn.peer.ip()),
+            client: Some(conn.client(request.headers())),
             version: request.version(),
             user_agent: text(header::USER_AGENT),
             parent: tracer.extract(request.headers()),
@@ -211,18 +210,18 @@ impl Observed {
             .map(|logged| Rc::clone(&logged.received))
     }
 
-    /// An attempt goes to this address; the head learns who asks. Without spans the client's trace context passes untouched.
-    pub(crate) fn attempt_begins(&mut self, address: SocketAddr, attempt: u32, head: &mut Head) {
+    /// An attempt goes this way; the head learns who asks. Without spans the client's trace context passes untouched.
+    pub(crate) fn attempt_begins(&mut self, way: &Way, attempt: u32, head: &mut Head) {
         let Some(span) = &self.span else { return };
-        let host = address.ip().to_string();
+        let host = way.address.ip().to_string();
         let client = span.client_span(&Attempt {
             method: &head.method,
-            scheme: "http",
+            scheme: if way.tls.is_some() { "https" } else { "http" },
             authority: head.host.to_str().unwrap_or_default(),
             path: head.target.path(),
             query: head.target.query(),
             server_address: &host,
-            server_port: address.port(),
+            server_port: way.address.port(),
             resend_count: attempt.saturating_sub(1),
         });
         client.inject(&mut head.headers);

@@ -5,7 +5,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use ir::{Ir, SocketKey};
+use ir::{ClientAuth, HostPattern, Ir, Port, SocketKey};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -106,10 +106,14 @@ impl Proxy {
     /// port is open before it has routes.
     pub fn swap(&self, ir: Arc<Ir>) -> Swapped {
         let mut ports = self.ports.lock();
-        let (snapshot, tls_errors) =
-            Snapshot::build(ir, &self.snapshot.load(), &self.telemetry.metrics);
+        let before = self.snapshot.load_full();
+        let (snapshot, tls_errors) = Snapshot::build(ir, &before, &self.telemetry.metrics);
         let wanted: Vec<SocketKey> = snapshot.ports.keys().copied().collect();
+        let stricter = stricter(&before.ir, &snapshot.ir);
         self.snapshot.store(Arc::new(snapshot));
+        for key in stricter {
+            self.order(|| Order::Renew(key));
+        }
         let gone: Vec<SocketKey> = ports
             .keys()
             .filter(|key| !wanted.contains(key))
@@ -190,6 +194,29 @@ impl Proxy {
             Err(_) => Drained::Deadline,
         }
     }
+}
+
+/// The ports whose open connections were made on other terms than a new one would be: protocol, and who has to show
+/// which certificate.
+fn stricter(before: &Ir, now: &Ir) -> Vec<SocketKey> {
+    let terms = |port: &Port| {
+        let clients = port.listeners.iter().map(|listener| {
+            let clients = listener.tls.as_ref().map(|tls| tls.clients.clone());
+            (listener.hostname.clone(), clients)
+        });
+        (port.protocol, clients.collect::<Vec<_>>())
+    };
+    let changed = |(key, port): (&SocketKey, &Port)| {
+        let new = terms(now.ports.get(key)?);
+        let old = terms(port);
+        // A listener that joined or left changes nothing for the connections of others.
+        let kept = |(host, clients): &(HostPattern, Option<ClientAuth>)| {
+            let found = new.1.iter().find(|(other, _)| other == host);
+            found.is_none_or(|(_, other)| other == clients)
+        };
+        (old.0 != new.0 || !old.1.iter().all(kept)).then_some(*key)
+    };
+    before.ports.iter().filter_map(changed).collect()
 }
 
 impl Drop for Proxy {

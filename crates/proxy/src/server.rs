@@ -221,12 +221,21 @@ where
     let state = Arc::clone(&conn.state);
     let io = TokioIo::new(Watched::new(stream, ahead, Arc::clone(&state), !http2));
     let config = Arc::clone(&conn.worker.config);
-    state.established();
+    // With HTTP/2 the preface comes first, and its deadline is that of a head.
+    if !http2 {
+        state.established();
+    }
+    let worker = Rc::clone(&conn.worker);
     let service = service_fn(move |request: Request<Incoming>| {
         let begun = handle::begin(&conn, request);
         async move { Ok::<_, Infallible>(begun.finish().await) }
     });
-    // Errors are the client's (resets, bad framing, which hyper answers itself); there is nobody to tell.
+    // Errors are the client's; what hyper has refused with an answer of its own is counted.
+    let ended = |result: hyper::Result<()>| {
+        if result.is_err_and(|error| error.is_parse()) {
+            worker.observer.connection_rejected("malformed");
+        }
+    };
     if http2 {
         let mut connection = pin!(http2_builder(&config).serve_connection(io, service));
         let mut asked = Asked::default();
@@ -236,7 +245,7 @@ where
                 Some(Command::Drain) => connection.as_mut().graceful_shutdown(),
                 _ => {}
             }
-            connection.as_mut().poll(cx).map(drop)
+            connection.as_mut().poll(cx).map(ended)
         })
         .await;
     } else {
@@ -252,7 +261,7 @@ where
                 Some(Command::Drain) => connection.as_mut().graceful_shutdown(),
                 _ => {}
             }
-            connection.as_mut().poll(cx).map(drop)
+            connection.as_mut().poll(cx).map(ended)
         })
         .await;
     }

@@ -179,7 +179,10 @@ async fn send_http1(
                 lease: Some(lease),
             })
         }
-        Err(mut failed) => Err(failure(failed.take_message(), pooled)),
+        Err(mut failed) => {
+            let unsent = failed.take_message();
+            Err(failure(unsent, pooled, failed.error()))
+        }
     }
 }
 
@@ -211,11 +214,18 @@ async fn send_http2(
             response,
             lease: None,
         }),
-        Err(mut failed) => Err(failure(failed.take_message(), pooled)),
+        Err(mut failed) => {
+            let unsent = failed.take_message();
+            Err(failure(unsent, pooled, failed.error()))
+        }
     }
 }
 
-fn failure(unsent: Option<Request<UpBody>>, pooled: bool) -> Failure {
+fn failure(unsent: Option<Request<UpBody>>, pooled: bool, error: &hyper::Error) -> Failure {
+    // The only body that we send is the client's.
+    if error.is_user() && unsent.is_none() {
+        return Failure::new(ProxyError::ClientClosed, Progress::Closed);
+    }
     let progress = match (unsent, pooled) {
         (Some(request), true) => Progress::Unsent(request.into_body()),
         (Some(_), false) => Progress::NoConnection,

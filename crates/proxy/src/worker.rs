@@ -34,6 +34,8 @@ pub(crate) enum Order {
     Listen(Arc<PortHandle>, TcpListener),
     /// Stop accepting on that port and let its connections finish.
     Unlisten(SocketKey),
+    /// The port asks other things of its connections than it did: let those that are open finish.
+    Renew(SocketKey),
     /// Stop accepting, let everything finish, and say so.
     Drain(oneshot::Sender<()>),
 }
@@ -123,6 +125,10 @@ impl Worker {
         if let Some(stop) = self.accepting.borrow_mut().remove(&key) {
             stop.notify_one();
         }
+        self.renew(key);
+    }
+
+    fn renew(&self, key: SocketKey) {
         for (_, (port, state)) in &*self.connections.borrow() {
             if *port == key {
                 state.command(Command::Drain);
@@ -206,6 +212,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
             match order {
                 Order::Listen(port, socket) => worker.listen(port, socket),
                 Order::Unlisten(key) => worker.unlisten(key),
+                Order::Renew(key) => worker.renew(key),
                 Order::Drain(done) => {
                     let worker = Rc::clone(&worker);
                     tokio::task::spawn_local(async move {

@@ -250,6 +250,8 @@ fn wants_again(policy: Option<&Retry>, status: StatusCode, safe: bool) -> bool {
 
 fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
     policy.is_some_and(|p| match (failure.error, &failure.progress) {
+        // There is nobody to ask, or nobody who asks; that does not change within a pause.
+        (ProxyError::NoEndpoint | ProxyError::ClientClosed, _) => false,
         (ProxyError::AttemptTimeout, _) => p.on.timeout && (p.non_idempotent || safe),
         // Nothing was sent, so nothing can happen twice.
         (_, Progress::NoConnection | Progress::Unsent(_)) => p.on.connect,
@@ -293,7 +295,7 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
         protocol: call.cluster.cluster.upstream,
         pooled,
     };
-    outgoing.with_head(|head| call.exchange.attempt_begins(address, head));
+    outgoing.with_head(|head| call.exchange.attempt_begins(&destination.way, head));
     let limit = call
         .rule
         .forward()

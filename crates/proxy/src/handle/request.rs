@@ -23,6 +23,12 @@ use crate::{
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// What backends also read who asked from; we do not vouch for it.
+const CLAIMS: [HeaderName; 3] = [
+    header::FORWARDED,
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-port"),
+];
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -193,6 +199,7 @@ fn join_cookies(map: &mut HeaderMap) {
 fn forwarded(conn: &Conn, host: &HeaderValue, map: &mut HeaderMap) {
     let proto = HeaderValue::from_static(conn.scheme());
     if !trusted(conn) {
+        CLAIMS.iter().for_each(|name| drop(map.remove(name)));
         map.insert(FORWARDED_FOR, conn.peer_value.clone());
         map.insert(FORWARDED_PROTO, proto);
         map.insert(FORWARDED_HOST, host.clone());

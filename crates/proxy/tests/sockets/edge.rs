@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Config1, eventually, http, https, route, serve, simple, start};
+use proxy::Telemetry;
+
+use crate::support::{Config1, eventually, http, https, route, serve, simple, start, start_with};
 use testkit::{
     call::{Call, raw},
     certs::Ca,
@@ -92,12 +94,136 @@ fn ambiguous_framing_is_refused() {
         "GET /%00 HTTP/1.1\r\nHost: a.com\r\n\r\n",
         "GET /a\\b HTTP/1.1\r\nHost: a.com\r\n\r\n",
         "CONNECT a.com:80 HTTP/1.1\r\nHost: a.com\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
     ] {
         let answer = raw(http(&proxy), head.as_bytes(), QUIET);
         let text = String::from_utf8_lossy(&answer);
         assert!(text.starts_with("HTTP/1.1 400"), "{head:?}: {text}");
     }
     assert_eq!(echo.hits(), 0, "none of it reached the backend");
+}
+
+#[test]
+fn what_follows_a_chunked_request_is_read_as_strictly() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(&proxy, simple(echo.address()).ir());
+    let chunked =
+        "POST / HTTP/1.1\r\nHost: a.com\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let ask = |next: &str| {
+        let answer = raw(http(&proxy), format!("{chunked}{next}").as_bytes(), QUIET);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let good = ask("GET /next HTTP/1.1\r\nHost: a.com\r\n\r\n");
+    assert_eq!(good.matches("HTTP/1.1 200").count(), 2, "{good}");
+    let hits = echo.hits();
+    for next in [
+        "GET /next HTTP/1.1\nHost: a.com\n\n",
+        "POST /next HTTP/1.1\r\nHost: a.com\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let answer = ask(next);
+        assert!(answer.contains("HTTP/1.1 400"), "{next:?}: {answer}");
+    }
+    let next = echo
+        .seen()
+        .iter()
+        .filter(|seen| seen.target == "/next")
+        .count();
+    assert_eq!(next, 1, "after {hits} hits nothing ambiguous got through");
+}
+
+#[test]
+fn only_we_say_who_asked() {
+    let echo = Echo::start("a");
+    let ask = |proxy: &proxy::Proxy| {
+        serve(proxy, simple(echo.address()).ir());
+        Call::get(http(proxy), "http://a.com/")
+            .header("forwarded", "for=9.9.9.9")
+            .header("x-real-ip", "9.9.9.9")
+            .header("x-forwarded-port", "1")
+            .header("x-forwarded-for", "9.9.9.9")
+            .send_blocking()
+            .unwrap()
+            .json()["headers"]
+            .clone()
+    };
+    let headers = ask(&start(|_| ()));
+    assert_eq!(headers["x-forwarded-for"][0], "127.0.0.1");
+    for name in ["forwarded", "x-real-ip", "x-forwarded-port"] {
+        assert!(headers[name].is_null(), "{name}: {headers}");
+    }
+    let headers = ask(&start(|config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    }));
+    assert_eq!(headers["x-forwarded-for"][0], "9.9.9.9, 127.0.0.1");
+    assert_eq!(headers["x-real-ip"][0], "9.9.9.9");
+}
+
+#[test]
+fn a_client_that_breaks_off_is_not_the_backend_s_fault() {
+    let echo = Echo::start("a");
+    let telemetry = Telemetry::default();
+    let proxy = start_with(|_| (), &telemetry);
+    serve(&proxy, simple(echo.address()).ir());
+    let mut stream = TcpStream::connect(http(&proxy)).unwrap();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: a.com\r\nContent-Length: 100\r\n\r\nabc")
+        .unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    drop(stream);
+    let counted = |reason: &str| {
+        let word = format!("reason=\"{reason}\"");
+        telemetry
+            .metrics
+            .encode()
+            .lines()
+            .any(|line| line.contains(&word))
+    };
+    eventually("it is counted", || counted("client_closed"));
+    assert!(!counted("upstream_closed"));
+}
+
+#[test]
+fn connections_made_on_other_terms_do_not_last() {
+    let ca = Ca::new("test");
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    let config = simple(echo.address());
+    let tls = config.listeners(vec![("a.com", Some(&ca.issue(&["a.com"])))]);
+    serve(&proxy, tls.clone());
+    let client = Arc::new(ca.client_config(&["http/1.1"]));
+    let name = rustls::pki_types::ServerName::try_from("a.com").unwrap();
+    let connection = rustls::ClientConnection::new(client, name).unwrap();
+    let stream = TcpStream::connect(https(&proxy)).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, stream);
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a.com\r\n\r\n")
+        .unwrap();
+    let mut buffer = [0; 4096];
+    assert!(stream.read(&mut buffer).unwrap() > 0);
+    // The same listener now asks for certificates: nobody may ride on what was shaken before.
+    let mut asking = tls;
+    let port = asking.ports.get_mut(&crate::support::HTTPS).unwrap();
+    let mut listener = (*port.listeners[0]).clone();
+    if let Some(tls) = &mut listener.tls {
+        tls.clients = ir::ClientAuth::Refuse;
+    }
+    port.listeners[0] = Arc::new(listener);
+    // Such a listener is not served at all, which is one of the things reported.
+    let _ = proxy.swap(Arc::new(asking));
+    let ended = loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break true,
+            Ok(_) => {}
+            Err(error) => break error.kind() == std::io::ErrorKind::UnexpectedEof,
+        }
+    };
+    assert!(ended, "the connection was closed");
 }
 
 #[test]
@@ -176,6 +302,42 @@ fn slow_clients_are_let_go() {
         answer.starts_with(b"HTTP/1.1 200") && start.elapsed() < Duration::from_secs(5),
         "idle connections too"
     );
+}
+
+#[test]
+fn a_preface_that_does_not_come_is_not_waited_for() {
+    let ca = Ca::new("test");
+    let echo = Echo::start("a");
+    let proxy = start(|config| config.deadlines.header = Duration::from_millis(500));
+    let certificate = ca.issue(&["a.com"]);
+    serve(
+        &proxy,
+        simple(echo.address()).listeners(vec![("a.com", Some(&certificate))]),
+    );
+    for part in ["", "PRI * HTTP/2.0\r\n"] {
+        let client = Arc::new(ca.client_config(&["h2"]));
+        let name = rustls::pki_types::ServerName::try_from("a.com").unwrap();
+        let connection = rustls::ClientConnection::new(client, name).unwrap();
+        let stream = TcpStream::connect(https(&proxy)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+        stream.write_all(part.as_bytes()).unwrap();
+        let error = loop {
+            match stream.read(&mut [0; 1024]) {
+                Ok(0) => break None,
+                Ok(_) => {}
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        let timed_out = matches!(
+            error,
+            Some(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+        );
+        assert!(!timed_out, "{part:?}: still open after five seconds");
+    }
 }
 
 #[test]
