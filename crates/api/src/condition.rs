@@ -96,6 +96,8 @@ pub mod types {
     pub const SUPPORTED_VERSION: &str = "SupportedVersion";
     /// Listeners of a port share certificates' names, so connections may be coalesced.
     pub const OVERLAPPING_TLS: &str = "OverlappingTLSConfig";
+    /// A Gateway lets clients in whose certificates nobody has looked at.
+    pub const INSECURE_FRONTEND: &str = "InsecureFrontendValidationMode";
 }
 
 /// Condition reasons, as the Gateway API specification spells them.
@@ -126,6 +128,18 @@ pub mod reasons {
     pub const INVALID_CERTIFICATE_REF: &str = "InvalidCertificateRef";
     /// No ReferenceGrant permits the reference.
     pub const REF_NOT_PERMITTED: &str = "RefNotPermitted";
+    /// Gateway: the certificate to show to backends is missing, of a wrong kind, or unreadable.
+    pub const INVALID_CLIENT_CERTIFICATE_REF: &str = "InvalidClientCertificateRef";
+    /// Gateway: references of listeners do not resolve; see there.
+    pub const LISTENERS_NOT_RESOLVED: &str = "ListenersNotResolved";
+    /// Gateway: the condition follows from the specification of the object.
+    pub const CONFIGURATION_CHANGED: &str = "ConfigurationChanged";
+    /// Listener: authorities for clients' certificates are missing or unreadable.
+    pub const INVALID_CA_CERTIFICATE_REF: &str = "InvalidCACertificateRef";
+    /// Listener: authorities for clients' certificates in an object of a kind we do not read.
+    pub const INVALID_CA_CERTIFICATE_KIND: &str = "InvalidCACertificateKind";
+    /// Listener: clients have to show certificates, and there is nobody to look at them with.
+    pub const NO_VALID_CA_CERTIFICATE: &str = "NoValidCACertificate";
     /// Listener: same hostname and port as another.
     pub const HOSTNAME_CONFLICT: &str = "HostnameConflict";
     /// Listener: another protocol on the same port.

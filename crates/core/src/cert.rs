@@ -102,7 +102,7 @@ fn read(
 }
 
 /// A value of the Secret. Manifests may hold it in `stringData`, which an API server would have moved to `data`.
-fn text<'s>(
+pub(crate) fn text<'s>(
     key: &ObjectKey,
     secret: &'s Secret,
     name: &'static str,
@@ -177,25 +177,27 @@ pub(crate) fn authorities(
         .find_map(|name| text(&key, secret, name).ok().map(|pem| (*name, pem)));
     let (name, pem) = found
         .ok_or_else(|| invalid(CertificateError::Missing(key.clone(), "ca.crt (or cacert)")))?;
-    let broken = || invalid(CertificateError::Pem(key.clone(), name, "certificates"));
+    let source = ObjectRef::new(Kind::Secret, key.clone());
+    trust(&source, pem)
+        .map_err(|why| Fault::new(reasons::INVALID, format!("Secret {key}: {name} {why}")))
+}
+
+/// Authorities out of PEM text; the error goes on where the name of the text ends.
+pub(crate) fn trust(source: &ObjectRef, pem: &str) -> Result<Authorities, String> {
+    const NONE: &str = "is not PEM text with certificates";
     let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| broken())?;
+        .map_err(|_| NONE)?;
     if certificates.is_empty() {
-        return Err(broken());
+        return Err(NONE.to_owned());
     }
     let mut roots = rustls::RootCertStore::empty();
     for certificate in certificates {
         let added = roots.add(certificate);
-        added.map_err(|error| {
-            invalid(CertificateError::Certificate(
-                key.clone(),
-                error.to_string(),
-            ))
-        })?;
+        added.map_err(|error| format!("holds a certificate that cannot be used: {error}"))?;
     }
     Ok(Authorities {
-        source: ObjectRef::new(Kind::Secret, key).to_string().into(),
+        source: source.to_string().into(),
         pem: pem.into(),
     })
 }

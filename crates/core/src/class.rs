@@ -12,6 +12,8 @@ use crate::{GatewayClassStatus, Options, fault::Fault};
 /// Features that are really done, by the names of the conformance suite, in ascending order.
 const SUPPORTED_FEATURES: &[&str] = &[
     "Gateway",
+    "GatewayFrontendClientCertificateValidation",
+    "GatewayFrontendClientCertificateValidationInsecureFallback",
     "GatewayHTTPListenerIsolation",
     "GatewayPort8080",
     "HTTPRoute",

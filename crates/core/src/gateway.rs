@@ -5,18 +5,15 @@ use std::{collections::BTreeMap, net::IpAddr, ops::Range};
 use api::{
     Condition, Kind, ObjectKey,
     condition::{reasons, types},
-    gateway::{
-        Gateway,
-        gateways::{GatewayAddresses, GatewayTlsFrontend},
-    },
+    gateway::{Gateway, gateways::GatewayAddresses},
 };
-use ir::Protocol;
 
 use crate::{
     cert::{self, Certificates},
     class::Classes,
     conflict::{self, Claims, Sockets},
     fault::Fault,
+    frontend,
     listener::{Declared, Listener},
     listener_set::{self, Extension},
     lookup::Lookup,
@@ -35,6 +32,10 @@ pub(crate) struct Parent<'a> {
     /// Its own listeners and those of its ListenerSets.
     pub(crate) all: Range<usize>,
     refused: Option<Fault>,
+    /// What is wrong with the certificate that backends are to be shown.
+    unresolved: Option<Fault>,
+    /// Clients are let in whatever certificate they show.
+    insecure: bool,
     sets: Vec<Extension<'a>>,
     warning: &'static str,
 }
@@ -84,11 +85,11 @@ pub(crate) fn translate<'a>(
             let mut listener =
                 Listener::new(owner, Declared::from(listener), lookup, &mut certificates);
             listener.ask_clients(key, lookup);
+            frontend::validate((key, gateway), &mut listener, lookup);
             listener
         });
         parents.listeners.extend(listeners);
         let own = start..parents.listeners.len();
-        refuse_client_validation(gateway, &mut parents.listeners[own.clone()]);
         conflict::within_gateway(&mut parents.listeners[own.clone()]);
         let mut claims = Claims::of(&parents.listeners[own.clone()]);
         let mut extensions = Vec::new();
@@ -100,7 +101,7 @@ pub(crate) fn translate<'a>(
                 let declared = Declared::from(declared);
                 let mut listener = Listener::new(owner, declared, lookup, &mut certificates);
                 listener.ask_clients(key, lookup);
-                refuse_client_validation(gateway, std::slice::from_mut(&mut listener));
+                frontend::validate((key, gateway), &mut listener, lookup);
                 claims.claim(&mut listener);
                 parents.listeners.push(listener);
             }
@@ -130,6 +131,8 @@ pub(crate) fn translate<'a>(
             own,
             all,
             refused,
+            unresolved: client_certificate(key, gateway, lookup, &mut certificates),
+            insecure: frontend::is_insecure(gateway),
             sets: extensions,
             warning: warning(gateway),
         });
@@ -156,30 +159,38 @@ fn warning(gateway: &Gateway) -> &'static str {
     }
 }
 
-/// Asking for client certificates and not checking them would be open where it should be closed.
-fn refuse_client_validation(gateway: &Gateway, listeners: &mut [Listener<'_>]) {
-    let Some(frontend) = gateway.spec.tls.as_ref().and_then(|t| t.frontend.as_ref()) else {
-        return;
+/// What is wrong with the certificate that backends are to be shown.
+fn client_certificate(
+    key: &ObjectKey,
+    gateway: &Gateway,
+    lookup: &Lookup<'_>,
+    certificates: &mut Certificates<'_>,
+) -> Option<Fault> {
+    let backend = gateway.spec.tls.as_ref()?.backend.as_ref()?;
+    let reference = backend.client_certificate_ref.as_ref()?;
+    let group = reference.group.as_deref().unwrap_or_default();
+    let kind = reference.kind.as_deref().unwrap_or("Secret");
+    let namespace = reference.namespace.as_deref().unwrap_or(&key.namespace);
+    let secret = ObjectKey::new(namespace, &reference.name);
+    let field = "tls.backend.clientCertificateRef";
+    let invalid = |why: String| {
+        let reason = reasons::INVALID_CLIENT_CERTIFICATE_REF;
+        Some(Fault::new(reason, format!("{field}: {why}")))
     };
-    for listener in listeners {
-        if listener.protocol == Some(Protocol::Https)
-            && validates_clients(frontend, listener.port)
-            && listener.refused.is_none()
-        {
-            listener.refused = Some(Fault::new(
-                reasons::UNSUPPORTED_VALUE,
-                "tls.frontend of the Gateway asks for client certificates, which is not supported",
-            ));
-        }
+    if Kind::find(group, kind) != Some(Kind::Secret) {
+        return invalid(format!(
+            "{kind} of group {group:?} is not supported; use a Secret"
+        ));
     }
-}
-
-fn validates_clients(frontend: &GatewayTlsFrontend, port: i32) -> bool {
-    let per_port = frontend.per_port.as_deref().unwrap_or_default();
-    match per_port.iter().find(|entry| entry.port == port) {
-        Some(entry) => entry.tls.validation.is_some(),
-        None => frontend.default.validation.is_some(),
+    if !lookup.permit(Kind::Gateway, &key.namespace, Kind::Secret, &secret) {
+        let message = format!(
+            "{field}: no ReferenceGrant in namespace {namespace} lets Gateways of namespace {} use Secret {secret}",
+            key.namespace
+        );
+        return Some(Fault::new(reasons::REF_NOT_PERMITTED, message));
     }
+    let error = certificates.get(&secret).err()?;
+    invalid(error.to_string())
 }
 
 /// An address without value leaves the choice to us: every address.
@@ -220,10 +231,14 @@ impl<'a> Parent<'a> {
         let own = &all[self.own.clone()];
         let attached = self.sets.iter().filter(|set| set.accepted(all)).count();
         GatewayStatus {
-            conditions: vec![
+            conditions: [
                 self.accepted(own, &all[self.all.clone()]),
                 self.programmed(&all[self.all.clone()]),
-            ],
+                self.resolved(own),
+            ]
+            .into_iter()
+            .chain(self.insecure.then(insecure))
+            .collect(),
             listeners: own.iter().map(Listener::status).collect(),
             attached_listener_sets: u32::try_from(attached).unwrap_or(u32::MAX),
         }
@@ -255,6 +270,26 @@ impl<'a> Parent<'a> {
         }
     }
 
+    fn resolved(&self, own: &[Listener<'_>]) -> Condition {
+        if let Some(fault) = &self.unresolved {
+            return fault.fails(types::RESOLVED_REFS);
+        }
+        let bad: Vec<_> = own
+            .iter()
+            .filter(|l| !l.resolved())
+            .map(|l| l.name)
+            .collect();
+        if bad.is_empty() {
+            return Condition::ok(types::RESOLVED_REFS);
+        }
+        let message = format!(
+            "listeners whose references do not resolve: {}",
+            bad.join(", ")
+        );
+        let reason = reasons::LISTENERS_NOT_RESOLVED;
+        Condition::fails(types::RESOLVED_REFS, reason, message)
+    }
+
     fn programmed(&self, all: &[Listener<'_>]) -> Condition {
         if all.iter().any(Listener::programmed) {
             return Condition::ok(types::PROGRAMMED);
@@ -262,4 +297,14 @@ impl<'a> Parent<'a> {
         let message = "no listener can be served";
         Condition::fails(types::PROGRAMMED, reasons::INVALID, message)
     }
+}
+
+/// > InsecureFrontendValidationMode: the Gateway is in AllowInsecureFallback mode.
+fn insecure() -> Condition {
+    let message = "tls.frontend has AllowInsecureFallback: clients are let in whatever certificate they show, or none";
+    Condition::holds(
+        types::INSECURE_FRONTEND,
+        reasons::CONFIGURATION_CHANGED,
+        message,
+    )
 }

@@ -20,6 +20,7 @@ mod conflict;
 mod endpoint;
 mod fault;
 mod filter;
+mod frontend;
 mod gateway;
 mod grant;
 mod http_route;

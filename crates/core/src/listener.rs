@@ -237,11 +237,20 @@ impl<'a> Listener<'a> {
             Err(fault) => {
                 self.clients = ClientSettings::closed();
                 let message = format!("every TLS handshake is refused: {}", fault.message);
-                let fault = Fault::new(fault.reason, message);
-                let all: Vec<_> = self.unresolved.take().into_iter().chain([fault]).collect();
-                self.unresolved = Fault::join(&all);
+                self.leave_unresolved([Fault::new(fault.reason, message)]);
             }
         }
+    }
+
+    /// References of its own, or made on its behalf, lead nowhere.
+    pub(crate) fn leave_unresolved(&mut self, faults: impl IntoIterator<Item = Fault>) {
+        let all: Vec<_> = self.unresolved.take().into_iter().chain(faults).collect();
+        self.unresolved = Fault::join(&all);
+    }
+
+    /// Whether all references lead somewhere.
+    pub(crate) const fn resolved(&self) -> bool {
+        self.unresolved.is_none()
     }
 
     fn take_kinds(&mut self, declared: &[(&str, &str)]) -> Vec<Fault> {

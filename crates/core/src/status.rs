@@ -49,7 +49,7 @@ pub struct GatewayClassStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayStatus {
-    /// `Accepted` and `Programmed`.
+    /// `Accepted`, `Programmed`, `ResolvedRefs`, and `InsecureFrontendValidationMode` where it holds.
     pub conditions: Vec<Condition>,
     /// One entry for each listener of the spec, in its order.
     pub listeners: Vec<ListenerStatus>,
@@ -239,6 +239,7 @@ fn is_problem(condition: &Condition) -> bool {
     match condition.type_ {
         // Good to know, harmless: wildcard certificates overlap by design.
         types::OVERLAPPING_TLS => false,
+        types::INSECURE_FRONTEND => condition.is_true(),
         types::CONFLICTED | types::PARTIALLY_INVALID => condition.is_true(),
         SUPPORTED_VERSION => !condition.is_true(),
         _ => !condition.is_true() || !condition.message.is_empty(),

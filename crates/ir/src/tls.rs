@@ -125,6 +125,8 @@ pub enum ClientAuth {
     Required(Authorities),
     /// None, or one that chains to these authorities.
     Optional(Authorities),
+    /// They are asked for one, and let in whatever they show: whoever reads it has to judge it.
+    Requested,
     /// What was asked for cannot be honoured: every handshake fails, rather than letting in whom nobody has looked at.
     Refuse,
 }

@@ -12,7 +12,7 @@ use proxy::Telemetry;
 use crate::support::{Config1, eventually, http, https, route, serve, simple, start, start_with};
 use testkit::{
     call::{Call, raw},
-    certs::Ca,
+    certs::{Ca, client_config_presenting},
     echo::Backend as Echo,
 };
 
@@ -224,6 +224,35 @@ fn connections_made_on_other_terms_do_not_last() {
         }
     };
     assert!(ended, "the connection was closed");
+}
+
+#[test]
+fn a_listener_may_ask_for_certificates_and_let_everybody_in() {
+    let (ours, other) = (Ca::new("ours"), Ca::new("other"));
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    let certificate = ours.issue(&["a.com"]);
+    let mut ir = simple(echo.address()).listeners(vec![("a.com", Some(&certificate))]);
+    let port = ir.ports.get_mut(&crate::support::HTTPS).unwrap();
+    let mut listener = (*port.listeners[0]).clone();
+    listener.tls.as_mut().unwrap().clients = ir::ClientAuth::Requested;
+    port.listeners[0] = Arc::new(listener);
+    serve(&proxy, ir);
+    let showing = |client| client_config_presenting(ours.pem(), client, &["http/1.1"]);
+    for (who, config) in [
+        ("nobody", ours.client_config(&["http/1.1"])),
+        ("a client of ours", showing(&ours.issue_client("us"))),
+        ("a stranger", showing(&other.issue_client("them"))),
+    ] {
+        let answer = Call::get(https(&proxy), "https://a.com/")
+            .tls(Arc::new(config), "a.com")
+            .send_blocking();
+        assert_eq!(
+            answer.map(|answer| answer.status),
+            Ok(200.try_into().unwrap()),
+            "{who}"
+        );
+    }
 }
 
 #[test]

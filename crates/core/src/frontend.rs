@@ -1,0 +1,188 @@
+//! `tls.frontend` of Gateways: which certificates clients have to show.
+
+use api::{
+    Kind, ObjectKey, ObjectRef,
+    condition::reasons,
+    gateway::{
+        Gateway,
+        gateways::{
+            GatewayTlsFrontend, GatewayTlsFrontendDefaultValidationMode as DefaultMode,
+            GatewayTlsFrontendPerPortTlsValidationMode as PortMode,
+        },
+    },
+};
+use ir::{Authorities, ClientAuth, Protocol};
+
+use crate::{cert, fault::Fault, listener::Listener, lookup::Lookup};
+
+/// The key that holds authorities.
+const KEY: &str = "ca.crt";
+
+/// What is asked of clients of one port.
+struct Validation<'a> {
+    authorities: Vec<Reference<'a>>,
+    /// Whatever a client shows, it is let in.
+    insecure: bool,
+}
+
+struct Reference<'a> {
+    group: &'a str,
+    kind: &'a str,
+    namespace: Option<&'a str>,
+    name: &'a str,
+}
+
+/// The generated types of the two places have the same shape under different names.
+macro_rules! validation {
+    ($validation:expr, $mode:ident) => {{
+        let validation = $validation;
+        Validation {
+            authorities: validation
+                .ca_certificate_refs
+                .iter()
+                .map(|reference| Reference {
+                    group: &reference.group,
+                    kind: &reference.kind,
+                    namespace: reference.namespace.as_deref(),
+                    name: &reference.name,
+                })
+                .collect(),
+            insecure: validation.mode == Some($mode::AllowInsecureFallback),
+        }
+    }};
+}
+
+/// > Once set this configuration overrides the default configuration for all Listeners handling HTTPS traffic that match
+/// > this port.
+fn of_port(frontend: &GatewayTlsFrontend, port: i32) -> Option<Validation<'_>> {
+    let mut per_port = frontend.per_port.iter().flatten();
+    match per_port.find(|entry| entry.port == port) {
+        Some(entry) => entry
+            .tls
+            .validation
+            .as_ref()
+            .map(|v| validation!(v, PortMode)),
+        None => frontend
+            .default
+            .validation
+            .as_ref()
+            .map(|v| validation!(v, DefaultMode)),
+    }
+}
+
+/// Whether clients of any port are let in whatever they show.
+pub(crate) fn is_insecure(gateway: &Gateway) -> bool {
+    let frontend = gateway
+        .spec
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.frontend.as_ref());
+    frontend.is_some_and(|frontend| {
+        let mut ports = frontend.per_port.iter().flatten();
+        let default = frontend.default.validation.as_ref();
+        default.is_some_and(|v| v.mode == Some(DefaultMode::AllowInsecureFallback))
+            || ports.any(|entry| {
+                let validation = entry.tls.validation.as_ref();
+                validation.is_some_and(|v| v.mode == Some(PortMode::AllowInsecureFallback))
+            })
+    })
+}
+
+/// Has a listener ask clients for certificates as its Gateway says. A ClientPolicy, which is about one listener, goes before.
+///
+/// > The `ResolvedRefs` condition is set to `status: False` on all targeted listeners. If ALL CACertificateRefs are
+/// > invalid, `Accepted` is False too, with the reason `NoValidCACertificate`.
+pub(crate) fn validate(
+    (key, gateway): (&ObjectKey, &Gateway),
+    listener: &mut Listener<'_>,
+    lookup: &Lookup<'_>,
+) {
+    let tls = gateway.spec.tls.as_ref();
+    let frontend = tls.and_then(|tls| tls.frontend.as_ref());
+    let asked = listener.protocol == Some(Protocol::Https);
+    let Some(validation) = frontend
+        .filter(|_| asked)
+        .and_then(|f| of_port(f, listener.port))
+    else {
+        return;
+    };
+    let references = validation.authorities.iter();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for outcome in references.map(|reference| authorities(key, reference, lookup)) {
+        match outcome {
+            Ok(found) => good.push(found),
+            Err(fault) => bad.push(fault),
+        }
+    }
+    let found = joined(good);
+    if found.is_none() && listener.refused.is_none() {
+        let message = "tls.frontend of the Gateway asks for clients' certificates, and none of its caCertificateRefs can be used";
+        listener.refused = Some(Fault::new(reasons::NO_VALID_CA_CERTIFICATE, message));
+    }
+    listener.leave_unresolved(bad);
+    let clients = &mut listener.clients.clients;
+    if *clients == ClientAuth::None {
+        *clients = match found {
+            None => ClientAuth::Refuse,
+            Some(_) if validation.insecure => ClientAuth::Requested,
+            Some(authorities) => ClientAuth::Required(authorities),
+        };
+    }
+}
+
+/// Several references are one list of authorities.
+fn joined(all: Vec<Authorities>) -> Option<Authorities> {
+    let mut all = all.into_iter();
+    let first = all.next()?;
+    Some(all.fold(first, |one, other| Authorities {
+        source: format!("{}, {}", one.source, other.source).into(),
+        pem: format!("{}\n{}", one.pem, other.pem).into(),
+    }))
+}
+
+/// > Support: Core - a reference to a Kubernetes ConfigMap, with the CA certificate in a key named `ca.crt`. (Secrets are
+/// > taken too.)
+fn authorities(
+    gateway: &ObjectKey,
+    reference: &Reference<'_>,
+    lookup: &Lookup<'_>,
+) -> Result<Authorities, Fault> {
+    let kind = Kind::find(reference.group, reference.kind);
+    let Some(kind) = kind.filter(|kind| [Kind::ConfigMap, Kind::Secret].contains(kind)) else {
+        let message = format!(
+            "caCertificateRef {}: {} of group {:?} is not supported; use a ConfigMap",
+            reference.name, reference.kind, reference.group
+        );
+        return Err(Fault::new(reasons::INVALID_CA_CERTIFICATE_KIND, message));
+    };
+    let namespace = reference.namespace.unwrap_or(&gateway.namespace);
+    let key = ObjectKey::new(namespace, reference.name);
+    if !lookup.permit(Kind::Gateway, &gateway.namespace, kind, &key) {
+        let message = format!(
+            "no ReferenceGrant in namespace {namespace} lets Gateways of namespace {} use {kind} {key}",
+            gateway.namespace
+        );
+        return Err(Fault::new(reasons::REF_NOT_PERMITTED, message));
+    }
+    let invalid = |why: &str| {
+        let message = format!("caCertificateRef {}: {kind} {key} {why}", reference.name);
+        Fault::new(reasons::INVALID_CA_CERTIFICATE_REF, message)
+    };
+    let pem = match kind {
+        Kind::Secret => {
+            let secret = lookup
+                .secret(&key)
+                .ok_or_else(|| invalid("does not exist"))?;
+            cert::text(&key, secret, KEY).ok().map(str::to_owned)
+        }
+        _ => {
+            let map = lookup.resources.config_maps.get(&key);
+            let map = map.ok_or_else(|| invalid("does not exist"))?;
+            map.data.as_ref().and_then(|data| data.get(KEY)).cloned()
+        }
+    };
+    let pem = pem.ok_or_else(|| invalid("has no text under the key ca.crt"))?;
+    let source = ObjectRef::new(kind, key.clone());
+    cert::trust(&source, &pem)
+        .map_err(|why| invalid(&format!("has under ca.crt a text that {why}")))
+}
