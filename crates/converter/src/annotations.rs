@@ -42,10 +42,46 @@ pub const NGINX: &str = "nginx.ingress.kubernetes.io/";
 /// One annotation, without prefix.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
-    /// For example `canary-weight`.
+    /// For example `canary-weight`. One that ends in `NAME`, such as `exact-match-header-NAME`, stands for every key with
+    /// a name of the user's in its place.
     pub name: &'static str,
     /// One line: values, default, meaning.
     pub doc: &'static str,
+    /// What it becomes in Gateway API or in our kinds. Then, each as a sentence that begins with the word and a colon:
+    /// what is approximated, and what is refused.
+    pub becomes: &'static str,
+}
+
+impl Key {
+    /// What stands in [`Key::name`] for a name of the user's.
+    pub const NAME: &'static str = "NAME";
+
+    /// What such keys begin with: `exact-match-header-`. None: the key is just its name.
+    #[must_use]
+    pub fn prefix(&self) -> Option<&'static str> {
+        self.name.strip_suffix(Self::NAME)
+    }
+
+    /// Whether an annotation, without our prefixes, is this key.
+    #[must_use]
+    pub fn is(&self, annotation: &str) -> bool {
+        match self.prefix() {
+            None => annotation == self.name,
+            Some(prefix) => annotation
+                .strip_prefix(prefix)
+                .is_some_and(|name| !name.is_empty()),
+        }
+    }
+}
+
+/// The key that an annotation is, without our prefixes, and its family.
+#[must_use]
+pub fn find(annotation: &str) -> Option<(&'static Family, &'static Key)> {
+    let of = |family: &&'static Family| {
+        let key = family.keys.iter().find(|key| key.is(annotation))?;
+        Some((*family, key))
+    };
+    FAMILIES.iter().find_map(of)
 }
 
 /// A group of annotations that mean something together.
@@ -234,13 +270,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Says the same about every annotation whose name begins with one of `prefixes`.
-    pub(crate) fn say_prefixed(&mut self, prefixes: &[&str], outcome: Outcome, message: &str) {
+    /// Says the same about every annotation that is one of `keys`, those with a name of the user's too.
+    pub(crate) fn say_all(&mut self, keys: &[Key], outcome: Outcome, message: &str) {
         for (name, (key, _)) in &self.values {
-            if prefixes.iter().any(|prefix| {
-                name.strip_prefix(prefix)
-                    .is_some_and(|rest| !rest.is_empty())
-            }) {
+            if keys.iter().any(|known| known.is(name)) && !self.spoken.contains(name) {
                 self.spoken.insert(name);
                 self.notes.add(self.object, Some(key), outcome, message);
             }
@@ -256,9 +289,7 @@ impl<'a> Reader<'a> {
     fn finish(self) {
         for (name, (key, _)) in &self.values {
             if !self.spoken.contains(name) {
-                let known = FAMILIES
-                    .iter()
-                    .any(|family| family.keys.iter().any(|k| k.name == *name));
+                let known = find(name).is_some();
                 let message = if known {
                     "has no effect here"
                 } else {
@@ -296,7 +327,7 @@ pub(crate) fn read(
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::FAMILIES;
+    use super::{FAMILIES, find};
 
     #[test]
     fn keys_are_unique_and_documented_and_families_have_goldens() {
@@ -304,11 +335,13 @@ mod tests {
         for family in FAMILIES {
             for key in family.keys {
                 assert!(seen.insert(key.name), "{} twice", key.name);
-                assert!(
-                    key.doc.ends_with('.') && key.doc.len() > 10,
-                    "{} needs a doc line",
-                    key.name
-                );
+                for text in [key.doc, key.becomes] {
+                    assert!(
+                        text.ends_with('.') && text.len() > 10 && !text.contains(['\n', '|']),
+                        "{} needs a line of doc, and one of what it becomes",
+                        key.name
+                    );
+                }
             }
             let folder = format!("{}/testdata/{}", env!("CARGO_MANIFEST_DIR"), family.name);
             assert!(
@@ -317,5 +350,17 @@ mod tests {
                 family.name
             );
         }
+    }
+
+    #[test]
+    fn a_key_may_carry_a_name() {
+        let name = |annotation| find(annotation).map(|(_, key)| key.name);
+        assert_eq!(
+            name("exact-match-header-x-stage"),
+            Some("exact-match-header-NAME")
+        );
+        assert_eq!(name("exact-match-header-"), None);
+        assert_eq!(name("canary-weight"), Some("canary-weight"));
+        assert_eq!(name("canary-weights"), None);
     }
 }

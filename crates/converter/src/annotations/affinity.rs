@@ -12,42 +12,52 @@ pub(super) const AFFINITY: Family = Family {
         Key {
             name: "affinity",
             doc: "cookie: a cookie ties a client to an endpoint; wins over the other two.",
+            becomes: "BackendPolicy `sessionCookie`. Refused: anything but cookie; then there is no affinity.",
         },
         Key {
             name: "affinity-mode",
             doc: "balanced. A client stays with its endpoint for as long as that is there, which persistent asks for too.",
+            becomes: "Nothing of its own: a client always stays with its endpoint. Refused: other words.",
         },
         Key {
             name: "session-cookie-name",
             doc: "Name of the affinity cookie. Default INGRESSCOOKIE.",
+            becomes: "BackendPolicy `sessionCookie.name`. Refused: no cookie's name; then the default counts.",
         },
         Key {
             name: "session-cookie-path",
             doc: "Path of the affinity cookie. Default /.",
+            becomes: "BackendPolicy `sessionCookie.path`. Refused: characters that fit into no cookie.",
         },
         Key {
             name: "session-cookie-max-age",
             doc: "Lifetime of the affinity cookie in seconds. Default: the browser's session.",
+            becomes: "BackendPolicy `sessionCookie.maxAge`. Refused: not a whole number above 0.",
         },
         Key {
             name: "session-cookie-expires",
             doc: "Lifetime of the affinity cookie in seconds, if session-cookie-max-age is absent.",
+            becomes: "BackendPolicy `sessionCookie.maxAge`. Approximated: session-cookie-max-age is set and wins. Refused: not a whole number above 0.",
         },
         Key {
             name: "session-cookie-domain",
             doc: "Domain of the affinity cookie. Default: the host that was asked.",
+            becomes: "BackendPolicy `sessionCookie.domain`. Refused: characters that fit into no cookie.",
         },
         Key {
             name: "session-cookie-samesite",
             doc: "SameSite of the affinity cookie: Strict, Lax or None.",
+            becomes: "BackendPolicy `sessionCookie.sameSite`. Refused: other words.",
         },
         Key {
             name: "session-cookie-secure",
             doc: "true: browsers send the affinity cookie over TLS only. Default false.",
+            becomes: "BackendPolicy `sessionCookie.secure`. Refused: neither true nor false.",
         },
         Key {
             name: "session-cookie-change-on-failure",
             doc: "true or false: whether a client whose endpoint fails gets another cookie. It gets one whenever another endpoint has answered.",
+            becomes: "Nothing of its own. true is exact. Approximated: false, as a client whose endpoint did not answer stays with the one that did.",
         },
     ],
     apply,

@@ -10,30 +10,37 @@ pub(super) const CANARY: Family = Family {
         Key {
             name: "canary",
             doc: "true: this Ingress takes requests from the one with the same host, path and path type.",
+            becomes: "Rules and weights in the HTTPRoute of the base. Approximated: nothing says which requests it takes. Dropped: a path that no base has. Of a canary's other annotations only header control counts; the rest is the base's.",
         },
         Key {
             name: "canary-by-header",
             doc: "Header whose value always sends a request here and never to the base.",
+            becomes: "Exact header matches: `always` leads here, `never` to the base.",
         },
         Key {
             name: "canary-by-header-value",
             doc: "Value of that header, compared literally, instead of always and never.",
+            becomes: "Exact header match. Refused: without canary-by-header, or no legal value; then nobody comes here by header.",
         },
         Key {
             name: "canary-by-header-pattern",
             doc: "Regular expression searched for in that header's value.",
+            becomes: "RegularExpression header match. Approximated: canary-by-header-value is set and wins. Refused: without canary-by-header, or it does not compile; then nobody comes here by header.",
         },
         Key {
             name: "canary-by-cookie",
             doc: "Cookie whose value always sends a request here and never to the base.",
+            becomes: "RegularExpression matches on the Cookie header. Refused: no cookie's name.",
         },
         Key {
             name: "canary-weight",
             doc: "Share of the remaining requests, out of canary-weight-total.",
+            becomes: "`weight` of the backendRefs, in exact shares. Approximated: clamped to 0 and the total. Refused: not a whole number.",
         },
         Key {
             name: "canary-weight-total",
             doc: "What canary-weight is a part of. Default 100.",
+            becomes: "`weight` of the backendRefs. Refused: outside 1 to 1,000,000,000; then 100 counts.",
         },
     ],
     apply,

@@ -12,30 +12,37 @@ pub(super) const CORS: Family = Family {
         Key {
             name: "enable-cors",
             doc: "true turns cross-origin sharing on. Default false.",
+            becomes: "CORS filter of each rule. Refused: neither true nor false; then it is off.",
         },
         Key {
             name: "cors-allow-origin",
             doc: "Origins, comma-separated; without scheme both http and https; *.example.com for any depth. Default *.",
+            becomes: "`allowOrigins` of the CORS filter. Refused: entries that are no origin, and those beyond 64; the others count, and if none is left nothing is allowed.",
         },
         Key {
             name: "cors-allow-methods",
             doc: "Methods, comma-separated, or *. Default GET, PUT, POST, DELETE, PATCH, OPTIONS.",
+            becomes: "`allowMethods` of the CORS filter. Refused: entries that are no method; the others count.",
         },
         Key {
             name: "cors-allow-headers",
             doc: "Request headers, comma-separated, or *. Default DNT, X-CustomHeader, Keep-Alive, User-Agent, X-Requested-With, If-Modified-Since, Cache-Control, Content-Type, Authorization.",
+            becomes: "`allowHeaders` of the CORS filter. Refused: entries that are no header's name, and those beyond 64; the others count.",
         },
         Key {
             name: "cors-expose-headers",
             doc: "Response headers that scripts may read, comma-separated. Default none.",
+            becomes: "`exposeHeaders` of the CORS filter. Refused: entries that are no header's name, and those beyond 64; the others count.",
         },
         Key {
             name: "cors-allow-credentials",
             doc: "Whether cookies may be sent along. Default true.",
+            becomes: "`allowCredentials` of the CORS filter. Refused: neither true nor false; then true counts.",
         },
         Key {
             name: "cors-max-age",
             doc: "Seconds for which a preflight answer may be kept. Default 1728000.",
+            becomes: "`maxAge` of the CORS filter. Approximated: clamped to 1 to 2147483647. Refused: not a whole number; then the default counts.",
         },
     ],
     apply,

@@ -12,18 +12,22 @@ pub(super) const DOWNSTREAM_TLS: Family = Family {
         Key {
             name: "auth-tls-secret",
             doc: "Secret with the authority that client certificates must come from, key cacert or ca.crt: the name of the certificate's Secret followed by -cacert. Any other name refuses TLS for the host.",
+            becomes: "ClientPolicy `tls.clientCertificate` on the listener of the host. Approximated: the host has no certificate, or an older Ingress decides. Refused: a Secret that does not belong to the certificate; every TLS handshake for the host is refused.",
         },
         Key {
             name: "tls-min-protocol-version",
             doc: "TLSv1.0 to TLSv1.3. TLSv1.0 and TLSv1.1 are raised to TLSv1.2.",
+            becomes: "ClientPolicy `tls.minVersion`. Approximated: older versions than 1.2 are raised. Refused: other words, or above tls-max-protocol-version; then it is not used.",
         },
         Key {
             name: "tls-max-protocol-version",
             doc: "TLSv1.0 to TLSv1.3. TLSv1.0 and TLSv1.1 are raised to TLSv1.2.",
+            becomes: "ClientPolicy `tls.maxVersion`. Approximated: older versions than 1.2 are raised. Refused: other words, or below tls-min-protocol-version; then it is not used.",
         },
         Key {
             name: "ssl-cipher",
             doc: "Cipher suites for TLS 1.2 by OpenSSL's names, separated by commas or colons. Unknown ones are left out; if none is left, only TLS 1.3 is spoken.",
+            becomes: "ClientPolicy `tls.cipherSuites`. Approximated: suites that are not there are left out.",
         },
     ],
     apply,

@@ -12,26 +12,32 @@ pub(super) const HEADER_CONTROL: Family = Family {
         Key {
             name: "request-header-control-add",
             doc: "Lines of `KEY VALUE`: appended to the request's header.",
+            becomes: "RequestHeaderModifier `add`; a Host becomes URLRewrite `hostname`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
         },
         Key {
             name: "request-header-control-update",
             doc: "Lines of `KEY VALUE`: overwrite or create the request's header.",
+            becomes: "RequestHeaderModifier `set`; a Host becomes URLRewrite `hostname`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
         },
         Key {
             name: "request-header-control-remove",
             doc: "Names, comma-separated: removed from the request.",
+            becomes: "RequestHeaderModifier `remove`. Refused: Host, entries that are no header's name, and those beyond 16; the others count.",
         },
         Key {
             name: "response-header-control-add",
             doc: "Lines of `KEY VALUE`: appended to the response's header.",
+            becomes: "ResponseHeaderModifier `add`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
         },
         Key {
             name: "response-header-control-update",
             doc: "Lines of `KEY VALUE`: overwrite or create the response's header.",
+            becomes: "ResponseHeaderModifier `set`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
         },
         Key {
             name: "response-header-control-remove",
             doc: "Names, comma-separated: removed from the response.",
+            becomes: "ResponseHeaderModifier `remove`. Refused: entries that are no header's name, and those beyond 16; the others count.",
         },
     ],
     apply,

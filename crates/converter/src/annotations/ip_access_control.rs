@@ -14,10 +14,12 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
         Key {
             name: "whitelist-source-range",
             doc: "Networks or addresses, separated by commas, that may ask; others are answered with 403. A list that cannot be read lets nobody in.",
+            becomes: "RoutePolicy `clientAddresses.allow`. Refused: an entry that is no address or network; nobody is let in.",
         },
         Key {
             name: "denylist-source-range",
             doc: "Networks or addresses, separated by commas, that may not ask; they are answered with 403. A list that cannot be read lets nobody in.",
+            becomes: "RoutePolicy `clientAddresses.deny`. Refused: an entry that is no address or network; nobody is let in.",
         },
     ],
     apply,

@@ -12,10 +12,12 @@ pub(super) const LOAD_BALANCE: Family = Family {
         Key {
             name: "load-balance",
             doc: "round_robin, least_conn or random. Default round_robin.",
+            becomes: "BackendPolicy `loadBalancing.type`. Approximated: ewma becomes LeastRequest; or upstream-hash-by is set and wins. Refused: other values; round_robin it is.",
         },
         Key {
             name: "upstream-hash-by",
             doc: "Consistent hash by $request_uri, $host, $remote_addr, $http_NAME or $arg_NAME; wins over load-balance.",
+            becomes: "BackendPolicy `loadBalancing` of type ConsistentHash. Refused: other variables, or several at once; then load-balance counts.",
         },
     ],
     apply,

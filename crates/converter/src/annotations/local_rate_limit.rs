@@ -10,14 +10,17 @@ pub(super) const LOCAL_RATE_LIMIT: Family = Family {
         Key {
             name: "route-limit-rpm",
             doc: "Requests a minute for each path of the Ingress and gateway instance, weighted canaries included; more are answered with 429.",
+            becomes: "RoutePolicy `rateLimit`, unit Minute. Refused: not a whole number above 0; then there is no limit.",
         },
         Key {
             name: "route-limit-rps",
             doc: "Requests a second for each path of the Ingress and gateway instance, unless route-limit-rpm is set; more are answered with 429.",
+            becomes: "RoutePolicy `rateLimit`, unit Second. Approximated: route-limit-rpm is set and wins. Refused: not a whole number above 0; then there is no limit.",
         },
         Key {
             name: "route-limit-burst-multiplier",
             doc: "Requests that may come at once, as a multiple of the limit. Default 5.",
+            becomes: "RoutePolicy `rateLimit.burst`: limit times multiplier. Approximated: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
         },
     ],
     apply,

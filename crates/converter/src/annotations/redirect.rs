@@ -12,22 +12,27 @@ pub(super) const REDIRECT: Family = Family {
         Key {
             name: "ssl-redirect",
             doc: "true: plain HTTP is answered with 308 to https.",
+            becomes: "RequestRedirect to https with 308, in a route of the HTTP listener alone. Approximated: a redirect of everything is set and wins.",
         },
         Key {
             name: "force-ssl-redirect",
             doc: "The same as ssl-redirect.",
+            becomes: "As ssl-redirect.",
         },
         Key {
             name: "permanent-redirect",
             doc: "URL that every request is sent to; without a path the request's own is kept.",
+            becomes: "RequestRedirect. Approximated: query and fragment of the URL are dropped, the request's query is kept; or temporal-redirect is set and wins. Refused: not an absolute http or https URL.",
         },
         Key {
             name: "permanent-redirect-code",
             doc: "301, 302, 303, 307 or 308. Default 301.",
+            becomes: "`statusCode` of that RequestRedirect. Approximated: without permanent-redirect it has no effect. Refused: other codes; then 301 counts.",
         },
         Key {
             name: "temporal-redirect",
             doc: "URL that every request is sent to with 302; wins over permanent-redirect.",
+            becomes: "RequestRedirect with 302. Approximated: query and fragment of the URL are dropped, the request's query is kept. Refused: not an absolute http or https URL.",
         },
     ],
     apply,

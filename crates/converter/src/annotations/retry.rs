@@ -10,14 +10,17 @@ pub(super) const RETRY: Family = Family {
         Key {
             name: "proxy-next-upstream-tries",
             doc: "Retries beyond the first attempt; 0 or less turns them off. Default 3 when any key of the family is set.",
+            becomes: "`retry.attempts` of the rule. Approximated: more than 100 count as 100.",
         },
         Key {
             name: "proxy-next-upstream-timeout",
             doc: "Seconds for each attempt; 0 or absent: no limit.",
+            becomes: "`timeouts.backendRequest` of the rule, never more than `timeout`. Refused: negative; then there is no limit.",
         },
         Key {
             name: "proxy-next-upstream",
             doc: "When to retry: error, timeout, invalid_header, http_NNN, non_idempotent, off. Default error,timeout.",
+            becomes: "`retry.codes` of the rule and RoutePolicy `retry`. Refused: words that are no condition; the others count.",
         },
     ],
     apply,

@@ -10,10 +10,12 @@ pub(super) const REWRITE: Family = Family {
         Key {
             name: "rewrite-target",
             doc: "New path. With $1 to $9 the path is a regular expression and these are its groups; without, it replaces the matched path or prefix.",
+            becomes: "Without groups: URLRewrite, `ReplacePrefixMatch` or `ReplaceFullPath`. With groups: RegularExpression path matches and RouteFilter `regexRewrite`. Refused: a query or fragment, no leading slash, more than 1,024 characters.",
         },
         Key {
             name: "upstream-vhost",
             doc: "Host that the backend sees.",
+            becomes: "URLRewrite `hostname`. Refused: not a host name.",
         },
     ],
     apply,

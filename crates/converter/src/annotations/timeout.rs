@@ -9,6 +9,7 @@ pub(super) const TIMEOUT: Family = Family {
     keys: &[Key {
         name: "timeout",
         doc: "Seconds for the whole request, retries included; 0 or absent: no limit. Expiry answers 504.",
+        becomes: "`timeouts.request` of the rule. Refused: negative; then there is no limit.",
     }],
     apply,
 };

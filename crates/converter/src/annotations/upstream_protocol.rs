@@ -10,6 +10,7 @@ pub(super) const UPSTREAM_PROTOCOL: Family = Family {
     keys: &[Key {
         name: "backend-protocol",
         doc: "HTTP, HTTP2, HTTPS, GRPC or GRPCS towards the backend. HTTPS and GRPCS encrypt and do not verify, unless proxy-ssl-secret is set. Default: what the name or appProtocol of the Service's port says, else HTTP.",
+        becomes: "BackendPolicy `protocol` and `tls.mode`. Refused: other values; then the default counts.",
     }],
     apply,
 };

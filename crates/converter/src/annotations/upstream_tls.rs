@@ -12,18 +12,22 @@ pub(super) const UPSTREAM_TLS: Family = Family {
         Key {
             name: "proxy-ssl-secret",
             doc: "Secret (namespace/name) with the certificate that is shown to the backend, and the authorities that the backend's must come from; turns TLS on by itself.",
+            becomes: "BackendPolicy `tls.clientCertificateRef` and `tls.caCertificateRef`, mode VerifiedChain, or Verified with proxy-ssl-name. Refused: no name of a Secret; no request reaches the backend.",
         },
         Key {
             name: "proxy-ssl-name",
             doc: "Name that is sent to the backend, and that its certificate must be for. Default: the Host that it is sent, unchecked.",
+            becomes: "BackendPolicy `tls.hostname`. Approximated: without TLS to the backend it has no meaning. Refused: not a host name.",
         },
         Key {
             name: "proxy-ssl-server-name",
             doc: "off: no name is sent in the TLS handshake with the backend. Default on.",
+            becomes: "BackendPolicy `tls.omitServerName`. Approximated: without TLS to the backend it has no meaning. Refused: neither on nor off.",
         },
         Key {
             name: "proxy-ssl-verify",
             doc: "off: the backend's certificate is not looked at. Default on, with proxy-ssl-secret.",
+            becomes: "BackendPolicy `tls.mode`: Unverified for off. Approximated: without proxy-ssl-secret there is nobody to verify by, and it is Unverified.",
         },
     ],
     apply,
