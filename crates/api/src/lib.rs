@@ -24,6 +24,7 @@ mod policy;
 mod resources;
 mod route_filter;
 mod route_policy;
+mod unknown;
 pub mod yaml;
 
 pub use backend_policy::{

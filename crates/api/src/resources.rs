@@ -15,6 +15,7 @@ use kube::Resource;
 use crate::{
     BackendPolicy, ClientPolicy, Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy, annotation,
     gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet, ReferenceGrant},
+    unknown::Unknown,
 };
 
 /// The objects of one kind. Objects are shared, never copied.
@@ -61,12 +62,24 @@ macro_rules! resources {
                 match self { $(Self::$type(object) => serde_json::to_value(&**object)),* }
             }
 
-            pub(crate) fn from_value(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
-                match kind { $(Kind::$type => serde_json::from_value::<$type>(value).map(Self::from)),* }
+            /// Fields that the kind does not have go to `unknown`.
+            pub(crate) fn from_value(
+                kind: Kind,
+                value: serde_json::Value,
+                unknown: &mut Unknown,
+            ) -> Result<Self, serde_json::Error> {
+                match kind { $(Kind::$type => unknown.reading::<$type, _>(value).map(Self::from)),* }
             }
 
-            pub(crate) fn from_yaml(kind: Kind, text: &str) -> Result<Self, serde_saphyr::Error> {
-                match kind { $(Kind::$type => serde_saphyr::from_str::<$type>(text).map(Self::from)),* }
+            /// Likewise.
+            pub(crate) fn from_yaml(
+                kind: Kind,
+                text: &str,
+                unknown: &mut Unknown,
+            ) -> Result<Self, serde_saphyr::Error> {
+                serde_saphyr::with_deserializer_from_str(text, |text| match kind {
+                    $(Kind::$type => unknown.reading::<$type, _>(text).map(Self::from)),*
+                })
             }
         }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Kind, Object, ObjectRef, Resources};
+use crate::{Kind, Object, ObjectRef, Resources, unknown::Unknown};
 
 /// What a text held.
 #[derive(Debug, Default)]
@@ -124,7 +124,16 @@ fn read_document(text: &str, line: usize, out: &mut Manifests) -> Result<(), Man
         None => out.skipped.push(head.skipped(line)),
         Some(kind) => {
             let label = format!("{kind}/{name}");
-            let object = Object::from_yaml(kind, text).map_err(|e| at(&e, Some(label.clone())))?;
+            let mut unknown = Unknown::default();
+            let object = Object::from_yaml(kind, text, &mut unknown)
+                .map_err(|e| at(&e, Some(label.clone())))?;
+            if let Some(why) = unknown.message() {
+                return Err(ManifestError {
+                    line: line + unknown.line(text).unwrap_or(0),
+                    object: Some(label),
+                    why,
+                });
+            }
             out.objects.push((named(object, line, &label)?, line));
         }
     }
@@ -151,9 +160,17 @@ fn read_list(list: Value, line: usize, out: &mut Manifests) -> Result<(), Manife
                 return Ok(None);
             };
             let label = format!("{kind}/{}", head.name());
-            let object = Object::from_value(kind, item.clone())
+            let mut unknown = Unknown::default();
+            let object = Object::from_value(kind, item.clone(), &mut unknown)
                 .map_err(|e| error(e, Some(label.clone())))?;
-            named(object, line, &label).map(Some)
+            match unknown.message() {
+                Some(why) => Err(ManifestError {
+                    line,
+                    object: Some(label),
+                    why,
+                }),
+                None => named(object, line, &label).map(Some),
+            }
         };
         match one() {
             Ok(Some(object)) => out.objects.push((object, line)),
@@ -188,7 +205,7 @@ fn named(object: Object, line: usize, label: &str) -> Result<Object, ManifestErr
     };
     let mut value = object.to_json().map_err(json)?;
     value["metadata"]["namespace"] = Value::String("default".to_owned());
-    Object::from_value(reference.kind, value).map_err(json)
+    Object::from_value(reference.kind, value, &mut Unknown::default()).map_err(json)
 }
 
 impl Head {

@@ -118,3 +118,44 @@ proptest::proptest! {
         let _ = read(&text[..at]);
     }
 }
+
+#[test]
+fn an_unknown_field_is_named_with_its_line_and_the_object_is_not_used() {
+    let text = "apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: a}
+spec:
+  rules:
+  - match:
+    - path: {value: /admin}
+    backendRefs: [{name: app, port: 80, wait: 1}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: app}
+status: {invented: true}
+";
+    let read = read(text);
+    assert_eq!(
+        read.objects.len(),
+        1,
+        "what a status holds is nobody's mistake"
+    );
+    let [error] = &read.errors[..] else {
+        panic!("{:?}", read.errors)
+    };
+    assert_eq!(error.line, 6, "{error}");
+    assert_eq!(error.object.as_deref(), Some("HTTPRoute/a"));
+    let fields = "unknown fields spec.rules[0].match, spec.rules[0].backendRefs[0].wait: ";
+    assert!(error.why.starts_with(fields), "{}", error.why);
+}
+
+#[test]
+fn unknown_fields_of_list_items_are_found_too() {
+    let text = r#"{"apiVersion": "v1", "kind": "List", "items": [
+      {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"port": []}},
+      {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b"}}]}"#;
+    let read = read(text);
+    assert_eq!(read.objects.len(), 1);
+    assert!(read.errors[0].why.starts_with("unknown field spec.port: "));
+}
