@@ -37,6 +37,11 @@ pub struct RoutePolicySpec {
     /// Which clients may ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_addresses: Option<ClientAddresses>,
+    /// The largest request body, in bytes; a larger one is answered with 413, or ends the request when the answer has
+    /// begun. `0`, the default, is no limit. Nothing is buffered for it, and what follows an upgrade is not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1_125_899_906_842_624_u64))]
+    pub max_request_body_bytes: Option<u64>,
 }
 
 /// Conditions for the retries of a rule that has `retry`. Without this policy: the listed codes and failed

@@ -12,6 +12,7 @@ mod ip_access_control;
 mod load_balance;
 mod local_rate_limit;
 mod redirect;
+mod request_body;
 mod retry;
 mod rewrite;
 mod timeout;
@@ -106,6 +107,7 @@ pub const FAMILIES: &[&Family] = &[
     &timeout::TIMEOUT,
     &local_rate_limit::LOCAL_RATE_LIMIT,
     &ip_access_control::IP_ACCESS_CONTROL,
+    &request_body::REQUEST_BODY,
     &upstream_protocol::UPSTREAM_PROTOCOL,
     &upstream_tls::UPSTREAM_TLS,
     &load_balance::LOAD_BALANCE,
@@ -131,6 +133,8 @@ pub(crate) struct Settings {
     pub(crate) local_rate_limit: Option<LocalRateLimit>,
     /// A RoutePolicy's `clientAddresses`.
     pub(crate) client_addresses: Option<Value>,
+    /// The largest request body in bytes; 0 is no limit, and said to be none.
+    pub(crate) max_request_body: Option<u64>,
     pub(crate) backend: BackendSettings,
     pub(crate) downstream_tls: Option<DownstreamTls>,
 }

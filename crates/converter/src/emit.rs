@@ -163,6 +163,9 @@ impl<'a> Emitter<'a> {
         if let Some(addresses) = &settings.client_addresses {
             spec["clientAddresses"] = addresses.clone();
         }
+        if let Some(bytes) = settings.max_request_body.filter(|bytes| *bytes > 0) {
+            spec["maxRequestBodyBytes"] = json!(bytes);
+        }
         self.policy::<RoutePolicy>("RoutePolicy", source, route, spec);
     }
 

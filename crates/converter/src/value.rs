@@ -27,6 +27,22 @@ pub(crate) fn positive(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is not at least 1"))
 }
 
+/// A size as nginx writes it: bytes, or kibibytes, mebibytes or gibibytes with `k`, `m` or `g` behind the number.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
+        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let legal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|_| legal);
+    number
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| format!("{text:?} is no size such as 1048576, 512k, 8m or 1g"))
+}
+
 /// `on` or `off`.
 pub(crate) fn on_off(text: &str) -> Result<bool, String> {
     match text {
@@ -164,7 +180,7 @@ pub(crate) fn object_name(name: &str, suffix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        boolean, duration, list, number, object_name, precise_hostname, regex, short_hash,
+        boolean, duration, list, number, object_name, precise_hostname, regex, short_hash, size,
     };
 
     #[test]
@@ -173,6 +189,23 @@ mod tests {
         assert!(boolean("yes").is_err() && boolean(" true").is_err());
         assert_eq!(number("-3"), Ok(-3));
         assert!(number("5s").unwrap_err().contains("whole number"));
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size(" 512K"), Ok(512 * 1024));
+        assert_eq!(size("8m"), Ok(8 * 1024 * 1024));
+        assert_eq!(size("17179869183g"), Ok(17_179_869_183 << 30));
+        for bad in [
+            "",
+            "m",
+            "-1",
+            "+1",
+            "1.5m",
+            "8mb",
+            "8 m",
+            "é",
+            "17179869184g",
+        ] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
         assert_eq!(list(" a, b,,c "), ["a", "b", "c"]);
         assert_eq!(duration(5), "5s");
         assert_eq!(duration(99_999), "99999s");

@@ -2,7 +2,11 @@
 
 mod timing;
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+};
 
 use api::{
     ObjectKey,
@@ -201,6 +205,10 @@ fn forward(
         backends.extend(share(declared, (owner.key, name), lookup, rule));
     }
     let session = session(name, owner, lookup, rule);
+    let max_body = policies
+        .iter()
+        .find_map(|policy| policy.spec.max_request_body_bytes)
+        .and_then(NonZeroU64::new);
     if backends.is_empty() {
         return Err(Reason::NoBackend);
     }
@@ -209,6 +217,7 @@ fn forward(
         timeouts,
         retry,
         session,
+        max_body,
     })
 }
 

@@ -1,6 +1,10 @@
 //! Routes: a match, and the rule it leads to.
 
-use std::{fmt, num::NonZeroU32, sync::Arc};
+use std::{
+    fmt,
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+};
 
 use http::StatusCode;
 use serde::{Serialize, Serializer};
@@ -106,6 +110,9 @@ pub struct Forward {
     /// Stickiness; it goes before weights and before the clusters' own balancing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCookie>,
+    /// The largest request body, in bytes: more is answered with 413.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<NonZeroU64>,
 }
 
 /// A share of a rule's requests.

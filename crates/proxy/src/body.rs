@@ -1,11 +1,11 @@
 //! Bodies: towards the backend and towards the client. Concrete types, so that nothing is boxed on the way.
 
+pub(crate) mod meter;
+
 use std::{
-    cell::Cell,
     pin::Pin,
-    rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use self::meter::Meter;
 use crate::{
     connection::ConnState,
     exchange::Exchange,
@@ -29,20 +30,13 @@ pub(crate) enum UpBody {
         incoming: Incoming,
         /// Its connection, told when it stalls.
         conn: Arc<ConnState>,
-        /// Where its bytes are counted, if anybody wants to know.
-        received: Option<Rc<Cell<u64>>>,
+        /// Counts it, and knows how much there may be.
+        meter: Meter,
     },
     /// The client's, kept for another attempt.
     Replay(ReplayBody),
     /// A copy, for a mirror.
     Kept(KeptBody),
-}
-
-/// Counts the bytes of a request's body.
-pub(crate) fn count(received: Option<&Cell<u64>>, frame: &Frame<Bytes>) {
-    if let (Some(received), Some(data)) = (received, frame.data_ref()) {
-        received.set(received.get() + data.len() as u64);
-    }
 }
 
 /// Why a request body broke off.
@@ -51,6 +45,9 @@ pub(crate) enum UpError {
     /// The client's side failed.
     #[error(transparent)]
     Client(hyper::Error),
+    /// There is more of it than the rule allows.
+    #[error("the request's body is too large")]
+    TooLarge,
     /// Another attempt took over.
     #[error("superseded by another attempt")]
     Superseded,
@@ -69,15 +66,19 @@ impl Body for UpBody {
             Self::Client {
                 incoming,
                 conn,
-                received,
+                meter,
             } => {
-                let frame = Pin::new(incoming).poll_frame(cx);
-                match &frame {
-                    Poll::Pending => conn.read_waits(),
-                    Poll::Ready(Some(Ok(frame))) => count(received.as_deref(), frame),
-                    Poll::Ready(_) => {}
+                let next = ready!(meter.poll(incoming, conn, cx));
+                if let Some(Err(UpError::TooLarge)) = next
+                    && let Self::Client {
+                        incoming,
+                        conn,
+                        meter,
+                    } = std::mem::replace(&mut *self, Self::Empty)
+                {
+                    meter.gives_up(incoming, &conn);
                 }
-                frame.map_err(UpError::Client)
+                Poll::Ready(next)
             }
             Self::Replay(body) => Pin::new(body).poll_frame(cx),
             Self::Kept(body) => Poll::Ready(body.next().map(Ok)),

@@ -45,6 +45,9 @@ pub enum ProxyError {
     /// The rule's rate limit is used up.
     #[error("too many requests")]
     RateLimited,
+    /// The body is larger than the rule allows.
+    #[error("the request's body is too large")]
+    BodyTooLarge,
     /// An attempt ran into its deadline.
     #[error("the backend did not answer in time")]
     AttemptTimeout,
@@ -83,6 +86,7 @@ impl ProxyError {
             Self::UpstreamClosed | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ConnectTimeout | Self::AttemptTimeout | Self::RequestTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -106,6 +110,7 @@ impl ProxyError {
             Self::UpstreamTls => "upstream_tls",
             Self::Forbidden => "forbidden",
             Self::RateLimited => "rate_limited",
+            Self::BodyTooLarge => "body_too_large",
             Self::AttemptTimeout => "attempt_timeout",
             Self::RequestTimeout => "request_timeout",
             Self::ClientClosed => "client_closed",
@@ -122,6 +127,7 @@ impl ProxyError {
             | Self::Misdirected
             | Self::Forbidden
             | Self::RateLimited
+            | Self::BodyTooLarge
             | Self::ClientClosed => Side::Downstream,
             Self::Overloaded | Self::Rule(_) => Side::Gateway,
             _ => Side::Upstream,

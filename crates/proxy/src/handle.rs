@@ -7,12 +7,14 @@ mod tunnel;
 
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
-use hyper::body::Incoming;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
+};
+use hyper::body::{Body, Incoming};
 use ir::{Action, Cors, Filter, HeaderMods, Protocol};
 
 use crate::{
-    body::DownBody,
+    body::{DownBody, meter},
     canonical,
     error::ProxyError,
     exchange::Exchange,
@@ -70,8 +72,12 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
         return Begun::Answered(Box::new(response));
     }
     let origin = allowed.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
-    if let Err(refused) = admit_by_rule(conn, rule, &parts) {
+    if let Err(refused) = admit_by_rule(conn, rule, &parts, &body) {
+        let unread = refused.error == ProxyError::BodyTooLarge;
         let mut response = refused.answer(exchange);
+        if unread {
+            leave_unread(conn, &parts, body, response.headers_mut());
+        }
         decorate(rule, origin.as_ref(), &mut response);
         return Begun::Answered(Box::new(response));
     }
@@ -166,7 +172,19 @@ fn permit(conn: &Conn, rule: &RuleState, parts: &Parts) -> Result<(), ProxyError
 }
 
 /// What the rule itself asks of a request before anything is done with it.
-fn admit_by_rule(conn: &Conn, rule: &RuleState, parts: &Parts) -> Result<(), Refused> {
+fn admit_by_rule(
+    conn: &Conn,
+    rule: &RuleState,
+    parts: &Parts,
+    body: &Incoming,
+) -> Result<(), Refused> {
+    let limit = rule.forward().and_then(|forward| forward.max_body);
+    if limit.is_some_and(|limit| body.size_hint().exact() > Some(limit.get())) {
+        return Err(Refused {
+            error: ProxyError::BodyTooLarge,
+            retry_after: None,
+        });
+    }
     if rule.is_limited() {
         let client = conn.client(&parts.headers);
         rule.take_tokens(client).map_err(|wait| Refused {
@@ -175,6 +193,19 @@ fn admit_by_rule(conn: &Conn, rule: &RuleState, parts: &Parts) -> Result<(), Ref
         })?;
     }
     Ok(())
+}
+
+/// A body that was announced and is not wanted. A client that waits for `100 Continue` has not sent it, and HTTP/2 can end
+/// a request without the connection.
+fn leave_unread(conn: &Conn, parts: &Parts, body: Incoming, answer: &mut HeaderMap) {
+    if parts.version >= Version::HTTP_2 {
+        return;
+    }
+    if parts.headers.contains_key(header::EXPECT) {
+        answer.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    } else {
+        meter::discard(body, &conn.state);
+    }
 }
 
 /// Listener, then host, then path and the rest.

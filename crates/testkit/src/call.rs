@@ -2,15 +2,19 @@
 //! [`DEADLINE`].
 
 use std::{
+    convert::Infallible,
     io::{Read, Write},
     net::SocketAddr,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
@@ -56,6 +60,38 @@ impl Answer {
     }
 }
 
+/// A request's body.
+#[derive(Debug, Clone, Default)]
+struct Outgoing {
+    rest: Bytes,
+    chunked: bool,
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let length = self.rest.len().min(16 * 1024);
+        let piece = self.rest.split_to(length);
+        Poll::Ready((length > 0).then(|| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.chunked {
+            true => SizeHint::default(),
+            false => SizeHint::with_exact(self.rest.len() as u64),
+        }
+    }
+}
+
 /// A request to be sent.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -63,7 +99,7 @@ pub struct Call {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Outgoing,
     http2: bool,
     tls: Option<(Arc<ClientConfig>, String)>,
 }
@@ -80,7 +116,7 @@ impl Call {
             method: method.parse().expect("a method"),
             uri: url.parse().expect("an absolute URL"),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: Outgoing::default(),
             http2: false,
             tls: None,
         }
@@ -109,7 +145,14 @@ impl Call {
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
+        self.body.rest = body.into();
+        self
+    }
+
+    /// Does not say how long the body is: chunked with HTTP/1.1, in frames with HTTP/2.
+    #[must_use]
+    pub const fn chunked(mut self) -> Self {
+        self.body.chunked = true;
         self
     }
 
@@ -199,8 +242,8 @@ impl Call {
         })
     }
 
-    fn request(self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body));
+    fn request(self) -> Request<Outgoing> {
+        let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
         *request.headers_mut() = self.headers;
         if self.http2 {

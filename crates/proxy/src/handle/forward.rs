@@ -1,6 +1,6 @@
 //! Forwarding: choose a backend, send, try again where the rule says so, pass the answer on.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::{Body, Incoming};
@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     balance::ClusterState,
-    body::{DownBody, UpBody},
+    body::{
+        DownBody, UpBody,
+        meter::{Allowance, Meter},
+    },
     error::ProxyError,
     exchange::Exchange,
     server::Conn,
@@ -39,6 +42,8 @@ pub(crate) struct Call {
     chosen: Option<u64>,
     head: Head,
     source: Source,
+    /// Where the rule limits bodies and this one did not say how long it is.
+    allowance: Option<Rc<Allowance>>,
     asked: Option<Asked>,
     /// Where the rule has CORS: who asks.
     pub(super) origin: Option<HeaderValue>,
@@ -49,7 +54,7 @@ pub(crate) struct Call {
 /// The request's body, as far as it may be sent.
 enum Source {
     Empty,
-    Once(Option<(Incoming, Option<Rc<Cell<u64>>>)>),
+    Once(Option<(Incoming, Meter)>),
     Replay(Replay),
 }
 
@@ -84,7 +89,12 @@ pub(super) fn prepare(
         _ => None,
     };
     let mut head = request::head(conn, routed, parts, asked.as_ref().map(|a| &a.protocol));
-    let source = Source::new(conn, rule, body, exchange.received());
+    let allowance = allowance(rule, &body, exchange.is_http1());
+    let meter = Meter {
+        received: exchange.received(),
+        allowance: allowance.clone(),
+    };
+    let source = Source::new(conn, rule, body, meter);
     if rule.has_mirrors() {
         mirror::copy(&conn.worker, rule, &head, source.replay());
     }
@@ -103,11 +113,19 @@ pub(super) fn prepare(
         chosen: None,
         head,
         source,
+        allowance,
         asked,
         origin: None,
         deadline: limit.map(|limit| exchange.started() + limit),
         exchange,
     }))
+}
+
+/// What is left to be counted of a body that does not say how long it is.
+fn allowance(rule: &RuleState, body: &Incoming, http1: bool) -> Option<Rc<Allowance>> {
+    let limit = rule.forward()?.max_body?;
+    let unknown = body.size_hint().exact().is_none();
+    unknown.then(|| Rc::new(Allowance::new(limit.get(), http1)))
 }
 
 fn refused(error: ProxyError, exchange: Exchange) -> Begun {
@@ -134,7 +152,7 @@ pub(super) async fn forward(mut call: Box<Call>) -> Response<DownBody> {
 }
 
 impl Source {
-    fn new(conn: &Conn, rule: &RuleState, body: Incoming, received: Option<Rc<Cell<u64>>>) -> Self {
+    fn new(conn: &Conn, rule: &RuleState, body: Incoming, meter: Meter) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
         }
@@ -142,10 +160,10 @@ impl Source {
             .forward()
             .is_some_and(|forward| forward.retry.is_some());
         if !repeats && !rule.has_mirrors() {
-            return Self::Once(Some((body, received)));
+            return Self::Once(Some((body, meter)));
         }
         let limit = conn.worker.config.limits.replay_bytes;
-        Self::Replay(Replay::new(body, Arc::clone(&conn.state), received, limit))
+        Self::Replay(Replay::new(body, Arc::clone(&conn.state), meter, limit))
     }
 
     const fn replay(&self) -> Option<&Replay> {
@@ -159,10 +177,10 @@ impl Source {
     fn body(&mut self, conn: &Conn) -> Option<UpBody> {
         match self {
             Self::Empty => Some(UpBody::Empty),
-            Self::Once(slot) => slot.take().map(|(incoming, received)| UpBody::Client {
+            Self::Once(slot) => slot.take().map(|(incoming, meter)| UpBody::Client {
                 incoming,
                 conn: Arc::clone(&conn.state),
-                received,
+                meter,
             }),
             Self::Replay(replay) => replay.possible().then(|| UpBody::Replay(replay.body())),
         }
@@ -181,11 +199,11 @@ impl Source {
         if let (
             Self::Once(slot),
             UpBody::Client {
-                incoming, received, ..
+                incoming, meter, ..
             },
         ) = (self, body)
         {
-            *slot = Some((incoming, received));
+            *slot = Some((incoming, meter));
         }
     }
 }
@@ -251,7 +269,7 @@ fn wants_again(policy: Option<&Retry>, status: StatusCode, safe: bool) -> bool {
 fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
     policy.is_some_and(|p| match (failure.error, &failure.progress) {
         // There is nobody to ask, or nobody who asks; that does not change within a pause.
-        (ProxyError::NoEndpoint | ProxyError::ClientClosed, _) => false,
+        (ProxyError::NoEndpoint | ProxyError::ClientClosed | ProxyError::BodyTooLarge, _) => false,
         (ProxyError::AttemptTimeout, _) => p.on.timeout && (p.non_idempotent || safe),
         // Nothing was sent, so nothing can happen twice.
         (_, Progress::NoConnection | Progress::Unsent(_)) => p.on.connect,
@@ -317,6 +335,14 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
             }
         }
     };
+    // Whatever the backend made of half a body: it is not to blame.
+    let outcome = outcome.map_err(|failure| match &call.allowance {
+        Some(allowance) if allowance.is_exceeded() => Failure {
+            error: ProxyError::BodyTooLarge,
+            progress: Progress::Closed,
+        },
+        _ => failure,
+    });
     call.exchange.attempt_ends(
         outcome
             .as_ref()

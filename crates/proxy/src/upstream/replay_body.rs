@@ -1,7 +1,7 @@
 //! A request body that can be sent again, or to a mirror: kept while it passes, up to a bound.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -15,15 +15,16 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use crate::{
-    body::{UpError, count},
+    body::{UpError, meter::Meter},
     connection::ConnState,
 };
 
 /// The one reader of a client's body, and what it has read so far.
 struct Source {
-    incoming: Incoming,
+    /// Gone once it was too large.
+    incoming: Option<Incoming>,
     conn: Arc<ConnState>,
-    received: Option<Rc<Cell<u64>>>,
+    meter: Meter,
     kept: Kept,
     bytes: usize,
     limit: usize,
@@ -67,13 +68,13 @@ impl Replay {
     pub(crate) fn new(
         incoming: Incoming,
         conn: Arc<ConnState>,
-        received: Option<Rc<Cell<u64>>>,
+        meter: Meter,
         limit: usize,
     ) -> Self {
         Self(Rc::new(RefCell::new(Source {
-            incoming,
+            incoming: Some(incoming),
             conn,
-            received,
+            meter,
             kept: Kept::default(),
             bytes: 0,
             limit,
@@ -130,27 +131,26 @@ impl Source {
     }
 
     fn poll_new(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Pending => {
-                self.conn.read_waits();
-                Poll::Pending
-            }
-            Poll::Ready(None) => {
+        let next = match &mut self.incoming {
+            Some(incoming) => ready!(self.meter.poll(incoming, &self.conn, cx)),
+            None => Some(Err(UpError::TooLarge)),
+        };
+        match &next {
+            None => {
                 if self.end == End::Open {
                     self.complete();
                 }
-                Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => {
+            Some(Err(error)) => {
+                let too_large = matches!(error, UpError::TooLarge);
                 self.lose();
-                Poll::Ready(Some(Err(UpError::Client(error))))
+                if let Some(incoming) = self.incoming.take_if(|_| too_large) {
+                    self.meter.gives_up(incoming, &self.conn);
+                }
             }
-            Poll::Ready(Some(Ok(frame))) => {
-                count(self.received.as_deref(), &frame);
-                self.keep(&frame);
-                Poll::Ready(Some(Ok(frame)))
-            }
+            Some(Ok(frame)) => self.keep(frame),
         }
+        Poll::Ready(next)
     }
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
@@ -166,7 +166,7 @@ impl Source {
         } else if let Some(trailers) = frame.trailers_ref() {
             self.kept.trailers = Some(trailers.clone());
         }
-        if self.incoming.is_end_stream() {
+        if self.incoming.as_ref().is_none_or(Body::is_end_stream) {
             self.complete();
         }
     }
@@ -223,7 +223,11 @@ impl Body for ReplayBody {
             .skip(self.next)
             .map(Bytes::len)
             .sum();
-        match source.incoming.size_hint().exact() {
+        let rest = source
+            .incoming
+            .as_ref()
+            .and_then(|rest| rest.size_hint().exact());
+        match rest {
             Some(rest) if source.end != End::Lost => SizeHint::with_exact(rest + ahead as u64),
             _ => SizeHint::default(),
         }

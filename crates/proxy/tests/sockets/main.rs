@@ -3,4 +3,5 @@
 
 mod edge;
 mod forwarding;
+mod limits;
 mod support;

@@ -68,6 +68,7 @@ pub(crate) fn forward(cluster: &str) -> Forward {
         timeouts: Timeouts::default(),
         retry: None,
         session: None,
+        max_body: None,
     }
 }
 

@@ -1,0 +1,36 @@
+//! `proxy-body-size`.
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const REQUEST_BODY: Family = Family {
+    name: "request-body",
+    keys: &[Key {
+        name: "proxy-body-size",
+        doc: "Largest request body: bytes, or with k, m or g behind them; 0: no limit. A larger one is answered with 413.",
+        becomes: "RoutePolicy `maxRequestBodyBytes`. Approximated: more than a pebibyte counts as one. Refused: what is no size; then there is no limit of its own.",
+    }],
+    apply,
+};
+
+/// The largest number that a RoutePolicy takes, a pebibyte.
+const MOST: u64 = 1 << 50;
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let Some(bytes) = reader.parse("proxy-body-size", value::size) else {
+        return;
+    };
+    settings.max_request_body = Some(bytes.min(MOST));
+    match bytes {
+        0 => reader.exact("proxy-body-size", "no limit"),
+        1..=MOST => {
+            let message = format!("RoutePolicy maxRequestBodyBytes: {bytes}");
+            reader.exact("proxy-body-size", message);
+        }
+        _ => {
+            let message = format!("RoutePolicy maxRequestBodyBytes: {MOST}, the most there is");
+            reader.say("proxy-body-size", Outcome::Approximated, message);
+        }
+    }
+}
