@@ -1,6 +1,6 @@
 //! All objects by kind.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{
     api::{
@@ -101,6 +101,30 @@ macro_rules! resources {
                 match reference.kind { $(Kind::$type => self.$field.get(&reference.key).cloned().map(Object::$type)),* }
             }
 
+            /// Becomes both together: an object that somebody wrote by hand counts before a generated one of the same name.
+            /// What is the same `Arc` already is not touched, so that cost follows the change. Gives the names that are
+            /// in both, and whose generated object does not count.
+            pub fn join(&mut self, own: &Self, generated: &Self) -> Vec<ObjectRef> {
+                let mut clashes = Vec::new();
+                $(join(&mut self.$field, &own.$field, &generated.$field, |key| {
+                    clashes.push(ObjectRef::new(Kind::$type, key.clone()));
+                });)*
+                clashes
+            }
+
+            /// Becomes the same as `other`, and says what that changes. What is the same `Arc` already is not touched.
+            pub fn follow(&mut self, other: &Self) -> Vec<Change> {
+                let mut changes = Vec::new();
+                $(for (key, before, now) in adopt(&mut self.$field, other.$field.iter()) {
+                    changes.push(Change {
+                        reference: ObjectRef::new(Kind::$type, key),
+                        before: before.map(Object::$type),
+                        now: now.map(Object::$type),
+                    });
+                })*
+                changes
+            }
+
             /// Every object, in the order of the fields, by name within a kind.
             pub fn iter(&self) -> impl Iterator<Item = Object> + '_ {
                 let objects = std::iter::empty();
@@ -146,6 +170,98 @@ resources! {
     namespaces: Namespace,
 }
 
+/// What happened to an object.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Which object.
+    pub reference: ObjectRef,
+    /// What it was; `None`: it is new.
+    pub before: Option<Object>,
+    /// What it is; `None`: it is gone.
+    pub now: Option<Object>,
+}
+
+/// The objects of one kind, of two sources: by name, which one counts.
+fn both<'a, T: Resource<DynamicType = ()>>(
+    own: &'a Store<T>,
+    generated: &'a Store<T>,
+    mut clash: impl FnMut(&ObjectKey),
+) -> impl Iterator<Item = (&'a ObjectKey, &'a Arc<T>)> {
+    let (mut own, mut generated) = (own.iter().peekable(), generated.iter().peekable());
+    std::iter::from_fn(move || match (own.peek(), generated.peek()) {
+        (Some((ours, object)), Some((theirs, _))) => match ours.cmp(theirs) {
+            Ordering::Less => own.next(),
+            Ordering::Greater => generated.next(),
+            Ordering::Equal if is_managed(object.meta()) => {
+                own.next();
+                generated.next()
+            }
+            Ordering::Equal => {
+                clash(ours);
+                generated.next();
+                own.next()
+            }
+        },
+        (Some(_), None) => own.next(),
+        (None, _) => generated.next(),
+    })
+}
+
+fn join<T: Resource<DynamicType = ()>>(
+    all: &mut Store<T>,
+    own: &Store<T>,
+    generated: &Store<T>,
+    clash: impl FnMut(&ObjectKey),
+) {
+    adopt(all, both(own, generated, clash));
+}
+
+/// A name, what it meant before, and what it means now.
+type Adopted<T> = (ObjectKey, Option<Arc<T>>, Option<Arc<T>>);
+
+/// Makes `all` what is wanted; gives what was another.
+fn adopt<'a, T: 'a>(
+    all: &mut Store<T>,
+    wanted: impl Iterator<Item = (&'a ObjectKey, &'a Arc<T>)>,
+) -> Vec<Adopted<T>> {
+    let mut changes: Vec<Adopted<T>> = Vec::new();
+    let gone = |(key, object): (&ObjectKey, &Arc<T>)| (key.clone(), Some(Arc::clone(object)), None);
+    let mut known = all.iter().peekable();
+    for (key, object) in wanted {
+        if known
+            .next_if(|(_, known)| Arc::ptr_eq(known, object))
+            .is_some()
+        {
+            continue;
+        }
+        while let Some(before) = known.next_if(|(known, _)| *known < key) {
+            changes.push(gone(before));
+        }
+        match known.next_if(|(known, _)| *known == key) {
+            Some((_, before)) if Arc::ptr_eq(before, object) => {}
+            before => {
+                let before = before.map(|(_, before)| Arc::clone(before));
+                changes.push((key.clone(), before, Some(Arc::clone(object))));
+            }
+        }
+    }
+    changes.extend(known.map(gone));
+    for (key, _, now) in &changes {
+        match now {
+            Some(object) => drop(all.insert(key.clone(), Arc::clone(object))),
+            None => drop(all.remove(key)),
+        }
+    }
+    changes
+}
+
+fn is_managed(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    labels
+        .and_then(|labels| labels.get(annotation::MANAGED_BY))
+        .is_some_and(|value| value == annotation::MANAGED_BY_VALUE)
+}
+
 impl Object {
     /// What Postern made the object from, as `Ingress/namespace/name` ([`annotation::ORIGIN`]).
     #[must_use]
@@ -157,10 +273,7 @@ impl Object {
     /// Whether Postern made the object ([`annotation::MANAGED_BY`]).
     #[must_use]
     pub fn is_managed(&self) -> bool {
-        let labels = self.metadata().labels.as_ref();
-        labels
-            .and_then(|labels| labels.get(annotation::MANAGED_BY))
-            .is_some_and(|value| value == annotation::MANAGED_BY_VALUE)
+        is_managed(self.metadata())
     }
 }
 
@@ -178,3 +291,7 @@ impl Resources {
         self.iter().next().is_none()
     }
 }
+
+#[cfg(test)]
+#[path = "resources_tests.rs"]
+mod tests;

@@ -20,7 +20,7 @@ pub(crate) struct Draft {
 }
 
 /// The rules of a path that is forwarded or redirected by its own settings.
-pub(crate) fn draft(group: &HostGroup<'_>, owned: &Owned<'_>) -> Draft {
+pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
     let mut draft = Draft::default();
     let name = rule_name(
         &owned.path.kind,
@@ -51,7 +51,7 @@ pub(crate) fn draft(group: &HostGroup<'_>, owned: &Owned<'_>) -> Draft {
 }
 
 /// The rule that sends plain HTTP to https.
-pub(crate) fn https_redirect(owned: &Owned<'_>) -> Value {
+pub(crate) fn https_redirect(owned: &Owned) -> Value {
     json!({
         "name": rule_name(&owned.path.kind, "https"),
         "matches": [{ "path": path(&owned.path.kind) }],
@@ -59,7 +59,7 @@ pub(crate) fn https_redirect(owned: &Owned<'_>) -> Value {
     })
 }
 
-fn filter_name(group: &HostGroup<'_>, owned: &Owned<'_>) -> String {
+fn filter_name(group: &HostGroup, owned: &Owned) -> String {
     let target = group
         .source
         .settings
@@ -111,7 +111,7 @@ fn refs(backend: &Backend, weight: Option<u64>) -> Vec<Value> {
 
 struct Builder<'a> {
     settings: &'a Settings,
-    owned: &'a Owned<'a>,
+    owned: &'a Owned,
     name: String,
     filter_name: String,
 }
@@ -163,7 +163,7 @@ impl Builder<'_> {
         rules
     }
 
-    fn role(&self, attached: &Attached<'_>, role: &str) -> String {
+    fn role(&self, attached: &Attached, role: &str) -> String {
         format!(
             "{}-{role}-{}",
             self.name,
@@ -171,7 +171,7 @@ impl Builder<'_> {
         )
     }
 
-    fn canary_rule(&self, attached: &Attached<'_>, role: &str, headers: Value) -> Value {
+    fn canary_rule(&self, attached: &Attached, role: &str, headers: Value) -> Value {
         let control = self.control(attached);
         self.rule(
             &self.role(attached, role),
@@ -182,7 +182,7 @@ impl Builder<'_> {
     }
 
     /// A canary has the base's header control unless it brings its own.
-    fn control<'b>(&'b self, attached: &'b Attached<'_>) -> [&'b HeaderControl; 2] {
+    fn control<'b>(&'b self, attached: &'b Attached) -> [&'b HeaderControl; 2] {
         let own = &attached.source.settings;
         if own.request_headers.is_empty() && own.response_headers.is_empty() {
             [

@@ -1,6 +1,8 @@
 //! Drafts to objects: HTTPRoute, ListenerSet, RouteFilter, RoutePolicy, and the Gateway they hang on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod memo;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::{
     BackendPolicy, ClientPolicy, Object, ObjectKey, Resources, RouteFilter, RoutePolicy,
@@ -15,9 +17,12 @@ use crate::{
     annotations::Redirect,
     draft::{self, Draft},
     ingress::Source,
+    lookup::Lookup,
     merge::{ClientTls, HostGroup, TlsOwner},
     value::{object_name, short_hash},
 };
+
+pub(crate) use memo::Memo;
 
 /// Gateway API's limit of rules in a route.
 const RULES: usize = 16;
@@ -26,53 +31,98 @@ const LISTENERS: usize = 64;
 /// The name of the one class.
 const CLASS: &str = "postern";
 
+/// A ListenerSet to be.
+#[derive(PartialEq)]
+pub(crate) struct SetPlan {
+    owner: TlsOwner,
+    created: Option<Value>,
+    /// Hosts with something to serve.
+    listeners: Vec<(Arc<str>, Option<ClientTls>)>,
+}
+
+/// Names the ListenerSet of each host with a certificate; full sets are followed by another.
+pub(crate) fn listener_sets(
+    owners: &BTreeMap<Arc<str>, TlsOwner>,
+) -> BTreeMap<Arc<str>, Arc<ObjectKey>> {
+    let mut sets: BTreeMap<&TlsOwner, (usize, Arc<ObjectKey>)> = BTreeMap::new();
+    let place = |(host, owner)| {
+        let (held, set) = sets
+            .entry(owner)
+            .or_insert_with(|| (0, Arc::new(set_key(owner, 0))));
+        if *held > 0 && *held % LISTENERS == 0 {
+            *set = Arc::new(set_key(owner, *held / LISTENERS));
+        }
+        *held += 1;
+        (Arc::clone(host), Arc::clone(set))
+    };
+    owners.iter().map(place).collect()
+}
+
+fn set_key(owner: &TlsOwner, part: usize) -> ObjectKey {
+    let name = object_name(&owner.ingress.name, &short_hash(&["tls", &owner.secret]));
+    let name = match part {
+        0 => name,
+        part => object_name(&name, &part.to_string()),
+    };
+    ObjectKey::new(&owner.ingress.namespace, name)
+}
+
+/// Listeners for every host with a certificate that anything is served on.
+pub(crate) fn plans(
+    groups: &[HostGroup],
+    owners: &BTreeMap<Arc<str>, TlsOwner>,
+    clients: &BTreeMap<Arc<str>, ClientTls>,
+    resources: &Resources,
+) -> BTreeMap<Arc<ObjectKey>, SetPlan> {
+    let served: BTreeMap<&Arc<str>, &Arc<ObjectKey>> = groups
+        .iter()
+        .filter_map(|group| Some((&group.host, group.listener_set.as_ref()?)))
+        .collect();
+    let mut plans: BTreeMap<Arc<ObjectKey>, SetPlan> = BTreeMap::new();
+    for (host, set) in served {
+        let Some(owner) = owners.get(host) else {
+            continue;
+        };
+        let plan = plans.entry(Arc::clone(set)).or_insert_with(|| {
+            let ingress = resources.ingresses.get(&owner.ingress);
+            let created = ingress.and_then(|i| i.metadata.creation_timestamp.as_ref());
+            SetPlan {
+                owner: owner.clone(),
+                created: created.map(|created| json!(created)),
+                listeners: Vec::new(),
+            }
+        });
+        let listener = (Arc::clone(host), clients.get(host).cloned());
+        plan.listeners.push(listener);
+    }
+    plans
+}
+
 /// Writes objects.
 pub(crate) struct Emitter<'a> {
-    resources: &'a Resources,
+    /// For whatever of other objects takes part in what an Ingress becomes.
+    lookup: &'a Lookup<'a>,
     options: &'a Options,
-    owners: &'a BTreeMap<String, TlsOwner>,
-    /// By host.
-    clients: &'a BTreeMap<String, ClientTls>,
-    made: Resources,
+    made: Vec<Object>,
 }
 
 impl<'a> Emitter<'a> {
-    pub(crate) fn new(
-        resources: &'a Resources,
-        options: &'a Options,
-        (owners, clients): (
-            &'a BTreeMap<String, TlsOwner>,
-            &'a BTreeMap<String, ClientTls>,
-        ),
-    ) -> Self {
+    const fn new(lookup: &'a Lookup<'a>, options: &'a Options) -> Self {
         Self {
-            resources,
+            lookup,
             options,
-            owners,
-            clients,
-            made: Resources::default(),
+            made: Vec::new(),
         }
-    }
-
-    pub(crate) fn objects(mut self, groups: &[HostGroup<'_>]) -> Resources {
-        for group in groups {
-            self.group(group);
-        }
-        self.listener_sets(groups);
-        if self.options.synthesize_gateway && !groups.is_empty() {
-            self.gateway();
-        }
-        self.made
     }
 
     fn add<T: DeserializeOwned + Into<Object>>(&mut self, value: Value) {
         let object: T =
             serde_json::from_value(value).expect("generated objects fit their own types");
-        self.made.insert(object.into());
+        self.made.push(object.into());
     }
 
-    fn group(&mut self, group: &HostGroup<'_>) {
-        let source = group.source;
+    fn group(&mut self, group: &HostGroup) {
+        let source = &*group.source;
         let name = object_name(&source.object.key.name, &short_hash(&[&group.host]));
         let mut rules = Vec::new();
         for owned in &group.paths {
@@ -87,10 +137,10 @@ impl<'a> Emitter<'a> {
             }
         }
         let http = self.http_parent();
-        let https = self
-            .owners
-            .get(&group.host)
-            .map(|owner| self.https_parent(source, &group.host, owner));
+        let https = group
+            .listener_set
+            .as_ref()
+            .map(|set| https_parent(source, &group.host, set));
         if source.settings.redirect == Some(Redirect::Https) {
             let redirects = group.paths.iter().map(|owned| {
                 if owned.is_default {
@@ -111,8 +161,8 @@ impl<'a> Emitter<'a> {
     }
 
     /// One HTTPRoute, or several in order where the schema takes no more rules.
-    fn routes(&mut self, group: &HostGroup<'_>, name: &str, parents: &[Value], rules: Vec<Value>) {
-        let source = group.source;
+    fn routes(&mut self, group: &HostGroup, name: &str, parents: &[Value], rules: Vec<Value>) {
+        let source = &*group.source;
         let parts: Vec<Vec<Value>> = rules.chunks(RULES).map(<[Value]>::to_vec).collect();
         let count = parts.len();
         for (order, rules) in parts.into_iter().enumerate() {
@@ -202,40 +252,11 @@ impl<'a> Emitter<'a> {
         })
     }
 
-    fn https_parent(&self, source: &Source, host: &str, owner: &TlsOwner) -> Value {
-        let mut parent = json!({
-            "group": api::GATEWAY_GROUP, "kind": "ListenerSet",
-            "name": self.set_name(owner, host), "sectionName": listener_name(host),
-        });
-        if owner.ingress.namespace != source.object.key.namespace {
-            parent["namespace"] = json!(owner.ingress.namespace);
-        }
-        parent
-    }
-
-    /// The set that holds a host's listener; full sets are followed by another.
-    fn set_name(&self, owner: &TlsOwner, host: &str) -> String {
-        let place = self
-            .owners
-            .iter()
-            .filter(|(_, other)| *other == owner)
-            .position(|(other, _)| other == host);
-        let name = object_name(&owner.ingress.name, &short_hash(&["tls", &owner.secret]));
-        match place.unwrap_or(0) / LISTENERS {
-            0 => name,
-            part => object_name(&name, &part.to_string()),
-        }
-    }
-
-    /// Listeners for every host with a certificate that anything is served on.
-    fn listener_sets(&mut self, groups: &[HostGroup<'_>]) {
-        let served: BTreeSet<&str> = groups.iter().map(|group| group.host.as_str()).collect();
-        let mut sets: BTreeMap<ObjectKey, (&TlsOwner, Vec<Value>)> = BTreeMap::new();
-        for (host, owner) in self
-            .owners
-            .iter()
-            .filter(|(host, _)| served.contains(host.as_str()))
-        {
+    /// A ListenerSet, with what its listeners ask of clients.
+    fn listener_set(&mut self, key: &ObjectKey, plan: &SetPlan) {
+        let owner = &plan.owner;
+        let mut listeners = Vec::new();
+        for (host, clients) in &plan.listeners {
             let mut listener = json!({
                 "name": listener_name(host),
                 "port": self.options.https_port,
@@ -246,38 +267,31 @@ impl<'a> Emitter<'a> {
             if !host.is_empty() {
                 listener["hostname"] = json!(host);
             }
-            let key = ObjectKey::new(&owner.ingress.namespace, self.set_name(owner, host));
-            if let Some(clients) = self.clients.get(host) {
-                let policy = client_policy(clients, &key, host);
-                self.add::<ClientPolicy>(policy);
+            if let Some(clients) = clients {
+                self.add::<ClientPolicy>(client_policy(clients, key, host));
             }
-            sets.entry(key)
-                .or_insert_with(|| (owner, Vec::new()))
-                .1
-                .push(listener);
+            listeners.push(listener);
         }
         let gateway = &self.options.gateway;
         let parent = json!({ "namespace": gateway.namespace, "name": gateway.name });
-        for (key, (owner, listeners)) in sets {
-            let mut metadata = json!({
-                "namespace": key.namespace,
-                "name": key.name,
-                "labels": { annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE },
-                "annotations": { annotation::ORIGIN: format!("Ingress/{}", owner.ingress) },
-            });
-            let ingress = self.resources.ingresses.get(&owner.ingress);
-            if let Some(created) = ingress.and_then(|i| i.metadata.creation_timestamp.as_ref()) {
-                metadata["annotations"][annotation::CREATED] = json!(created);
-            }
-            let body = json!({ "metadata": metadata, "spec": { "parentRef": parent, "listeners": listeners } });
-            self.add::<ListenerSet>(typed(body, "gateway.networking.k8s.io/v1", "ListenerSet"));
+        let mut metadata = json!({
+            "namespace": key.namespace,
+            "name": key.name,
+            "labels": { annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE },
+            "annotations": { annotation::ORIGIN: format!("Ingress/{}", owner.ingress) },
+        });
+        if let Some(created) = &plan.created {
+            metadata["annotations"][annotation::CREATED] = created.clone();
         }
+        let body = json!({ "metadata": metadata, "spec": { "parentRef": parent, "listeners": listeners } });
+        self.add::<ListenerSet>(typed(body, "gateway.networking.k8s.io/v1", "ListenerSet"));
     }
 
+    /// The class and the Gateway, unless they are there.
     fn gateway(&mut self) {
         let labels = json!({ annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE });
-        if !self
-            .resources
+        let resources = self.lookup.resources;
+        if !resources
             .gateway_classes
             .contains_key(&ObjectKey::new("", CLASS))
         {
@@ -288,7 +302,7 @@ impl<'a> Emitter<'a> {
             self.add::<GatewayClass>(typed(body, "gateway.networking.k8s.io/v1", "GatewayClass"));
         }
         let key = &self.options.gateway;
-        if !self.resources.gateways.contains_key(key) {
+        if !resources.gateways.contains_key(key) {
             let all = json!({ "namespaces": { "from": "All" } });
             let listener = json!({
                 "name": "http", "port": self.options.http_port, "protocol": "HTTP", "allowedRoutes": all,
@@ -300,6 +314,17 @@ impl<'a> Emitter<'a> {
             self.add::<Gateway>(typed(body, "gateway.networking.k8s.io/v1", "Gateway"));
         }
     }
+}
+
+fn https_parent(source: &Source, host: &str, set: &ObjectKey) -> Value {
+    let mut parent = json!({
+        "group": api::GATEWAY_GROUP, "kind": "ListenerSet",
+        "name": set.name, "sectionName": listener_name(host),
+    });
+    if set.namespace != source.object.key.namespace {
+        parent["namespace"] = json!(set.namespace);
+    }
+    parent
 }
 
 /// Whether a route does nothing but send clients elsewhere.

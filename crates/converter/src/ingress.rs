@@ -1,6 +1,6 @@
 //! Which Ingresses are ours, and what their rules say, path by path.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Kind, ObjectKey, ObjectRef, Resources};
 use k8s_openapi::{
@@ -10,7 +10,8 @@ use k8s_openapi::{
 
 use crate::{
     annotations::{self, Settings},
-    note::{Notes, Outcome},
+    lookup::{Lookup, Read},
+    note::{Note, Notes, Outcome},
     value,
 };
 
@@ -23,15 +24,19 @@ pub(crate) struct Source {
     pub(crate) ingress: Arc<Ingress>,
     pub(crate) settings: Settings,
     /// Paths of all rules, hosts in lower case; the empty host is every host.
-    pub(crate) paths: Vec<Path>,
+    pub(crate) paths: Vec<Arc<Path>>,
     /// Hosts of all rules, without repetition, in order.
-    pub(crate) hosts: Vec<String>,
+    pub(crate) hosts: Vec<Arc<str>>,
+    /// What was said while it was read, apart from other Ingresses.
+    pub(crate) notes: Notes,
+    /// [`Source::notes`] as they are reported if nobody adds to them.
+    pub(crate) report: Option<Arc<[Note]>>,
 }
 
 /// One path of one host.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path {
-    pub(crate) host: String,
+    pub(crate) host: Arc<str>,
     /// As written: what canaries are matched by.
     pub(crate) written: (String, String),
     pub(crate) kind: PathKind,
@@ -41,7 +46,7 @@ pub(crate) struct Path {
 }
 
 /// How a path is matched.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum PathKind {
     Exact(String),
     /// Without trailing slash unless it is `/`.
@@ -69,8 +74,51 @@ impl Source {
     }
 }
 
+/// How Ingresses were read, for as long as they and all that was read for them stay the same.
+#[derive(Default)]
+pub(crate) struct Memo {
+    known: BTreeMap<ObjectKey, Known>,
+}
+
+struct Known {
+    source: Arc<Source>,
+    reads: Vec<Read>,
+}
+
+impl Memo {
+    fn get(&mut self, key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Arc<Source> {
+        if let Some(known) = self.known.get(key)
+            && Arc::ptr_eq(&known.source.ingress, ingress)
+            && known.reads.iter().all(|read| lookup.still(read))
+        {
+            return Arc::clone(&known.source);
+        }
+        lookup.take_reads();
+        let source = Arc::new(source(key, ingress, lookup));
+        let known = Known {
+            source: Arc::clone(&source),
+            reads: lookup.take_reads(),
+        };
+        self.known.insert(key.clone(), known);
+        source
+    }
+
+    /// Forgets Ingresses that are gone.
+    fn sweep(&mut self, resources: &Resources) {
+        if self.known.len() > resources.ingresses.len() {
+            self.known
+                .retain(|key, _| resources.ingresses.contains_key(key));
+        }
+    }
+}
+
 /// All Ingresses of the wanted classes, oldest first.
-pub(crate) fn sources(resources: &Resources, classes: &[String], notes: &mut Notes) -> Vec<Source> {
+pub(crate) fn sources(
+    lookup: &Lookup<'_>,
+    classes: &[String],
+    memo: &mut Memo,
+) -> Vec<Arc<Source>> {
+    let resources = lookup.resources;
     let default = resources.ingress_classes.iter().any(|(key, class)| {
         let marked = class
             .metadata
@@ -87,8 +135,9 @@ pub(crate) fn sources(resources: &Resources, classes: &[String], notes: &mut Not
         .ingresses
         .iter()
         .filter(|(_, ingress)| ours(ingress))
-        .map(|(key, ingress)| source(key, ingress, resources, notes))
+        .map(|(key, ingress)| memo.get(key, ingress, lookup))
         .collect();
+    memo.sweep(resources);
     sources.sort_by(|a, b| a.order().cmp(&b.order()));
     sources
 }
@@ -105,14 +154,12 @@ fn class(ingress: &Ingress) -> Option<&str> {
         .or_else(|| ingress.spec.as_ref()?.ingress_class_name.as_deref())
 }
 
-fn source(
-    key: &ObjectKey,
-    ingress: &Arc<Ingress>,
-    resources: &Resources,
-    notes: &mut Notes,
-) -> Source {
+/// Reads one Ingress.
+fn source(key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Source {
+    let mut said = Notes::default();
+    let notes = &mut said;
     let object = ObjectRef::new(Kind::Ingress, key.clone());
-    let none = std::collections::BTreeMap::new();
+    let none = BTreeMap::new();
     let settings = annotations::read(
         &object,
         ingress.metadata.annotations.as_ref().unwrap_or(&none),
@@ -126,8 +173,8 @@ fn source(
         .enumerate();
     for (at, rule) in rules {
         let field = format!("spec.rules[{at}]");
-        let host = match host(rule.host.as_deref().unwrap_or_default()) {
-            Ok(host) => host,
+        let host: Arc<str> = match host(rule.host.as_deref().unwrap_or_default()) {
+            Ok(host) => host.into(),
             Err(why) => {
                 notes.add(
                     &object,
@@ -139,16 +186,17 @@ fn source(
             }
         };
         if !hosts.contains(&host) {
-            hosts.push(host.clone());
+            hosts.push(Arc::clone(&host));
         }
         for (index, path) in rule.http.iter().flat_map(|http| &http.paths).enumerate() {
             let mut reading = Reading {
                 object: &object,
                 settings: &settings,
-                resources,
+                lookup,
                 notes,
             };
-            paths.extend(reading.path(&host, path, format!("{field}.http.paths[{index}]")));
+            let path = reading.path(&host, path, format!("{field}.http.paths[{index}]"));
+            paths.extend(path.map(Arc::new));
         }
     }
     Source {
@@ -157,6 +205,8 @@ fn source(
         settings,
         paths,
         hosts,
+        report: said.clone().into_lists().next(),
+        notes: said,
     }
 }
 
@@ -175,12 +225,12 @@ fn host(text: &str) -> Result<String, String> {
 struct Reading<'a> {
     object: &'a ObjectRef,
     settings: &'a Settings,
-    resources: &'a Resources,
+    lookup: &'a Lookup<'a>,
     notes: &'a mut Notes,
 }
 
 impl Reading<'_> {
-    fn path(&mut self, host: &str, path: &HTTPIngressPath, field: String) -> Option<Path> {
+    fn path(&mut self, host: &Arc<str>, path: &HTTPIngressPath, field: String) -> Option<Path> {
         let text = path
             .path
             .as_deref()
@@ -206,7 +256,7 @@ impl Reading<'_> {
         let backend = self.backend(&path.backend, &field);
         let written = (text.to_owned(), path.path_type.clone());
         Some(Path {
-            host: host.to_owned(),
+            host: Arc::clone(host),
             written,
             kind,
             backend,
@@ -254,7 +304,7 @@ impl Reading<'_> {
     }
 
     fn backend(&mut self, backend: &IngressBackend, field: &str) -> Backend {
-        resolve(backend, &self.object.key.namespace, self.resources).unwrap_or_else(|why| {
+        resolve(backend, &self.object.key.namespace, self.lookup).unwrap_or_else(|why| {
             let field = format!("{field}.backend");
             self.notes.add(
                 self.object,
@@ -285,7 +335,7 @@ pub(crate) fn pattern_of(pattern: &str) -> String {
 pub(crate) fn resolve(
     backend: &IngressBackend,
     namespace: &str,
-    resources: &Resources,
+    lookup: &Lookup<'_>,
 ) -> Result<Backend, String> {
     let Some(service) = &backend.service else {
         return Err("only Services can be backends".to_owned());
@@ -301,7 +351,7 @@ pub(crate) fn resolve(
     let Some(wanted) = port.and_then(|port| port.name.as_deref()) else {
         return Err("the backend names no port".to_owned());
     };
-    let object = resources.services.get(&ObjectKey::new(namespace, &name));
+    let object = lookup.service(&ObjectKey::new(namespace, &name));
     let ports = object
         .and_then(|service| service.spec.as_ref())
         .and_then(|spec| spec.ports.as_deref());

@@ -1,6 +1,6 @@
 //! Ingress and its annotations to Gateway API objects: pure and total.
 //!
-//! [`expand`] is the only way in. Bad input becomes a [`Note`]; nothing panics, nothing passes in silence, and no Ingress harms
+//! [`expand`] is the only way in ([`Expander`] is the same for whoever expands again and again). Bad input becomes a [`Note`]; nothing panics, nothing passes in silence, and no Ingress harms
 //! another. To add an annotation, write a family (see [`annotations`]) and register it.
 //!
 //! **Invariant:** this crate knows neither the IR nor the proxy.
@@ -8,7 +8,9 @@
 pub mod annotations;
 mod draft;
 mod emit;
+mod expander;
 mod ingress;
+mod lookup;
 mod merge;
 mod note;
 mod value;
@@ -16,7 +18,8 @@ mod weight;
 
 use api::{ObjectKey, Resources};
 
-pub use note::{Note, Outcome};
+pub use expander::Expander;
+pub use note::{Note, Outcome, Report};
 
 /// How to translate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub struct Expansion {
     /// The objects that Ingresses became.
     pub generated: Resources,
     /// One line for each annotation, and for each part of an Ingress that is not served; by object and key.
-    pub notes: Vec<Note>,
+    pub notes: Report,
 }
 
 impl Expansion {
@@ -65,17 +68,9 @@ impl Expansion {
 /// Translates every Ingress of our classes.
 #[must_use]
 pub fn expand(resources: &Resources, options: &Options) -> Expansion {
-    let mut notes = note::Notes::default();
-    let sources = ingress::sources(resources, &options.ingress_classes, &mut notes);
-    let mut groups = merge::groups(&sources, &mut notes);
-    merge::default_backends(&mut groups, &sources, resources, &mut notes);
-    let owners = merge::tls_owners(&sources, &mut notes);
-    let clients = merge::client_tls(&sources, &owners, &mut notes);
-    let generated = emit::Emitter::new(resources, options, (&owners, &clients)).objects(&groups);
-    Expansion {
-        generated,
-        notes: notes.into_vec(),
-    }
+    let mut expander = Expander::default();
+    expander.expand(resources, options);
+    expander.into_expansion()
 }
 
 #[cfg(test)]

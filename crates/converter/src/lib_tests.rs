@@ -210,6 +210,9 @@ fn every_annotation_is_answered_for() {
             &Options::default(),
         )
         .notes
+        .iter()
+        .cloned()
+        .collect::<Vec<_>>()
     };
     assert_eq!(
         note(&[("higress.io/load-balance", "random")])[0].outcome,

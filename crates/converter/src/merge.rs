@@ -1,6 +1,9 @@
 //! Several Ingresses, one host: who owns a path, which canaries belong to it, who brings the certificate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use api::ObjectKey;
 use serde_json::{Value, json};
@@ -8,30 +11,50 @@ use serde_json::{Value, json};
 use crate::{
     annotations::Canary,
     ingress::{Backend, Path, PathKind, Source, resolve},
+    lookup::Lookup,
     note::{Notes, Outcome},
 };
 
 /// One path of one host with everything that shares its requests.
-pub(crate) struct Owned<'a> {
-    pub(crate) path: Path,
+#[derive(PartialEq)]
+pub(crate) struct Owned {
+    pub(crate) path: Arc<Path>,
     /// Oldest first.
-    pub(crate) canaries: Vec<Attached<'a>>,
+    pub(crate) canaries: Vec<Attached>,
     /// Made from `spec.defaultBackend`: annotations do not apply.
     pub(crate) is_default: bool,
 }
 
 /// A canary's part in a path.
-pub(crate) struct Attached<'a> {
-    pub(crate) source: &'a Source,
-    pub(crate) canary: &'a Canary,
+pub(crate) struct Attached {
+    pub(crate) source: Arc<Source>,
+    pub(crate) canary: Canary,
     pub(crate) backend: Backend,
 }
 
+impl PartialEq for Attached {
+    /// The canary is what its source says.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && self.backend == other.backend
+    }
+}
+
 /// The paths of one Ingress for one host.
-pub(crate) struct HostGroup<'a> {
-    pub(crate) source: &'a Source,
-    pub(crate) host: String,
-    pub(crate) paths: Vec<Owned<'a>>,
+pub(crate) struct HostGroup {
+    pub(crate) source: Arc<Source>,
+    pub(crate) host: Arc<str>,
+    pub(crate) paths: Vec<Owned>,
+    /// The ListenerSet with the host's HTTPS listener.
+    pub(crate) listener_set: Option<Arc<ObjectKey>>,
+}
+
+impl PartialEq for HostGroup {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+            && self.host == other.host
+            && self.paths == other.paths
+            && self.listener_set == other.listener_set
+    }
 }
 
 /// Whose certificate a host uses: the ListenerSet of an Ingress and Secret.
@@ -42,9 +65,9 @@ pub(crate) struct TlsOwner {
 }
 
 /// Groups by Ingress and host. Of two Ingresses with the same path of the same host the older one has it.
-pub(crate) fn groups<'a>(sources: &'a [Source], notes: &mut Notes) -> Vec<HostGroup<'a>> {
-    let mut taken: BTreeMap<(String, PathKind), String> = BTreeMap::new();
-    let mut groups = Vec::new();
+pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGroup> {
+    let mut taken: HashMap<(&str, &PathKind), &Source> = HashMap::new();
+    let mut groups = Vec::with_capacity(sources.len());
     for source in sources
         .iter()
         .filter(|source| source.settings.canary.is_none())
@@ -52,25 +75,27 @@ pub(crate) fn groups<'a>(sources: &'a [Source], notes: &mut Notes) -> Vec<HostGr
         for host in &source.hosts {
             let mut paths = Vec::new();
             for path in source.paths.iter().filter(|path| path.host == *host) {
-                let slot = (host.clone(), path.kind.clone());
+                let slot = (&**host, &path.kind);
                 if let Some(owner) = taken.get(&slot) {
+                    let owner = &owner.object;
                     let message =
                         format!("{owner} has the same path of the same host, and came first");
                     notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
                     continue;
                 }
-                taken.insert(slot, source.object.to_string());
+                taken.insert(slot, source);
                 paths.push(Owned {
-                    path: path.clone(),
+                    path: Arc::clone(path),
                     canaries: Vec::new(),
                     is_default: false,
                 });
             }
             if !paths.is_empty() {
                 groups.push(HostGroup {
-                    source,
-                    host: host.clone(),
+                    source: Arc::clone(source),
+                    host: Arc::clone(host),
                     paths,
+                    listener_set: None,
                 });
             }
         }
@@ -79,59 +104,70 @@ pub(crate) fn groups<'a>(sources: &'a [Source], notes: &mut Notes) -> Vec<HostGr
     groups
 }
 
+/// What canaries are matched by: namespace, host, path and path type as written.
+type Place<'a> = (&'a str, &'a str, &'a (String, String));
+
+fn place<'a>(source: &'a Source, path: &'a Path) -> Place<'a> {
+    (&source.object.key.namespace, &path.host, &path.written)
+}
+
 /// Gives each canary's paths to the base with the same host, path and path type in the same namespace.
-fn attach<'a>(groups: &mut [HostGroup<'a>], sources: &'a [Source], notes: &mut Notes) {
-    // Namespace, host, path and path type as written; where the base stands.
-    let mut bases = BTreeMap::new();
+fn attach(groups: &mut [HostGroup], sources: &[Arc<Source>], notes: &mut Notes) {
+    let canaries = || {
+        let canaries = sources.iter().filter_map(|source| {
+            let canary = source.settings.canary.as_ref()?;
+            Some((source, canary))
+        });
+        canaries.flat_map(|(source, canary)| {
+            let paths = source.paths.iter();
+            paths.map(move |path| (source, canary, path))
+        })
+    };
+    // Where the base stands. Most paths have no canary, so only places that are asked for are kept.
+    let mut bases: HashMap<Place<'_>, Option<(usize, usize)>> = canaries()
+        .map(|(source, _, path)| (place(source, path), None))
+        .collect();
+    if bases.is_empty() {
+        return;
+    }
     for (at, group) in groups.iter().enumerate() {
         for (index, owned) in group.paths.iter().enumerate() {
-            let namespace = group.source.object.key.namespace.as_str();
-            bases.insert(
-                (namespace, group.host.clone(), owned.path.written.clone()),
-                (at, index),
-            );
-        }
-    }
-    for source in sources {
-        let Some(canary) = &source.settings.canary else {
-            continue;
-        };
-        for path in &source.paths {
-            let key = (
-                source.object.key.namespace.as_str(),
-                path.host.clone(),
-                path.written.clone(),
-            );
-            match bases.get(&key) {
-                Some((at, index)) => {
-                    let attached = Attached {
-                        source,
-                        canary,
-                        backend: path.backend.clone(),
-                    };
-                    groups[*at].paths[*index].canaries.push(attached);
-                }
-                None => {
-                    let message = "no other Ingress of the namespace has this host, path and path type; the canary is not served";
-                    notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
-                }
+            if let Some(base) = bases.get_mut(&place(&group.source, &owned.path)) {
+                *base = Some((at, index));
             }
         }
+    }
+    let mut found = Vec::new();
+    for (source, canary, path) in canaries() {
+        if let Some(base) = bases.get(&place(source, path)).copied().flatten() {
+            let attached = Attached {
+                source: Arc::clone(source),
+                canary: canary.clone(),
+                backend: path.backend.clone(),
+            };
+            found.push((base, attached));
+        } else {
+            let message = "no other Ingress of the namespace has this host, path and path type; the canary is not served";
+            notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
+        }
+    }
+    for ((at, index), attached) in found {
+        groups[at].paths[index].canaries.push(attached);
     }
 }
 
 /// Adds `spec.defaultBackend`: to each host of its Ingress that nobody has `/` of, and once for all hosts.
-pub(crate) fn default_backends<'a>(
-    groups: &mut Vec<HostGroup<'a>>,
-    sources: &'a [Source],
-    resources: &api::Resources,
+pub(crate) fn default_backends(
+    groups: &mut Vec<HostGroup>,
+    sources: &[Arc<Source>],
+    lookup: &Lookup<'_>,
     notes: &mut Notes,
 ) {
     let root = PathKind::Prefix("/".to_owned());
-    let mut rooted: BTreeSet<String> = groups
+    let mut rooted: HashSet<Arc<str>> = groups
         .iter()
         .filter(|group| group.paths.iter().any(|owned| owned.path.kind == root))
-        .map(|group| group.host.clone())
+        .map(|group| Arc::clone(&group.host))
         .collect();
     let mut everywhere: Option<String> = rooted
         .contains("")
@@ -156,25 +192,25 @@ pub(crate) fn default_backends<'a>(
             continue;
         }
         let backend =
-            resolve(backend, &source.object.key.namespace, resources).unwrap_or_else(|why| {
+            resolve(backend, &source.object.key.namespace, lookup).unwrap_or_else(|why| {
                 let message = format!("{why}; requests are answered with 500");
                 notes.add(&source.object, Some(FIELD), Outcome::Dropped, message);
                 Backend::Broken
             });
-        let owned = |host: &str| Owned {
-            path: Path {
-                host: host.to_owned(),
+        let owned = |host: &Arc<str>| Owned {
+            path: Arc::new(Path {
+                host: Arc::clone(host),
                 written: ("/".to_owned(), "Prefix".to_owned()),
                 kind: root.clone(),
                 backend: backend.clone(),
                 field: FIELD.to_owned(),
-            },
+            }),
             canaries: Vec::new(),
             is_default: true,
         };
         for host in source.hosts.iter().filter(|host| !host.is_empty()) {
-            if rooted.insert(host.clone()) {
-                add(groups, source, host, owned(host));
+            if rooted.insert(Arc::clone(host)) {
+                add(groups, source, owned(host));
             }
         }
         match &everywhere {
@@ -184,30 +220,35 @@ pub(crate) fn default_backends<'a>(
             }
             None => {
                 everywhere = Some(source.object.to_string());
-                add(groups, source, "", owned(""));
+                add(groups, source, owned(&Arc::from("")));
             }
         }
     }
 }
 
-fn add<'a>(groups: &mut Vec<HostGroup<'a>>, source: &'a Source, host: &str, owned: Owned<'a>) {
+fn add(groups: &mut Vec<HostGroup>, source: &Arc<Source>, owned: Owned) {
+    let host = &owned.path.host;
     match groups
         .iter_mut()
-        .find(|group| group.source.object == source.object && group.host == host)
+        .find(|group| Arc::ptr_eq(&group.source, source) && group.host == *host)
     {
         Some(group) => group.paths.push(owned),
         None => groups.push(HostGroup {
-            source,
-            host: host.to_owned(),
+            source: Arc::clone(source),
+            host: Arc::clone(host),
             paths: vec![owned],
+            listener_set: None,
         }),
     }
 }
 
 /// Who brings the certificate of each host: the oldest Ingress that names one. Hosts are compared as written, without
 /// wildcards, as Higress does.
-pub(crate) fn tls_owners(sources: &[Source], notes: &mut Notes) -> BTreeMap<String, TlsOwner> {
-    let mut owners: BTreeMap<String, TlsOwner> = BTreeMap::new();
+pub(crate) fn tls_owners(
+    sources: &[Arc<Source>],
+    notes: &mut Notes,
+) -> BTreeMap<Arc<str>, TlsOwner> {
+    let mut owners: BTreeMap<Arc<str>, TlsOwner> = BTreeMap::new();
     for source in sources {
         let entries = source
             .ingress
@@ -234,17 +275,19 @@ pub(crate) fn tls_owners(sources: &[Source], notes: &mut Notes) -> BTreeMap<Stri
                 .unwrap_or_else(|| vec![String::new()]);
             for host in hosts.iter().map(|host| host.to_ascii_lowercase()) {
                 let host = if host == "*" { String::new() } else { host };
-                if !source.hosts.contains(&host) {
+                let Some(host) = source.hosts.iter().find(|known| ***known == *host) else {
                     say(format!(
                         "no rule has the host {host:?}; HTTPS is not served for it"
                     ));
                     continue;
-                }
+                };
                 let owner = TlsOwner {
                     ingress: source.object.key.clone(),
                     secret: secret.to_owned(),
                 };
-                let first = owners.entry(host.clone()).or_insert_with(|| owner.clone());
+                let first = owners
+                    .entry(Arc::clone(host))
+                    .or_insert_with(|| owner.clone());
                 if *first != owner {
                     say(format!(
                         "Ingress {} brings the certificate of {host:?} already",
@@ -258,6 +301,7 @@ pub(crate) fn tls_owners(sources: &[Source], notes: &mut Notes) -> BTreeMap<Stri
 }
 
 /// What the HTTPS listener of a host asks of clients.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ClientTls {
     /// A ClientPolicy's `tls`.
     pub(crate) tls: Value,
@@ -268,11 +312,11 @@ pub(crate) struct ClientTls {
 /// Settings for HTTPS of each host that has a certificate: those of the oldest Ingress of the host that has any, all
 /// together, as in Higress.
 pub(crate) fn client_tls(
-    sources: &[Source],
-    owners: &BTreeMap<String, TlsOwner>,
+    sources: &[Arc<Source>],
+    owners: &BTreeMap<Arc<str>, TlsOwner>,
     notes: &mut Notes,
-) -> BTreeMap<String, ClientTls> {
-    let mut found: BTreeMap<String, ClientTls> = BTreeMap::new();
+) -> BTreeMap<Arc<str>, ClientTls> {
+    let mut found: BTreeMap<Arc<str>, ClientTls> = BTreeMap::new();
     for source in sources
         .iter()
         .filter(|source| source.settings.canary.is_none())
@@ -306,7 +350,7 @@ pub(crate) fn client_tls(
                 }
             }
             let origin = source.object.to_string();
-            found.insert(host.clone(), ClientTls { tls, origin });
+            found.insert(Arc::clone(host), ClientTls { tls, origin });
         }
     }
     found

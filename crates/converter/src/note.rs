@@ -1,9 +1,13 @@
 //! What became of an annotation or of a part of an Ingress.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+    sync::Arc,
+};
 
 use api::ObjectRef;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How faithful the translation is, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -57,8 +61,8 @@ impl fmt::Display for Note {
 }
 
 /// Collects notes: one for each object and key, the worst outcome said about it.
-#[derive(Debug, Default)]
-pub(crate) struct Notes(BTreeMap<(ObjectRef, Option<String>), (Outcome, String)>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes(BTreeMap<ObjectRef, BTreeMap<Option<String>, (Outcome, String)>>);
 
 impl Notes {
     /// Says something about a key. A worse outcome replaces a better one; of equals the first stays.
@@ -69,23 +73,98 @@ impl Notes {
         outcome: Outcome,
         message: impl Into<String>,
     ) {
-        let slot = self.0.entry((object.clone(), key.map(str::to_owned)));
-        let new = (outcome, message.into());
-        slot.and_modify(|old| {
-            if new.0 > old.0 {
-                *old = new.clone();
-            }
-        })
-        .or_insert(new);
+        if !self.0.contains_key(object) {
+            self.0.insert(object.clone(), BTreeMap::new());
+        }
+        if let Some(keys) = self.0.get_mut(object) {
+            keep_worst(keys, key.map(str::to_owned), (outcome, message.into()));
+        }
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Note> {
-        let note = |((object, key), (outcome, message))| Note {
-            object,
-            key,
-            outcome,
-            message,
-        };
-        self.0.into_iter().map(note).collect()
+    /// Adds what others said later.
+    pub(crate) fn extend(&mut self, others: Self) {
+        for (object, said) in others.0 {
+            let keys = self.0.entry(object).or_default();
+            for (key, new) in said {
+                keep_worst(keys, key, new);
+            }
+        }
+    }
+
+    /// Takes out what was said about one object.
+    pub(crate) fn take(&mut self, object: &ObjectRef) -> Option<Self> {
+        let (object, said) = self.0.remove_entry(object)?;
+        Some(Self(BTreeMap::from([(object, said)])))
+    }
+
+    /// The notes of each object, by key.
+    pub(crate) fn into_lists(self) -> impl Iterator<Item = Arc<[Note]>> {
+        self.0.into_iter().map(|(object, said)| {
+            let notes = said.into_iter().map(|(key, (outcome, message))| Note {
+                object: object.clone(),
+                key,
+                outcome,
+                message,
+            });
+            notes.collect()
+        })
+    }
+}
+
+fn keep_worst(
+    keys: &mut BTreeMap<Option<String>, (Outcome, String)>,
+    key: Option<String>,
+    new: (Outcome, String),
+) {
+    match keys.entry(key) {
+        Entry::Vacant(slot) => drop(slot.insert(new)),
+        Entry::Occupied(mut slot) => {
+            if new.0 > slot.get().0 {
+                slot.insert(new);
+            }
+        }
+    }
+}
+
+/// All notes, by object and key. Those of an object are shared with the report before if they are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// One list for each object, by object; none is empty.
+    lists: Vec<Arc<[Note]>>,
+}
+
+impl Report {
+    /// Puts lists in order.
+    pub(crate) fn new(mut lists: Vec<Arc<[Note]>>) -> Self {
+        lists.retain(|list| !list.is_empty());
+        // Stable, and quick for lists that are in order already.
+        lists.sort_by(|a, b| {
+            let (a, b) = (a.first(), b.first());
+            a.map(|note| &note.object).cmp(&b.map(|note| &note.object))
+        });
+        Self { lists }
+    }
+
+    /// Every note.
+    pub fn iter(&self) -> impl Iterator<Item = &Note> + Clone {
+        self.lists.iter().flat_map(|list| list.iter())
+    }
+
+    /// Whether there is no note.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.lists.is_empty()
+    }
+}
+
+impl PartialEq for Report {
+    fn eq(&self, other: &Self) -> bool {
+        self.lists == other.lists
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(self.iter())
     }
 }

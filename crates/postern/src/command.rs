@@ -8,6 +8,8 @@ mod run;
 
 use std::process::ExitCode;
 
+use api::Resources;
+
 use crate::{
     cli::{Command, ManifestArgs},
     pipeline::{Made, Pipeline},
@@ -53,8 +55,20 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
 }
 
 /// Manifests, read once and taken through the pipeline.
-fn load(args: &ManifestArgs) -> Result<(Update, Made), SourceError> {
+struct Loaded {
+    update: Update,
+    made: Made,
+    /// What Ingresses became.
+    generated: Resources,
+}
+
+fn load(args: &ManifestArgs) -> Result<Loaded, SourceError> {
     let update = source::file::read_once(&args.files)?;
-    let made = Pipeline::new(args.ingress.options()).run(&update.resources);
-    Ok((update, made))
+    let mut pipeline = Pipeline::new(args.ingress.options());
+    let made = pipeline.run(&update.resources);
+    Ok(Loaded {
+        update,
+        made,
+        generated: pipeline.generated().clone(),
+    })
 }

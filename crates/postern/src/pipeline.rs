@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use api::{ObjectRef, Resources};
-use converter::{Note, Outcome};
+use converter::{Expander, Outcome, Report};
 use gateway_core::{Status, Translation, Translator};
 use ir::Ir;
 
@@ -16,18 +16,17 @@ use ir::Ir;
 pub(crate) struct Pipeline {
     converter: converter::Options,
     core: gateway_core::Options,
+    expander: Expander,
+    /// The input, and what Ingresses became.
+    all: Resources,
     translator: Translator,
-    /// What Ingresses became last time.
-    generated: Resources,
 }
 
 /// What became of all objects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Made {
-    /// Objects that Ingresses became.
-    pub(crate) generated: Resources,
     /// One line for each annotation, and each part of an Ingress that is not served.
-    pub(crate) notes: Vec<Note>,
+    pub(crate) notes: Report,
     /// Objects that stand in the input and would be made from an Ingress too.
     pub(crate) clashes: Vec<ObjectRef>,
     /// What the data plane is to do.
@@ -42,50 +41,29 @@ impl Pipeline {
         Self {
             converter,
             core: gateway_core::Options::default(),
+            expander: Expander::default(),
+            all: Resources::default(),
             translator: Translator::default(),
-            generated: Resources::default(),
         }
     }
 
     /// Runs all steps.
     pub(crate) fn run(&mut self, input: &Resources) -> Made {
-        let expansion = converter::expand(input, &self.converter);
-        let generated = self.keep(&expansion.generated);
-        let (all, clashes) = merge(input, &generated);
-        let Translation { ir, status } = self.translator.translate(&all, &self.core);
+        let expansion = self.expander.expand(input, &self.converter);
+        let clashes = self.all.join(input, &expansion.generated);
+        let Translation { ir, status } = self.translator.translate(&self.all, &self.core);
         Made {
-            generated,
-            notes: expansion.notes,
+            notes: expansion.notes.clone(),
             clashes,
             ir: Arc::new(ir),
             status,
         }
     }
 
-    /// An object that is what it was stays the same `Arc`: that is how the next step knows it again.
-    fn keep(&mut self, made: &Resources) -> Resources {
-        let mut kept = Resources::default();
-        for object in made.iter() {
-            let before = self.generated.get(&object.reference());
-            kept.insert(before.filter(|before| *before == object).unwrap_or(object));
-        }
-        self.generated = kept.clone();
-        kept
+    /// What Ingresses became in the last run.
+    pub(crate) fn generated(&self) -> &Resources {
+        &self.expander.expansion().generated
     }
-}
-
-/// Both together. An object that somebody wrote by hand counts before one that we would make.
-fn merge(input: &Resources, generated: &Resources) -> (Resources, Vec<ObjectRef>) {
-    let mut all = input.clone();
-    let mut clashes = Vec::new();
-    for object in generated.iter() {
-        let reference = object.reference();
-        match all.get(&reference) {
-            Some(own) if !own.is_managed() => clashes.push(reference),
-            _ => drop(all.insert(object)),
-        }
-    }
-    (all, clashes)
 }
 
 impl Made {

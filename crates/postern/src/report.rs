@@ -30,7 +30,7 @@ pub(crate) struct Report<'a> {
     ingresses: usize,
     /// How many objects were made.
     objects: usize,
-    notes: &'a [Note],
+    notes: &'a converter::Report,
     /// What could not be read.
     files: &'a [crate::source::Problem],
     /// Objects of the input that stand where one would be made.
@@ -41,7 +41,7 @@ pub(crate) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// The report of one run.
-    pub(crate) fn new(update: &'a Update, made: &'a Made) -> Self {
+    pub(crate) fn new(update: &'a Update, made: &'a Made, objects: usize) -> Self {
         let count = |outcome: Outcome| {
             made.notes
                 .iter()
@@ -54,7 +54,7 @@ impl<'a> Report<'a> {
                 .map(|outcome| (outcome.to_string(), count(*outcome)))
                 .collect(),
             ingresses: update.resources.ingresses.len(),
-            objects: made.generated.iter().count(),
+            objects,
             notes: &made.notes,
             files: &update.problems,
             clashes: &made.clashes,
@@ -74,7 +74,7 @@ impl<'a> Report<'a> {
         for clash in self.clashes {
             let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
         }
-        text.push_str(&notes(self.notes, self.update, style));
+        text.push_str(&notes(self.notes.iter(), self.update, style));
         let counts: Vec<_> = OUTCOMES
             .iter()
             .filter_map(|outcome| {
@@ -117,37 +117,40 @@ pub(crate) fn files(problems: &[crate::source::Problem], style: Style) -> String
 }
 
 /// Notes by Ingress, a line each.
-pub(crate) fn notes(notes: &[Note], update: &Update, style: Style) -> String {
+pub(crate) fn notes<'n>(
+    notes: impl Iterator<Item = &'n Note> + Clone,
+    update: &Update,
+    style: Style,
+) -> String {
     let mut text = String::new();
     let width = notes
-        .iter()
+        .clone()
         .map(|note| key(note).chars().count())
         .max()
         .unwrap_or(0)
         .min(60);
-    for of_object in notes.chunk_by(|a, b| a.object == b.object) {
-        let Some(first) = of_object.first() else {
-            continue;
-        };
-        let place = update
-            .origins
-            .get(&first.object)
-            .map(Place::to_string)
-            .unwrap_or_default();
-        let heading = format!(
-            "{}  {}",
-            style.bold(&first.object.to_string()),
-            style.dim(&place)
-        );
-        let _ = writeln!(text, "{}", heading.trim_end());
-        for note in of_object {
-            let outcome = paint(
-                note.outcome,
-                &format!("{:<17}", note.outcome.to_string()),
-                style,
+    let mut object = None;
+    for note in notes {
+        if object != Some(&note.object) {
+            object = Some(&note.object);
+            let place = update
+                .origins
+                .get(&note.object)
+                .map(Place::to_string)
+                .unwrap_or_default();
+            let heading = format!(
+                "{}  {}",
+                style.bold(&note.object.to_string()),
+                style.dim(&place)
             );
-            let _ = writeln!(text, "  {outcome}  {:<width$}  {}", key(note), note.message);
+            let _ = writeln!(text, "{}", heading.trim_end());
         }
+        let outcome = paint(
+            note.outcome,
+            &format!("{:<17}", note.outcome.to_string()),
+            style,
+        );
+        let _ = writeln!(text, "  {outcome}  {:<width$}  {}", key(note), note.message);
     }
     text
 }

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use converter::{Note, Outcome};
+use converter::Outcome;
 use serde::Serialize;
 
-use super::{Ended, load};
+use super::{Ended, Loaded, load};
 use crate::{
     cli::{CheckArgs, Format},
     output::{self, Style},
@@ -20,7 +20,7 @@ use crate::{
 struct Checked<'a> {
     ok: bool,
     files: &'a [Problem],
-    notes: &'a [Note],
+    notes: &'a converter::Report,
     clashes: &'a [api::ObjectRef],
     conditions: Vec<String>,
     skipped_kinds: &'a BTreeMap<String, usize>,
@@ -29,7 +29,7 @@ struct Checked<'a> {
 
 /// Reads, translates, tells.
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Ended> {
-    let (update, made) = load(&args.manifests)?;
+    let Loaded { update, made, .. } = load(&args.manifests)?;
     let ok = update.problems.is_empty() && made.findings().is_empty();
     output::print(&match args.output {
         Format::Text => text(&update, &made, Style::stdout()),
@@ -89,18 +89,16 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
     for clash in &made.clashes {
         let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
     }
-    let lossy: Vec<Note> = made
+    let lossy = made
         .notes
         .iter()
-        .filter(|note| note.outcome != Outcome::Exact)
-        .cloned()
-        .collect();
-    text.push_str(&report::notes(&lossy, update, style));
+        .filter(|note| note.outcome != Outcome::Exact);
+    text.push_str(&report::notes(lossy.clone(), update, style));
     let conditions: Vec<_> = pipeline::problems(&made.status).collect();
     for condition in &conditions {
         let _ = writeln!(text, "{} {condition}", style.red("x"));
     }
-    let count = update.problems.len() + made.clashes.len() + lossy.len() + conditions.len();
+    let count = update.problems.len() + made.clashes.len() + lossy.count() + conditions.len();
     let verdict = if count == 0 {
         style.green("no problems")
     } else {

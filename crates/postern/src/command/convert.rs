@@ -6,39 +6,38 @@ use anyhow::Context;
 use api::{Kind, Resources, yaml};
 use serde_json::{Value, json};
 
-use super::{Ended, load};
+use super::{Ended, Loaded, load};
 use crate::{
     cli::{ConvertArgs, Format, ObjectFormat},
     output::{self, Style},
-    pipeline::Made,
     report::Report,
-    source::Update,
 };
 
 /// Translates, writes, reports.
 pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
-    let (update, made) = load(&args.manifests)?;
+    let loaded = load(&args.manifests)?;
     let objects = if args.all {
-        all(&update, &made)
+        all(&loaded)
     } else {
-        made.generated.clone()
+        loaded.generated.clone()
     };
     output::print(&match args.output {
         ObjectFormat::Yaml => yaml::write(&objects),
         ObjectFormat::Json => list(&objects)?,
     })?;
-    let report = Report::new(&update, &made);
+    let Loaded { update, made, .. } = &loaded;
+    let report = Report::new(update, made, loaded.generated.iter().count());
     write(&report, &args.report)?;
     Ok(Ended::well_if(report.is_exact()))
 }
 
 /// Everything but the Ingresses: whoever serves it does what the Ingresses asked for.
-fn all(update: &Update, made: &Made) -> Resources {
-    let mut all = made.generated.clone();
-    for object in update.resources.iter() {
+fn all(loaded: &Loaded) -> Resources {
+    let mut all = loaded.generated.clone();
+    for object in loaded.update.resources.iter() {
         let reference = object.reference();
         let generated =
-            made.generated.get(&reference).is_some() && !made.clashes.contains(&reference);
+            loaded.generated.get(&reference).is_some() && !loaded.made.clashes.contains(&reference);
         if reference.kind != Kind::Ingress && !generated {
             all.insert(object);
         }

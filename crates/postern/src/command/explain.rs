@@ -3,33 +3,37 @@
 use std::fmt::Write;
 
 use anyhow::anyhow;
+use api::Resources;
 use ir::{Action, Backend, Cluster, Endpoint, Forward, Target};
 
-use super::{Ended, load};
+use super::{Ended, Loaded, load};
 use crate::{
     cli::{ExplainArgs, Format},
     explain::{self, Explanation, Request, RouteMet},
     output::{self, Style},
-    pipeline::Made,
 };
 
 /// Reads, translates, asks the router, tells.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
     let request =
         Request::new(&args.method, &args.url, &args.headers).map_err(|why| anyhow!(why))?;
-    let (update, made) = load(&args.manifests)?;
+    let Loaded {
+        update,
+        made,
+        generated,
+    } = load(&args.manifests)?;
     for problem in &update.problems {
         output::complain(&format!("{problem}\n"));
     }
     let explanation = explain::explain(&made.ir, &request);
     output::print(&match args.output {
-        Format::Text => text(&explanation, &made, Style::stdout()),
+        Format::Text => text(&explanation, &generated, Style::stdout()),
         format => output::structured(format, &explanation)?,
     })?;
     Ok(Ended::well_if(explanation.route.is_some()))
 }
 
-fn text(told: &Explanation, made: &Made, style: Style) -> String {
+fn text(told: &Explanation, generated: &Resources, style: Style) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "{}  {value}", style.dim(&format!("{label:<8}")));
@@ -47,7 +51,7 @@ fn text(told: &Explanation, made: &Made, style: Style) -> String {
             &format!(
                 "{}{}",
                 style.bold(&met.rule.route),
-                origin(&met.rule.route, made)
+                origin(&met.rule.route, generated)
             ),
         );
         line("rule", &met.rule.key.to_string());
@@ -70,8 +74,8 @@ fn text(told: &Explanation, made: &Made, style: Style) -> String {
 }
 
 /// The Ingress that a generated route comes from.
-fn origin(route: &str, made: &Made) -> String {
-    let objects = made.generated.iter();
+fn origin(route: &str, generated: &Resources) -> String {
+    let objects = generated.iter();
     let found = objects
         .map(|object| (object.reference().to_string(), object))
         .find(|(reference, _)| reference == route);
