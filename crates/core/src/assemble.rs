@@ -135,7 +135,7 @@ fn hosts(indices: &[usize], routes: &Routes, memo: &mut Memo) -> Vec<Arc<Virtual
         .filter_map(|index| routes.attached.get(index))
         .flatten()
     {
-        for host in hosts {
+        for host in hosts.iter() {
             if indices.len() == 1 || seen.insert((*route, host)) {
                 let on_host = by_host.entry(host).or_default();
                 on_host.push(&routes.routes[*route]);

@@ -7,11 +7,14 @@ use std::{
 };
 
 use api::{
-    GATEWAY_GROUP, Kind, ObjectKey, condition::reasons, gateway::httproutes::HttpRouteParentRefs,
+    GATEWAY_GROUP, Kind, ObjectKey,
+    condition::reasons,
+    gateway::{HttpRoute, httproutes::HttpRouteParentRefs},
 };
 use ir::HostPattern;
 
 use crate::{
+    changes::Changes,
     fault::Fault,
     gateway::Parents,
     http_route::{self, TranslatedRoute},
@@ -21,63 +24,85 @@ use crate::{
 };
 
 /// Listeners by index, each with the hosts that a route has in common with it.
-pub(crate) type Hosts = BTreeMap<usize, BTreeSet<HostPattern>>;
+type Hosts = BTreeMap<usize, Arc<BTreeSet<HostPattern>>>;
+
+/// A route by its index, and the hosts that it shares with a listener.
+pub(crate) type Attached = (usize, Arc<BTreeSet<HostPattern>>);
 
 /// All routes that have a parent of ours.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     pub(crate) routes: Vec<Arc<TranslatedRoute>>,
     /// For each listener: routes by index, and hosts.
-    pub(crate) attached: BTreeMap<usize, Vec<(usize, BTreeSet<HostPattern>)>>,
+    pub(crate) attached: BTreeMap<usize, Vec<Attached>>,
 }
+
+/// Where a route attaches, and what is to be said about it; `None` without any parent of ours.
+pub(crate) type Place = Option<(Hosts, Arc<RouteStatus>)>;
 
 /// Translates and attaches all HTTPRoutes.
 pub(crate) fn translate(
     parents: &mut Parents<'_>,
     lookup: &Lookup<'_>,
+    changes: &Changes,
     memo: &mut http_route::Memo,
-) -> (Routes, BTreeMap<ObjectKey, RouteStatus>) {
-    memo.sweep(&lookup.resources.http_routes);
+) -> (Routes, BTreeMap<ObjectKey, Arc<RouteStatus>>) {
+    let known = memo.update(lookup, changes, |key, route, translated| {
+        place((key, route), translated, parents, lookup)
+    });
     let mut routes = Routes::default();
-    let mut status = BTreeMap::new();
-    for (key, route) in &lookup.resources.http_routes {
-        let declared = route.spec.parent_refs.as_deref().unwrap_or_default();
-        let ours: Vec<_> = declared
-            .iter()
-            .filter_map(|parent| Some((parent, find(parent, key, parents)?)))
-            .collect();
-        if ours.is_empty() {
+    let mut said = Vec::with_capacity(known.len());
+    for (key, known) in known {
+        let Some((hosts, status)) = &known.place else {
             continue;
-        }
-        let translated = memo.get(key, route, lookup);
-        let mut hosts = Hosts::new();
-        let mut entries = Vec::with_capacity(ours.len());
-        for (parent, listeners) in ours {
-            let request = Request {
-                namespace: &key.namespace,
-                parent,
-                hosts: translated.hosts.as_deref(),
-            };
-            let outcome = attach(&request, listeners, &parents.listeners, lookup);
-            let accepted = outcome.as_ref().map(drop);
-            entries.push(RouteParentStatus {
-                parent_ref: filled(parent),
-                conditions: translated.conditions(accepted),
-            });
-            for (listener, found) in outcome.into_iter().flatten() {
-                hosts.entry(listener).or_default().extend(found);
-            }
-        }
-        status.insert(key.clone(), RouteStatus { parents: entries });
+        };
+        said.push((key.clone(), Arc::clone(status)));
         let index = routes.routes.len();
         for (listener, hosts) in hosts {
-            parents.listeners[listener].attached += u32::from(translated.acceptable());
-            let attached = routes.attached.entry(listener).or_default();
-            attached.push((index, hosts));
+            parents.listeners[*listener].attached += u32::from(known.outcome.acceptable());
+            let attached = routes.attached.entry(*listener).or_default();
+            attached.push((index, Arc::clone(hosts)));
         }
-        routes.routes.push(translated);
+        routes.routes.push(Arc::clone(&known.outcome));
     }
-    (routes, status)
+    (routes, said.into_iter().collect())
+}
+
+fn place(
+    (key, route): (&ObjectKey, &HttpRoute),
+    translated: &TranslatedRoute,
+    parents: &Parents<'_>,
+    lookup: &Lookup<'_>,
+) -> Place {
+    let declared = route.spec.parent_refs.as_deref().unwrap_or_default();
+    let ours: Vec<_> = declared
+        .iter()
+        .filter_map(|parent| Some((parent, find(parent, key, parents)?)))
+        .collect();
+    if ours.is_empty() {
+        return None;
+    }
+    let mut hosts: BTreeMap<usize, BTreeSet<HostPattern>> = BTreeMap::new();
+    let mut entries = Vec::with_capacity(ours.len());
+    for (parent, listeners) in ours {
+        let request = Request {
+            namespace: &key.namespace,
+            parent,
+            hosts: translated.hosts.as_deref(),
+        };
+        let outcome = attach(&request, listeners, &parents.listeners, lookup);
+        let accepted = outcome.as_ref().map(drop);
+        entries.push(RouteParentStatus {
+            parent_ref: filled(parent),
+            conditions: translated.conditions(accepted),
+        });
+        for (listener, found) in outcome.into_iter().flatten() {
+            hosts.entry(listener).or_default().extend(found);
+        }
+    }
+    let hosts = hosts.into_iter();
+    let hosts = hosts.map(|(at, hosts)| (at, Arc::new(hosts))).collect();
+    Some((hosts, Arc::new(RouteStatus { parents: entries })))
 }
 
 /// The listeners of a parent of ours.
@@ -120,7 +145,7 @@ fn attach(
     listeners: Option<Range<usize>>,
     all: &[Listener<'_>],
     lookup: &Lookup<'_>,
-) -> Result<Hosts, Fault> {
+) -> Result<BTreeMap<usize, BTreeSet<HostPattern>>, Fault> {
     let fail = |reason, message: &str| Err(Fault::new(reason, message));
     let Some(listeners) = listeners else {
         let message = "the ListenerSet is not allowed by its Gateway";
@@ -147,7 +172,7 @@ fn attach(
         let message = "allowedRoutes of the listeners allows neither this kind nor this namespace";
         return fail(reasons::NOT_ALLOWED_BY_LISTENERS, message);
     }
-    let hosts: Hosts = allowed
+    let hosts: BTreeMap<_, _> = allowed
         .into_iter()
         .map(|index| (index, common(&all[index].hostname, request.hosts)))
         .filter(|(_, hosts)| !hosts.is_empty())

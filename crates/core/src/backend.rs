@@ -1,12 +1,16 @@
 //! backendRefs: from a reference to the cluster it means.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use api::{Kind, ObjectKey, condition::reasons};
 use ir::{Balance, Cluster, ClusterKey, Upstream, UpstreamName, UpstreamTls, Verify};
 use k8s_openapi::api::core::v1::Service;
 
 use crate::{
+    changes::Changes,
     endpoint::{self, Slices},
     fault::Fault,
     lookup::Lookup,
@@ -221,26 +225,74 @@ fn hint(app_protocol: Option<&str>, port_name: Option<&str>) -> Hint {
     }
 }
 
-/// Builds the clusters that rules need.
-pub(crate) fn clusters<'r>(
-    wanted: impl Iterator<Item = &'r ClusterRef>,
-    lookup: &Lookup<'_>,
-) -> BTreeMap<ClusterKey, Arc<Cluster>> {
-    let slices = Slices::of(lookup.resources);
-    let mut clusters = BTreeMap::new();
-    for wanted in wanted {
-        clusters.entry(wanted.key.clone()).or_insert_with(|| {
-            let endpoints = lookup
-                .service(&wanted.service)
-                .map(|service| slices.endpoints(&wanted.service, service, wanted.port));
-            Arc::new(Cluster {
-                key: wanted.key.clone(),
-                endpoints: endpoints.unwrap_or_default(),
-                upstream: wanted.upstream,
-                tls: wanted.tls.clone(),
-                balance: wanted.balance.clone(),
-            })
+/// Clusters, for as long as what they are made from stays the same.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    slices: Slices,
+    known: HashMap<ClusterKey, Made>,
+    /// Those of [`Memo::known`], ready to be given away.
+    clusters: BTreeMap<ClusterKey, Arc<Cluster>>,
+    /// Counts translations; a cluster that was not asked for in this one is gone.
+    run: u64,
+}
+
+#[derive(Debug)]
+struct Made {
+    from: ClusterRef,
+    run: u64,
+}
+
+impl Memo {
+    /// The clusters that rules need.
+    pub(crate) fn clusters<'r>(
+        &mut self,
+        wanted: impl Iterator<Item = &'r ClusterRef>,
+        lookup: &Lookup<'_>,
+        changes: &Changes,
+    ) -> BTreeMap<ClusterKey, Arc<Cluster>> {
+        self.slices.update(changes, lookup.resources);
+        self.run += 1;
+        let run = self.run;
+        for wanted in wanted {
+            let service = &wanted.service;
+            let moved = changes.has(Kind::Service, service) || self.slices.moved(service);
+            match self.known.get_mut(&wanted.key) {
+                Some(made) if made.run == run => {}
+                Some(made) if !moved && made.from == *wanted => made.run = run,
+                _ => {
+                    let now = cluster(wanted, &self.slices, lookup);
+                    let before = self.clusters.get(&wanted.key);
+                    if before.is_none_or(|before| **before != *now) {
+                        self.clusters.insert(wanted.key.clone(), now);
+                    }
+                    let from = wanted.clone();
+                    let made = Made { from, run };
+                    self.known.insert(wanted.key.clone(), made);
+                }
+            }
+        }
+        self.known.retain(|key, made| {
+            let wanted = made.run == run;
+            if !wanted {
+                self.clusters.remove(key);
+            }
+            wanted
         });
+        self.clusters.clone()
     }
-    clusters
+}
+
+fn cluster(wanted: &ClusterRef, slices: &Slices, lookup: &Lookup<'_>) -> Arc<Cluster> {
+    let endpoints = lookup
+        .resources
+        .services
+        .get(&wanted.service)
+        .map(|service| slices.endpoints(&wanted.service, service, wanted.port));
+    Arc::new(Cluster {
+        key: wanted.key.clone(),
+        endpoints: endpoints.unwrap_or_default(),
+        upstream: wanted.upstream,
+        tls: wanted.tls.clone(),
+        balance: wanted.balance.clone(),
+    })
 }

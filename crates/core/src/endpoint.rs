@@ -1,12 +1,12 @@
 //! Endpoints of a Service port.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
-use api::{ObjectKey, Resources, annotation};
+use api::{Object, ObjectKey, Resources, annotation};
 use ir::Endpoint;
 use k8s_openapi::{
     api::{
@@ -17,24 +17,61 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 
+use crate::changes::Changes;
+
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// EndpointSlices by the Service they belong to.
+/// EndpointSlices by the Service they belong to, kept from one translation to the next.
 #[derive(Debug, Default)]
-pub(crate) struct Slices<'a> {
-    by_service: BTreeMap<ObjectKey, Vec<&'a EndpointSlice>>,
+pub(crate) struct Slices {
+    by_service: HashMap<ObjectKey, BTreeMap<ObjectKey, Arc<EndpointSlice>>>,
+    /// Services whose slices changed.
+    moved: HashSet<ObjectKey>,
 }
 
-impl<'a> Slices<'a> {
-    pub(crate) fn of(resources: &'a Resources) -> Self {
-        let mut by_service: BTreeMap<ObjectKey, Vec<&EndpointSlice>> = BTreeMap::new();
-        for (key, slice) in &resources.endpoint_slices {
-            if let Some(service) = slice.labels().get(SERVICE_NAME) {
-                let service = ObjectKey::new(&key.namespace, service);
-                by_service.entry(service).or_default().push(slice);
+impl Slices {
+    /// Takes in what changed.
+    pub(crate) fn update(&mut self, changes: &Changes, resources: &Resources) {
+        self.moved.clear();
+        match changes {
+            Changes::Everything => {
+                self.by_service.clear();
+                for (key, slice) in &resources.endpoint_slices {
+                    if let Some(service) = service_of(key, slice) {
+                        let slices = self.by_service.entry(service).or_default();
+                        slices.insert(key.clone(), Arc::clone(slice));
+                    }
+                }
+            }
+            Changes::Some { all, .. } => {
+                for change in all {
+                    let key = &change.reference.key;
+                    if let Some(Object::EndpointSlice(slice)) = &change.before
+                        && let Some(service) = service_of(key, slice)
+                    {
+                        if let Some(slices) = self.by_service.get_mut(&service) {
+                            slices.remove(key);
+                            if slices.is_empty() {
+                                self.by_service.remove(&service);
+                            }
+                        }
+                        self.moved.insert(service);
+                    }
+                    if let Some(Object::EndpointSlice(slice)) = &change.now
+                        && let Some(service) = service_of(key, slice)
+                    {
+                        let slices = self.by_service.entry(service.clone()).or_default();
+                        slices.insert(key.clone(), Arc::clone(slice));
+                        self.moved.insert(service);
+                    }
+                }
             }
         }
-        Self { by_service }
+    }
+
+    /// Whether slices of the Service changed.
+    pub(crate) fn moved(&self, service: &ObjectKey) -> bool {
+        self.moved.contains(service)
     }
 
     /// Usable endpoints of a port of a Service, sorted and distinct.
@@ -46,7 +83,7 @@ impl<'a> Slices<'a> {
     ) -> Arc<[Endpoint]> {
         let mut found = match (external_name(service), self.by_service.get(key)) {
             (Some(name), _) => endpoint(name, port).into_iter().collect(),
-            (None, Some(slices)) => from_slices(slices, service, port),
+            (None, Some(slices)) => from_slices(slices.values(), service, port),
             (None, None) => from_annotation(service),
         };
         found.sort_unstable();
@@ -112,7 +149,16 @@ fn endpoint(host: &str, port: u16) -> Option<Endpoint> {
     }
 }
 
-fn from_slices(slices: &[&EndpointSlice], service: &Service, port: u16) -> Vec<Endpoint> {
+fn service_of(key: &ObjectKey, slice: &EndpointSlice) -> Option<ObjectKey> {
+    let service = slice.labels().get(SERVICE_NAME)?;
+    Some(ObjectKey::new(&key.namespace, service))
+}
+
+fn from_slices<'s>(
+    slices: impl Iterator<Item = &'s Arc<EndpointSlice>>,
+    service: &Service,
+    port: u16,
+) -> Vec<Endpoint> {
     let Some(wanted) = service_port(service, port) else {
         return Vec::new();
     };

@@ -7,7 +7,8 @@ use crate::lookup::Lookup;
 fn parse(yaml: &str, prefix: Option<&str>) -> Filters {
     let declared: Vec<HttpRouteRulesFilters> = serde_saphyr::from_str(yaml).unwrap();
     let resources = api::Resources::default();
-    let lookup = Lookup::new(&resources);
+    let policies = crate::policy::Policies::default();
+    let lookup = Lookup::new(&resources, &policies, &crate::changes::Changes::Everything);
     super::parse(&declared, prefix, "default", &lookup)
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::{
-    Condition, Kind, ObjectKey, ObjectRef, Store, annotation,
+    Condition, Kind, ObjectKey, ObjectRef, annotation,
     condition::{reasons, types},
     gateway::{
         HttpRoute,
@@ -17,7 +17,9 @@ use ir::{HostPattern, Route};
 use kube::ResourceExt;
 
 use crate::{
+    attach::Place,
     backend::ClusterRef,
+    changes::Changes,
     fault::{self, Fault},
     filter::unsupported,
     lookup::{Lookup, Read},
@@ -82,40 +84,48 @@ pub(crate) struct Memo {
 }
 
 #[derive(Debug)]
-struct Known {
-    route: Arc<HttpRoute>,
+pub(crate) struct Known {
     reads: Vec<Read>,
-    outcome: Arc<TranslatedRoute>,
+    pub(crate) outcome: Arc<TranslatedRoute>,
+    /// Where it attaches, for as long as listeners stay the same; without any parent of ours, nowhere.
+    pub(crate) place: Place,
 }
 
 impl Memo {
-    /// Forgets routes that are gone.
-    pub(crate) fn sweep(&mut self, routes: &Store<HttpRoute>) {
-        self.known.retain(|key, _| routes.contains_key(key));
-    }
-
-    /// What comes of a route.
-    pub(crate) fn get(
+    /// Brings what is known up to date. `place` says where a route attaches.
+    pub(crate) fn update(
         &mut self,
-        key: &ObjectKey,
-        route: &Arc<HttpRoute>,
         lookup: &Lookup<'_>,
-    ) -> Arc<TranslatedRoute> {
-        if let Some(known) = self.known.get(key)
-            && Arc::ptr_eq(&known.route, route)
-            && known.reads.iter().all(|read| lookup.still(read))
-        {
-            return Arc::clone(&known.outcome);
+        changes: &Changes,
+        place: impl Fn(&ObjectKey, &HttpRoute, &TranslatedRoute) -> Place,
+    ) -> &BTreeMap<ObjectKey, Known> {
+        let routes = &lookup.resources.http_routes;
+        self.known.retain(|key, known| {
+            !changes.has(Kind::HttpRoute, key) && known.reads.iter().all(|read| lookup.still(read))
+        });
+        let mut new = Vec::new();
+        let stays = changes.spare_listeners();
+        let mut known = self.known.iter_mut().peekable();
+        for (key, route) in routes {
+            match known.next_if(|(known, _)| *known == key) {
+                Some(_) if stays => {}
+                Some((_, known)) => known.place = place(key, route, &known.outcome),
+                None => new.push((key, route)),
+            }
         }
-        lookup.take_reads();
-        let outcome = Arc::new(translate(key, route, lookup));
-        let known = Known {
-            route: Arc::clone(route),
-            reads: lookup.take_reads(),
-            outcome: Arc::clone(&outcome),
-        };
-        self.known.insert(key.clone(), known);
-        outcome
+        for (key, route) in new {
+            lookup.take_reads();
+            let outcome = Arc::new(translate(key, route, lookup));
+            let reads = lookup.take_reads();
+            let place = place(key, route, &outcome);
+            let known = Known {
+                reads,
+                outcome,
+                place,
+            };
+            self.known.insert(key.clone(), known);
+        }
+        &self.known
     }
 }
 

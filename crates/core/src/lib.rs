@@ -15,6 +15,7 @@ mod assemble;
 mod attach;
 mod backend;
 mod cert;
+mod changes;
 mod class;
 mod conflict;
 mod endpoint;
@@ -34,7 +35,7 @@ mod precedence;
 mod rule;
 mod status;
 
-use crate::lookup::Lookup;
+use crate::{changes::Changes, lookup::Lookup};
 
 pub use status::{
     GatewayClassStatus, GatewayStatus, ListenerSetStatus, ListenerStatus, ParentRef,
@@ -78,21 +79,40 @@ pub fn translate(resources: &api::Resources, options: &Options) -> Translation {
 /// all that was read of others for it, is the same. Results are those of [`translate`].
 #[derive(Debug, Default)]
 pub struct Translator {
+    options: Options,
+    /// What was translated last.
+    seen: Option<api::Resources>,
+    policies: policy::Policies,
     certificates: cert::Memo,
     routes: http_route::Memo,
     hosts: assemble::Memo,
+    clusters: backend::Memo,
+    route_verdicts: policy::Verdicts,
+    backend_verdicts: policy::Verdicts,
+    client_verdicts: policy::Verdicts,
 }
 
 impl Translator {
     /// Translates all objects. An unchanged object must be the same [`std::sync::Arc`] as before to be recognised.
     #[must_use]
     pub fn translate(&mut self, resources: &api::Resources, options: &Options) -> Translation {
+        if self.options != *options {
+            *self = Self {
+                options: options.clone(),
+                ..Self::default()
+            };
+        }
+        let changes = Changes::since(&mut self.seen, resources);
+        self.policies.update(&changes, resources);
+        let policies = &self.policies;
         let (classes, gateway_classes) = class::translate(resources, options);
-        let lookup = Lookup::new(resources);
+        let lookup = Lookup::new(resources, policies, &changes);
         let mut parents = gateway::translate(&classes, &lookup, &mut self.certificates);
-        let (routes, http_routes) = attach::translate(&mut parents, &lookup, &mut self.routes);
+        let (routes, http_routes) =
+            attach::translate(&mut parents, &lookup, &changes, &mut self.routes);
         let ports = assemble::ports(&parents, &routes, &mut self.hosts);
-        let clusters = backend::clusters(assemble::clusters(&parents, &routes), &lookup);
+        let wanted = assemble::clusters(&parents, &routes);
+        let clusters = self.clusters.clusters(wanted, &lookup, &changes);
         let listeners = &parents.listeners;
         let gateways = parents.gateways.iter();
         let sets = gateways.clone().flat_map(|gateway| gateway.sets());
@@ -107,9 +127,13 @@ impl Translator {
                     .map(|set| (set.key.clone(), set.status(listeners)))
                     .collect(),
                 http_routes,
-                route_policies: lookup.route_policies.status(&lookup),
-                backend_policies: lookup.backend_policies.status(&lookup),
-                client_policies: lookup.client_policies.status(&lookup),
+                route_policies: (self.route_verdicts).status(&policies.route, &lookup, &changes),
+                backend_policies: (self.backend_verdicts).status(
+                    &policies.backend,
+                    &lookup,
+                    &changes,
+                ),
+                client_policies: (self.client_verdicts).status(&policies.client, &lookup, &changes),
             },
         }
     }

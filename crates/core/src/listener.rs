@@ -221,7 +221,10 @@ impl<'a> Listener<'a> {
             return;
         }
         let (kind, key) = self.owner;
-        let at = |kind, key, section| lookup.client_policies.at(kind, key, section);
+        let at = |kind, key, section| {
+            let held = &lookup.policies.client;
+            held.at(lookup.resources, (kind, key), section)
+        };
         let wider = at(kind, key, None).into_iter().chain(
             (kind != Kind::Gateway)
                 .then(|| at(Kind::Gateway, gateway, None))

@@ -2,38 +2,42 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use api::{BackendPolicy, ClientPolicy, Kind, ObjectKey, Resources, RouteFilter, RoutePolicy};
+use api::{BackendPolicy, Kind, ObjectKey, Resources, RouteFilter, RoutePolicy};
 use k8s_openapi::api::core::v1::{Secret, Service};
 
 use crate::{
+    changes::Changes,
     grant::Grants,
-    policy::{BackendScope, Held},
+    policy::{BackendScope, Policies},
 };
 
-/// All objects, with the indexes over them. Every answer is noted: what came of an object holds for as long as the
+/// All objects, with the indexes over them. Every question is noted: what came of an object holds for as long as the
 /// answers stay the same.
+///
+/// **Invariant:** whoever makes something that is kept from one translation to the next asks here.
 pub(crate) struct Lookup<'a> {
     pub(crate) resources: &'a Resources,
+    pub(crate) policies: &'a Policies,
     grants: Grants<'a>,
-    pub(crate) route_policies: Held<'a, RoutePolicy>,
-    pub(crate) backend_policies: Held<'a, BackendPolicy>,
-    pub(crate) client_policies: Held<'a, ClientPolicy>,
+    changes: &'a Changes,
     noted: RefCell<Vec<Read>>,
 }
 
-/// A question and its answer.
-#[derive(Debug)]
+/// A question. What the answer was need not be known: it is another one only if something changed that it is about.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    Service(ObjectKey, Option<Arc<Service>>),
-    RouteFilter(ObjectKey, Option<Arc<RouteFilter>>),
-    Secret(ObjectKey, Option<Arc<Secret>>),
-    RoutePolicies(ObjectKey, Option<String>, Vec<Arc<RoutePolicy>>),
-    BackendPolicies(BackendScope, Vec<Arc<BackendPolicy>>),
+    /// An object of that name.
+    Object(Kind, ObjectKey),
+    /// The RoutePolicies of a route.
+    RoutePolicies(ObjectKey),
+    /// The BackendPolicies of a route, if there is one, and of a Service.
+    BackendPolicies(Option<ObjectKey>, ObjectKey),
+    /// ReferenceGrants are few and about many: here the answer counts.
     Permit(Access, bool),
 }
 
 /// A reference from a kind in a namespace to an object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Access {
     pub(crate) from: Kind,
     pub(crate) namespace: String,
@@ -42,13 +46,16 @@ pub(crate) struct Access {
 }
 
 impl<'a> Lookup<'a> {
-    pub(crate) fn new(resources: &'a Resources) -> Self {
+    pub(crate) fn new(
+        resources: &'a Resources,
+        policies: &'a Policies,
+        changes: &'a Changes,
+    ) -> Self {
         Self {
             resources,
+            policies,
             grants: Grants::of(resources),
-            route_policies: Held::of(resources),
-            backend_policies: Held::of(resources),
-            client_policies: Held::of(resources),
+            changes,
             noted: RefCell::default(),
         }
     }
@@ -59,66 +66,48 @@ impl<'a> Lookup<'a> {
     }
 
     fn note(&self, read: Read) {
-        self.noted.borrow_mut().push(read);
+        let mut noted = self.noted.borrow_mut();
+        // Rules of a route ask the same again and again.
+        if noted.last() != Some(&read) {
+            noted.push(read);
+        }
     }
 
-    /// Whether the same question would get the same answer.
+    /// Whether a question of the translation before has the same answer now.
     pub(crate) fn still(&self, read: &Read) -> bool {
-        fn same<T>(now: Option<&Arc<T>>, then: Option<&Arc<T>>) -> bool {
-            match (now, then) {
-                (Some(now), Some(then)) => Arc::ptr_eq(now, then),
-                (None, None) => true,
-                _ => false,
-            }
-        }
-        fn all_same<'p, T: 'p>(now: impl IntoIterator<Item = &'p Arc<T>>, then: &[Arc<T>]) -> bool {
-            let mut now = now.into_iter();
-            then.iter()
-                .all(|then| now.next().is_some_and(|now| Arc::ptr_eq(now, then)))
-                && now.next().is_none()
-        }
+        let policies = self.policies;
         match read {
-            Read::Service(key, then) => same(self.resources.services.get(key), then.as_ref()),
-            Read::RouteFilter(key, then) => {
-                same(self.resources.route_filters.get(key), then.as_ref())
+            Read::Object(kind, key) => !self.changes.has(*kind, key),
+            Read::RoutePolicies(route) => !policies.route.moved(Kind::HttpRoute, route),
+            Read::BackendPolicies(route, service) => {
+                let moved = |kind, key| policies.backend.moved(kind, key);
+                !moved(Kind::Service, service)
+                    && !route
+                        .as_ref()
+                        .is_some_and(|route| moved(Kind::HttpRoute, route))
             }
-            Read::Secret(key, then) => same(self.resources.secrets.get(key), then.as_ref()),
-            Read::RoutePolicies(route, rule, then) => {
-                all_same(self.policies_of_rule(route, rule.as_deref()), then)
+            Read::Permit(access, then) => {
+                !self.changes.any(Kind::ReferenceGrant) || self.grants.permit(access) == *then
             }
-            Read::BackendPolicies(scope, then) => {
-                let now = self.policies_of_backend(scope);
-                all_same(now.into_iter().map(|(_, policy, _)| policy), then)
-            }
-            Read::Permit(access, then) => self.grants.permit(access) == *then,
         }
     }
 
     pub(crate) fn service(&self, key: &ObjectKey) -> Option<&'a Service> {
         let service = self.resources.services.get(key);
-        self.note(Read::Service(key.clone(), service.cloned()));
+        self.note(Read::Object(Kind::Service, key.clone()));
         service.map(|service| &**service)
     }
 
     pub(crate) fn route_filter(&self, key: &ObjectKey) -> Option<&'a RouteFilter> {
         let filter = self.resources.route_filters.get(key);
-        self.note(Read::RouteFilter(key.clone(), filter.cloned()));
+        self.note(Read::Object(Kind::RouteFilter, key.clone()));
         filter.map(|filter| &**filter)
     }
 
     pub(crate) fn secret(&self, key: &ObjectKey) -> Option<&'a Secret> {
         let secret = self.resources.secrets.get(key);
-        self.note(Read::Secret(key.clone(), secret.cloned()));
+        self.note(Read::Object(Kind::Secret, key.clone()));
         secret.map(|secret| &**secret)
-    }
-
-    fn policies_of_rule(&self, route: &ObjectKey, rule: Option<&str>) -> Vec<&'a Arc<RoutePolicy>> {
-        let at = |section| self.route_policies.at(Kind::HttpRoute, route, section);
-        let own = rule.and_then(|rule| at(Some(rule)));
-        own.into_iter()
-            .chain(at(None))
-            .map(|(_, policy)| policy)
-            .collect()
     }
 
     /// RoutePolicies of a rule, the one for the rule before the one for its route.
@@ -127,27 +116,27 @@ impl<'a> Lookup<'a> {
         route: &ObjectKey,
         rule: Option<&str>,
     ) -> Vec<&'a RoutePolicy> {
-        let found = self.policies_of_rule(route, rule);
-        let noted = found.iter().map(|policy| Arc::clone(policy)).collect();
-        self.note(Read::RoutePolicies(
-            route.clone(),
-            rule.map(str::to_owned),
-            noted,
-        ));
-        found.into_iter().map(|policy| &**policy).collect()
+        self.note(Read::RoutePolicies(route.clone()));
+        let held = &self.policies.route;
+        let at = |section| held.at(self.resources, (Kind::HttpRoute, route), section);
+        let own = rule.and_then(|rule| at(Some(rule)));
+        let found = own.into_iter().chain(at(None));
+        found.map(|(_, policy)| &**policy).collect()
     }
 
     fn policies_of_backend(
         &self,
         scope: &BackendScope,
     ) -> Vec<(&'a ObjectKey, &'a Arc<BackendPolicy>, bool)> {
-        let policies = &self.backend_policies;
+        let at = |kind, key, section| {
+            let held = &self.policies.backend;
+            held.at(self.resources, (kind, key), section)
+        };
         let rule = scope.rule.iter().flat_map(|(route, rule)| {
             let own = rule
                 .as_deref()
-                .and_then(|rule| policies.at(Kind::HttpRoute, route, Some(rule)));
-            own.into_iter()
-                .chain(policies.at(Kind::HttpRoute, route, None))
+                .and_then(|rule| at(Kind::HttpRoute, route, Some(rule)));
+            own.into_iter().chain(at(Kind::HttpRoute, route, None))
         });
         let number = scope.port.to_string();
         let sections = [scope.port_name.as_deref(), Some(number.as_str()), None];
@@ -155,8 +144,7 @@ impl<'a> Lookup<'a> {
             .into_iter()
             .enumerate()
             .filter(|(at, section)| *at > 0 || section.is_some());
-        let service =
-            named.filter_map(|(_, section)| policies.at(Kind::Service, &scope.service, section));
+        let service = named.filter_map(|(_, section)| at(Kind::Service, &scope.service, section));
         let rule = rule.map(|(key, policy)| (key, policy, true));
         rule.chain(service.map(|(key, policy)| (key, policy, false)))
             .collect()
@@ -167,13 +155,9 @@ impl<'a> Lookup<'a> {
         &self,
         scope: &BackendScope,
     ) -> Vec<(&'a ObjectKey, &'a BackendPolicy, bool)> {
-        let found = self.policies_of_backend(scope);
-        let noted = found
-            .iter()
-            .map(|(_, policy, _)| Arc::clone(policy))
-            .collect();
-        self.note(Read::BackendPolicies(scope.clone(), noted));
-        found
+        let route = scope.rule.as_ref().map(|(route, _)| route.clone());
+        self.note(Read::BackendPolicies(route, scope.service.clone()));
+        self.policies_of_backend(scope)
             .into_iter()
             .map(|(key, policy, own)| (key, &**policy, own))
             .collect()

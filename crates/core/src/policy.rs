@@ -4,10 +4,13 @@ mod backend;
 mod client;
 mod route;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use api::{
-    BackendPolicy, ClientPolicy, Condition, GATEWAY_GROUP, Kind, ObjectKey, PolicyTarget,
+    BackendPolicy, ClientPolicy, Condition, GATEWAY_GROUP, Kind, Object, ObjectKey, PolicyTarget,
     Resources, RoutePolicy, Store,
     condition::{reasons, types},
 };
@@ -15,8 +18,9 @@ use kube::ResourceExt;
 
 use crate::{
     ParentRef,
+    changes::Changes,
     fault::Fault,
-    lookup::Lookup,
+    lookup::{Lookup, Read},
     precedence::Age,
     status::{PolicyAncestorStatus, PolicyStatus},
 };
@@ -26,8 +30,12 @@ pub(crate) use client::{ClientSettings, client_settings};
 pub(crate) use route::{client_addresses, rate_limit};
 
 /// A kind of policy.
-pub(crate) trait Policy: ResourceExt + Sized {
+pub(crate) trait Policy: ResourceExt + Sized + 'static {
+    /// Its own kind.
+    const KIND: Kind;
     fn store(resources: &Resources) -> &Store<Self>;
+    /// The policy, if the object is one.
+    fn of(object: &Object) -> Option<&Arc<Self>>;
     fn targets(&self) -> &[PolicyTarget];
     /// Kinds that it may apply to.
     const TARGETS: &'static [Kind];
@@ -36,7 +44,15 @@ pub(crate) trait Policy: ResourceExt + Sized {
 }
 
 impl Policy for RoutePolicy {
+    const KIND: Kind = Kind::RoutePolicy;
     const TARGETS: &'static [Kind] = &[Kind::HttpRoute];
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::RoutePolicy(policy) => Some(policy),
+            _ => None,
+        }
+    }
 
     fn store(resources: &Resources) -> &Store<Self> {
         &resources.route_policies
@@ -62,7 +78,15 @@ impl Policy for RoutePolicy {
 }
 
 impl Policy for BackendPolicy {
+    const KIND: Kind = Kind::BackendPolicy;
     const TARGETS: &'static [Kind] = &[Kind::HttpRoute, Kind::Service];
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::BackendPolicy(policy) => Some(policy),
+            _ => None,
+        }
+    }
 
     fn store(resources: &Resources) -> &Store<Self> {
         &resources.backend_policies
@@ -78,7 +102,15 @@ impl Policy for BackendPolicy {
 }
 
 impl Policy for ClientPolicy {
+    const KIND: Kind = Kind::ClientPolicy;
     const TARGETS: &'static [Kind] = &[Kind::Gateway, Kind::ListenerSet];
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::ClientPolicy(policy) => Some(policy),
+            _ => None,
+        }
+    }
 
     fn store(resources: &Resources) -> &Store<Self> {
         &resources.client_policies
@@ -93,71 +125,147 @@ impl Policy for ClientPolicy {
     }
 }
 
-type Target = (Kind, ObjectKey);
-
-/// Policies of a target by section; `None` is the whole of it.
-type Sections<'a, P> = BTreeMap<Option<&'a str>, (&'a ObjectKey, &'a Arc<P>)>;
-
-/// The policies of one kind that hold their targets.
-#[derive(Debug)]
-pub(crate) struct Held<'a, P> {
-    by_target: BTreeMap<Target, Sections<'a, P>>,
+/// The policies of each kind that hold their targets.
+#[derive(Debug, Default)]
+pub(crate) struct Policies {
+    pub(crate) route: Held<RoutePolicy>,
+    pub(crate) backend: Held<BackendPolicy>,
+    pub(crate) client: Held<ClientPolicy>,
 }
 
-impl<'a, P: Policy> Held<'a, P> {
-    /// Settles which policy holds which target.
-    ///
-    /// > If there are multiple policies targeting the same resource, the oldest one based on creation timestamp wins;
-    /// > if a tie exists, the one first in alphabetical order by `{namespace}/{name}`. (GEP-713)
-    pub(crate) fn of(resources: &'a Resources) -> Self {
-        let mut held = Self {
-            by_target: BTreeMap::new(),
-        };
-        for (key, policy) in by_age::<P>(resources) {
-            for target in policy.targets() {
-                if let Ok(found) = find::<P>(resources, key, target) {
-                    let sections = held.by_target.entry(found).or_default();
-                    sections
-                        .entry(target.section_name.as_deref())
-                        .or_insert((key, policy));
+impl Policies {
+    /// Takes in what changed.
+    pub(crate) fn update(&mut self, changes: &Changes, resources: &Resources) {
+        self.route.update(changes, resources);
+        self.backend.update(changes, resources);
+        self.client.update(changes, resources);
+    }
+}
+
+type Targets = HashMap<Kind, HashSet<ObjectKey>>;
+
+/// The policies of one kind by what they want to hold, kept from one translation to the next.
+#[derive(Debug)]
+pub(crate) struct Held<P> {
+    /// Whether there are such targets is asked when they are.
+    by_target: HashMap<Kind, HashMap<ObjectKey, Vec<Holder<P>>>>,
+    /// Targets of policies that changed.
+    moved: Targets,
+    /// Nothing was known before.
+    all_moved: bool,
+}
+
+impl<P> Default for Held<P> {
+    fn default() -> Self {
+        Self {
+            by_target: HashMap::new(),
+            moved: Targets::new(),
+            all_moved: true,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Holder<P> {
+    /// `None` is the whole of the target.
+    section: Option<String>,
+    age: Age,
+    key: ObjectKey,
+    policy: Arc<P>,
+}
+
+impl<P: Policy> Held<P> {
+    fn update(&mut self, changes: &Changes, resources: &Resources) {
+        self.moved.clear();
+        self.all_moved = false;
+        match changes {
+            Changes::Everything => {
+                self.by_target.clear();
+                for (key, policy) in P::store(resources) {
+                    self.add(key, policy);
+                }
+                self.all_moved = true;
+            }
+            Changes::Some { all, .. } => {
+                for change in all {
+                    let key = &change.reference.key;
+                    if let Some(before) = change.before.as_ref().and_then(P::of) {
+                        self.remove(key, before);
+                    }
+                    if let Some(now) = change.now.as_ref().and_then(P::of) {
+                        self.add(key, now);
+                    }
                 }
             }
         }
-        held
+    }
+
+    fn add(&mut self, key: &ObjectKey, policy: &Arc<P>) {
+        for target in policy.targets() {
+            let Some((kind, object)) = named::<P>(key, target) else {
+                continue;
+            };
+            let holder = Holder {
+                section: target.section_name.clone(),
+                age: Age::of(&**policy),
+                key: key.clone(),
+                policy: Arc::clone(policy),
+            };
+            let of_kind = self.by_target.entry(kind).or_default();
+            let holders = of_kind.entry(object.clone()).or_default();
+            // > If there are multiple policies targeting the same resource, the oldest one based on creation timestamp
+            // > wins; if a tie exists, the one first in alphabetical order by `{namespace}/{name}`. (GEP-713)
+            let at = holders
+                .partition_point(|known| (&known.age, &known.key) <= (&holder.age, &holder.key));
+            holders.insert(at, holder);
+            self.moved.entry(kind).or_default().insert(object);
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey, policy: &Arc<P>) {
+        for target in policy.targets() {
+            let Some((kind, object)) = named::<P>(key, target) else {
+                continue;
+            };
+            if let Some(of_kind) = self.by_target.get_mut(&kind)
+                && let Some(holders) = of_kind.get_mut(&object)
+            {
+                holders.retain(|holder| holder.key != *key);
+                if holders.is_empty() {
+                    of_kind.remove(&object);
+                }
+            }
+            self.moved.entry(kind).or_default().insert(object);
+        }
+    }
+
+    /// Whether any policy that has to do with the target is not what it was.
+    pub(crate) fn moved(&self, kind: Kind, key: &ObjectKey) -> bool {
+        self.all_moved
+            || self
+                .moved
+                .get(&kind)
+                .is_some_and(|moved| moved.contains(key))
+    }
+
+    fn holder(&self, kind: Kind, key: &ObjectKey, section: Option<&str>) -> Option<&Holder<P>> {
+        let holders = self.by_target.get(&kind)?.get(key)?;
+        holders
+            .iter()
+            .find(|holder| holder.section.as_deref() == section)
     }
 
     /// The policy for that target and section, and nothing wider.
     pub(crate) fn at(
         &self,
-        kind: Kind,
-        key: &ObjectKey,
+        resources: &Resources,
+        (kind, key): (Kind, &ObjectKey),
         section: Option<&str>,
-    ) -> Option<(&'a ObjectKey, &'a Arc<P>)> {
-        self.by_target
-            .get(&(kind, key.clone()))?
-            .get(&section)
-            .copied()
-    }
-
-    /// What is to be said about each policy.
-    pub(crate) fn status(&self, lookup: &Lookup<'a>) -> BTreeMap<ObjectKey, PolicyStatus> {
-        let all = P::store(lookup.resources).iter();
-        all.map(|(key, policy)| {
-            let fault = policy.fault(key, lookup);
-            let ancestors = policy.targets().iter().map(|target| PolicyAncestorStatus {
-                ancestor_ref: ancestor(key, target),
-                conditions: vec![match self.accept(lookup.resources, key, target) {
-                    Err(fault) => fault.fails(types::ACCEPTED),
-                    Ok(()) => match &fault {
-                        Some(fault) => fault.fails(types::ACCEPTED),
-                        None => Condition::holds(types::ACCEPTED, reasons::ACCEPTED, ""),
-                    },
-                }],
-            });
-            let ancestors = ancestors.collect();
-            (key.clone(), PolicyStatus { ancestors })
-        })
-        .collect()
+    ) -> Option<(&ObjectKey, &Arc<P>)> {
+        let holder = self.holder(kind, key, section)?;
+        let known = sections(resources, kind, key)?;
+        let there = section.is_none_or(|section| known.iter().any(|known| known == section));
+        there.then_some((&holder.key, &holder.policy))
     }
 
     fn accept(
@@ -166,22 +274,96 @@ impl<'a, P: Policy> Held<'a, P> {
         key: &ObjectKey,
         target: &PolicyTarget,
     ) -> Result<(), Fault> {
-        let found = find::<P>(resources, key, target)?;
-        let sections = self.by_target.get(&found);
-        match sections.and_then(|sections| sections.get(&target.section_name.as_deref())) {
-            Some((holder, _)) if *holder != key => Err(Fault::new(
+        let (kind, object) = find::<P>(resources, key, target)?;
+        match self.holder(kind, &object, target.section_name.as_deref()) {
+            Some(holder) if holder.key != *key => Err(Fault::new(
                 reasons::CONFLICTED,
-                format!("{holder} is older and holds the same target"),
+                format!("{} is older and holds the same target", holder.key),
             )),
             _ => Ok(()),
         }
     }
 }
 
-fn by_age<P: Policy>(resources: &Resources) -> Vec<(&ObjectKey, &Arc<P>)> {
-    let mut by_age: Vec<_> = P::store(resources).iter().collect();
-    by_age.sort_by_cached_key(|(key, policy)| (Age::of(&***policy), (*key).clone()));
-    by_age
+/// What was said about policies, for as long as they, their targets and all that was read for them stay the same.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    known: BTreeMap<ObjectKey, Verdict>,
+}
+
+#[derive(Debug)]
+struct Verdict {
+    targets: Vec<(Kind, ObjectKey)>,
+    reads: Vec<Read>,
+    status: Arc<PolicyStatus>,
+}
+
+impl Verdicts {
+    /// What is to be said about each policy.
+    pub(crate) fn status<P: Policy>(
+        &mut self,
+        held: &Held<P>,
+        lookup: &Lookup<'_>,
+        changes: &Changes,
+    ) -> BTreeMap<ObjectKey, Arc<PolicyStatus>> {
+        let store = P::store(lookup.resources);
+        self.known.retain(|key, verdict| {
+            !changes.has(P::KIND, key)
+                && verdict.reads.iter().all(|read| lookup.still(read))
+                && !verdict
+                    .targets
+                    .iter()
+                    .any(|(kind, target)| changes.has(*kind, target) || held.moved(*kind, target))
+        });
+        let mut new = Vec::new();
+        let mut known = self.known.keys().peekable();
+        for (key, policy) in store {
+            if known.next_if(|known| *known == key).is_none() {
+                new.push((key, policy));
+            }
+        }
+        for (key, policy) in new {
+            self.known
+                .insert(key.clone(), judge(held, (key, policy), lookup));
+        }
+        let said = self.known.iter();
+        said.map(|(key, verdict)| (key.clone(), Arc::clone(&verdict.status)))
+            .collect()
+    }
+}
+
+fn judge<P: Policy>(
+    held: &Held<P>,
+    (key, policy): (&ObjectKey, &Arc<P>),
+    lookup: &Lookup<'_>,
+) -> Verdict {
+    lookup.take_reads();
+    let fault = policy.fault(key, lookup);
+    let ancestors = policy.targets().iter().map(|target| PolicyAncestorStatus {
+        ancestor_ref: ancestor(key, target),
+        conditions: vec![match held.accept(lookup.resources, key, target) {
+            Err(fault) => fault.fails(types::ACCEPTED),
+            Ok(()) => match &fault {
+                Some(fault) => fault.fails(types::ACCEPTED),
+                None => Condition::holds(types::ACCEPTED, reasons::ACCEPTED, ""),
+            },
+        }],
+    });
+    let ancestors = ancestors.collect();
+    let targets = policy.targets().iter();
+    Verdict {
+        targets: targets
+            .filter_map(|target| named::<P>(key, target))
+            .collect(),
+        reads: lookup.take_reads(),
+        status: Arc::new(PolicyStatus { ancestors }),
+    }
+}
+
+/// What a target names, whether or not there is such a thing.
+fn named<P: Policy>(policy: &ObjectKey, target: &PolicyTarget) -> Option<(Kind, ObjectKey)> {
+    let kind = Kind::find(&target.group, &target.kind).filter(|kind| P::TARGETS.contains(kind))?;
+    Some((kind, ObjectKey::new(&policy.namespace, &target.name)))
 }
 
 fn ancestor(key: &ObjectKey, target: &PolicyTarget) -> ParentRef {
@@ -200,9 +382,8 @@ fn find<P: Policy>(
     resources: &Resources,
     policy: &ObjectKey,
     target: &PolicyTarget,
-) -> Result<Target, Fault> {
-    let kind = Kind::find(&target.group, &target.kind).filter(|kind| P::TARGETS.contains(kind));
-    let Some(kind) = kind else {
+) -> Result<(Kind, ObjectKey), Fault> {
+    let Some((kind, key)) = named::<P>(policy, target) else {
         let allowed: Vec<_> = P::TARGETS.iter().map(|kind| kind.as_str()).collect();
         let message = format!(
             "targetRef to {} of group {:?}: only {} of {GATEWAY_GROUP} or the core group can be a target",
@@ -212,7 +393,6 @@ fn find<P: Policy>(
         );
         return Err(Fault::new(reasons::INVALID, message));
     };
-    let key = ObjectKey::new(&policy.namespace, &target.name);
     let not_found = |what: String| Err(Fault::new(reasons::TARGET_NOT_FOUND, what));
     let Some(sections) = sections(resources, kind, &key) else {
         return not_found(format!("{kind} {key} does not exist"));

@@ -1,6 +1,6 @@
 //! Status as data: conditions by object, without times and generations. The writer adds those.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use api::{
     Condition, Kind, ObjectKey, ObjectRef,
@@ -23,16 +23,16 @@ pub struct Status {
     pub listener_sets: BTreeMap<ObjectKey, ListenerSetStatus>,
     /// HTTPRoutes with at least one parent of ours.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub http_routes: BTreeMap<ObjectKey, RouteStatus>,
+    pub http_routes: BTreeMap<ObjectKey, Arc<RouteStatus>>,
     /// RoutePolicies.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub route_policies: BTreeMap<ObjectKey, PolicyStatus>,
+    pub route_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
     /// BackendPolicies.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub backend_policies: BTreeMap<ObjectKey, PolicyStatus>,
+    pub backend_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
     /// ClientPolicies.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub client_policies: BTreeMap<ObjectKey, PolicyStatus>,
+    pub client_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
 }
 
 /// Status of a GatewayClass.
