@@ -1,4 +1,6 @@
-//! What benchmarks run on: a gateway with a large route table.
+//! Benchmarks, and what they run on: a gateway with a large route table, a large fleet of Ingresses.
+
+pub(crate) mod fleet;
 
 use std::{
     fmt::Write as _,

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::{bench::Manifests, check::Step};
+use crate::{
+    bench::{Manifests, fleet::Fleet},
+    check::Step,
+};
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub(crate) enum Command {
     },
     /// Write what benchmarks run on.
     BenchManifests(Manifests),
+    /// Measure what a fleet of Ingresses costs.
+    BenchFleet(Fleet),
 }
 
 impl Command {
@@ -84,8 +89,10 @@ fn parse_crds(arguments: &[String]) -> Result<Command, String> {
 
 fn parse_bench(arguments: &[String]) -> Result<Command, String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let ["manifests", folder, options @ ..] = &words[..] else {
-        return Err("bench wants: manifests DIR".to_owned());
+    let (folder, options) = match &words[..] {
+        ["manifests", folder, options @ ..] => (folder, options),
+        ["fleet", options @ ..] => return parse_fleet(options),
+        _ => return Err("bench wants: manifests DIR, or fleet".to_owned()),
     };
     let mut manifests = Manifests {
         folder: (*folder).into(),
@@ -107,6 +114,17 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
     Ok(Command::BenchManifests(manifests))
 }
 
+fn parse_fleet(options: &[&str]) -> Result<Command, String> {
+    let ingresses = match *options {
+        [] => 10_000,
+        ["--ingresses", count] => count
+            .parse()
+            .map_err(|_| format!("{count:?} is no number of Ingresses"))?,
+        [other, ..] => return Err(format!("bench fleet has no option {other:?}")),
+    };
+    Ok(Command::BenchFleet(Fleet { ingresses }))
+}
+
 /// The text of `--help`.
 pub(crate) fn usage() -> String {
     let mut text = "\
@@ -121,6 +139,9 @@ Commands:
   bench manifests DIR [--routes N] [--backend HOST:PORT]
                       Write a Gateway with N routes (1000) and one that leads everything else to the backend
                       (127.0.0.1:19001); with HTTPS if cert.pem and key.pem are beside DIR.
+  bench fleet [--ingresses N]
+                      Measure expand and translate over N Ingresses (10000): from scratch, after one change,
+                      and the memory. With cargo run --release -p xtask, or the figures mean nothing.
   help                Print this.
 
 Steps of check:

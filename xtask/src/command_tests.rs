@@ -1,5 +1,8 @@
 use super::{Command, usage};
-use crate::{bench::Manifests, check::Step};
+use crate::{
+    bench::{Manifests, fleet::Fleet},
+    check::Step,
+};
 
 fn parse(line: &str) -> Result<Command, String> {
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -32,6 +35,13 @@ fn named_steps_run_once_and_in_the_usual_order() {
 fn crds_writes_or_checks() {
     assert_eq!(parse("crds"), Ok(Command::Crds { check: false }));
     assert_eq!(parse("crds --check"), Ok(Command::Crds { check: true }));
+}
+
+#[test]
+fn a_fleet_is_as_large_as_wanted() {
+    let fleet = |ingresses| Ok(Command::BenchFleet(Fleet { ingresses }));
+    assert_eq!(parse("bench fleet"), fleet(10_000));
+    assert_eq!(parse("bench fleet --ingresses 20"), fleet(20));
 }
 
 #[test]
@@ -77,6 +87,8 @@ fn what_does_not_exist_is_named() {
         ("check --fast", "\"--fast\""),
         ("crds --force", "\"--force\""),
         ("bench", "manifests DIR"),
+        ("bench fleet --ingresses many", "\"many\""),
+        ("bench fleet --fast", "\"--fast\""),
         ("bench manifests dir --routes many", "\"many\""),
         ("bench manifests dir --fast", "\"--fast\""),
         ("crds --check twice", "\"twice\""),

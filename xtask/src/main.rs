@@ -46,6 +46,10 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
             manifests.write()?;
             true
         }
+        Command::BenchFleet(fleet) => {
+            terminal.line(&fleet.run()?)?;
+            true
+        }
         Command::Crds { check: false } => {
             for line in crds::write(&workspace::root()?)? {
                 terminal.line(&line)?;

@@ -30,7 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("proxy", &["ir", "telemetry"]),
     ("telemetry", &[]),
     (TEST_ONLY, &[]),
-    ("xtask", &["api", "converter"]),
+    ("xtask", &["api", "converter", "gateway-core"]),
 ];
 
 /// The one crate that every other may use in its tests, and none outside them.
