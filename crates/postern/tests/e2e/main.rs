@@ -3,6 +3,7 @@
 
 mod cli;
 mod examples;
+mod grpc;
 mod lifecycle;
 mod readme;
 mod reload;
