@@ -42,6 +42,39 @@ pub struct BackendPolicySpec {
     /// TLS towards the backend. Default: what `appProtocol` or the name of the Service's port says, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<BackendTls>,
+    /// How long a backend may keep us waiting. Default: five seconds to connect, no limit else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<BackendTimeouts>,
+    /// Connect to the Service's own address, and let the cluster's network choose the endpoint. A Service without one
+    /// (headless, ExternalName) is reached by its endpoints all the same, and the route says so. Default false.
+    #[serde(
+        rename = "useClusterIP",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub use_cluster_ip: Option<bool>,
+}
+
+/// How long a backend may keep us waiting: durations as in Gateway API (`500ms`, `1m30s`). A limit that is absent, or
+/// `0s`, is none. What is no duration closes the backend: its requests are answered 500.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendTimeouts {
+    /// Until a connection is open, TLS included. Absent or `0s`: that of the gateway, five seconds unless it is told
+    /// otherwise. Expiry answers 504.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    pub connect: Option<String>,
+    /// The longest silence of the backend, before the head of the answer and between any two parts of its body. Expiry
+    /// answers 504, or breaks off an answer that has begun. An upgraded connection (WebSocket) ends when nothing has
+    /// passed for so long in either direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    pub read: Option<String>,
+    /// The longest time for which the backend takes nothing of a request's body that is there to be taken. Expiry
+    /// answers 504.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    pub send: Option<String>,
 }
 
 /// Choice among endpoints.
@@ -123,6 +156,34 @@ pub struct SessionCookie {
     /// Secure attribute. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secure: bool,
+    /// Among which endpoints a client's one is looked for. Default `Rule`.
+    #[serde(default, skip_serializing_if = "SessionScope::is_rule")]
+    pub scope: SessionScope,
+    /// Whether a client whose endpoint is there and does not answer moves, cookie and all, to the one that answered in
+    /// its stead. Default true.
+    #[serde(default = "always", skip_serializing_if = "Clone::clone")]
+    pub change_on_failure: bool,
+}
+
+const fn always() -> bool {
+    true
+}
+
+/// Among which endpoints a session cookie counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SessionScope {
+    /// All backends of the rule: a client stays with its endpoint, whatever the weights say.
+    #[default]
+    Rule,
+    /// Those of the backend that the weights have chosen: a client may change between backends with each request.
+    Backend,
+}
+
+impl SessionScope {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    const fn is_rule(&self) -> bool {
+        matches!(self, Self::Rule)
+    }
 }
 
 /// SameSite attribute.

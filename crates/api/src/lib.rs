@@ -28,8 +28,8 @@ mod unknown;
 pub mod yaml;
 
 pub use backend_policy::{
-    BackendPolicy, BackendPolicySpec, BackendProtocol, BackendTls, BackendTlsMode, HashOn,
-    HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie,
+    BackendPolicy, BackendPolicySpec, BackendProtocol, BackendTimeouts, BackendTls, BackendTlsMode,
+    HashOn, HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie, SessionScope,
 };
 pub use client_policy::{ClientCertificate, ClientPolicy, ClientPolicySpec, ClientTls, TlsVersion};
 pub use condition::{Condition, ConditionStatus};
@@ -38,7 +38,8 @@ pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, 
 pub use resources::{Change, Object, Resources, Store};
 pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
 pub use route_policy::{
-    ClientAddresses, RateLimit, RateScope, RateUnit, RetryPolicy, RoutePolicy, RoutePolicySpec,
+    ClientAddresses, Fallback, FallbackRef, RateLimit, RateScope, RateUnit, RetryPolicy,
+    RoutePolicy, RoutePolicySpec,
 };
 
 /// The controller name that Postern writes into status, and that a GatewayClass must carry to be ours.

@@ -42,6 +42,43 @@ pub struct RoutePolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_125_899_906_842_624_u64))]
     pub max_request_body_bytes: Option<u64>,
+    /// Who answers where a backend cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// Who answers where a backend cannot. A Service that cannot be used (it does not exist, or no ReferenceGrant of its
+/// namespace lets RoutePolicies of this one use it) stands in for nobody, and the route says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Fallback {
+    /// Services in order. When the backend that a request is for has no usable endpoint, or cannot be used at all, the first of
+    /// these that has one gets the request as it is. What BackendPolicies say for the rule holds for those that the rule
+    /// itself names, be it with weight 0; the others have only what is said for their Service.
+    #[schemars(length(min = 1, max = 4))]
+    pub backend_refs: Vec<FallbackRef>,
+    /// Statuses, of a backend or because one did not answer, in whose stead the last of the Services is asked, once: GET
+    /// (or HEAD) of `/` with the host that the client asked for, and `X-Code` (the status), `X-Format` (the client's
+    /// `Accept`) and `X-Original-URI`. What it says is the answer; of 401, 403 and 407 the status stays. When it does not
+    /// answer either, the first answer counts. What the gateway refuses itself (403, 429) is not replaced. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(range(min = 400, max = 599)))]
+    pub status_codes: Vec<u16>,
+}
+
+/// A port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FallbackRef {
+    /// The Service.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its namespace. Default: that of the policy; another one needs a ReferenceGrant there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+    /// Number of the port.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: u16,
 }
 
 /// Conditions for the retries of a rule that has `retry`. Without this policy: the listed codes and failed

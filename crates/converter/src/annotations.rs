@@ -4,6 +4,7 @@
 //! line in [`FAMILIES`]. The report, `docs/annotations.md` and the tests are made from that list.
 
 mod affinity;
+mod backend_timeout;
 mod canary;
 mod cors;
 mod downstream_tls;
@@ -15,6 +16,7 @@ mod redirect;
 mod request_body;
 mod retry;
 mod rewrite;
+mod service_upstream;
 mod timeout;
 mod unsupported;
 mod upstream_protocol;
@@ -112,6 +114,8 @@ pub const FAMILIES: &[&Family] = &[
     &upstream_tls::UPSTREAM_TLS,
     &load_balance::LOAD_BALANCE,
     &affinity::AFFINITY,
+    &backend_timeout::BACKEND_TIMEOUT,
+    &service_upstream::SERVICE_UPSTREAM,
     &downstream_tls::DOWNSTREAM_TLS,
     &unsupported::UNSUPPORTED,
 ];
@@ -153,6 +157,8 @@ pub(crate) struct BackendSettings {
     pub(crate) session_cookie: Option<Value>,
     pub(crate) protocol: Option<&'static str>,
     pub(crate) tls: Option<Value>,
+    pub(crate) timeouts: Option<Value>,
+    pub(crate) use_cluster_ip: Option<bool>,
 }
 
 impl BackendSettings {
@@ -163,6 +169,8 @@ impl BackendSettings {
             ("sessionCookie", self.session_cookie.clone()),
             ("protocol", self.protocol.map(|protocol| json!(protocol))),
             ("tls", self.tls.clone()),
+            ("timeouts", self.timeouts.clone()),
+            ("useClusterIP", self.use_cluster_ip.map(Value::from)),
         ];
         fields
             .into_iter()

@@ -2,11 +2,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use api::{Kind, ObjectKey, condition::reasons};
-use ir::{Balance, Cluster, ClusterKey, Upstream, UpstreamName, UpstreamTls, Verify};
+use ir::{
+    BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, Upstream, UpstreamName, UpstreamTls,
+    Verify,
+};
 use k8s_openapi::api::core::v1::Service;
 
 use crate::{
@@ -17,9 +21,11 @@ use crate::{
     policy::{BackendScope, BackendSettings},
 };
 
-/// A backendRef, of a rule or a mirror alike.
+/// A backendRef, of a rule or a mirror alike, or of a policy.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BackendRef<'a> {
+    /// What kind of object holds it.
+    pub(crate) from: Kind,
     pub(crate) group: Option<&'a str>,
     pub(crate) kind: Option<&'a str>,
     pub(crate) namespace: Option<&'a str>,
@@ -36,8 +42,12 @@ pub(crate) enum BackendRefError {
         kind: String,
         name: String,
     },
-    #[error("no ReferenceGrant in namespace {} lets HTTPRoutes of namespace {from} use Service {to}", to.namespace)]
-    NotPermitted { from: String, to: ObjectKey },
+    #[error("no ReferenceGrant in namespace {} lets {} of namespace {from} use Service {to}", to.namespace, plural(*kind))]
+    NotPermitted {
+        kind: Kind,
+        from: String,
+        to: ObjectKey,
+    },
     #[error("Service {0} does not exist")]
     NotFound(ObjectKey),
     #[error("backendRef to Service {0} needs a port")]
@@ -50,6 +60,14 @@ pub(crate) enum BackendRefError {
     ExternalName(ObjectKey, String),
     #[error("Service {0}: annotation {annotation}: {1:?} is not host:port", annotation = api::annotation::ENDPOINTS)]
     Endpoints(ObjectKey, String),
+}
+
+fn plural(kind: Kind) -> String {
+    let word = kind.as_str();
+    match word.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{word}s"),
+    }
 }
 
 impl BackendRefError {
@@ -82,6 +100,11 @@ pub(crate) struct ClusterRef {
     upstream: Upstream,
     tls: Option<Arc<UpstreamTls>>,
     balance: Balance,
+    timeouts: BackendTimeouts,
+    /// The Service's own address stands for its endpoints.
+    address: Option<IpAddr>,
+    /// What was not honoured about it.
+    pub(crate) warning: Option<String>,
     /// Encrypted, and nobody looks at whom with.
     pub(crate) unverified: bool,
 }
@@ -89,7 +112,7 @@ pub(crate) struct ClusterRef {
 /// The route that a backend is used by, and its rule.
 pub(crate) type User<'a> = (&'a ObjectKey, Option<&'a str>);
 
-/// Finds what a reference of an HTTPRoute in a namespace means. Mirrors have no user: only policies of the Service count.
+/// Finds what a reference of an object in a namespace means. Mirrors have no user: only policies of the Service count.
 pub(crate) fn resolve(
     reference: &BackendRef<'_>,
     (namespace, user): (&str, Option<User<'_>>),
@@ -107,8 +130,9 @@ pub(crate) fn resolve(
         });
     }
     let key = ObjectKey::new(reference.namespace.unwrap_or(namespace), reference.name);
-    if !lookup.permit(Kind::HttpRoute, namespace, Kind::Service, &key) {
+    if !lookup.permit(reference.from, namespace, Kind::Service, &key) {
         return Err(BackendRefError::NotPermitted {
+            kind: reference.from,
             from: namespace.to_owned(),
             to: key,
         });
@@ -166,7 +190,15 @@ fn cluster_ref(
         Upstream::Http2 => "+h2c",
     };
     let secured = if tls.is_some() { "+tls" } else { "" };
-    let text = format!("{key}:{number}{version}{secured}{}", settings.apart);
+    let address = settings
+        .cluster_ip
+        .then(|| endpoint::cluster_ip(service))
+        .flatten();
+    let warning = (settings.cluster_ip && address.is_none()).then(|| {
+        format!("useClusterIP: Service {key} has no address of its own, so its endpoints are used")
+    });
+    let whole = if address.is_some() { "+ip" } else { "" };
+    let text = format!("{key}:{number}{version}{secured}{whole}{}", settings.apart);
     Ok(ClusterRef {
         key: ClusterKey(text.into()),
         service: key,
@@ -175,6 +207,9 @@ fn cluster_ref(
         unverified: tls.as_ref().is_some_and(|tls| tls.verify == Verify::No),
         tls,
         balance: settings.balance,
+        timeouts: settings.timeouts,
+        address,
+        warning,
     })
 }
 
@@ -283,16 +318,22 @@ impl Memo {
 }
 
 fn cluster(wanted: &ClusterRef, slices: &Slices, lookup: &Lookup<'_>) -> Arc<Cluster> {
-    let endpoints = lookup
-        .resources
-        .services
-        .get(&wanted.service)
-        .map(|service| slices.endpoints(&wanted.service, service, wanted.port));
+    let endpoints = || {
+        let service = lookup.resources.services.get(&wanted.service)?;
+        Some(slices.endpoints(&wanted.service, service, wanted.port))
+    };
+    let whole = wanted
+        .address
+        .map(|address| Endpoint::Address(SocketAddr::new(address, wanted.port)));
     Arc::new(Cluster {
         key: wanted.key.clone(),
-        endpoints: endpoints.unwrap_or_default(),
+        endpoints: match whole {
+            Some(whole) => [whole].into(),
+            None => endpoints().unwrap_or_default(),
+        },
         upstream: wanted.upstream,
         tls: wanted.tls.clone(),
         balance: wanted.balance.clone(),
+        timeouts: wanted.timeouts,
     })
 }

@@ -99,6 +99,13 @@ pub(crate) fn external_name(service: &Service) -> Option<&str> {
         .then(|| spec.external_name.as_deref().unwrap_or_default())
 }
 
+/// The address that a Service has of its own. Headless ones and ExternalNames have none.
+pub(crate) fn cluster_ip(service: &Service) -> Option<IpAddr> {
+    let spec = service.spec.as_ref()?;
+    let address = spec.cluster_ip.as_deref()?.parse().ok()?;
+    (spec.type_.as_deref() != Some("ExternalName")).then_some(address)
+}
+
 /// The port of a Service with that number.
 pub(crate) fn service_port(service: &Service, port: u16) -> Option<&ServicePort> {
     let ports = service.spec.as_ref()?.ports.as_ref()?;

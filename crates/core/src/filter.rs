@@ -271,6 +271,7 @@ fn mirror(
         })?;
     let reference = &declared.backend_ref;
     let reference = BackendRef {
+        from: Kind::HttpRoute,
         group: reference.group.as_deref(),
         kind: reference.kind.as_deref(),
         namespace: reference.namespace.as_deref(),

@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) use backend::{BackendScope, BackendSettings, session_cookie};
 pub(crate) use client::{ClientSettings, client_settings};
-pub(crate) use route::{client_addresses, rate_limit};
+pub(crate) use route::{client_addresses, fallback_statuses, rate_limit};
 
 /// A kind of policy.
 pub(crate) trait Policy: ResourceExt + Sized + 'static {
@@ -73,7 +73,15 @@ impl Policy for RoutePolicy {
         let addresses = addresses
             .map(client_addresses)
             .map(|addresses| addresses.map(drop));
-        limit.into_iter().chain(addresses).find_map(Result::err)
+        let fallback = self.spec.fallback.as_ref();
+        let fallback = fallback
+            .map(fallback_statuses)
+            .map(|statuses| statuses.map(drop));
+        limit
+            .into_iter()
+            .chain(addresses)
+            .chain(fallback)
+            .find_map(Result::err)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules of an HTTPRoute: matches, filters and backends come together.
 
+mod fallback;
 mod timing;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
 };
 
 use api::{
-    ObjectKey,
+    Kind, ObjectKey,
     condition::reasons,
     gateway::httproutes::{HttpRouteRules, HttpRouteRulesBackendRefs},
 };
@@ -25,6 +26,8 @@ use crate::{
     lookup::Lookup,
     matching, policy,
 };
+
+pub(crate) use timing::duration;
 
 /// What a rule comes to.
 #[derive(Debug, Default)]
@@ -209,6 +212,10 @@ fn forward(
         .iter()
         .find_map(|policy| policy.spec.max_request_body_bytes)
         .and_then(NonZeroU64::new);
+    let fallback = policies
+        .iter()
+        .find_map(|policy| policy.spec.fallback.as_ref())
+        .and_then(|fallback| fallback::translate(fallback, (declared, owner), lookup, rule));
     if backends.is_empty() {
         return Err(Reason::NoBackend);
     }
@@ -218,6 +225,7 @@ fn forward(
         retry,
         session,
         max_body,
+        fallback,
     })
 }
 
@@ -278,6 +286,7 @@ fn share(
     rule: &mut TranslatedRule,
 ) -> Option<Backend> {
     let reference = BackendRef {
+        from: Kind::HttpRoute,
         group: declared.group.as_deref(),
         kind: declared.kind.as_deref(),
         namespace: declared.namespace.as_deref(),
@@ -319,6 +328,7 @@ fn share(
                 );
                 rule.warnings.push(message);
             }
+            rule.warnings.extend(cluster.warning.clone());
             rule.clusters.push(cluster);
         }
         Ok(_) => {}

@@ -44,7 +44,12 @@ fn clusters(rule: &Rule) -> impl Iterator<Item = &ClusterKey> {
         Target::Cluster(cluster) => Some(cluster),
         Target::Invalid(_) => None,
     });
-    mirrors.chain(backends)
+    let fallback = match &rule.action {
+        Action::Forward(forward) => forward.fallback.as_ref(),
+        Action::Redirect(_) | Action::Respond { .. } => None,
+    };
+    let fallback = fallback.into_iter().flat_map(|fallback| &fallback.clusters);
+    mirrors.chain(backends).chain(fallback)
 }
 
 /// The promises that the IR makes and its types cannot.

@@ -1,11 +1,11 @@
 //! Clusters: where requests go.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::HeaderName;
 use serde::Serialize;
 
-use crate::UpstreamTls;
+use crate::{UpstreamTls, policy::millis};
 
 /// The lasting identity of a cluster: the backend object and port, and whatever sets its connections apart.
 /// Pools and balancing state are kept under it.
@@ -32,6 +32,31 @@ pub struct Cluster {
     pub tls: Option<Arc<UpstreamTls>>,
     /// Choice among endpoints.
     pub balance: Balance,
+    /// How long an endpoint may keep us waiting.
+    #[serde(skip_serializing_if = "BackendTimeouts::is_default")]
+    pub timeouts: BackendTimeouts,
+}
+
+/// How long an endpoint may keep us waiting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct BackendTimeouts {
+    /// Until a connection is open; `None`: as the data plane has it for all. Expiry answers 504.
+    #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Duration>,
+    /// The longest silence before the head of the answer and between parts of its body; `None`: no limit. Expiry answers
+    /// 504, or breaks off an answer that has begun. An upgraded connection ends when nothing passes for so long.
+    #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
+    pub read: Option<Duration>,
+    /// The longest time for which nothing is taken of a request's body that is there to be taken; `None`: no limit.
+    /// Expiry answers 504.
+    #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
+    pub send: Option<Duration>,
+}
+
+impl BackendTimeouts {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One address of a backend.

@@ -19,7 +19,7 @@ mod route;
 mod serialize;
 mod tls;
 
-pub use cluster::{Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
+pub use cluster::{BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 pub use filter::{
     ClientAddresses, Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite,
     Redirect, RedirectPath, Rewrite,
@@ -31,7 +31,9 @@ pub use matcher::{
 };
 pub use policy::{RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::Redacted;
-pub use route::{Action, Backend, Forward, Fraction, Reason, Route, Rule, RuleKey, Target};
+pub use route::{
+    Action, Backend, Fallback, Forward, Fraction, Reason, Route, Rule, RuleKey, Target,
+};
 pub use tls::{
     Authorities, Certificate, CipherSuite, ClientAuth, TlsTermination, TlsVersions, UpstreamName,
     UpstreamTls, Verify,

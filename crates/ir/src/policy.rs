@@ -6,6 +6,8 @@ use http::StatusCode;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use crate::serialize;
+
 /// Deadlines; `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Timeouts {
@@ -40,7 +42,7 @@ pub struct RetryOn {
     /// The attempt's own deadline.
     pub timeout: bool,
     /// These statuses.
-    #[serde(serialize_with = "statuses")]
+    #[serde(serialize_with = "serialize::statuses")]
     pub statuses: Vec<StatusCode>,
     /// Any status from 500 to 599.
     pub any_5xx: bool,
@@ -104,15 +106,17 @@ pub struct SessionCookie {
     pub name: Box<str>,
     /// Attributes as they follow the value: `; Path=/; HttpOnly`.
     pub attributes: Box<str>,
+    /// The weights choose the backend first; the cookie counts among its endpoints only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub after_weights: bool,
+    /// A client keeps its cookie when another endpoint answers because its own, which is still there, does not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kept_on_failure: bool,
 }
 
-fn millis<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn millis<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(d) => s.collect_str(&format_args!("{}ms", d.as_millis())),
         None => s.serialize_none(),
     }
-}
-
-fn statuses<S: Serializer>(values: &[StatusCode], s: S) -> Result<S::Ok, S::Error> {
-    s.collect_seq(values.iter().map(|v| v.as_u16()))
 }

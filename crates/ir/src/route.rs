@@ -113,6 +113,23 @@ pub struct Forward {
     /// The largest request body, in bytes: more is answered with 413.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_body: Option<NonZeroU64>,
+    /// Who answers where a backend cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// Who answers where a backend cannot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fallback {
+    /// At least one. The first of these that has endpoints gets the requests of a backend that has none, or that cannot
+    /// be used.
+    pub clusters: Vec<ClusterKey>,
+    /// Statuses, of a backend or because one did not answer, in whose stead the last cluster is asked.
+    #[serde(
+        serialize_with = "serialize::statuses",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub statuses: Vec<StatusCode>,
 }
 
 /// A share of a rule's requests.

@@ -21,6 +21,10 @@ pub(crate) fn status<S: Serializer>(value: &StatusCode, s: S) -> Result<S::Ok, S
     s.serialize_u16(value.as_u16())
 }
 
+pub(crate) fn statuses<S: Serializer>(values: &[StatusCode], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(values.iter().map(|value| value.as_u16()))
+}
+
 pub(crate) fn header_value<S: Serializer>(value: &HeaderValue, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(&String::from_utf8_lossy(value.as_bytes()))
 }

@@ -347,7 +347,9 @@ fn clusters(ir: &Ir, rule: &Rule) -> BTreeMap<String, Arc<Cluster>> {
             Target::Cluster(key) => Some(key),
             Target::Invalid(_) => None,
         });
-    keys.filter_map(|key| Some((key.to_string(), Arc::clone(ir.clusters.get(key)?))))
+    let standing_by = forward.fallback.iter().flat_map(|f| &f.clusters);
+    keys.chain(standing_by)
+        .filter_map(|key| Some((key.to_string(), Arc::clone(ir.clusters.get(key)?))))
         .collect()
 }
 

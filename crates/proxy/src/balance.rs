@@ -99,6 +99,11 @@ impl ClusterState {
         self.picked(at)
     }
 
+    /// Whether there is anybody to ask.
+    pub(crate) fn has_endpoints(&self) -> bool {
+        !self.cluster.endpoints.is_empty()
+    }
+
     /// The endpoint that a session cookie names.
     pub(crate) fn marked(&self, mark: u64) -> Option<Picked<'_>> {
         let at = self.marks.iter().position(|known| *known == mark)?;

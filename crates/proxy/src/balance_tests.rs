@@ -12,6 +12,7 @@ fn cluster(count: u8, balance: Balance) -> Arc<Cluster> {
         upstream: Upstream::Http1,
         tls: None,
         balance,
+        timeouts: ir::BackendTimeouts::default(),
     })
 }
 

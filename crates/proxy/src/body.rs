@@ -17,6 +17,7 @@ use self::meter::Meter;
 use crate::{
     connection::ConnState,
     exchange::Exchange,
+    silence::{Silence, Watched},
     upstream::{KeptBody, Lease, ReplayBody},
 };
 
@@ -37,6 +38,8 @@ pub(crate) enum UpBody {
     Replay(ReplayBody),
     /// A copy, for a mirror.
     Kept(KeptBody),
+    /// Any of these, to a backend that must not be silent.
+    Watched(Box<Watched>),
 }
 
 /// Why a request body broke off.
@@ -82,6 +85,7 @@ impl Body for UpBody {
             }
             Self::Replay(body) => Pin::new(body).poll_frame(cx),
             Self::Kept(body) => Poll::Ready(body.next().map(Ok)),
+            Self::Watched(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -91,6 +95,7 @@ impl Body for UpBody {
             Self::Client { incoming, .. } => incoming.is_end_stream(),
             Self::Replay(body) => body.is_end_stream(),
             Self::Kept(body) => body.is_end(),
+            Self::Watched(body) => body.is_end_stream(),
         }
     }
 
@@ -100,6 +105,7 @@ impl Body for UpBody {
             Self::Client { incoming, .. } => incoming.size_hint(),
             Self::Replay(body) => body.size_hint(),
             Self::Kept(body) => SizeHint::with_exact(body.len()),
+            Self::Watched(body) => body.size_hint(),
         }
     }
 }
@@ -113,6 +119,31 @@ pub(crate) enum BodyError {
     /// The request's deadline passed while the response was on its way.
     #[error("the request took too long")]
     Deadline,
+    /// The backend gave nothing for longer than it may.
+    #[error("the backend fell silent")]
+    Silent,
+}
+
+/// How long a response on its way may take.
+#[derive(Default)]
+pub(crate) struct Waits {
+    /// All of it.
+    pub(crate) deadline: Option<Pin<Box<Sleep>>>,
+    /// Each part of it.
+    pub(crate) silence: Option<Box<Silence>>,
+}
+
+impl Waits {
+    /// Why there is no more to wait for.
+    fn over(&mut self, cx: &mut Context<'_>) -> Option<BodyError> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Some(BodyError::Deadline);
+        }
+        let silence = self.silence.as_mut()?;
+        silence.poll(cx).is_ready().then_some(BodyError::Silent)
+    }
 }
 
 /// A response body on its way to the client. It owns the request's [`Exchange`], which ends with it.
@@ -127,7 +158,7 @@ enum Content {
     Upstream {
         incoming: Incoming,
         lease: Option<Lease>,
-        deadline: Option<Pin<Box<Sleep>>>,
+        waits: Waits,
     },
 }
 
@@ -146,7 +177,7 @@ impl DownBody {
     pub(crate) fn upstream(
         incoming: Incoming,
         lease: Option<Lease>,
-        deadline: Option<Pin<Box<Sleep>>>,
+        waits: Waits,
         exchange: Exchange,
     ) -> Self {
         if incoming.is_end_stream() {
@@ -162,7 +193,7 @@ impl DownBody {
             content: Content::Upstream {
                 incoming,
                 lease,
-                deadline,
+                waits,
             },
             exchange,
         }
@@ -189,22 +220,22 @@ impl Body for DownBody {
             Content::Upstream {
                 incoming,
                 lease,
-                deadline,
+                waits,
             } => {
                 let frame = match Pin::new(&mut *incoming).poll_frame(cx) {
                     Poll::Ready(frame) => frame,
                     Poll::Pending => {
-                        let late = deadline
-                            .as_mut()
-                            .is_some_and(|d| d.as_mut().poll(cx).is_ready());
-                        if late {
-                            this.content = Content::Done;
-                            this.exchange.broke_off();
-                            return Poll::Ready(Some(Err(BodyError::Deadline)));
-                        }
-                        return Poll::Pending;
+                        let Some(over) = waits.over(cx) else {
+                            return Poll::Pending;
+                        };
+                        this.content = Content::Done;
+                        this.exchange.broke_off();
+                        return Poll::Ready(Some(Err(over)));
                     }
                 };
+                if let Some(silence) = &mut waits.silence {
+                    silence.broken();
+                }
                 let more = match &frame {
                     Some(Ok(frame)) => {
                         this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));

@@ -51,6 +51,9 @@ pub enum ProxyError {
     /// An attempt ran into its deadline.
     #[error("the backend did not answer in time")]
     AttemptTimeout,
+    /// The backend gave nothing, or took nothing, for longer than it may.
+    #[error("the backend fell silent")]
+    BackendSilent,
     /// The request ran into its deadline.
     #[error("the request took too long")]
     RequestTimeout,
@@ -87,9 +90,10 @@ impl ProxyError {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ConnectTimeout | Self::AttemptTimeout | Self::RequestTimeout => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            Self::ConnectTimeout
+            | Self::AttemptTimeout
+            | Self::BackendSilent
+            | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -112,6 +116,7 @@ impl ProxyError {
             Self::RateLimited => "rate_limited",
             Self::BodyTooLarge => "body_too_large",
             Self::AttemptTimeout => "attempt_timeout",
+            Self::BackendSilent => "backend_silent",
             Self::RequestTimeout => "request_timeout",
             Self::ClientClosed => "client_closed",
         }

@@ -1,5 +1,6 @@
 //! The phases of a request, in order: match, answer or forward, decorate. `docs/life-of-a-request.md` follows this file.
 
+mod fallback;
 mod forward;
 mod mirror;
 mod request;

@@ -23,6 +23,7 @@ mod proxy;
 pub mod router;
 mod server;
 mod session;
+mod silence;
 mod snapshot;
 mod tls;
 mod upstream;

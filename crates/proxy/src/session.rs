@@ -37,6 +37,8 @@ mod tests {
         let cookie = SessionCookie {
             name: "route".into(),
             attributes: "; Path=/; HttpOnly".into(),
+            after_weights: false,
+            kept_on_failure: false,
         };
         let set = set_cookie(&cookie, 0xab).unwrap();
         assert_eq!(set, "route=00000000000000ab; Path=/; HttpOnly");

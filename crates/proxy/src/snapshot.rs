@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use ir::{
-    Action, Cluster, ClusterKey, Filter, Forward, Fraction, Ir, Protocol, RateLimit, Rule, RuleKey,
-    SocketKey, Target,
+    Action, Cluster, ClusterKey, Filter, Forward, Fraction, Ir, Protocol, RateLimit, Reason, Rule,
+    RuleKey, SocketKey, Target,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
@@ -93,6 +94,8 @@ pub(crate) struct RuleState {
     clusters: Vec<Option<Arc<ClusterState>>>,
     /// Where to and how often requests are copied.
     mirrors: Vec<(Spread, Arc<ClusterState>)>,
+    /// Who stands in for backends that cannot answer.
+    fallbacks: Vec<Arc<ClusterState>>,
     split: Spread,
     lasting: Arc<Lasting>,
 }
@@ -137,6 +140,40 @@ impl RuleState {
             })?
         };
         Some((at, self.clusters.get(at)?.as_ref()))
+    }
+
+    /// A backend that was chosen, or whoever stands in for one without endpoints.
+    pub(crate) fn standing<'a>(
+        &'a self,
+        (at, cluster): (usize, Option<&'a Arc<ClusterState>>),
+    ) -> (usize, Option<&'a Arc<ClusterState>>) {
+        if self.fallbacks.is_empty() || cluster.is_some_and(|cluster| cluster.has_endpoints()) {
+            return (at, cluster);
+        }
+        let backends = self.forward().map_or(&[][..], |forward| &forward.backends);
+        let broken = Target::Invalid(Reason::InvalidRule);
+        if backends
+            .get(at)
+            .is_some_and(|backend| backend.target == broken)
+        {
+            return (at, cluster);
+        }
+        let Some(found) = self.fallbacks.iter().find(|other| other.has_endpoints()) else {
+            return (at, cluster);
+        };
+        // What the rule says for one of its own backends holds for it here, too.
+        let own = |cluster: &Option<Arc<ClusterState>>| {
+            cluster.as_ref().is_some_and(|own| Arc::ptr_eq(own, found))
+        };
+        let at = self.clusters.iter().position(own).unwrap_or(at);
+        (at, Some(found))
+    }
+
+    /// Who is asked instead of a backend that answered with one of these statuses.
+    pub(crate) fn error_page(&self) -> Option<(&[StatusCode], &Arc<ClusterState>)> {
+        let fallback = self.forward()?.fallback.as_ref()?;
+        let page = self.fallbacks.last()?;
+        (!fallback.statuses.is_empty()).then_some((&fallback.statuses[..], page))
     }
 
     /// How the rule forwards, if it does.
@@ -327,6 +364,14 @@ impl RuleState {
             Action::Forward(forward) => &*forward.backends,
             Action::Redirect(_) | Action::Respond { .. } => &[],
         };
+        let fallbacks = match &rule.action {
+            Action::Forward(forward) => forward.fallback.as_ref(),
+            Action::Redirect(_) | Action::Respond { .. } => None,
+        };
+        let fallbacks = fallbacks
+            .into_iter()
+            .flat_map(|fallback| &fallback.clusters)
+            .filter_map(|key| known.get(key).cloned());
         let total = backends.iter().map(|b| u64::from(b.weight.get())).sum();
         let mirrors = rule.filters.iter().filter_map(|filter| match filter {
             Filter::Mirror(mirror) => known
@@ -344,6 +389,7 @@ impl RuleState {
                 })
                 .collect(),
             mirrors: mirrors.collect(),
+            fallbacks: fallbacks.collect(),
             split: Spread::new(total, 0),
             lasting: Arc::clone(lasting),
         }

@@ -5,20 +5,28 @@ mod pool;
 mod replay_body;
 mod tls;
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header,
     uri::{PathAndQuery, Scheme},
 };
-use hyper::{body::Incoming, client::conn::http1};
-use ir::{Endpoint, Upstream};
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1,
+};
+use ir::{Cluster, Endpoint, Upstream};
 
 pub(crate) use pool::Pool;
 pub(crate) use replay_body::{KeptBody, Replay, ReplayBody};
 pub(crate) use tls::{Secured, UpstreamClient, roots};
 
-use crate::{body::UpBody, error::ProxyError, worker::Worker};
+use crate::{
+    body::UpBody,
+    error::ProxyError,
+    silence::{Watch, Watched},
+    worker::Worker,
+};
 
 /// The head of a request as a backend shall see it. Cheap to clone: what it holds is shared.
 #[derive(Clone)]
@@ -95,43 +103,71 @@ pub(crate) struct Destination {
     pub(crate) protocol: Upstream,
     /// Take an idle connection, if there is one.
     pub(crate) pooled: bool,
+    /// How long opening a connection may take.
+    pub(crate) connect: Duration,
 }
 
 /// The address behind an endpoint.
 pub(crate) async fn resolve(
-    worker: &Worker,
     endpoint: &Endpoint,
+    limit: Duration,
 ) -> Result<SocketAddr, ProxyError> {
     match endpoint {
         Endpoint::Address(address) => Ok(*address),
-        Endpoint::Name { host, port } => {
-            Box::pin(connect::resolve(
-                host,
-                *port,
-                worker.config.deadlines.connect,
-            ))
-            .await
-        }
+        Endpoint::Name { host, port } => Box::pin(connect::resolve(host, *port, limit)).await,
     }
 }
 
+/// How long opening a connection to a cluster may take.
+pub(crate) fn connect_limit(worker: &Worker, cluster: &Cluster) -> Duration {
+    let own = cluster.timeouts.connect;
+    own.unwrap_or(worker.config.deadlines.connect)
+}
+
 /// A request that waits to be sent. It is taken at the last moment, so that no future has to carry it.
-pub(crate) struct Outgoing(Option<(Head, UpBody)>);
+pub(crate) struct Outgoing {
+    request: Option<(Head, UpBody)>,
+    watch: Option<Rc<Watch>>,
+}
 
 impl Outgoing {
     pub(crate) const fn new(head: Head, body: UpBody) -> Self {
-        Self(Some((head, body)))
+        Self {
+            request: Some((head, body)),
+            watch: None,
+        }
+    }
+
+    /// A request whose sending is watched, where there is anything to watch.
+    pub(crate) fn watched(head: Head, body: UpBody, watch: Option<&Rc<Watch>>) -> Self {
+        let Some(watch) = watch else {
+            return Self::new(head, body);
+        };
+        let body = match body {
+            UpBody::Empty => UpBody::Empty,
+            body => UpBody::Watched(Box::new(Watched::new(body, watch))),
+        };
+        Self {
+            request: Some((head, body)),
+            watch: Some(Rc::clone(watch)),
+        }
     }
 
     /// Changes the head before it is sent.
     pub(crate) fn with_head(&mut self, change: impl FnOnce(&mut Head)) {
-        if let Some((head, _)) = &mut self.0 {
+        if let Some((head, _)) = &mut self.request {
             change(head);
         }
     }
 
     fn take(&mut self, make: fn(Head, UpBody) -> Request<UpBody>) -> Request<UpBody> {
-        let (head, body) = self.0.take().expect("an outgoing request is sent once");
+        let (head, body) = self
+            .request
+            .take()
+            .expect("an outgoing request is sent once");
+        if let Some(watch) = &self.watch {
+            watch.begins(!body.is_end_stream());
+        }
         make(head, body)
     }
 }
@@ -163,7 +199,7 @@ async fn send_http1(
     let mut sender = match idle {
         Some(sender) => sender,
         // Rare, and large: kept out of every request's future.
-        None => Box::pin(connect::http1(worker, way))
+        None => Box::pin(connect::http1(way, destination.connect))
             .await
             .map_err(|e| Failure::new(e, Progress::NoConnection))?,
     };
@@ -200,7 +236,7 @@ async fn send_http2(
     let pooled = idle.is_some();
     let mut sender = match idle {
         Some(sender) => sender,
-        None => Box::pin(connect::http2(worker, way))
+        None => Box::pin(connect::http2(worker, way, destination.connect))
             .await
             .map_err(|e| Failure::new(e, Progress::NoConnection))?,
     };

@@ -56,8 +56,13 @@ pub(super) const AFFINITY: Family = Family {
         },
         Key {
             name: "session-cookie-change-on-failure",
-            doc: "true or false: whether a client whose endpoint fails gets another cookie. It gets one whenever another endpoint has answered.",
-            becomes: "Nothing of its own. true is exact. Approximated: false, as a client whose endpoint did not answer stays with the one that did.",
+            doc: "true or false: whether a client whose endpoint is there and fails gets another cookie, that of the endpoint which answered. Default true.",
+            becomes: "BackendPolicy `sessionCookie.changeOnFailure`. Refused: neither true nor false.",
+        },
+        Key {
+            name: "affinity-canary-behavior",
+            doc: "sticky: a client stays with its endpoint whatever the weights of canaries say. legacy: the weights choose first, and the cookie counts among the endpoints of the chosen one. Default sticky. A canary by header or cookie is chosen before either.",
+            becomes: "BackendPolicy `sessionCookie.scope`. Refused: other words.",
         },
     ],
     apply,
@@ -104,7 +109,16 @@ fn session_cookie(reader: &mut Reader<'_>) -> Value {
     set(&mut cookie, "sameSite", same_site);
     let secure = told(reader, "session-cookie-secure", value::boolean).map(Value::from);
     set(&mut cookie, "secure", secure);
-    modes(reader);
+    if let Some(changes) = told(reader, "session-cookie-change-on-failure", value::boolean) {
+        set(
+            &mut cookie,
+            "changeOnFailure",
+            (!changes).then_some(Value::Bool(false)),
+        );
+    }
+    let scope = told(reader, "affinity-canary-behavior", canary_behavior).flatten();
+    set(&mut cookie, "scope", scope.map(Value::from));
+    mode(reader);
     cookie
 }
 
@@ -143,17 +157,17 @@ fn lifetime(reader: &mut Reader<'_>) -> Option<u64> {
     max_age.or(expires)
 }
 
-/// What is always so.
-fn modes(reader: &mut Reader<'_>) {
-    const ON_FAILURE: &str = "session-cookie-change-on-failure";
-    match reader.parse(ON_FAILURE, value::boolean) {
-        Some(true) => reader.exact(ON_FAILURE, "whenever another endpoint has answered"),
-        Some(false) => {
-            let message = "a client whose endpoint did not answer stays with the one that did";
-            reader.say(ON_FAILURE, Outcome::Approximated, message);
-        }
-        None => {}
+/// What is left out is the default.
+fn canary_behavior(text: &str) -> Result<Option<&'static str>, String> {
+    match text {
+        "sticky" => Ok(None),
+        "legacy" => Ok(Some("Backend")),
+        _ => Err(format!("{text:?} is neither sticky nor legacy")),
     }
+}
+
+/// What is always so.
+fn mode(reader: &mut Reader<'_>) {
     match reader.text("affinity-mode").as_deref() {
         Some("balanced" | "persistent") => {
             reader.exact("affinity-mode", "a client stays with its endpoint");

@@ -3,12 +3,13 @@
 use std::{net::IpAddr, sync::Arc};
 
 use api::{
-    BackendPolicy, BackendProtocol, BackendTls, BackendTlsMode, HashSource, Kind, LoadBalancing,
-    LoadBalancingType, ObjectKey, SameSite, SessionCookie, condition::reasons,
+    BackendPolicy, BackendProtocol, BackendTimeouts, BackendTls, BackendTlsMode, HashSource, Kind,
+    LoadBalancing, LoadBalancingType, ObjectKey, SameSite, SessionCookie, SessionScope,
+    condition::reasons,
 };
 use ir::{Balance, HashKey, HostPattern, Upstream, UpstreamName, UpstreamTls, Verify};
 
-use crate::{cert, fault::Fault, lookup::Lookup};
+use crate::{cert, fault::Fault, lookup::Lookup, rule::duration};
 
 /// Where a backend is used: what BackendPolicies may be attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub(crate) struct BackendSettings {
     pub(crate) upstream: Option<Upstream>,
     /// `Some(None)`: no TLS, whatever the port says.
     pub(crate) tls: Option<Option<Arc<UpstreamTls>>>,
+    pub(crate) timeouts: ir::BackendTimeouts,
+    /// The Service's own address is wanted.
+    pub(crate) cluster_ip: bool,
     /// What sets the cluster apart from that of other rules.
     pub(crate) apart: String,
 }
@@ -41,6 +45,8 @@ impl BackendSettings {
         let balance = spec().find_map(|(_, spec)| spec.load_balancing.as_ref());
         let protocol = spec().find_map(|(_, spec)| spec.protocol);
         let secured = spec().find_map(|(key, spec)| Some((key, spec.tls.as_ref()?)));
+        let waits = spec().find_map(|(_, spec)| spec.timeouts.as_ref());
+        let cluster_ip = spec().find_map(|(_, spec)| spec.use_cluster_ip);
         let apart = policies
             .iter()
             .filter(|(_, policy, own)| *own && sets_apart(policy));
@@ -53,6 +59,8 @@ impl BackendSettings {
             tls: secured
                 .map(|(key, declared)| tls(key, declared, lookup))
                 .transpose()?,
+            timeouts: waits.map_or(Ok(ir::BackendTimeouts::default()), timeouts)?,
+            cluster_ip: cluster_ip.unwrap_or_default(),
             apart: apart.map(|(key, ..)| format!("@{key}")).collect(),
         })
     }
@@ -60,7 +68,10 @@ impl BackendSettings {
 
 const fn sets_apart(policy: &BackendPolicy) -> bool {
     let spec = &policy.spec;
-    spec.load_balancing.is_some() || spec.protocol.is_some() || spec.tls.is_some()
+    spec.load_balancing.is_some()
+        || spec.protocol.is_some()
+        || spec.tls.is_some()
+        || spec.timeouts.is_some()
 }
 
 /// What is wrong with a policy by itself.
@@ -73,6 +84,18 @@ pub(super) fn fault(policy: &BackendPolicy, key: &ObjectKey, lookup: &Lookup<'_>
 
 fn invalid(message: String) -> Fault {
     Fault::new(reasons::INVALID, message)
+}
+
+fn timeouts(declared: &BackendTimeouts) -> Result<ir::BackendTimeouts, Fault> {
+    let read = |field: &str, text: &Option<String>| {
+        let read = duration(&format!("timeouts.{field}"), text.as_deref());
+        read.map_err(|fault| invalid(fault.message))
+    };
+    Ok(ir::BackendTimeouts {
+        connect: read("connect", &declared.connect)?,
+        read: read("read", &declared.read)?,
+        send: read("send", &declared.send)?,
+    })
 }
 
 fn load_balancing(declared: &LoadBalancing) -> Result<Balance, Fault> {
@@ -196,5 +219,7 @@ pub(crate) fn session_cookie(declared: &SessionCookie) -> Result<ir::SessionCook
     Ok(ir::SessionCookie {
         name: declared.name.as_str().into(),
         attributes: attributes.into(),
+        after_weights: declared.scope == SessionScope::Backend,
+        kept_on_failure: !declared.change_on_failure,
     })
 }

@@ -2,7 +2,8 @@
 
 use std::{net::IpAddr, num::NonZeroU32};
 
-use api::{ClientAddresses, RateLimit, RateScope, RateUnit, condition::reasons};
+use api::{ClientAddresses, Fallback, RateLimit, RateScope, RateUnit, condition::reasons};
+use http::StatusCode;
 use ipnet::IpNet;
 
 use crate::fault::Fault;
@@ -31,6 +32,25 @@ pub(crate) fn rate_limit(limit: &RateLimit) -> Result<ir::RateLimit, Fault> {
         per_client: limit.scope == RateScope::Client,
         exempt: networks(&limit.exempt, "rateLimit.exempt")?,
     })
+}
+
+/// The statuses of a fallback, distinct.
+pub(crate) fn fallback_statuses(fallback: &Fallback) -> Result<Vec<StatusCode>, Fault> {
+    let mut statuses = Vec::new();
+    for code in &fallback.status_codes {
+        let status = StatusCode::from_u16(*code)
+            .ok()
+            .filter(|status| status.is_client_error() || status.is_server_error());
+        match status {
+            Some(status) if statuses.contains(&status) => {}
+            Some(status) => statuses.push(status),
+            None => {
+                let message = format!("fallback.statusCodes: {code} is not between 400 and 599");
+                return Err(Fault::new(reasons::INVALID, message));
+            }
+        }
+    }
+    Ok(statuses)
 }
 
 /// An address list as the data plane has it.

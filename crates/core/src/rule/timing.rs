@@ -42,7 +42,8 @@ pub(super) fn timeouts(
     }
 }
 
-fn duration(field: &str, text: Option<&str>) -> Result<Option<Duration>, Fault> {
+/// A duration of Gateway API; `0s` is none.
+pub(crate) fn duration(field: &str, text: Option<&str>) -> Result<Option<Duration>, Fault> {
     let Some(text) = text else {
         return Ok(None);
     };

@@ -1,6 +1,6 @@
 //! Forwarding: choose a backend, send, try again where the rule says so, pass the answer on.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::{Body, Incoming};
@@ -8,30 +8,34 @@ use ir::{Balance, Reason, Retry, Target};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
-    Begun, Routed, decorate, mirror, refuse, request, response_filters,
+    Begun, Routed, decorate,
+    fallback::{self, Original},
+    mirror, refuse, request, response_filters,
     tunnel::{self, Asked},
 };
 use crate::{
-    balance::ClusterState,
+    balance::{ClusterState, Picked},
     body::{
-        DownBody, UpBody,
+        DownBody, UpBody, Waits,
         meter::{Allowance, Meter},
     },
     error::ProxyError,
     exchange::Exchange,
     server::Conn,
     session,
+    silence::{Silence, Watch},
     snapshot::RuleState,
     upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Replay, Way},
+    worker::Worker,
 };
 
 /// A request on its way, with all it needs. One allocation; the futures below only point to it.
 pub(crate) struct Call {
-    conn: Rc<Conn>,
-    rule: Arc<RuleState>,
+    pub(super) conn: Rc<Conn>,
+    pub(super) rule: Arc<RuleState>,
     /// Which of the rule's backends.
     backend: usize,
-    cluster: Arc<ClusterState>,
+    pub(super) cluster: Arc<ClusterState>,
     /// The hash of what the cluster balances by.
     key: Option<u64>,
     /// How many retries there were.
@@ -40,7 +44,9 @@ pub(crate) struct Call {
     session: Option<u64>,
     /// The endpoint that the last attempt went to, where the rule has sessions.
     chosen: Option<u64>,
-    head: Head,
+    pub(super) head: Head,
+    /// Where the rule has error pages.
+    pub(super) original: Option<Box<Original>>,
     source: Source,
     /// Where the rule limits bodies and this one did not say how long it is.
     allowance: Option<Rc<Allowance>>,
@@ -48,7 +54,7 @@ pub(crate) struct Call {
     /// Where the rule has CORS: who asks.
     pub(super) origin: Option<HeaderValue>,
     deadline: Option<Instant>,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
 }
 
 /// The request's body, as far as it may be sent.
@@ -69,10 +75,13 @@ pub(super) fn prepare(
     let rule = &routed.rule;
     let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
     let session = cookie.and_then(|cookie| session::mark(cookie, &parts.headers));
-    let sticky = session.and_then(|mark| rule.pick_marked(mark));
-    let Some((backend, cluster)) = sticky.or_else(|| rule.pick()) else {
+    let sticky = session
+        .filter(|_| cookie.is_some_and(|cookie| !cookie.after_weights))
+        .and_then(|mark| rule.pick_marked(mark));
+    let Some(picked) = sticky.or_else(|| rule.pick()) else {
         return refused(ProxyError::Rule(Reason::NoBackend), exchange);
     };
+    let (backend, cluster) = rule.standing(picked);
     let Some(cluster) = cluster else {
         let target = rule
             .forward()
@@ -88,6 +97,7 @@ pub(super) fn prepare(
         Balance::Hash(by) => request::hash_key(conn, by, &parts),
         _ => None,
     };
+    let original = rule.error_page().map(|_| Original::of(&parts));
     let mut head = request::head(conn, routed, parts, asked.as_ref().map(|a| &a.protocol));
     let allowance = allowance(rule, &body, exchange.is_http1());
     let meter = Meter {
@@ -112,6 +122,7 @@ pub(super) fn prepare(
         session: session.filter(|mark| cluster.has_mark(*mark)),
         chosen: None,
         head,
+        original,
         source,
         allowance,
         asked,
@@ -135,9 +146,9 @@ fn refused(error: ProxyError, exchange: Exchange) -> Begun {
 /// Forwards a request and turns the outcome into an answer.
 pub(super) async fn forward(mut call: Box<Call>) -> Response<DownBody> {
     let outcome = match call.deadline {
-        None => attempts(&mut call).await,
+        None => answer(&mut call).await,
         Some(deadline) => {
-            let limited = Box::pin(timeout_at(deadline, attempts(&mut call)));
+            let limited = Box::pin(timeout_at(deadline, answer(&mut call)));
             limited.await.unwrap_or(Err(ProxyError::RequestTimeout))
         }
     };
@@ -201,11 +212,27 @@ impl Source {
             UpBody::Client {
                 incoming, meter, ..
             },
-        ) = (self, body)
+        ) = (self, unwatched(body))
         {
             *slot = Some((incoming, meter));
         }
     }
+}
+
+fn unwatched(body: UpBody) -> UpBody {
+    match body {
+        UpBody::Watched(body) => body.into_inner(),
+        body => body,
+    }
+}
+
+/// The answer of a backend, or of the page that the rule has in its stead.
+async fn answer(call: &mut Call) -> Result<Answer, ProxyError> {
+    let outcome = attempts(call).await;
+    if call.original.is_none() {
+        return outcome;
+    }
+    Box::pin(fallback::page(call, outcome)).await
 }
 
 /// One attempt after another, until one counts.
@@ -270,7 +297,9 @@ fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
     policy.is_some_and(|p| match (failure.error, &failure.progress) {
         // There is nobody to ask, or nobody who asks; that does not change within a pause.
         (ProxyError::NoEndpoint | ProxyError::ClientClosed | ProxyError::BodyTooLarge, _) => false,
-        (ProxyError::AttemptTimeout, _) => p.on.timeout && (p.non_idempotent || safe),
+        (ProxyError::AttemptTimeout | ProxyError::BackendSilent, _) => {
+            p.on.timeout && (p.non_idempotent || safe)
+        }
         // Nothing was sent, so nothing can happen twice.
         (_, Progress::NoConnection | Progress::Unsent(_)) => p.on.connect,
         (_, Progress::PooledClosed | Progress::Closed) => {
@@ -280,76 +309,121 @@ fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
 }
 
 async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, Failure> {
-    let fail = |error| Failure {
-        error,
-        progress: Progress::NoConnection,
-    };
-    let mut outgoing = Outgoing::new(call.head.clone(), body);
     let worker = Rc::clone(&call.conn.worker);
+    let forward = call.rule.forward();
     let picked = call
         .session
         .filter(|_| call.round == 0)
         .and_then(|mark| call.cluster.marked(mark))
         .or_else(|| call.cluster.pick(call.key, call.round))
-        .ok_or_else(|| fail(ProxyError::NoEndpoint))?;
-    let address = upstream::resolve(&worker, picked.endpoint)
-        .await
-        .map_err(fail)?;
-    if call
-        .rule
-        .forward()
-        .is_some_and(|forward| forward.session.is_some())
-    {
+        .ok_or(Failure {
+            error: ProxyError::NoEndpoint,
+            progress: Progress::NoConnection,
+        })?;
+    if forward.is_some_and(|forward| forward.session.is_some()) {
         call.chosen = call.cluster.mark_of(picked.endpoint);
     }
-    call.exchange.carries(picked.load);
-    let tls = call
-        .cluster
-        .tls
-        .as_ref()
-        .map(|tls| tls.secured(&call.head.host));
+    let step = Step {
+        cluster: &call.cluster,
+        picked,
+        pooled,
+        limit: forward.and_then(|forward| forward.timeouts.attempt),
+        allowance: call.allowance.as_deref(),
+    };
+    send(&worker, step, (call.head.clone(), body), &mut call.exchange).await
+}
+
+/// Where one attempt goes.
+pub(super) struct Step<'a> {
+    pub(super) cluster: &'a ClusterState,
+    pub(super) picked: Picked<'a>,
+    pub(super) pooled: bool,
+    /// How long it may take until the answer's head.
+    pub(super) limit: Option<Duration>,
+    /// How long the body may be.
+    pub(super) allowance: Option<&'a Allowance>,
+}
+
+/// One attempt, with its place in the account.
+pub(super) async fn send(
+    worker: &Rc<Worker>,
+    step: Step<'_>,
+    (head, body): (Head, UpBody),
+    exchange: &mut Exchange,
+) -> Result<Answer, Failure> {
+    let Step {
+        cluster, picked, ..
+    } = step;
+    let limits = cluster.cluster.timeouts;
+    let connect = upstream::connect_limit(worker, &cluster.cluster);
+    let address = upstream::resolve(picked.endpoint, connect)
+        .await
+        .map_err(|error| Failure {
+            error,
+            progress: Progress::NoConnection,
+        })?;
+    exchange.carries(picked.load);
+    let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
     let destination = Destination {
         way: Way { address, tls },
-        protocol: call.cluster.cluster.upstream,
-        pooled,
+        protocol: cluster.cluster.upstream,
+        pooled: step.pooled,
+        connect,
     };
-    outgoing.with_head(|head| call.exchange.attempt_begins(&destination.way, head));
-    let limit = call
-        .rule
-        .forward()
-        .and_then(|forward| forward.timeouts.attempt);
-    let outcome = match limit {
-        None => upstream::send(&worker, &destination, &mut outgoing).await,
-        Some(limit) => {
-            match Box::pin(timeout(
-                limit,
-                upstream::send(&worker, &destination, &mut outgoing),
-            ))
-            .await
-            {
-                Ok(outcome) => outcome,
-                Err(_) => Err(Failure {
-                    error: ProxyError::AttemptTimeout,
-                    progress: Progress::Closed,
-                }),
-            }
-        }
+    let watch = Watch::of(limits);
+    let mut outgoing = Outgoing::watched(head, body, watch.as_ref());
+    outgoing.with_head(|head| exchange.attempt_begins(&destination.way, head));
+    let sending = upstream::send(worker, &destination, &mut outgoing);
+    let outcome = match (step.limit, &watch) {
+        (None, None) => sending.await,
+        (limit, watch) => Box::pin(bounded(sending, limit, watch.as_deref())).await,
     };
     // Whatever the backend made of half a body: it is not to blame.
-    let outcome = outcome.map_err(|failure| match &call.allowance {
+    let outcome = outcome.map_err(|failure| match step.allowance {
         Some(allowance) if allowance.is_exceeded() => Failure {
             error: ProxyError::BodyTooLarge,
             progress: Progress::Closed,
         },
         _ => failure,
     });
-    call.exchange.attempt_ends(
+    exchange.attempt_ends(
         outcome
             .as_ref()
             .map(|a| a.response.status())
             .map_err(|f| f.error),
     );
     outcome
+}
+
+/// An attempt that may take only so long, or only so long without a sign of life.
+async fn bounded(
+    sending: impl Future<Output = Result<Answer, Failure>>,
+    limit: Option<Duration>,
+    watch: Option<&Watch>,
+) -> Result<Answer, Failure> {
+    let late = |error| Failure {
+        error,
+        progress: Progress::Closed,
+    };
+    let watched = async {
+        match watch {
+            None => sending.await,
+            Some(watch) => {
+                let done = watch.over(sending).await;
+                match done {
+                    Some(outcome) => outcome,
+                    None => Err(late(ProxyError::BackendSilent)),
+                }
+            }
+        }
+    };
+    match limit {
+        None => watched.await,
+        Some(limit) => match timeout(limit, watched).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(late(ProxyError::AttemptTimeout)),
+        },
+    }
 }
 
 /// Makes a backend's answer the client's.
@@ -363,6 +437,7 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     }
     request::strip_hop_by_hop(response.headers_mut());
     filters(&call, response.headers_mut());
+    let read = call.cluster.cluster.timeouts.read;
     let Call {
         mut exchange,
         deadline,
@@ -370,8 +445,11 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     } = call;
     exchange.answered(response.status(), None);
     *response.version_mut() = Version::HTTP_11;
-    let deadline = deadline.map(|at| Box::pin(sleep_until(at)));
-    response.map(|incoming| DownBody::upstream(incoming, lease, deadline, exchange))
+    let waits = Waits {
+        deadline: deadline.map(|at| Box::pin(sleep_until(at))),
+        silence: read.map(|limit| Box::new(Silence::new(limit))),
+    };
+    response.map(|incoming| DownBody::upstream(incoming, lease, waits, exchange))
 }
 
 fn filters(call: &Call, map: &mut http::HeaderMap) {
@@ -379,7 +457,10 @@ fn filters(call: &Call, map: &mut http::HeaderMap) {
         .rule
         .forward()
         .and_then(|forward| forward.session.as_ref());
-    let new = call.chosen.filter(|chosen| call.session != Some(*chosen));
+    let kept = call.session.is_some() && cookie.is_some_and(|cookie| cookie.kept_on_failure);
+    let new = call
+        .chosen
+        .filter(|chosen| !kept && call.session != Some(*chosen));
     if let Some(value) = cookie
         .zip(new)
         .and_then(|(cookie, mark)| session::set_cookie(cookie, mark))
@@ -406,11 +487,12 @@ fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(header::UPGRADE, protocol);
+    let quiet = call.cluster.cluster.timeouts.read;
     let Call {
         conn, mut exchange, ..
     } = call;
     exchange.answered(StatusCode::SWITCHING_PROTOCOLS, None);
     let ended = exchange.detached();
-    tunnel::join(&conn, asked, &mut response, exchange);
+    tunnel::join(&conn, asked, &mut response, quiet, exchange);
     response.map(|_| DownBody::text("", ended))
 }

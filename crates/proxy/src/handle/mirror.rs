@@ -59,7 +59,8 @@ async fn send(worker: &Rc<Worker>, cluster: &ClusterState, head: Head, body: UpB
     let Some(picked) = cluster.pick(None, 0) else {
         return;
     };
-    let Ok(address) = upstream::resolve(worker, picked.endpoint).await else {
+    let connect = upstream::connect_limit(worker, &cluster.cluster);
+    let Ok(address) = upstream::resolve(picked.endpoint, connect).await else {
         return;
     };
     let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
@@ -67,6 +68,7 @@ async fn send(worker: &Rc<Worker>, cluster: &ClusterState, head: Head, body: UpB
         way: Way { address, tls },
         protocol: cluster.cluster.upstream,
         pooled: true,
+        connect,
     };
     // The answer is read only so that the connection can be used again.
     if let Ok(answer) = upstream::send(worker, &destination, &mut Outgoing::new(head, body)).await {

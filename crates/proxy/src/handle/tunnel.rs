@@ -1,6 +1,6 @@
 //! Protocol upgrades: WebSocket and whatever else a client and its backend agree on.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{
@@ -9,7 +9,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use crate::{connection::ConnState, exchange::Exchange, server::Conn};
+use crate::{connection::ConnState, exchange::Exchange, server::Conn, silence};
 
 /// A client's wish to change the protocol.
 pub(super) struct Asked {
@@ -34,11 +34,13 @@ pub(super) fn asked(request: &mut Request<Incoming>) -> Option<Asked> {
     })
 }
 
-/// Joins both sides once both have switched. The exchange lasts as long as the tunnel.
+/// Joins both sides once both have switched, and parts them when nothing passes for so long as `quiet` says. The exchange
+/// lasts as long as the tunnel.
 pub(super) fn join(
     conn: &Rc<Conn>,
     asked: Asked,
     response: &mut Response<Incoming>,
+    quiet: Option<Duration>,
     mut exchange: Exchange,
 ) {
     let backend = upgrade::on(response);
@@ -54,7 +56,11 @@ pub(super) fn join(
             return exchange.broke_off();
         };
         let (mut client, mut backend) = (TokioIo::new(client), TokioIo::new(backend));
-        match tokio::io::copy_bidirectional(&mut client, &mut backend).await {
+        let passed = match quiet {
+            None => tokio::io::copy_bidirectional(&mut client, &mut backend).await,
+            Some(limit) => silence::tunnel(&mut client, backend, limit).await,
+        };
+        match passed {
             Ok((_, sent)) => exchange.sent(usize::try_from(sent).unwrap_or(usize::MAX)),
             Err(_) => exchange.broke_off(),
         }

@@ -35,8 +35,8 @@ pub(crate) async fn resolve(
     found.ok_or(ProxyError::ConnectFailed)
 }
 
-async fn dial(worker: &Worker, address: SocketAddr) -> Result<TcpStream, ProxyError> {
-    let stream = timeout(worker.config.deadlines.connect, TcpStream::connect(address))
+async fn dial(limit: Duration, address: SocketAddr) -> Result<TcpStream, ProxyError> {
+    let stream = timeout(limit, TcpStream::connect(address))
         .await
         .map_err(|_| ProxyError::ConnectTimeout)?
         .map_err(|_| ProxyError::ConnectFailed)?;
@@ -47,13 +47,13 @@ async fn dial(worker: &Worker, address: SocketAddr) -> Result<TcpStream, ProxyEr
 
 /// Opens an HTTP/1.1 connection.
 pub(crate) async fn http1(
-    worker: &Worker,
     way: &Way,
+    limit: Duration,
 ) -> Result<http1::SendRequest<UpBody>, ProxyError> {
-    let stream = dial(worker, way.address).await?;
+    let stream = dial(limit, way.address).await?;
     match &way.tls {
         None => http1_over(stream).await,
-        Some(tls) => http1_over(secure(worker, tls, stream).await?).await,
+        Some(tls) => http1_over(secure(limit, tls, stream).await?).await,
     }
 }
 
@@ -73,11 +73,11 @@ where
 
 /// The TLS handshake, within the deadline for connections.
 async fn secure(
-    worker: &Worker,
+    limit: Duration,
     tls: &Secured,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, ProxyError> {
-    timeout(worker.config.deadlines.connect, tls.connect(stream))
+    timeout(limit, tls.connect(stream))
         .await
         .unwrap_or(Err(ProxyError::ConnectTimeout))
 }
@@ -86,17 +86,18 @@ async fn secure(
 pub(crate) async fn http2(
     worker: &Rc<Worker>,
     way: &Way,
+    limit: Duration,
 ) -> Result<http2::SendRequest<UpBody>, ProxyError> {
-    let stream = dial(worker, way.address).await?;
+    let stream = dial(limit, way.address).await?;
     let sender = match &way.tls {
-        None => http2_over(worker, stream).await?,
-        Some(tls) => http2_over(worker, secure(worker, tls, stream).await?).await?,
+        None => http2_over(limit, stream).await?,
+        Some(tls) => http2_over(limit, secure(limit, tls, stream).await?).await?,
     };
     worker.pool.borrow_mut().put_http2(way, &sender);
     Ok(sender)
 }
 
-async fn http2_over<S>(worker: &Worker, stream: S) -> Result<http2::SendRequest<UpBody>, ProxyError>
+async fn http2_over<S>(limit: Duration, stream: S) -> Result<http2::SendRequest<UpBody>, ProxyError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -109,10 +110,7 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .max_header_list_size(u32::try_from(RESPONSE_HEAD_BYTES).unwrap_or(u32::MAX));
-    let handshake = timeout(
-        worker.config.deadlines.connect,
-        builder.handshake(TokioIo::new(stream)),
-    );
+    let handshake = timeout(limit, builder.handshake(TokioIo::new(stream)));
     let (sender, connection) = handshake
         .await
         .map_err(|_| ProxyError::ConnectTimeout)?

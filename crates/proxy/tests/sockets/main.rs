@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod edge;
+mod fallback;
 mod forwarding;
 mod limits;
+mod silence;
 mod support;

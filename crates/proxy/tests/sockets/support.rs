@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use ir::{
-    Action, Backend, Balance, Certificate, ClientAuth, Cluster, ClusterKey, Endpoint, Filter,
-    Forward, HostPattern, Ir, Listener, PathMatch, Port, Protocol, Redacted, RequestMatch, Route,
-    Rule, RuleKey, SocketKey, Target, Timeouts, TlsTermination, TlsVersions, Upstream, VirtualHost,
+    Action, Backend, BackendTimeouts, Balance, Certificate, ClientAuth, Cluster, ClusterKey,
+    Endpoint, Filter, Forward, HostPattern, Ir, Listener, PathMatch, Port, Protocol, Redacted,
+    RequestMatch, Route, Rule, RuleKey, SocketKey, Target, Timeouts, TlsTermination, TlsVersions,
+    Upstream, VirtualHost,
 };
 use proxy::{Config, Proxy, Telemetry};
 use testkit::certs::Issued;
@@ -69,6 +70,7 @@ pub(crate) fn forward(cluster: &str) -> Forward {
         retry: None,
         session: None,
         max_body: None,
+        fallback: None,
     }
 }
 
@@ -100,6 +102,7 @@ pub(crate) fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
         upstream: Upstream::Http1,
         tls: None,
         balance: Balance::RoundRobin,
+        timeouts: BackendTimeouts::default(),
     }
 }
 

@@ -1,0 +1,168 @@
+//! Error pages: another backend is asked in the stead of one that answered badly, or not at all.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts,
+    uri::PathAndQuery,
+};
+use hyper::body::Body;
+
+use super::forward::{self, Call, Step};
+use crate::{
+    body::UpBody,
+    error::{ProxyError, Side},
+    upstream::{Answer, Head, Progress},
+};
+
+/// How long a page may take where the rule says nothing about attempts.
+const LIMIT: Duration = Duration::from_secs(30);
+
+const CODE: HeaderName = HeaderName::from_static("x-code");
+const FORMAT: HeaderName = HeaderName::from_static("x-format");
+const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+
+/// What a page is not asked with: it is another request than the client's.
+const LEFT_OUT: [HeaderName; 13] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::TE,
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    FORMAT,
+];
+
+/// Who was let in is not for a page to say.
+const DENIALS: [StatusCode; 3] = [
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+];
+
+/// What the client asked for, before any rewrite.
+pub(super) struct Original {
+    uri: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+}
+
+impl Original {
+    pub(super) fn of(parts: &Parts) -> Box<Self> {
+        let text = |text: &str| HeaderValue::from_str(text).ok();
+        let authority = parts.uri.authority();
+        Box::new(Self {
+            uri: parts
+                .uri
+                .path_and_query()
+                .and_then(|uri| text(uri.as_str())),
+            host: authority
+                .and_then(|authority| text(authority.as_str()))
+                .or_else(|| parts.headers.get(header::HOST).cloned()),
+        })
+    }
+}
+
+/// The page in the stead of an outcome that the rule has one for; once, and whatever the page says. When there is none
+/// to be had, the outcome stays.
+pub(super) async fn page(
+    call: &mut Call,
+    outcome: Result<Answer, ProxyError>,
+) -> Result<Answer, ProxyError> {
+    let status = match &outcome {
+        Ok(answer) => answer.response.status(),
+        Err(error) if error.blame() == Side::Upstream => error.status(),
+        Err(_) => return outcome,
+    };
+    let rule = Arc::clone(&call.rule);
+    let wanted = rule
+        .error_page()
+        .is_some_and(|(statuses, _)| statuses.contains(&status));
+    if !wanted {
+        return outcome;
+    }
+    let Some(mut page) = ask(call, status).await else {
+        return outcome;
+    };
+    if let Ok(first) = outcome {
+        if DENIALS.contains(&status) {
+            *page.response.status_mut() = status;
+            for name in [header::WWW_AUTHENTICATE, header::PROXY_AUTHENTICATE] {
+                for value in first.response.headers().get_all(&name) {
+                    page.response
+                        .headers_mut()
+                        .append(name.clone(), value.clone());
+                }
+            }
+        }
+        if let Some(lease) = first
+            .lease
+            .filter(|_| first.response.body().is_end_stream())
+        {
+            lease.give_back();
+        }
+    }
+    Ok(page)
+}
+
+async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
+    let worker = Rc::clone(&call.conn.worker);
+    let rule = Arc::clone(&call.rule);
+    let (_, cluster) = rule.error_page()?;
+    let head = head(call, status);
+    let own = rule.forward().and_then(|forward| forward.timeouts.attempt);
+    // An idle connection may turn out to be closed; then a new one is made.
+    for pooled in [true, false] {
+        let step = Step {
+            cluster,
+            picked: cluster.pick(None, 0)?,
+            pooled,
+            limit: Some(own.unwrap_or(LIMIT)),
+            allowance: None,
+        };
+        let request = (head.clone(), UpBody::Empty);
+        match forward::send(&worker, step, request, &mut call.exchange).await {
+            Ok(answer) => {
+                call.cluster = Arc::clone(cluster);
+                return Some(answer);
+            }
+            Err(failure) => match failure.progress {
+                Progress::Unsent(_) | Progress::PooledClosed => {}
+                Progress::NoConnection | Progress::Closed => return None,
+            },
+        }
+    }
+    None
+}
+
+fn head(call: &Call, status: StatusCode) -> Head {
+    let mut headers: HeaderMap = call.head.headers.clone();
+    for name in &LEFT_OUT {
+        headers.remove(name);
+    }
+    headers.insert(CODE, HeaderValue::from(status.as_u16()));
+    if let Some(accept) = headers.get(header::ACCEPT).cloned() {
+        headers.insert(FORMAT, accept);
+    }
+    let original = call.original.as_ref();
+    match original.and_then(|original| original.uri.clone()) {
+        Some(uri) => headers.insert(ORIGINAL_URI, uri),
+        None => headers.remove(ORIGINAL_URI),
+    };
+    Head {
+        method: match call.head.method {
+            Method::HEAD => Method::HEAD,
+            _ => Method::GET,
+        },
+        target: PathAndQuery::from_static("/"),
+        host: original
+            .and_then(|original| original.host.clone())
+            .unwrap_or_else(|| call.head.host.clone()),
+        headers,
+    }
+}
