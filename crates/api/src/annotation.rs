@@ -25,3 +25,7 @@ pub const MANAGED_BY_VALUE: &str = "postern";
 
 /// On a Service, comma-separated `host:port` endpoints, for standalone use where the Service has no EndpointSlice.
 pub const ENDPOINTS: &str = "postern.dev/endpoints";
+
+/// Label on an object that a controller in the cluster made from an Ingress, with value `"true"`: it is kept as it was
+/// made, and deleted when the Ingress does not ask for it any more. Take the label off to keep the object as your own.
+pub const TRANSLATED: &str = "postern.dev/translated";

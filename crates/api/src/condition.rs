@@ -114,6 +114,10 @@ pub mod reasons {
     pub const INVALID_PARAMETERS: &str = "InvalidParameters";
     /// Gateway: an address type we do not know.
     pub const UNSUPPORTED_ADDRESS: &str = "UnsupportedAddress";
+    /// Gateway: it has no address yet.
+    pub const ADDRESS_NOT_ASSIGNED: &str = "AddressNotAssigned";
+    /// Listener: not served yet.
+    pub const PENDING: &str = "Pending";
     /// Gateway: an address that cannot be bound.
     pub const ADDRESS_NOT_USABLE: &str = "AddressNotUsable";
     /// Not served, for the reason another condition gives.

@@ -116,6 +116,24 @@ kinds! {
 }
 
 impl Kind {
+    /// `apiVersion` of the kind, in the version that Postern reads and writes.
+    #[must_use]
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::Ingress | Self::IngressClass => "networking.k8s.io/v1",
+            Self::GatewayClass
+            | Self::Gateway
+            | Self::ListenerSet
+            | Self::HttpRoute
+            | Self::ReferenceGrant => "gateway.networking.k8s.io/v1",
+            Self::EndpointSlice => "discovery.k8s.io/v1",
+            Self::Service | Self::Secret | Self::ConfigMap | Self::Namespace => "v1",
+            Self::RouteFilter | Self::RoutePolicy | Self::BackendPolicy | Self::ClientPolicy => {
+                "postern.dev/v1alpha1"
+            }
+        }
+    }
+
     /// The kind of that group and name, if it is one of ours.
     #[must_use]
     pub fn find(group: &str, kind: &str) -> Option<Self> {

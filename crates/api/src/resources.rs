@@ -48,6 +48,15 @@ macro_rules! resources {
                 match self { $(Self::$type(object) => ObjectRef::new(Kind::$type, ObjectKey::of(&**object))),* }
             }
 
+            /// Whether both are one object, not only alike.
+            #[must_use]
+            pub fn is_same(&self, other: &Self) -> bool {
+                match (self, other) {
+                    $((Self::$type(one), Self::$type(other)) => Arc::ptr_eq(one, other),)*
+                    _ => false,
+                }
+            }
+
             /// Name, labels, annotations.
             #[must_use]
             pub fn metadata(&self) -> &ObjectMeta {
@@ -69,6 +78,14 @@ macro_rules! resources {
                 unknown: &mut Unknown,
             ) -> Result<Self, serde_json::Error> {
                 match kind { $(Kind::$type => unknown.reading::<$type, _>(value).map(Self::from)),* }
+            }
+
+            /// An object of a kind from JSON that an API server has checked; fields that are not known here are passed over.
+            ///
+            /// # Errors
+            /// It does not fit the kind.
+            pub fn from_json(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
+                match kind { $(Kind::$type => serde_json::from_value::<$type>(value).map(Self::from)),* }
             }
 
             /// Likewise.
@@ -123,6 +140,12 @@ macro_rules! resources {
                     });
                 })*
                 changes
+            }
+
+            /// The names of all objects of a kind.
+            #[must_use]
+            pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
+                match kind { $(Kind::$type => self.$field.keys().cloned().collect()),* }
             }
 
             /// Every object, in the order of the fields, by name within a kind.

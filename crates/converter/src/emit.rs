@@ -28,8 +28,6 @@ pub(crate) use memo::Memo;
 const RULES: usize = 16;
 /// Gateway API's limit of listeners in a ListenerSet.
 const LISTENERS: usize = 64;
-/// The name of the one class.
-const CLASS: &str = "postern";
 
 /// A ListenerSet to be.
 #[derive(PartialEq)]
@@ -291,13 +289,14 @@ impl<'a> Emitter<'a> {
     fn gateway(&mut self) {
         let labels = json!({ annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE });
         let resources = self.lookup.resources;
+        let class = &self.options.gateway_class;
         if !resources
             .gateway_classes
-            .contains_key(&ObjectKey::new("", CLASS))
+            .contains_key(&ObjectKey::new("", class))
         {
             let body = json!({
-                "metadata": { "name": CLASS, "labels": labels },
-                "spec": { "controllerName": api::CONTROLLER_NAME },
+                "metadata": { "name": class, "labels": labels },
+                "spec": { "controllerName": self.options.controller_name },
             });
             self.add::<GatewayClass>(typed(body, "gateway.networking.k8s.io/v1", "GatewayClass"));
         }
@@ -309,7 +308,7 @@ impl<'a> Emitter<'a> {
             });
             let body = json!({
                 "metadata": { "namespace": key.namespace, "name": key.name, "labels": labels },
-                "spec": { "gatewayClassName": CLASS, "listeners": [listener], "allowedListeners": all },
+                "spec": { "gatewayClassName": class, "listeners": [listener], "allowedListeners": all },
             });
             self.add::<Gateway>(typed(body, "gateway.networking.k8s.io/v1", "Gateway"));
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Kind, ObjectKey, ObjectRef, Resources};
 use k8s_openapi::{
-    api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend},
+    api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressClass},
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
@@ -112,6 +112,19 @@ impl Memo {
     }
 }
 
+/// Whether an Ingress is of one of the classes.
+pub(crate) fn is_ours(ingress: &Ingress, resources: &Resources, classes: &[String]) -> bool {
+    let is_default = |(key, class): (&ObjectKey, &Arc<IngressClass>)| {
+        let annotations = class.metadata.annotations.as_ref();
+        let marked = annotations.and_then(|a| a.get(DEFAULT_CLASS));
+        classes.contains(&key.name) && marked.is_some_and(|text| text == "true")
+    };
+    match class(ingress) {
+        Some(class) => classes.iter().any(|ours| ours == class),
+        None => resources.ingress_classes.iter().any(is_default),
+    }
+}
+
 /// All Ingresses of the wanted classes, oldest first.
 pub(crate) fn sources(
     lookup: &Lookup<'_>,
@@ -119,22 +132,10 @@ pub(crate) fn sources(
     memo: &mut Memo,
 ) -> Vec<Arc<Source>> {
     let resources = lookup.resources;
-    let default = resources.ingress_classes.iter().any(|(key, class)| {
-        let marked = class
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|a| a.get(DEFAULT_CLASS));
-        classes.contains(&key.name) && marked.is_some_and(|text| text == "true")
-    });
-    let ours = |ingress: &Ingress| match class(ingress) {
-        Some(class) => classes.iter().any(|ours| ours == class),
-        None => default,
-    };
     let mut sources: Vec<_> = resources
         .ingresses
         .iter()
-        .filter(|(_, ingress)| ours(ingress))
+        .filter(|(_, ingress)| is_ours(ingress, resources, classes))
         .map(|(key, ingress)| memo.get(key, ingress, lookup))
         .collect();
     memo.sweep(resources);

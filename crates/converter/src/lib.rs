@@ -17,6 +17,7 @@ mod value;
 mod weight;
 
 use api::{ObjectKey, Resources};
+use k8s_openapi::api::networking::v1::Ingress;
 
 pub use expander::Expander;
 pub use note::{Note, Outcome, Report};
@@ -28,6 +29,10 @@ pub struct Options {
     pub ingress_classes: Vec<String>,
     /// The Gateway that converted routes attach to. Default `postern-system/postern`.
     pub gateway: ObjectKey,
+    /// Its class. Default `postern`.
+    pub gateway_class: String,
+    /// Controller of that class, should there be no such class. Default [`api::CONTROLLER_NAME`].
+    pub controller_name: String,
     /// Port of its HTTP listener. Default 80.
     pub http_port: u16,
     /// Port of the HTTPS listeners. Default 443.
@@ -41,6 +46,8 @@ impl Default for Options {
         Self {
             ingress_classes: vec!["higress".to_owned(), "mse".to_owned()],
             gateway: ObjectKey::new("postern-system", "postern"),
+            gateway_class: "postern".to_owned(),
+            controller_name: api::CONTROLLER_NAME.to_owned(),
             http_port: 80,
             https_port: 443,
             synthesize_gateway: true,
@@ -63,6 +70,12 @@ impl Expansion {
     pub fn is_lossy(&self) -> bool {
         self.notes.iter().any(|note| note.outcome != Outcome::Exact)
     }
+}
+
+/// Whether an Ingress is of one of our classes: by name, or because it names none and ours is the default.
+#[must_use]
+pub fn is_ours(ingress: &Ingress, resources: &Resources, options: &Options) -> bool {
+    ingress::is_ours(ingress, resources, &options.ingress_classes)
 }
 
 /// Translates every Ingress of our classes.

@@ -45,7 +45,7 @@ pub(crate) fn ports(
     memo: &mut Memo,
 ) -> BTreeMap<SocketKey, Port> {
     memo.before = std::mem::take(&mut memo.known);
-    let mut sockets: BTreeMap<SocketKey, (Protocol, Shared)> = BTreeMap::new();
+    let mut sockets: BTreeMap<SocketKey, (Protocol, u16, Shared)> = BTreeMap::new();
     for gateway in &parents.gateways {
         for index in gateway.all.clone() {
             let listener = &parents.listeners[index];
@@ -56,11 +56,10 @@ pub(crate) fn ports(
             if !listener.programmed() {
                 continue;
             }
-            for &address in &gateway.addresses {
-                let key = SocketKey { address, port };
-                let (_, hosts) = sockets
+            for key in gateway.reach.sockets(port) {
+                let (_, _, hosts) = sockets
                     .entry(key)
-                    .or_insert_with(|| (protocol, Shared::new()));
+                    .or_insert_with(|| (protocol, port, Shared::new()));
                 let same = hosts.entry(listener.hostname.clone()).or_default();
                 same.push(index);
             }
@@ -70,7 +69,7 @@ pub(crate) fn ports(
     let mut built: HashMap<Vec<usize>, Arc<Listener>> = HashMap::new();
     let ports = sockets
         .into_iter()
-        .map(|(key, (protocol, hosts))| {
+        .map(|(key, (protocol, port, hosts))| {
             let listeners = hosts.into_iter().map(|(hostname, indices)| {
                 let listener = built.entry(indices).or_insert_with_key(|indices| {
                     Arc::new(listener(hostname, indices, (parents, routes), memo))
@@ -82,6 +81,7 @@ pub(crate) fn ports(
                 key,
                 Port {
                     protocol,
+                    advertised: (port != key.port).then_some(port),
                     listeners,
                 },
             )

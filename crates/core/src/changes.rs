@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use api::{Change, Kind, ObjectKey, Resources};
+use api::{Change, Kind, Object, ObjectKey, Resources};
+
+use crate::reach::gateway_of;
 
 /// Kinds that what listeners are is not made from: routes, and all that is read for them alone.
 const OF_ROUTES: &[Kind] = &[
@@ -66,7 +68,18 @@ impl Changes {
     pub(crate) fn spare_listeners(&self) -> bool {
         match self {
             Self::Everything => false,
-            Self::Some { names, .. } => names.keys().all(|kind| OF_ROUTES.contains(kind)),
+            Self::Some { all, names } => {
+                names.keys().all(|kind| OF_ROUTES.contains(kind)) && !all.iter().any(is_road)
+            }
         }
     }
+}
+
+/// A Gateway's own Service says where its listeners are bound.
+fn is_road(change: &Change) -> bool {
+    let road = |object: &Option<Object>| match object {
+        Some(Object::Service(service)) => gateway_of(service).is_some(),
+        _ => false,
+    };
+    road(&change.before) || road(&change.now)
 }

@@ -1,14 +1,11 @@
 //! Conflicts: listeners that claim the same port or host.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use api::{ObjectKey, condition::reasons};
 use ir::{HostPattern, Protocol, SocketKey};
 
-use crate::{fault::Fault, listener::Listener};
+use crate::{fault::Fault, listener::Listener, reach::Reach};
 
 /// Within a Gateway's own listeners.
 ///
@@ -106,17 +103,18 @@ impl<'a> Sockets<'a> {
     pub(crate) fn claim(
         &mut self,
         gateway: &'a ObjectKey,
-        addresses: &[Option<IpAddr>],
+        reach: &Reach,
         listener: &mut Listener<'a>,
     ) {
         let (Some(protocol), Ok(port)) = (listener.protocol, u16::try_from(listener.port)) else {
             return;
         };
+        let sockets = reach.sockets(port);
+        listener.waiting = sockets.is_empty() && listener.programmed();
         if !listener.programmed() {
             return;
         }
-        let sockets = || addresses.iter().map(|&address| SocketKey { address, port });
-        let other = sockets().find_map(|socket| {
+        let other = sockets.iter().copied().find_map(|socket| {
             let (spoken, holder) = self.spoken.get(&socket)?;
             (*spoken != protocol).then_some((socket, *spoken, *holder))
         });
@@ -129,7 +127,7 @@ impl<'a> Sockets<'a> {
             listener.conflict = Some(Fault::new(reasons::PROTOCOL_CONFLICT, message));
             return;
         }
-        for socket in sockets() {
+        for socket in sockets {
             self.spoken.entry(socket).or_insert((protocol, gateway));
         }
     }

@@ -9,6 +9,7 @@ use api::{
 };
 
 use crate::{
+    Options,
     cert::{self, Certificates},
     class::Classes,
     conflict::{self, Claims, Sockets},
@@ -18,6 +19,7 @@ use crate::{
     listener_set::{self, Extension},
     lookup::Lookup,
     precedence::Age,
+    reach::{Demand, Reach, Roads, Topology},
     status::GatewayStatus,
 };
 
@@ -25,8 +27,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Parent<'a> {
     pub(crate) key: &'a ObjectKey,
-    /// Where its listeners are bound; `None` is every address.
-    pub(crate) addresses: Vec<Option<IpAddr>>,
+    /// Where its listeners are bound, and where clients find it.
+    pub(crate) reach: Reach,
+    /// Addresses that it asks for; `None` is every address.
+    declared: Vec<Option<IpAddr>>,
     /// Its own listeners.
     pub(crate) own: Range<usize>,
     /// Its own listeners and those of its ListenerSets.
@@ -61,6 +65,7 @@ impl Parents<'_> {
 pub(crate) fn translate<'a>(
     classes: &Classes<'_>,
     lookup: &Lookup<'a>,
+    roads: &mut Roads<'_>,
     memo: &mut cert::Memo,
 ) -> Parents<'a> {
     let mut certificates = Certificates::new(lookup.resources, memo);
@@ -118,16 +123,18 @@ pub(crate) fn translate<'a>(
         parents
             .by_key
             .insert((Kind::Gateway, key), Some(own.clone()));
-        let (addresses, bad_address) = addresses(gateway.spec.addresses.as_deref());
+        let (declared, bad_address) = addresses(gateway.spec.addresses.as_deref());
+        let reach = roads.to(key, gateway, &declared);
         let refused = refused.or_else(|| refusal(gateway)).or(bad_address);
         for listener in &mut parents.listeners[all.clone()] {
             listener.dormant = refused.is_some();
-            sockets.claim(key, &addresses, listener);
+            sockets.claim(key, &reach, listener);
         }
         conflict::mark_overlaps(&mut parents.listeners[all.clone()]);
         parents.gateways.push(Parent {
             key,
-            addresses,
+            reach,
+            declared,
             own,
             all,
             refused,
@@ -241,6 +248,7 @@ impl<'a> Parent<'a> {
             .collect(),
             listeners: own.iter().map(Listener::status).collect(),
             attached_listener_sets: u32::try_from(attached).unwrap_or(u32::MAX),
+            addresses: self.reach.addresses.clone(),
         }
     }
 
@@ -291,11 +299,29 @@ impl<'a> Parent<'a> {
     }
 
     fn programmed(&self, all: &[Listener<'_>]) -> Condition {
-        if all.iter().any(Listener::programmed) {
-            return Condition::ok(types::PROGRAMMED);
+        let servable = all.iter().any(|l| l.programmed() || l.waiting);
+        match &self.reach.fault {
+            Some(fault) if servable => fault.fails(types::PROGRAMMED),
+            _ if all.iter().any(Listener::programmed) => Condition::ok(types::PROGRAMMED),
+            _ => {
+                let message = "no listener can be served";
+                Condition::fails(types::PROGRAMMED, reasons::INVALID, message)
+            }
         }
-        let message = "no listener can be served";
-        Condition::fails(types::PROGRAMMED, reasons::INVALID, message)
+    }
+
+    /// What it needs to be reached, where that is not settled by what is written.
+    pub(crate) fn demand(&self, listeners: &[Listener<'_>], options: &Options) -> Option<Demand> {
+        if options.topology == Topology::AsWritten {
+            return None;
+        }
+        let served = listeners[self.all.clone()].iter().filter(|listener| {
+            listener.accepted() && !listener.dormant && listener.protocol.is_some()
+        });
+        Some(Demand {
+            ports: served.filter_map(|l| u16::try_from(l.port).ok()).collect(),
+            addresses: self.declared.iter().copied().flatten().collect(),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ struct Output<'a> {
 
 fn step(input: &str) -> String {
     let resources = testing::resources(input);
-    let Translation { ir, status } = crate::translate(&resources, &Options::default());
+    let Translation { ir, status, .. } = crate::translate(&resources, &Options::default());
     testing::assert_sound(&ir);
     let mut value = serde_json::to_value(Output {
         ir: &ir,

@@ -32,11 +32,17 @@ mod matching;
 mod namespace;
 mod policy;
 mod precedence;
+mod reach;
 mod rule;
 mod status;
 
-use crate::{changes::Changes, lookup::Lookup};
+use std::collections::BTreeMap;
 
+use api::ObjectKey;
+
+use crate::{changes::Changes, lookup::Lookup, reach::Roads};
+
+pub use reach::{Address, AddressKind, Demand, Topology, gateway_of, ports_of};
 pub use status::{
     GatewayClassStatus, GatewayStatus, ListenerSetStatus, ListenerStatus, ParentRef,
     PolicyAncestorStatus, PolicyStatus, RouteParentStatus, RouteStatus, Status,
@@ -49,6 +55,10 @@ pub struct Options {
     pub controller_name: String,
     /// A class of this name is ours even if there is no such GatewayClass object. Default `postern`.
     pub implied_class: Option<String>,
+    /// How Gateways get sockets. Default [`Topology::AsWritten`].
+    pub topology: Topology,
+    /// Where clients find Gateways that are bound on this machine. Default none: nothing is said about it.
+    pub published: Vec<Address>,
 }
 
 impl Default for Options {
@@ -56,6 +66,8 @@ impl Default for Options {
         Self {
             controller_name: api::CONTROLLER_NAME.to_owned(),
             implied_class: Some("postern".to_owned()),
+            topology: Topology::default(),
+            published: Vec::new(),
         }
     }
 }
@@ -67,6 +79,8 @@ pub struct Translation {
     pub ir: ir::Ir,
     /// What is to be said about the objects.
     pub status: Status,
+    /// What our Gateways need to be reached; with [`Topology::Services`] only.
+    pub demands: BTreeMap<ObjectKey, Demand>,
 }
 
 /// Translates all objects.
@@ -107,7 +121,8 @@ impl Translator {
         let policies = &self.policies;
         let (classes, gateway_classes) = class::translate(resources, options);
         let lookup = Lookup::new(resources, policies, &changes);
-        let mut parents = gateway::translate(&classes, &lookup, &mut self.certificates);
+        let mut roads = Roads::new(resources, options);
+        let mut parents = gateway::translate(&classes, &lookup, &mut roads, &mut self.certificates);
         let (routes, http_routes) =
             attach::translate(&mut parents, &lookup, &changes, &mut self.routes);
         let ports = assemble::ports(&parents, &routes, &mut self.hosts);
@@ -116,6 +131,10 @@ impl Translator {
         let listeners = &parents.listeners;
         let gateways = parents.gateways.iter();
         let sets = gateways.clone().flat_map(|gateway| gateway.sets());
+        let demands = gateways.clone().filter_map(|gateway| {
+            let demand = gateway.demand(listeners, options)?;
+            Some((gateway.key.clone(), demand))
+        });
         Translation {
             ir: ir::Ir { ports, clusters },
             status: Status {
@@ -134,7 +153,9 @@ impl Translator {
                     &changes,
                 ),
                 client_policies: (self.client_verdicts).status(&policies.client, &lookup, &changes),
+                ingresses: BTreeMap::new(),
             },
+            demands: demands.collect(),
         }
     }
 }

@@ -154,6 +154,8 @@ pub(crate) struct Listener<'a> {
     pub(crate) overlaps: bool,
     /// Its Gateway is not accepted.
     pub(crate) dormant: bool,
+    /// It has no socket yet.
+    pub(crate) waiting: bool,
     pub(crate) attached: u32,
     kinds: Vec<Kind>,
     namespaces: Namespaces<'a>,
@@ -194,6 +196,7 @@ impl<'a> Listener<'a> {
             conflict: None,
             overlaps: false,
             dormant: false,
+            waiting: false,
             attached: 0,
             kinds: Vec::new(),
             namespaces: declared.namespaces,
@@ -323,7 +326,7 @@ impl<'a> Listener<'a> {
     /// Whether the data plane serves it.
     pub(crate) fn programmed(&self) -> bool {
         let certified = self.protocol != Some(Protocol::Https) || !self.certificates.is_empty();
-        self.accepted() && certified && !self.kinds.is_empty() && !self.dormant
+        self.accepted() && certified && !self.kinds.is_empty() && !self.dormant && !self.waiting
     }
 
     /// Whether routes of that kind and namespace may attach.
@@ -348,6 +351,10 @@ impl<'a> Listener<'a> {
         let programmed = match &self.conflict {
             Some(conflict) => conflict.fails(types::PROGRAMMED),
             None if self.programmed() => Condition::ok(types::PROGRAMMED),
+            None if self.waiting => {
+                let why = "waiting for a port of the Gateway's Service";
+                Condition::fails(types::PROGRAMMED, reasons::PENDING, why)
+            }
             None => {
                 let why = if self.dormant && fault.is_none() {
                     "the Gateway is not accepted"

@@ -8,6 +8,8 @@ use api::{
 };
 use serde::Serialize;
 
+use crate::reach::Address;
+
 /// What is to be said about every object that is ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +35,9 @@ pub struct Status {
     /// ClientPolicies.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub client_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
+    /// Ingresses, and where they are served. Filled in by who knows which of them are ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ingresses: BTreeMap<ObjectKey, Vec<Address>>,
 }
 
 /// Status of a GatewayClass.
@@ -55,6 +60,9 @@ pub struct GatewayStatus {
     pub listeners: Vec<ListenerStatus>,
     /// Accepted ListenerSets.
     pub attached_listener_sets: u32,
+    /// Where clients find it, as far as that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
 }
 
 /// Status of a ListenerSet.

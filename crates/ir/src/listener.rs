@@ -22,7 +22,7 @@ pub struct Ir {
 pub struct SocketKey {
     /// Address; `None` is every address.
     pub address: Option<IpAddr>,
-    /// Port as written in the listener.
+    /// Port to bind: as written in the listener, or one that stands for it ([`Port::advertised`]).
     pub port: u16,
 }
 
@@ -41,6 +41,9 @@ impl fmt::Display for SocketKey {
 pub struct Port {
     /// What is spoken.
     pub protocol: Protocol,
+    /// The port that clients connect to, if it is not the one that is bound. Redirects speak of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertised: Option<u16>,
     /// Listeners with distinct hostnames, most specific first.
     pub listeners: Vec<Arc<Listener>>,
 }

@@ -1,5 +1,6 @@
 //! The command line: what there is to say, parsed. What the words do is in [`crate::command`].
 
+mod cluster;
 mod proxy;
 mod value;
 
@@ -8,6 +9,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use telemetry::{access_log, log::LogFormat};
 
+pub(crate) use cluster::{ClusterArgs, IngressTranslation};
 pub(crate) use proxy::ProxyArgs;
 
 /// What `--help` says about exit codes.
@@ -30,7 +32,7 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve traffic as manifests say, and follow their changes.
+    /// Serve traffic as the objects of a cluster, or manifests, say, and follow their changes.
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
     /// Translate Ingresses to Gateway API objects and report what became of every annotation.
@@ -47,6 +49,13 @@ pub(crate) enum Command {
     /// Serve the shipped examples with echo backends, and show requests to try.
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
+    /// Write the ClusterRole and the Role that `run` needs in a cluster.
+    #[command(hide = true)]
+    Rbac {
+        /// Name of both.
+        #[arg(default_value = "postern")]
+        name: String,
+    },
 }
 
 /// How to print.
@@ -98,7 +107,8 @@ impl IngressArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Manifests to serve: a directory, read with all below it, or a file of YAML or JSON. Changes are followed,
-    /// SIGHUP looks at once. Repeatable.
+    /// SIGHUP looks at once. Repeatable. Without any, the cluster is served that the pod runs in, or that the
+    /// kubeconfig names.
     #[arg(
         short = 'f',
         long = "file",
@@ -109,6 +119,8 @@ pub(crate) struct RunArgs {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) ingress: IngressArgs,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]

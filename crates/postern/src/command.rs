@@ -12,7 +12,9 @@ use api::Resources;
 
 use crate::{
     cli::{Command, ManifestArgs},
+    output,
     pipeline::{Made, Pipeline},
+    rbac,
     source::{self, SourceError, Update},
 };
 
@@ -51,6 +53,10 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Rbac { name } => {
+            output::print(&rbac::manifests(&name)?)?;
+            Ok(Ended::Well)
+        }
     }
 }
 

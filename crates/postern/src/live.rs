@@ -9,11 +9,13 @@ use std::{
     },
 };
 
+use api::Resources;
 use arc_swap::ArcSwapOption;
 use converter::Outcome;
 use proxy::{Proxy, Swapped};
 use serde_json::{Value, json};
 use telemetry::metrics::Metrics;
+use tokio::sync::watch;
 
 use crate::{
     pipeline::{self, Made, Pipeline},
@@ -28,6 +30,8 @@ const LOG_LINES: usize = 100;
 pub(crate) struct Live {
     current: ArcSwapOption<Current>,
     draining: AtomicBool,
+    /// The generation of `current`.
+    published: watch::Sender<i64>,
 }
 
 /// The newest state of the configuration.
@@ -56,6 +60,11 @@ impl Live {
         self.current.load_full()
     }
 
+    /// Tells of every new state once it is served.
+    pub(crate) fn published(&self) -> watch::Receiver<i64> {
+        self.published.subscribe()
+    }
+
     /// In one word.
     pub(crate) fn phase(&self) -> &'static str {
         if self.draining.load(Relaxed) {
@@ -72,6 +81,16 @@ impl Current {
     /// The IR; secrets are redacted by their own types.
     pub(crate) fn ir(&self) -> &ir::Ir {
         &self.made.ir
+    }
+
+    /// The objects that it was made of.
+    pub(crate) fn resources(&self) -> &Resources {
+        &self.update.resources
+    }
+
+    /// What became of them.
+    pub(crate) fn made(&self) -> &Made {
+        &self.made
     }
 
     fn findings(&self) -> BTreeSet<String> {
@@ -159,6 +178,7 @@ impl Publisher {
         let current = Arc::new(current);
         self.count(&current);
         let before = self.live.current.swap(Some(Arc::clone(&current)));
+        self.live.published.send_replace(self.generation);
         self.say(before.as_deref(), &current);
         swapped
     }

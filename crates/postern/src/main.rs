@@ -1,19 +1,28 @@
 //! The postern binary: annotated Ingresses and Gateway API resources in, traffic out.
 //!
 //! [`cli`] says what can be asked for and [`command`] does it. Every command reads manifests with [`source`] and takes
-//! them through [`pipeline`]; `run` hands the result to the data plane ([`live`]) and tells about it ([`admin`]).
+//! them through [`pipeline`]; `run` hands the result to the data plane ([`live`]) and tells about it ([`admin`]). In a
+//! cluster it also writes, if it holds the [`lease`]: [`status`], Services ([`provision`]), what Ingresses become
+//! ([`translated`]) and [`event`]s about it.
 
 mod admin;
+mod apply;
 mod cli;
 mod command;
 mod demo;
+mod event;
 mod explain;
+mod lease;
 mod live;
 mod output;
 mod pipeline;
+mod provision;
+mod rbac;
 mod report;
 mod serve;
 mod source;
+mod status;
+mod translated;
 
 use std::process::ExitCode;
 

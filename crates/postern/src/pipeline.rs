@@ -4,11 +4,11 @@
 //! source -> converter::expand -> gateway_core::translate -> proxy.swap
 //! ```
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use api::{ObjectRef, Resources};
+use api::{ObjectKey, ObjectRef, Resources};
 use converter::{Expander, Outcome, Report};
-use gateway_core::{Status, Translation, Translator};
+use gateway_core::{Demand, Status, Translation, Translator};
 use ir::Ir;
 
 /// Pure steps that remember what they made, so that cost follows the change.
@@ -20,6 +20,8 @@ pub(crate) struct Pipeline {
     /// The input, and what Ingresses became.
     all: Resources,
     translator: Translator,
+    /// Objects come from a cluster, and what becomes of them goes back there.
+    cluster: bool,
 }
 
 /// What became of all objects.
@@ -33,6 +35,10 @@ pub(crate) struct Made {
     pub(crate) ir: Arc<Ir>,
     /// What is to be said about objects.
     pub(crate) status: Status,
+    /// What Gateways need to be reached, in a cluster.
+    pub(crate) demands: BTreeMap<ObjectKey, Demand>,
+    /// Objects that Ingresses became, in a cluster.
+    pub(crate) generated: Resources,
 }
 
 impl Pipeline {
@@ -44,19 +50,38 @@ impl Pipeline {
             expander: Expander::default(),
             all: Resources::default(),
             translator: Translator::default(),
+            cluster: false,
         }
+    }
+
+    /// Reads the objects of a cluster, as `core` says.
+    pub(crate) fn in_cluster(mut self, core: gateway_core::Options) -> Self {
+        self.core = core;
+        self.cluster = true;
+        self
     }
 
     /// Runs all steps.
     pub(crate) fn run(&mut self, input: &Resources) -> Made {
         let expansion = self.expander.expand(input, &self.converter);
         let clashes = self.all.join(input, &expansion.generated);
-        let Translation { ir, status } = self.translator.translate(&self.all, &self.core);
+        let Translation {
+            ir,
+            mut status,
+            demands,
+        } = self.translator.translate(&self.all, &self.core);
+        let mut generated = Resources::default();
+        if self.cluster {
+            generated = expansion.generated.clone();
+            place_ingresses(input, &self.converter, &mut status);
+        }
         Made {
             notes: expansion.notes.clone(),
             clashes,
             ir: Arc::new(ir),
             status,
+            demands,
+            generated,
         }
     }
 
@@ -64,6 +89,19 @@ impl Pipeline {
     pub(crate) fn generated(&self) -> &Resources {
         &self.expander.expansion().generated
     }
+}
+
+/// Ingresses are served where their Gateway is.
+fn place_ingresses(input: &Resources, options: &converter::Options, status: &mut Status) {
+    let gateway = status.gateways.get(&options.gateway);
+    let Some(addresses) = gateway.map(|gateway| gateway.addresses.clone()) else {
+        return;
+    };
+    let ingresses = input.ingresses.iter();
+    let ours = ingresses.filter(|(_, ingress)| converter::is_ours(ingress, input, options));
+    status.ingresses = ours
+        .map(|(key, _)| (key.clone(), addresses.clone()))
+        .collect();
 }
 
 impl Made {

@@ -105,7 +105,7 @@ fn count_panics(metrics: &Metrics) {
     }));
 }
 
-/// Publishes every update on a thread of its own, until the process drains.
+/// Publishes every update that has not been seen on a thread of its own, until the process drains.
 ///
 /// # Errors
 /// The thread could not be started.
@@ -115,8 +115,6 @@ pub(crate) fn follow(
     live: Arc<Live>,
     runtime: Handle,
 ) -> std::io::Result<()> {
-    // What was published first has been seen.
-    updates.mark_unchanged();
     let mut retry = false;
     let run = move || {
         loop {

@@ -1,6 +1,8 @@
-//! Where objects come from: files. [`file`] reads them, [`watch`] reads them again whenever they change.
+//! Where objects come from: files ([`file`] reads them, [`watch`] reads them again whenever they change) or a cluster
+//! ([`kube`]).
 
 pub(crate) mod file;
+pub(crate) mod kube;
 mod manifest;
 mod walk;
 pub(crate) mod watch;
@@ -45,7 +47,7 @@ impl fmt::Display for Place {
 /// Something in a file that is not in [`Update::resources`], or not in its newest form.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Problem {
-    /// The file or directory.
+    /// The file or directory; in a cluster, the object.
     #[serde(serialize_with = "display")]
     pub(crate) path: PathBuf,
     /// Line from 1, where one is to blame.

@@ -187,6 +187,7 @@ fn port(listeners: &[(&'static str, Vec<Written>)]) -> Port {
     }
     Port {
         protocol: Protocol::Http,
+        advertised: None,
         listeners: built,
     }
 }
@@ -319,7 +320,7 @@ proptest! {
         let in_order: Vec<Route> = routes.iter().enumerate().map(|(id, w)| route(id, w)).collect();
         let host = Arc::new(VirtualHost { host: HostPattern::Any, routes: in_order });
         let listener = Listener { name: "l".into(), hostname: HostPattern::Any, tls: None, hosts: vec![host] };
-        let port = Port { protocol: Protocol::Http, listeners: vec![Arc::new(listener)] };
+        let port = Port { protocol: Protocol::Http, advertised: None, listeners: vec![Arc::new(listener)] };
         let first = routes.iter().position(|written| meets(written, &asked));
         prop_assert_eq!(found(&port, &asked), first);
     }
@@ -351,6 +352,7 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
     };
     let port = Port {
         protocol: Protocol::Http,
+        advertised: None,
         listeners: vec![Arc::new(listener)],
     };
     let mut calls = 0;

@@ -1,4 +1,6 @@
-//! `postern run`: serve, follow changes, end well.
+//! `postern run`: serve, follow changes, end well. Here from files; [`cluster`] does it in a cluster.
+
+mod cluster;
 
 use std::sync::Arc;
 
@@ -18,9 +20,7 @@ use crate::{
 /// Runs until a signal comes.
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
     if args.files.is_empty() {
-        bail!(
-            "nothing to serve: following a cluster comes with a later release; for now give manifests with -f DIR"
-        );
+        return cluster::run(args);
     }
     if args.files.iter().any(|path| path.as_os_str() == "-") {
         bail!("run follows files, and standard input is none: give a directory or file with -f");
@@ -49,7 +49,7 @@ async fn serve(
         tokio::spawn(admin.serve());
     }
     let proxy = Arc::new(Proxy::start(args.proxy.config(), telemetry.for_proxy())?);
-    let (updates, reload) = watch::start(files).context("cannot follow files")?;
+    let (mut updates, reload) = watch::start(files).context("cannot follow files")?;
     let pipeline = Pipeline::new(args.ingress.options());
     let mut publisher = Publisher::new(
         pipeline,
@@ -62,6 +62,7 @@ async fn serve(
         tracing::warn!("there is nothing to serve yet: no manifest was found");
     }
     refuse(publisher.publish(&first).bind_errors)?;
+    updates.mark_unchanged();
     serve::follow(
         publisher,
         updates,

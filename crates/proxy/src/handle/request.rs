@@ -42,10 +42,18 @@ pub(super) fn info<'a>(
     RequestInfo {
         https: conn.tls.is_some(),
         host,
-        listener_port: conn.port.key.port,
+        listener_port: advertised(conn),
         path: path(routed, parts),
         query: parts.uri.query(),
     }
+}
+
+/// The port that the client meant.
+fn advertised(conn: &Conn) -> u16 {
+    let key = conn.port.key;
+    let snapshot = conn.worker.snapshot();
+    let port = snapshot.ir.ports.get(&key);
+    port.and_then(|port| port.advertised).unwrap_or(key.port)
 }
 
 fn path<'a>(routed: &'a Routed, parts: &'a Parts) -> &'a str {

@@ -147,6 +147,7 @@ impl Config1 {
         });
         let port = Port {
             protocol: if tls { Protocol::Https } else { Protocol::Http },
+            advertised: None,
             listeners: listeners.collect(),
         };
         Ir {

@@ -1,0 +1,181 @@
+//! Objects that are ours to keep: whether one is as it should be, and making it so with server-side apply.
+
+use std::time::Duration;
+
+use api::{Kind, ObjectRef};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::source::kube::MANAGER;
+
+/// On an object of ours, a hash of what was applied last: fields that we do not set any more show by it.
+const HASH: &str = "postern.dev/hash";
+/// A write that takes longer has failed.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What to do about an object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Make it so.
+    Apply(ObjectRef, Value),
+    /// Delete it, if it is still the object of this uid.
+    Delete(ObjectRef, String),
+}
+
+/// Why a write failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// The API server does not take it.
+    #[error(transparent)]
+    Refused(#[from] kube::Error),
+    /// No answer within the deadline.
+    #[error("the API server does not answer")]
+    Late,
+}
+
+/// Marks an object with the hash of what it should be. `body` is complete but for that.
+pub(crate) fn marked(mut body: Value) -> Value {
+    let hash = format!("{:016x}", hash(body.to_string().as_bytes()));
+    body["metadata"]["annotations"][HASH] = hash.into();
+    body
+}
+
+/// FNV-1a: the same on every replica and in every version, which the standard library's hashes do not promise.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// Whether a live object is what was asked for: everything that we set is there. What the API server adds is its own.
+pub(crate) fn holds(wanted: &Value, live: &Value) -> bool {
+    match (wanted, live) {
+        (Value::Object(wanted), Value::Object(live)) => {
+            let same = |(field, wanted): (&String, &Value)| match (field.as_str(), live.get(field))
+            {
+                // A list by key, in no particular order.
+                ("ports" | "ownerReferences", Some(live)) => same_set(wanted, live),
+                (_, Some(live)) => holds(wanted, live),
+                (_, None) => wanted.is_null() || wanted.as_array().is_some_and(Vec::is_empty),
+            };
+            wanted.iter().all(same)
+        }
+        (Value::Array(wanted), Value::Array(live)) => {
+            let mut pairs = wanted.iter().zip(live);
+            wanted.len() == live.len() && pairs.all(|(wanted, live)| holds(wanted, live))
+        }
+        _ => wanted == live,
+    }
+}
+
+fn same_set(wanted: &Value, live: &Value) -> bool {
+    let (Value::Array(wanted), Value::Array(live)) = (wanted, live) else {
+        return false;
+    };
+    let there = |wanted: &Value| live.iter().any(|live| holds(wanted, live));
+    wanted.len() == live.len() && wanted.iter().all(there)
+}
+
+/// The kind as the API server's paths have it.
+fn resource(kind: Kind) -> ApiResource {
+    let version = kind.api_version();
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.as_str()))
+}
+
+/// The objects of a kind in one namespace, or all of a kind that has none.
+pub(crate) fn api(client: &Client, object: &ObjectRef) -> Api<DynamicObject> {
+    let resource = resource(object.kind);
+    if object.kind.namespaced() {
+        Api::namespaced_with(client.clone(), &object.key.namespace, &resource)
+    } else {
+        Api::all_with(client.clone(), &resource)
+    }
+}
+
+/// Takes a step. An object to be deleted that is gone is well deleted.
+///
+/// # Errors
+/// See [`WriteError`].
+pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), WriteError> {
+    match step {
+        Step::Apply(object, body) => {
+            let parameters = PatchParams::apply(MANAGER).force();
+            let (api, patch) = (api(client, object), Patch::Apply(body));
+            let answer = api.patch(&object.key.name, &parameters, &patch);
+            let answer = timeout(DEADLINE, answer).await;
+            answer.map_err(|_| WriteError::Late)??;
+            tracing::info!(%object, "applied");
+            Ok(())
+        }
+        Step::Delete(object, uid) => {
+            let parameters = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(uid.clone()),
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            let api = api(client, object);
+            let answer = timeout(DEADLINE, api.delete(&object.key.name, &parameters)).await;
+            match answer.map_err(|_| WriteError::Late)? {
+                Ok(_) => tracing::info!(%object, "deleted"),
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_adds_is_no_difference_and_what_is_missing_or_other_is() {
+        let wanted = json!({ "spec": { "rules": [{ "name": "a" }], "ports": [{ "port": 1 }, { "port": 2 }], "none": [] } });
+        let check = |live: Value, same| assert_eq!(holds(&wanted, &live), same, "{live}");
+        check(wanted.clone(), true);
+        let rules = json!([{ "name": "a", "weight": 1 }]);
+        let ports = json!([{ "port": 2, "nodePort": 30000 }, { "port": 1 }]);
+        check(
+            json!({ "spec": { "rules": rules, "ports": ports, "more": 1 }, "status": {} }),
+            true,
+        );
+        check(
+            json!({ "spec": { "rules": [{ "name": "b" }], "ports": ports } }),
+            false,
+        );
+        check(
+            json!({ "spec": { "rules": [{ "name": "a" }, { "name": "b" }], "ports": ports } }),
+            false,
+        );
+        check(
+            json!({ "spec": { "rules": rules, "ports": [{ "port": 1 }] } }),
+            false,
+        );
+        check(json!({ "spec": { "ports": ports } }), false);
+    }
+
+    #[test]
+    fn the_mark_changes_with_the_object_alone() {
+        let body =
+            json!({ "metadata": { "name": "a", "annotations": { "x": "y" } }, "spec": { "a": 1 } });
+        let first = marked(body.clone());
+        assert_eq!(first, marked(body.clone()));
+        assert!(holds(&body, &first));
+        let mut less = body;
+        less["spec"] = json!({});
+        assert!(
+            !holds(&marked(less), &first),
+            "a field that we set no more shows by the hash"
+        );
+    }
+}

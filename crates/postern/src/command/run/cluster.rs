@@ -1,0 +1,174 @@
+//! `postern run` without files: serves the cluster that it runs in.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use api::ObjectKey;
+use gateway_core::{Address, Topology};
+use kube::Client;
+use proxy::Proxy;
+use tokio::runtime::Handle;
+
+use crate::{
+    admin::Admin,
+    cli::{ClusterArgs, IngressTranslation, RunArgs},
+    command::Ended,
+    event::Reporter,
+    lease::Candidacy,
+    live::{Live, Publisher},
+    pipeline::Pipeline,
+    provision,
+    serve::{self, Signals, Telemetry},
+    source::kube::{self as source, observed::Observed},
+    status::writer::Writer,
+    translated,
+};
+
+/// Runs until a signal comes.
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
+    let runtime = serve::runtime().context("cannot start the control plane")?;
+    let telemetry = {
+        let _entered = runtime.enter();
+        Telemetry::start(&args.process)?
+    };
+    let ended = runtime.block_on(serve(args, &telemetry));
+    telemetry.finish();
+    ended
+}
+
+async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
+    let mut signals = Signals::new().context("cannot handle signals")?;
+    let live = Arc::new(Live::default());
+    if let Some(address) = args.process.admin.0 {
+        let admin = Admin::bind(address, Arc::clone(&live), telemetry.metrics()).await?;
+        tokio::spawn(admin.serve());
+    }
+    let (client, config) = source::client().await.context(
+        "no manifests are given with -f, and there is no cluster: neither a pod's service account nor a kubeconfig",
+    )?;
+    let cluster = &args.cluster;
+    let namespace = cluster
+        .namespace
+        .clone()
+        .unwrap_or(config.default_namespace);
+    tracing::info!(api = %config.cluster_url, %namespace, "following the cluster");
+    let proxy = Arc::new(Proxy::start(args.proxy.config(), telemetry.for_proxy())?);
+    let (updates, observed) = source::start(client.clone());
+    let mut first = updates.clone();
+    tokio::select! {
+        () = signals.end(None) => return Ok(Ended::Well),
+        // The watch ends with the process only.
+        _ = first.changed() => {}
+    }
+    let publisher = Publisher::new(
+        pipeline(args, &namespace),
+        Arc::clone(&proxy),
+        Arc::clone(&live),
+        telemetry.metrics(),
+    );
+    serve::follow(publisher, updates, Arc::clone(&live), Handle::current())?;
+    let identity = cluster.identity.clone().unwrap_or_else(identity);
+    let candidacy = Candidacy::start(client.clone(), &namespace, &cluster.lease_name, &identity);
+    let writing = Writing {
+        client,
+        live: Arc::clone(&live),
+        observed,
+        identity,
+        data_plane: ObjectKey::new(&namespace, &cluster.data_plane_service),
+    };
+    writing.start(cluster, &candidacy);
+    signals.end(None).await;
+    live.drain();
+    // Others take over while we finish what clients are waiting for.
+    let left = tokio::spawn(candidacy.leave());
+    serve::drain(&proxy, args.process.drain_timeout, &mut signals).await;
+    // It is bounded itself, and a panic there has been reported.
+    let _ = left.await;
+    Ok(Ended::Well)
+}
+
+/// What those who write have in common.
+struct Writing {
+    client: Client,
+    live: Arc<Live>,
+    observed: Observed,
+    identity: String,
+    data_plane: ObjectKey,
+}
+
+impl Writing {
+    /// Everything that is written, for as long as the Lease is held.
+    fn start(self, args: &ClusterArgs, candidacy: &Candidacy) {
+        if let Some(service_type) = args.gateway_service_type.name() {
+            let keeper = provision::Keeper {
+                client: self.client.clone(),
+                live: Arc::clone(&self.live),
+                leader: candidacy.leader(),
+                options: provision::Options {
+                    service_type,
+                    ports: args.container_ports.clone(),
+                    data_plane: self.data_plane,
+                },
+            };
+            tokio::spawn(keeper.run());
+        }
+        let keeper = translated::Keeper {
+            client: self.client.clone(),
+            live: Arc::clone(&self.live),
+            observed: self.observed.clone(),
+            leader: candidacy.leader(),
+            objects: args.ingress_translation == IngressTranslation::Objects,
+        };
+        tokio::spawn(keeper.run());
+        let reporter = Reporter {
+            client: self.client.clone(),
+            live: Arc::clone(&self.live),
+            leader: candidacy.leader(),
+            controller: args.controller_name.clone(),
+            identity: self.identity,
+        };
+        tokio::spawn(reporter.run());
+        let writer = Writer {
+            client: self.client,
+            live: self.live,
+            observed: self.observed,
+            leader: candidacy.leader(),
+            controller: args.controller_name.clone(),
+        };
+        tokio::spawn(writer.run());
+    }
+}
+
+/// The name of the host, which is that of the pod, and of the process in it.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "postern",
+        host => host,
+    };
+    format!("{host}_{}", std::process::id())
+}
+
+fn pipeline(args: &RunArgs, namespace: &str) -> Pipeline {
+    let cluster = &args.cluster;
+    let converter = converter::Options {
+        gateway: ObjectKey::new(namespace, &cluster.gateway),
+        gateway_class: cluster.gateway_class.clone(),
+        controller_name: cluster.controller_name.clone(),
+        ..args.ingress.options()
+    };
+    let core = gateway_core::Options {
+        controller_name: cluster.controller_name.clone(),
+        implied_class: Some(cluster.gateway_class.clone()),
+        topology: match cluster.gateway_service_type.name() {
+            Some(_) => Topology::Services,
+            None => Topology::AsWritten,
+        },
+        published: cluster
+            .publish_addresses
+            .iter()
+            .map(|text| Address::from(text.as_str()))
+            .collect(),
+    };
+    Pipeline::new(converter).in_cluster(core)
+}

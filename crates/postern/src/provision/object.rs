@@ -1,0 +1,246 @@
+//! The Service of a Gateway, and the EndpointSlices beside it. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use api::{Kind, ObjectKey, ObjectRef, Resources, annotation, gateway::Gateway};
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::Options;
+use crate::apply::hash;
+
+/// Label that Gateway API asks for on what is made for a Gateway.
+const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const SLICE_MANAGER: &str = "endpointslice.kubernetes.io/managed-by";
+/// Longest name of a Service, and longest value of a label.
+const LABEL: usize = 63;
+
+/// A Gateway and how it is to be reached.
+pub(super) struct Reached<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) uid: &'a str,
+    pub(super) ports: &'a BTreeMap<u16, u16>,
+    pub(super) addresses: &'a [IpAddr],
+    pub(super) options: &'a Options,
+}
+
+/// `name` if it is at most `longest` bytes, and its beginning with a hash of all of it otherwise.
+fn shortened(name: &str, longest: usize) -> String {
+    if name.len() <= longest {
+        return name.to_owned();
+    }
+    let mut end = longest - 9;
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let start = name[..end].trim_end_matches(['-', '.']);
+    format!("{start}-{:08x}", hash(name.as_bytes()) & 0xffff_ffff)
+}
+
+/// Gateway API's name for what is made for a Gateway, within what a Service may be called: a letter first, no dots.
+fn service_name(gateway: &str, class: &str) -> String {
+    let name = format!("{gateway}-{class}");
+    let plain = !name.contains('.') && name.starts_with(|c: char| c.is_ascii_lowercase());
+    if plain {
+        return shortened(&name, LABEL);
+    }
+    let changed = format!("g-{}", name.replace('.', "-"));
+    let unique = format!("{:08x}", hash(name.as_bytes()) & 0xffff_ffff);
+    format!("{}-{unique}", shortened(&changed, LABEL - 9))
+}
+
+impl Reached<'_> {
+    fn namespace(&self) -> String {
+        self.gateway.namespace().unwrap_or_default()
+    }
+
+    /// Where the Service stands.
+    pub(super) fn service_key(&self) -> ObjectKey {
+        let class = &self.gateway.spec.gateway_class_name;
+        ObjectKey::new(
+            self.namespace(),
+            service_name(&self.gateway.name_any(), class),
+        )
+    }
+
+    /// Whether an object belongs to the Gateway.
+    pub(super) fn owns(&self, object: &impl ResourceExt) -> bool {
+        object
+            .owner_references()
+            .iter()
+            .any(|owner| owner.uid == self.uid)
+    }
+
+    /// Labels and annotations that the Gateway asks for, with ours, and the owner.
+    fn metadata(&self, key: &ObjectKey) -> Value {
+        let infrastructure = self.gateway.spec.infrastructure.as_ref();
+        let labels = infrastructure
+            .and_then(|i| i.labels.clone())
+            .unwrap_or_default();
+        let annotations = infrastructure
+            .and_then(|i| i.annotations.clone())
+            .unwrap_or_default();
+        let name = self.gateway.name_any();
+        let mut metadata = json!({
+            "name": key.name,
+            "namespace": key.namespace,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": [{
+                "apiVersion": Kind::Gateway.api_version(),
+                "kind": Kind::Gateway.as_str(),
+                "name": name,
+                "uid": self.uid,
+                "controller": true,
+            }],
+        });
+        metadata["labels"][annotation::MANAGED_BY] = json!(annotation::MANAGED_BY_VALUE);
+        metadata["labels"][GATEWAY_NAME] = json!(shortened(&name, LABEL));
+        metadata
+    }
+
+    /// The Service as it should be.
+    pub(super) fn service(&self) -> Value {
+        let ports = self.ports.iter().map(|(port, target)| {
+            json!({ "name": port_name(*port), "port": port, "protocol": "TCP", "targetPort": target })
+        });
+        let mut spec = json!({
+            "type": self.options.service_type,
+            "ports": ports.collect::<Vec<_>>(),
+        });
+        if let Some(address) = self
+            .addresses
+            .first()
+            .filter(|_| self.options.service_type == "LoadBalancer")
+        {
+            spec["loadBalancerIP"] = json!(address);
+        }
+        json!({
+            "apiVersion": Kind::Service.api_version(),
+            "kind": Kind::Service.as_str(),
+            "metadata": self.metadata(&self.service_key()),
+            "spec": spec,
+        })
+    }
+
+    /// Our pods, as endpoints of the Service: a copy of each slice of the Service that selects them.
+    pub(super) fn slices(&self, resources: &Resources) -> Vec<(ObjectRef, Value)> {
+        let service = self.service_key();
+        let data_plane = &self.options.data_plane;
+        let ours = resources.endpoint_slices.iter().filter(|(key, slice)| {
+            let of = slice.labels().get(SERVICE_NAME);
+            key.namespace == data_plane.namespace && of == Some(&data_plane.name)
+        });
+        let copies = ours.map(|(key, slice)| {
+            let name = format!(
+                "{}-{:08x}",
+                service.name,
+                hash(key.name.as_bytes()) & 0xffff_ffff
+            );
+            let key = ObjectKey::new(&service.namespace, name);
+            let body = self.slice(&key, &service.name, slice);
+            (ObjectRef::new(Kind::EndpointSlice, key), body)
+        });
+        copies.collect()
+    }
+
+    fn slice(&self, key: &ObjectKey, service: &str, from: &EndpointSlice) -> Value {
+        let ports = self.ports.iter().map(
+            |(port, target)| json!({ "name": port_name(*port), "port": target, "protocol": "TCP" }),
+        );
+        let endpoints = from.endpoints.iter().flatten().map(|endpoint| {
+            let mut copy = json!({
+                "addresses": endpoint.addresses,
+                "conditions": endpoint.conditions,
+            });
+            // Topology-aware routing works by these.
+            if let Some(node) = &endpoint.node_name {
+                copy["nodeName"] = json!(node);
+            }
+            if let Some(zone) = &endpoint.zone {
+                copy["zone"] = json!(zone);
+            }
+            copy
+        });
+        let mut metadata = self.metadata(key);
+        metadata["labels"][SERVICE_NAME] = json!(service);
+        metadata["labels"][SLICE_MANAGER] = json!(api::GROUP);
+        json!({
+            "apiVersion": Kind::EndpointSlice.api_version(),
+            "kind": Kind::EndpointSlice.as_str(),
+            "metadata": metadata,
+            "addressType": from.address_type,
+            "endpoints": endpoints.collect::<Vec<_>>(),
+            "ports": ports.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn port_name(port: u16) -> String {
+    format!("port-{port}")
+}
+
+/// Services and EndpointSlices of ours that nothing asks for, with their uids. What belongs to a Gateway that is being
+/// kept goes only if it is a slice; what belongs to one that is gone is the garbage collector's.
+pub(super) fn surplus(
+    resources: &Resources,
+    kept: &BTreeSet<ObjectKey>,
+    wanted: impl Fn(&ObjectRef) -> bool,
+) -> Vec<(ObjectRef, String)> {
+    let mut found = Vec::new();
+    for (key, service) in &resources.services {
+        let object = ObjectRef::new(Kind::Service, key.clone());
+        let gateway = gateway_core::gateway_of(service);
+        let gateway = gateway.map(|owner| ObjectKey::new(&key.namespace, &owner.name));
+        let released = |gateway: &ObjectKey| {
+            let renamed = kept.contains(gateway) && wanted_elsewhere(resources, gateway, &wanted);
+            resources.gateways.contains_key(gateway) && (!kept.contains(gateway) || renamed)
+        };
+        if gateway.as_ref().is_some_and(released) && !wanted(&object) {
+            found.extend(uid(&**service).map(|uid| (object, uid)));
+        }
+    }
+    for (key, slice) in &resources.endpoint_slices {
+        let object = ObjectRef::new(Kind::EndpointSlice, key.clone());
+        let ours = slice
+            .labels()
+            .get(SLICE_MANAGER)
+            .is_some_and(|manager| manager == api::GROUP);
+        let service = slice
+            .labels()
+            .get(SERVICE_NAME)
+            .cloned()
+            .unwrap_or_default();
+        let service = ObjectRef::new(Kind::Service, ObjectKey::new(&key.namespace, service));
+        // Without its Service being looked after, nobody knows what a slice should be.
+        if ours && wanted(&service) && !wanted(&object) {
+            found.extend(uid(&**slice).map(|uid| (object, uid)));
+        }
+    }
+    found
+}
+
+/// Whether another Service of the Gateway is the one that it should have now.
+fn wanted_elsewhere(
+    resources: &Resources,
+    gateway: &ObjectKey,
+    wanted: impl Fn(&ObjectRef) -> bool,
+) -> bool {
+    let of = |service: &Service| {
+        gateway_core::gateway_of(service).is_some_and(|o| o.name == gateway.name)
+    };
+    let mut services = resources.services.iter();
+    services.any(|(key, service)| {
+        let object = ObjectRef::new(Kind::Service, key.clone());
+        key.namespace == gateway.namespace && of(service) && wanted(&object)
+    })
+}
+
+fn uid(object: &impl ResourceExt) -> Option<String> {
+    object.uid()
+}

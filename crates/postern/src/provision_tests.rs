@@ -1,0 +1,198 @@
+use api::Object;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn options() -> Options {
+    Options {
+        service_type: "LoadBalancer",
+        ports: 10000..=10002,
+        data_plane: ObjectKey::new("system", "postern"),
+    }
+}
+
+fn insert(resources: &mut Resources, kind: Kind, mut value: Value) {
+    value["apiVersion"] = kind.api_version().into();
+    value["kind"] = kind.as_str().into();
+    resources.insert(Object::from_json(kind, value).unwrap());
+}
+
+fn gateway(resources: &mut Resources, name: &str) {
+    let value = json!({
+        "metadata": { "namespace": "shop", "name": name, "uid": format!("uid-{name}"), "creationTimestamp": "2026-01-01T00:00:00Z" },
+        "spec": {
+            "gatewayClassName": "postern",
+            "listeners": [{ "name": "http", "port": 80, "protocol": "HTTP" }],
+            "infrastructure": { "labels": { "team": "a" }, "annotations": { "note": "b" } },
+        },
+    });
+    insert(resources, Kind::Gateway, value);
+}
+
+fn demand(ports: &[u16]) -> Demand {
+    Demand {
+        ports: ports.iter().copied().collect(),
+        addresses: Vec::new(),
+    }
+}
+
+/// Takes the steps as the API server would.
+fn take(resources: &mut Resources, steps: &[Step]) {
+    for step in steps {
+        match step {
+            Step::Apply(object, body) => {
+                let mut body = body.clone();
+                body["metadata"]["uid"] = format!("uid-{object}").into();
+                insert(resources, object.kind, body);
+            }
+            Step::Delete(object, _) => drop(resources.remove(object)),
+        }
+    }
+}
+
+fn names(steps: &[Step]) -> Vec<String> {
+    let name = |step: &Step| match step {
+        Step::Apply(object, _) => format!("apply {object}"),
+        Step::Delete(object, _) => format!("delete {object}"),
+    };
+    steps.iter().map(name).collect()
+}
+
+#[test]
+fn a_gateway_gets_a_service_once_and_keeps_its_ports() {
+    let mut resources = Resources::default();
+    gateway(&mut resources, "web");
+    let slice = json!({
+        "metadata": { "namespace": "system", "name": "postern-x", "labels": { "kubernetes.io/service-name": "postern" } },
+        "addressType": "IPv4",
+        "endpoints": [{ "addresses": ["10.1.0.1"], "conditions": { "ready": true }, "nodeName": "n" }],
+        "ports": [{ "port": 1 }],
+    });
+    insert(&mut resources, Kind::EndpointSlice, slice);
+    let key = ObjectKey::new("shop", "web");
+    let mut demands = BTreeMap::from([(key.clone(), demand(&[80]))]);
+    let mut memory = Memory::default();
+    let first = steps(&resources, &demands, &options(), &mut memory);
+    assert_eq!(first.len(), 2, "{:?}", names(&first));
+    assert_eq!(
+        steps(&resources, &demands, &options(), &mut memory),
+        [],
+        "asked for once"
+    );
+    let Step::Apply(_, body) = &first[0] else {
+        panic!("{first:?}");
+    };
+    assert_eq!(body["metadata"]["name"], "web-postern");
+    let labels = &body["metadata"]["labels"];
+    assert_eq!(
+        (
+            &labels["team"],
+            &labels["gateway.networking.k8s.io/gateway-name"]
+        ),
+        (&json!("a"), &json!("web"))
+    );
+    assert_eq!(
+        (
+            &body["metadata"]["annotations"]["note"],
+            &body["spec"]["type"]
+        ),
+        (&json!("b"), &json!("LoadBalancer"))
+    );
+    let Step::Apply(_, copy) = &first[1] else {
+        panic!("{first:?}");
+    };
+    assert_eq!(copy["endpoints"][0]["addresses"], json!(["10.1.0.1"]));
+    assert_eq!(
+        copy["ports"][0]["port"],
+        body["spec"]["ports"][0]["targetPort"]
+    );
+    assert_eq!(
+        copy["metadata"]["labels"]["kubernetes.io/service-name"],
+        "web-postern"
+    );
+    take(&mut resources, &first);
+    // Another replica, with no memory, finds all as it should be.
+    assert_eq!(
+        steps(&resources, &demands, &options(), &mut Memory::default()),
+        []
+    );
+    let target = body["spec"]["ports"][0]["targetPort"].clone();
+    demands.insert(key.clone(), demand(&[80, 443]));
+    let more = steps(&resources, &demands, &options(), &mut Memory::default());
+    let Step::Apply(_, body) = &more[0] else {
+        panic!("{more:?}");
+    };
+    assert_eq!(body["spec"]["ports"][0]["targetPort"], target);
+    assert_ne!(body["spec"]["ports"][1]["targetPort"], target);
+    take(&mut resources, &more);
+    // Nothing of it can be served at the moment: what is there stays. The Gateway is another class' now: it goes.
+    demands.insert(key.clone(), demand(&[]));
+    assert_eq!(
+        steps(&resources, &demands, &options(), &mut Memory::default()),
+        []
+    );
+    demands.clear();
+    let gone = steps(&resources, &demands, &options(), &mut Memory::default());
+    assert_eq!(names(&gone), ["delete Service/shop/web-postern"]);
+}
+
+#[test]
+fn ports_run_out_for_the_last_gateway_and_for_no_other() {
+    let mut resources = Resources::default();
+    let mut demands = BTreeMap::new();
+    for name in ["a", "b"] {
+        gateway(&mut resources, name);
+        demands.insert(ObjectKey::new("shop", name), demand(&[80, 443]));
+    }
+    let made = steps(&resources, &demands, &options(), &mut Memory::default());
+    assert_eq!(names(&made), ["apply Service/shop/a-postern"]);
+}
+
+#[test]
+fn a_service_of_somebody_else_is_let_alone() {
+    let mut resources = Resources::default();
+    gateway(&mut resources, "web");
+    let service = json!({ "metadata": { "namespace": "shop", "name": "web-postern", "uid": "u" }, "spec": {} });
+    insert(&mut resources, Kind::Service, service);
+    let demands = BTreeMap::from([(ObjectKey::new("shop", "web"), demand(&[80]))]);
+    assert_eq!(
+        steps(&resources, &demands, &options(), &mut Memory::default()),
+        []
+    );
+}
+
+#[test]
+fn every_gateway_has_a_service_name_of_its_own() {
+    let long = "a".repeat(253);
+    let gateways = [
+        "web",
+        "1st",
+        "a.b",
+        "a-b",
+        &long,
+        &format!("{}b", "a".repeat(252)),
+    ];
+    let mut seen = BTreeSet::new();
+    for name in gateways {
+        let mut resources = Resources::default();
+        gateway(&mut resources, name);
+        let demands = BTreeMap::from([(ObjectKey::new("shop", name), demand(&[80]))]);
+        let made = steps(&resources, &demands, &options(), &mut Memory::default());
+        let Some(Step::Apply(object, body)) = made.first() else {
+            panic!("{name}");
+        };
+        let name = object.key.name.clone();
+        let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(
+            name.len() <= 63
+                && name.chars().all(valid)
+                && name.starts_with(|c: char| c.is_ascii_lowercase()),
+            "{name}"
+        );
+        let label = body["metadata"]["labels"]["gateway.networking.k8s.io/gateway-name"]
+            .as_str()
+            .unwrap();
+        assert!(label.len() <= 63, "{label}");
+        assert!(seen.insert(name));
+    }
+}

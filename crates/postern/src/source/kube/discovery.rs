@@ -1,0 +1,151 @@
+//! Which kinds the API server serves, and in which version. CRDs come and go while we run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{GATEWAY_GROUP, GROUP, Kind};
+use k8s_openapi::{
+    api::{
+        core::v1::{ConfigMap, Namespace, Secret, Service},
+        discovery::v1::EndpointSlice,
+        networking::v1::{Ingress, IngressClass},
+    },
+    apimachinery::pkg::apis::meta::v1::APIResourceList,
+};
+use kube::{Client, core::ApiResource};
+
+/// Groups that are CRDs with the versions that we can read, best first.
+const GROUPS: &[(&str, &[&str])] = &[(GATEWAY_GROUP, &["v1", "v1beta1"]), (GROUP, &["v1alpha1"])];
+
+/// What is served, by kind.
+pub(super) type Served = BTreeMap<Kind, ApiResource>;
+
+/// Asks again and again.
+#[derive(Debug, Default)]
+pub(super) struct Discovery {
+    known: Served,
+    /// Kinds that were not found when last asked for, although known: gone if they are not found once more. An API
+    /// server that has just started may not know all of its CRDs yet.
+    missing: BTreeSet<Kind>,
+}
+
+impl Discovery {
+    /// What is served now.
+    ///
+    /// # Errors
+    /// The API server cannot be asked; what was known still holds.
+    pub(super) async fn ask(&mut self, client: &Client) -> kube::Result<&Served> {
+        let mut found = native();
+        for (group, versions) in GROUPS {
+            for version in *versions {
+                let list = client
+                    .list_api_group_resources(&format!("{group}/{version}"))
+                    .await;
+                match list {
+                    Ok(list) => add(&mut found, group, version, &list),
+                    Err(kube::Error::Api(status)) if status.code == 404 => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        self.settle(found);
+        Ok(&self.known)
+    }
+
+    fn settle(&mut self, found: Served) {
+        let absent = self.known.keys().filter(|kind| !found.contains_key(kind));
+        let (gone, missing): (Vec<_>, Vec<_>) =
+            absent.partition(|kind| self.missing.contains(kind));
+        let missing = missing.into_iter().copied().collect();
+        for kind in gone.into_iter().copied().collect::<Vec<_>>() {
+            self.known.remove(&kind);
+        }
+        self.known.extend(found);
+        self.missing = missing;
+    }
+}
+
+/// Kinds that every API server has.
+fn native() -> Served {
+    BTreeMap::from([
+        (Kind::Ingress, ApiResource::erase::<Ingress>(&())),
+        (Kind::IngressClass, ApiResource::erase::<IngressClass>(&())),
+        (Kind::Service, ApiResource::erase::<Service>(&())),
+        (
+            Kind::EndpointSlice,
+            ApiResource::erase::<EndpointSlice>(&()),
+        ),
+        (Kind::Secret, ApiResource::erase::<Secret>(&())),
+        (Kind::ConfigMap, ApiResource::erase::<ConfigMap>(&())),
+        (Kind::Namespace, ApiResource::erase::<Namespace>(&())),
+    ])
+}
+
+/// Takes up the kinds of a version, unless a better version has them already.
+fn add(found: &mut Served, group: &str, version: &str, list: &APIResourceList) {
+    // A name with a slash is a subresource.
+    for resource in list.resources.iter().filter(|r| !r.name.contains('/')) {
+        let watchable = resource.verbs.iter().any(|verb| verb == "watch");
+        if let Some(kind) = Kind::find(group, &resource.kind).filter(|_| watchable) {
+            found.entry(kind).or_insert_with(|| ApiResource {
+                group: group.to_owned(),
+                version: version.to_owned(),
+                api_version: format!("{group}/{version}"),
+                kind: resource.kind.clone(),
+                plural: resource.name.clone(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(kinds: &[(&str, &str)]) -> Served {
+        let mut found = native();
+        for (version, kind) in kinds {
+            let list = serde_json::from_value(serde_json::json!({
+                "groupVersion": format!("{GATEWAY_GROUP}/{version}"),
+                "resources": [
+                    { "name": kind.to_lowercase() + "s", "singularName": "", "kind": kind, "namespaced": true,
+                      "verbs": ["get", "list", "watch"] },
+                    { "name": kind.to_lowercase() + "s/status", "singularName": "", "kind": kind, "namespaced": true,
+                      "verbs": ["get", "patch"] },
+                ],
+            }));
+            add(&mut found, GATEWAY_GROUP, version, &list.unwrap());
+        }
+        found
+    }
+
+    #[test]
+    fn the_best_version_counts_and_foreign_kinds_do_not() {
+        let found = served(&[
+            ("v1", "Gateway"),
+            ("v1beta1", "Gateway"),
+            ("v1beta1", "ReferenceGrant"),
+            ("v1", "TeapotRoute"),
+        ]);
+        assert_eq!(found[&Kind::Gateway].version, "v1");
+        assert_eq!(
+            found[&Kind::ReferenceGrant].api_version,
+            format!("{GATEWAY_GROUP}/v1beta1")
+        );
+        assert_eq!(found.len(), native().len() + 2);
+    }
+
+    #[test]
+    fn a_kind_is_gone_when_it_is_missed_twice() {
+        let mut discovery = Discovery::default();
+        discovery.settle(served(&[("v1", "Gateway")]));
+        discovery.settle(served(&[]));
+        assert!(discovery.known.contains_key(&Kind::Gateway));
+        discovery.settle(served(&[("v1", "Gateway")]));
+        discovery.settle(served(&[]));
+        assert!(discovery.known.contains_key(&Kind::Gateway));
+        discovery.settle(served(&[]));
+        assert!(!discovery.known.contains_key(&Kind::Gateway));
+        discovery.settle(served(&[("v1", "Gateway")]));
+        assert!(discovery.known.contains_key(&Kind::Gateway));
+    }
+}

@@ -1,0 +1,155 @@
+//! One watch: a kind's events, for as long as the API server serves it.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+
+use api::Kind;
+use futures_util::{Stream, StreamExt};
+use kube::{
+    Api, Client,
+    core::{ApiResource, DynamicObject, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt,
+        utils::{Backoff, ResetTimerBackoff},
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::{sync::mpsc::Sender, task::JoinHandle};
+
+use super::Message;
+
+/// The shortest wait after an error.
+const SHORTEST: Duration = Duration::from_millis(250);
+/// The longest wait after an error: an API server that is back is found again within this.
+const LONGEST: Duration = Duration::from_secs(8);
+/// A watch that has held this long starts anew with the shortest wait.
+const HEALTHY: Duration = Duration::from_secs(30);
+/// The API server ends a watch after this long, in seconds. A connection that died without a word is noticed no later.
+pub(super) const WATCH_SECONDS: u32 = 120;
+
+/// A running watch; dropped, it ends.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// Tells this watch from earlier ones of the kind.
+    pub(super) id: u64,
+    pub(super) resource: ApiResource,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Starts the watch of a kind. Of Secrets and ConfigMaps only the metadata is asked for.
+pub(super) fn start(
+    (id, kind): (u64, Kind),
+    resource: &ApiResource,
+    client: &Client,
+    to: &Sender<Message>,
+) -> Feed {
+    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let (client, to) = (client.clone(), to.clone());
+    let task = if matches!(kind, Kind::Secret | Kind::ConfigMap) {
+        let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, resource);
+        let events = watcher(api, config).map(|event| event.map(full));
+        tokio::spawn(follow((id, kind), events, to))
+    } else {
+        let api = Api::<DynamicObject>::all_with(client, resource);
+        tokio::spawn(follow((id, kind), watcher(api, config), to))
+    };
+    Feed {
+        id,
+        resource: resource.clone(),
+        task,
+    }
+}
+
+async fn follow(
+    (feed, kind): (u64, Kind),
+    events: impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send,
+    to: Sender<Message>,
+) {
+    let events = events.backoff(ResetTimerBackoff::new(Pause::default(), HEALTHY));
+    let mut events = std::pin::pin!(events);
+    let mut well = true;
+    while let Some(event) = events.next().await {
+        let message = match event {
+            Ok(event) => {
+                if !std::mem::replace(&mut well, true) {
+                    tracing::info!(%kind, "the watch is well again");
+                }
+                let event = Box::new(event);
+                Message::Event { feed, kind, event }
+            }
+            // A watch window that has passed is nothing to worry about: the list comes next.
+            Err(watcher::Error::WatchError(status)) if status.code == 410 => continue,
+            Err(error) => {
+                if std::mem::replace(&mut well, false) {
+                    tracing::warn!(%kind, %error, "the watch is broken; the last state is served until it is well again");
+                }
+                continue;
+            }
+        };
+        if to.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// An object of which only the metadata is known.
+fn full(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> {
+    let object = |partial: PartialObjectMeta<DynamicObject>| DynamicObject {
+        types: partial.types,
+        metadata: partial.metadata,
+        data: serde_json::Value::Null,
+    };
+    match event {
+        Event::Apply(partial) => Event::Apply(object(partial)),
+        Event::Delete(partial) => Event::Delete(object(partial)),
+        Event::InitApply(partial) => Event::InitApply(object(partial)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
+}
+
+/// Waits that double, with up to a quarter more so that replicas do not come all at once.
+#[derive(Debug, Default)]
+pub(super) struct Pause(u32);
+
+impl Iterator for Pause {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = SHORTEST.saturating_mul(1 << self.0.min(8)).min(LONGEST);
+        self.0 = self.0.saturating_add(1);
+        // Random keys are at hand in the standard library.
+        let random = RandomState::new().build_hasher().finish() % 256;
+        Some(pause + pause / 1024 * u32::try_from(random).unwrap_or_default())
+    }
+}
+
+impl Backoff for Pause {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        let mut pause = Pause::default();
+        let first = pause.next().unwrap();
+        assert!(first >= SHORTEST && first <= SHORTEST * 5 / 4, "{first:?}");
+        let later = pause.by_ref().take(100).last().unwrap();
+        assert!(later >= LONGEST && later <= LONGEST * 5 / 4, "{later:?}");
+        pause.reset();
+        assert!(pause.next().unwrap() <= SHORTEST * 5 / 4);
+    }
+}

@@ -1,0 +1,280 @@
+//! The objects of the cluster as they are known here, from the events of all watches. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+
+use api::{Kind, Object, ObjectKey, ObjectRef, Resources, annotation};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::{core::DynamicObject, runtime::watcher::Event};
+
+use super::{
+    has_status,
+    observed::{Observed, Seen, Written},
+    on_demand::{OnDemand, Order, references},
+};
+use crate::source::{Problem, Update};
+
+/// What kubectl keeps for itself in an object, as large as the object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// All objects.
+#[derive(Debug, Default)]
+pub(super) struct Mirror {
+    resources: Resources,
+    observed: Observed,
+    kinds: BTreeMap<Kind, Listing>,
+    held: OnDemand,
+    problems: BTreeMap<ObjectRef, String>,
+    changed: bool,
+}
+
+/// How far the list of a kind has come.
+#[derive(Debug, Default)]
+struct Listing {
+    /// It has been complete once.
+    complete: bool,
+    /// What the list that is coming in has brought so far.
+    seen: Option<BTreeSet<ObjectKey>>,
+}
+
+impl Mirror {
+    /// What others may know of it.
+    pub(super) fn observed(&self) -> Observed {
+        self.observed.clone()
+    }
+
+    /// The kind is watched from now on: nothing is complete without its list.
+    pub(super) fn serve(&mut self, kind: Kind) {
+        self.kinds.entry(kind).or_default();
+    }
+
+    /// The API server has the kind no more, and so none of its objects.
+    pub(super) fn forget(&mut self, kind: Kind) {
+        self.kinds.remove(&kind);
+        self.remove_but(kind, &BTreeSet::new());
+    }
+
+    /// Whether every kind has been listed, and what they refer to read.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.kinds.is_empty() && self.kinds.values().all(|listing| listing.complete)
+    }
+
+    /// Whether Secrets that objects refer to are still to come.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.held.is_waiting()
+    }
+
+    /// Secrets to read, and ones that are let go.
+    pub(super) fn orders(&mut self) -> Vec<(ObjectRef, Box<str>)> {
+        let mut fetches = Vec::new();
+        for order in self.held.orders() {
+            match order {
+                Order::Fetch(object, version) => fetches.push((object, version)),
+                Order::Drop(object) => self.changed |= self.resources.remove(&object).is_some(),
+            }
+        }
+        fetches
+    }
+
+    /// Takes up what a watch says.
+    pub(super) fn event(&mut self, kind: Kind, event: Event<DynamicObject>) {
+        match event {
+            Event::Init => self.listing(kind).seen = Some(BTreeSet::new()),
+            Event::InitApply(object) => {
+                let key = ObjectKey::of(&object);
+                if let Some(seen) = &mut self.listing(kind).seen {
+                    seen.insert(key);
+                }
+                self.apply(kind, object);
+            }
+            Event::Apply(object) => self.apply(kind, object),
+            Event::Delete(object) => self.remove(&ObjectRef::new(kind, ObjectKey::of(&object))),
+            Event::InitDone => {
+                let listing = self.listing(kind);
+                self.changed |= !std::mem::replace(&mut listing.complete, true);
+                if let Some(seen) = self.listing(kind).seen.take() {
+                    self.remove_but(kind, &seen);
+                }
+            }
+        }
+    }
+
+    /// An object that was asked for is there; `None`: it is not.
+    pub(super) fn fetched(
+        &mut self,
+        reference: ObjectRef,
+        version: &str,
+        object: Option<DynamicObject>,
+    ) {
+        if !self.held.fetched(&reference, version) {
+            return;
+        }
+        match object {
+            Some(mut object) => {
+                strip(&mut object.metadata);
+                self.take(&reference, object);
+            }
+            None => self.changed |= self.resources.remove(&reference).is_some(),
+        }
+    }
+
+    /// An object that was asked for could not be read.
+    pub(super) fn failed(&mut self, reference: ObjectRef, version: &str) {
+        self.held.failed(reference, version);
+    }
+
+    /// Everything, if anything is new.
+    pub(super) fn update(&mut self) -> Option<Update> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let problem = |(object, message): (&ObjectRef, &String)| {
+            Problem::new(Path::new(&object.to_string()), None, message.as_str())
+        };
+        Some(Update {
+            resources: Arc::new(self.resources.clone()),
+            problems: self.problems.iter().map(problem).collect(),
+            ..Update::default()
+        })
+    }
+
+    fn listing(&mut self, kind: Kind) -> &mut Listing {
+        self.kinds.entry(kind).or_default()
+    }
+
+    fn apply(&mut self, kind: Kind, mut object: DynamicObject) {
+        let reference = ObjectRef::new(kind, ObjectKey::of(&object));
+        if matches!(kind, Kind::Secret | Kind::ConfigMap) {
+            let version = object.metadata.resource_version.as_deref();
+            self.held
+                .version(reference, Some(version.unwrap_or_default()));
+            return;
+        }
+        let edited = is_edited(object.metadata.managed_fields.as_deref());
+        let mut seen = Seen {
+            uid: object.metadata.uid.clone().unwrap_or_default(),
+            version: object.metadata.resource_version.clone().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            status: Box::default(),
+            written: None,
+        };
+        strip(&mut object.metadata);
+        if has_status(kind) {
+            let fields = object.data.as_object_mut();
+            let status = fields.and_then(|fields| fields.remove("status"));
+            seen.status = status.map_or_else(Box::default, |status| status.to_string().into());
+        }
+        if is_written(&object.metadata) {
+            if let Ok(object) = typed(kind, object) {
+                seen.written = Some(Written { object, edited });
+            }
+            // What an Ingress becomes is made here too, and that is what is served.
+            self.changed |= self.resources.remove(&reference).is_some();
+        } else {
+            self.take(&reference, object);
+        }
+        if has_status(kind) || seen.written.is_some() {
+            self.observed.set(&reference, Some(seen));
+        }
+    }
+
+    /// Takes an object in, unless it is what it was.
+    fn take(&mut self, reference: &ObjectRef, object: DynamicObject) {
+        match typed(reference.kind, object) {
+            Ok(object) => {
+                self.changed |= self.problems.remove(reference).is_some();
+                if self.resources.get(reference).as_ref() != Some(&object) {
+                    self.held.refers(reference, references(&object));
+                    self.resources.insert(object);
+                    self.changed = true;
+                }
+            }
+            Err(error) => {
+                let message = format!(
+                    "cannot be read: {error}; its last good state counts, if there was one"
+                );
+                let before = self.problems.insert(reference.clone(), message.clone());
+                self.changed |= before.as_ref() != Some(&message);
+            }
+        }
+    }
+
+    fn remove(&mut self, reference: &ObjectRef) {
+        if matches!(reference.kind, Kind::Secret | Kind::ConfigMap) {
+            self.held.version(reference.clone(), None);
+            return;
+        }
+        self.held.refers(reference, Vec::new());
+        self.observed.set(reference, None);
+        let problem = self.problems.remove(reference).is_some();
+        self.changed |= self.resources.remove(reference).is_some() || problem;
+    }
+
+    fn remove_but(&mut self, kind: Kind, seen: &BTreeSet<ObjectKey>) {
+        let known: BTreeSet<_> = match kind {
+            Kind::Secret | Kind::ConfigMap => self.held.known(kind),
+            _ => self
+                .observed
+                .known(kind)
+                .into_iter()
+                .chain(self.resources.keys(kind))
+                .collect(),
+        };
+        for key in known.into_iter().filter(|key| !seen.contains(key)) {
+            self.remove(&ObjectRef::new(kind, key));
+        }
+    }
+}
+
+/// Whether we wrote the object for an Ingress.
+fn is_written(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    labels.is_some_and(|labels| labels.contains_key(annotation::TRANSLATED))
+}
+
+/// Whether anybody but us has set a field of the spec.
+fn is_edited(managers: Option<&[ManagedFieldsEntry]>) -> bool {
+    let foreign = |entry: &&ManagedFieldsEntry| {
+        entry.manager.as_deref() != Some(super::MANAGER) && entry.subresource.is_none()
+    };
+    let spec = |entry: &ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref();
+        fields.is_some_and(|fields| fields.0.get("f:spec").is_some())
+    };
+    managers
+        .unwrap_or_default()
+        .iter()
+        .filter(foreign)
+        .any(spec)
+}
+
+/// Takes off what changes with every write, and what nobody reads.
+fn strip(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    metadata.resource_version = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+        if annotations.is_empty() {
+            metadata.annotations = None;
+        }
+    }
+}
+
+/// The object as its own type.
+fn typed(kind: Kind, object: DynamicObject) -> serde_json::Result<Object> {
+    let mut value = object.data;
+    if !value.is_object() {
+        value = serde_json::json!({});
+    }
+    value["apiVersion"] = kind.api_version().into();
+    value["kind"] = kind.as_str().into();
+    value["metadata"] = serde_json::to_value(object.metadata)?;
+    Object::from_json(kind, value)
+}
+
+#[cfg(test)]
+#[path = "mirror_tests.rs"]
+mod tests;

@@ -1,0 +1,207 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn dynamic(value: Value) -> DynamicObject {
+    serde_json::from_value(value).unwrap()
+}
+
+/// A route as the API server sends it.
+fn route(name: &str, host: &str, version: &str) -> DynamicObject {
+    dynamic(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {
+            "namespace": "shop", "name": name, "uid": "u1", "generation": 3, "resourceVersion": version,
+            "annotations": { LAST_APPLIED: "{}" },
+            "managedFields": [{ "manager": "kubectl", "operation": "Update", "fieldsV1": { "f:spec": {} } }],
+        },
+        "spec": { "hostnames": [host] },
+        "status": { "parents": [] },
+    }))
+}
+
+fn secret(name: &str, version: &str) -> DynamicObject {
+    dynamic(
+        json!({ "metadata": { "namespace": "shop", "name": name, "resourceVersion": version } }),
+    )
+}
+
+fn listed(mirror: &mut Mirror, kind: Kind, objects: Vec<DynamicObject>) {
+    mirror.event(kind, Event::Init);
+    for object in objects {
+        mirror.event(kind, Event::InitApply(object));
+    }
+    mirror.event(kind, Event::InitDone);
+}
+
+fn routes(mirror: &Mirror) -> Vec<String> {
+    mirror
+        .resources
+        .http_routes
+        .keys()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn reference(kind: Kind, name: &str) -> ObjectRef {
+    ObjectRef::new(kind, ObjectKey::new("shop", name))
+}
+
+#[test]
+fn nothing_is_complete_before_every_kind_is_listed() {
+    let mut mirror = Mirror::default();
+    assert!(!mirror.is_complete());
+    mirror.serve(Kind::HttpRoute);
+    mirror.serve(Kind::Service);
+    listed(
+        &mut mirror,
+        Kind::HttpRoute,
+        vec![route("a", "a.example", "1")],
+    );
+    assert!(!mirror.is_complete());
+    listed(&mut mirror, Kind::Service, vec![]);
+    assert!(mirror.is_complete());
+    assert!(mirror.update().is_some());
+    assert!(mirror.update().is_none(), "told once");
+}
+
+#[test]
+fn a_write_that_changes_nothing_we_read_is_no_news() {
+    let mut mirror = Mirror::default();
+    listed(
+        &mut mirror,
+        Kind::HttpRoute,
+        vec![route("a", "a.example", "1")],
+    );
+    let before = mirror.update().unwrap().resources;
+    let mut written = route("a", "a.example", "2");
+    written.data["status"] = json!({ "parents": [{ "controllerName": "x" }] });
+    mirror.event(Kind::HttpRoute, Event::Apply(written));
+    assert!(mirror.update().is_none());
+    let seen = mirror
+        .observed()
+        .get(&reference(Kind::HttpRoute, "a"))
+        .unwrap();
+    assert_eq!((&*seen.version, seen.generation), ("2", 3));
+    assert_eq!(&*seen.status, r#"{"parents":[{"controllerName":"x"}]}"#);
+    mirror.event(Kind::HttpRoute, Event::Apply(route("b", "b.example", "3")));
+    let after = mirror.update().unwrap().resources;
+    let key = ObjectKey::new("shop", "a");
+    assert!(Arc::ptr_eq(
+        &before.http_routes[&key],
+        &after.http_routes[&key]
+    ));
+    let metadata = &after.http_routes[&key].metadata;
+    assert_eq!(
+        (&metadata.managed_fields, &metadata.annotations),
+        (&None, &None)
+    );
+}
+
+#[test]
+fn a_new_list_removes_what_is_not_in_it() {
+    let mut mirror = Mirror::default();
+    let (a, b) = (route("a", "a.example", "1"), route("b", "b.example", "1"));
+    listed(&mut mirror, Kind::HttpRoute, vec![a.clone(), b.clone()]);
+    mirror.update();
+    listed(&mut mirror, Kind::HttpRoute, vec![b.clone()]);
+    assert_eq!(routes(&mirror), ["shop/b"]);
+    assert!(mirror.update().is_some());
+    assert_eq!(
+        mirror.observed().get(&reference(Kind::HttpRoute, "a")),
+        None
+    );
+    mirror.event(Kind::HttpRoute, Event::Delete(b));
+    assert_eq!(routes(&mirror), [""; 0]);
+    mirror.forget(Kind::HttpRoute);
+    assert!(!mirror.is_complete());
+}
+
+#[test]
+fn an_object_that_cannot_be_read_harms_no_other_and_keeps_its_last_state() {
+    let mut mirror = Mirror::default();
+    let mut broken = route("a", "a.example", "2");
+    broken.data["spec"]["hostnames"] = json!(7);
+    let good = vec![route("a", "a.example", "1"), route("b", "b.example", "1")];
+    listed(&mut mirror, Kind::HttpRoute, good);
+    mirror.update();
+    mirror.event(Kind::HttpRoute, Event::Apply(broken.clone()));
+    let update = mirror.update().unwrap();
+    assert_eq!(routes(&mirror), ["shop/a", "shop/b"]);
+    let problem = update.problems[0].to_string();
+    assert!(
+        problem.contains("HTTPRoute/shop/a") && problem.contains("hostnames")
+            || problem.contains("invalid type"),
+        "{problem}"
+    );
+    mirror.event(Kind::HttpRoute, Event::Apply(broken));
+    assert!(mirror.update().is_none(), "the same problem is no news");
+    mirror.event(Kind::HttpRoute, Event::Apply(route("a", "a.example", "3")));
+    assert_eq!(mirror.update().unwrap().problems, []);
+}
+
+#[test]
+fn secrets_are_read_when_something_refers_to_them() {
+    let mut mirror = Mirror::default();
+    listed(
+        &mut mirror,
+        Kind::Secret,
+        vec![secret("web", "1"), secret("other", "1")],
+    );
+    assert_eq!(mirror.orders(), []);
+    let ingress = dynamic(json!({
+        "metadata": { "namespace": "shop", "name": "i" },
+        "spec": { "tls": [{ "secretName": "web" }] },
+    }));
+    listed(&mut mirror, Kind::Ingress, vec![ingress.clone()]);
+    assert_eq!(
+        mirror.orders(),
+        [(reference(Kind::Secret, "web"), "1".into())]
+    );
+    assert!(mirror.is_waiting());
+    let mut full = secret("web", "1");
+    full.data = json!({ "type": "kubernetes.io/tls", "data": {} });
+    mirror.fetched(reference(Kind::Secret, "web"), "1", Some(full));
+    assert!(!mirror.is_waiting());
+    assert_eq!(mirror.resources.secrets.len(), 1);
+    // The list comes again; nothing has changed.
+    listed(&mut mirror, Kind::Secret, vec![secret("web", "1")]);
+    assert_eq!(
+        (mirror.orders(), mirror.resources.secrets.len()),
+        (vec![], 1)
+    );
+    mirror.event(Kind::Ingress, Event::Delete(ingress));
+    assert_eq!(
+        (mirror.orders(), mirror.resources.secrets.len()),
+        (vec![], 0)
+    );
+}
+
+#[test]
+fn what_we_wrote_is_not_read_back() {
+    let mut mirror = Mirror::default();
+    let mut ours = route("a", "a.example", "1");
+    ours.metadata.labels = Some([(annotation::TRANSLATED.to_owned(), "true".to_owned())].into());
+    let fields = ours.metadata.managed_fields.as_mut().unwrap();
+    fields[0].manager = Some(crate::source::kube::MANAGER.to_owned());
+    listed(&mut mirror, Kind::HttpRoute, vec![ours.clone()]);
+    mirror.update();
+    assert_eq!(routes(&mirror), [""; 0]);
+    let seen = mirror
+        .observed()
+        .get(&reference(Kind::HttpRoute, "a"))
+        .unwrap();
+    assert!(!seen.written.as_ref().unwrap().edited);
+    // Somebody edits it, and somebody else takes the label off.
+    ours.metadata.managed_fields.as_mut().unwrap()[0].manager = Some("kubectl-edit".to_owned());
+    mirror.event(Kind::HttpRoute, Event::Apply(ours.clone()));
+    let seen = mirror
+        .observed()
+        .get(&reference(Kind::HttpRoute, "a"))
+        .unwrap();
+    assert!(seen.written.as_ref().unwrap().edited);
+    assert!(mirror.update().is_none());
+    ours.metadata.labels = None;
+    mirror.event(Kind::HttpRoute, Event::Apply(ours));
+    assert_eq!(routes(&mirror), ["shop/a"]);
+}

@@ -1,0 +1,170 @@
+use gateway_core::{RouteParentStatus, RouteStatus};
+
+use super::*;
+
+const STAMP: Stamp<'static> = Stamp {
+    generation: 2,
+    now: "2026-01-02T00:00:00Z",
+    controller: "postern.dev/gateway-controller",
+};
+
+fn parent(name: &str) -> ParentRef {
+    ParentRef {
+        group: GATEWAY_GROUP.to_owned(),
+        kind: "Gateway".to_owned(),
+        namespace: None,
+        name: name.to_owned(),
+        section_name: None,
+        port: None,
+    }
+}
+
+fn route(parents: &[(&str, Condition)]) -> RouteStatus {
+    let parents = parents.iter().map(|(name, condition)| RouteParentStatus {
+        parent_ref: parent(name),
+        conditions: vec![condition.clone()],
+    });
+    RouteStatus {
+        parents: parents.collect(),
+    }
+}
+
+fn live_condition(status: &str, generation: i64, since: &str) -> Value {
+    json!({
+        "type": "Accepted", "status": status, "reason": "Accepted", "message": "",
+        "observedGeneration": generation, "lastTransitionTime": since,
+    })
+}
+
+fn live_entry(controller: &str, name: &str, condition: Value) -> Value {
+    json!({ "parentRef": parent(name), "controllerName": controller, "conditions": [condition] })
+}
+
+#[test]
+fn what_is_already_there_is_not_written() {
+    let status = route(&[("a", Condition::ok("Accepted"))]);
+    let then = "2025-01-01T00:00:00Z";
+    let live =
+        json!({ "parents": [live_entry(STAMP.controller, "a", live_condition("True", 2, then))] });
+    assert_eq!(patch(&live, Some(Wanted::Route(&status)), &STAMP), None);
+    assert_eq!(
+        patch(&Value::Null, Some(Wanted::Route(&route(&[]))), &STAMP),
+        None
+    );
+    assert_eq!(patch(&Value::Null, None, &STAMP), None);
+}
+
+#[test]
+fn a_new_generation_keeps_the_time_and_a_turn_does_not() {
+    let then = "2025-01-01T00:00:00Z";
+    let live =
+        json!({ "parents": [live_entry(STAMP.controller, "a", live_condition("True", 1, then))] });
+    let status = route(&[("a", Condition::ok("Accepted"))]);
+    let patched = patch(&live, Some(Wanted::Route(&status)), &STAMP).unwrap();
+    assert_eq!(
+        patched["parents"][0]["conditions"][0],
+        live_condition("True", 2, then)
+    );
+    let status = route(&[("a", Condition::fails("Accepted", "Accepted", ""))]);
+    let patched = patch(&live, Some(Wanted::Route(&status)), &STAMP).unwrap();
+    assert_eq!(
+        patched["parents"][0]["conditions"][0],
+        live_condition("False", 2, STAMP.now)
+    );
+}
+
+#[test]
+fn entries_of_others_stay_as_they_are() {
+    let then = "2025-01-01T00:00:00Z";
+    let mut foreign = live_entry("example.com/other", "a", live_condition("False", 1, then));
+    foreign["unheardOf"] = json!({ "field": [1] });
+    let ours = live_entry(STAMP.controller, "gone", live_condition("True", 1, then));
+    let live = json!({ "parents": [ours, foreign] });
+    let status = route(&[("a", Condition::ok("Accepted"))]);
+    let patched = patch(&live, Some(Wanted::Route(&status)), &STAMP).unwrap();
+    let parents = patched["parents"].as_array().unwrap();
+    assert_eq!((parents.len(), &parents[0]), (2, &foreign));
+    assert_eq!(parents[1]["controllerName"], STAMP.controller);
+    // A route that is nothing to us any more loses our entries, and only those.
+    let patched = patch(&live, None, &STAMP).unwrap();
+    assert_eq!(patched, json!({ "parents": [foreign] }));
+    assert_eq!(patch(&patched, None, &STAMP), None);
+}
+
+#[test]
+fn a_gateway_keeps_conditions_of_others_and_loses_ours_that_do_not_hold() {
+    let status = GatewayStatus {
+        conditions: vec![Condition::ok("Accepted")],
+        listeners: vec![ListenerStatus {
+            name: "http".to_owned(),
+            supported_kinds: vec!["HTTPRoute"],
+            attached_routes: 3,
+            conditions: vec![Condition::ok("Programmed")],
+        }],
+        attached_listener_sets: 0,
+        addresses: vec![Address::from("10.0.0.1")],
+    };
+    let live = json!({ "conditions": [
+        { "type": "Programmed", "status": "Unknown", "reason": "Pending" },
+        { "type": "example.com/Audited", "status": "True" },
+    ] });
+    let patched = patch(&live, Some(Wanted::Gateway(&status)), &STAMP).unwrap();
+    let types: Vec<_> = patched["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| &c["type"])
+        .collect();
+    assert_eq!(types, ["Accepted", "example.com/Audited"]);
+    assert_eq!(
+        patched["addresses"],
+        json!([{ "type": "IPAddress", "value": "10.0.0.1" }])
+    );
+    let listener = &patched["listeners"][0];
+    assert_eq!(
+        listener["supportedKinds"],
+        json!([{ "group": GATEWAY_GROUP, "kind": "HTTPRoute" }])
+    );
+    assert_eq!(
+        (
+            &listener["attachedRoutes"],
+            &listener["conditions"][0]["observedGeneration"]
+        ),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(
+        patch(&patched, Some(Wanted::Gateway(&status)), &STAMP),
+        None
+    );
+}
+
+#[test]
+fn an_ingress_is_told_where_it_is_served() {
+    let addresses = [Address::from("10.0.0.1"), Address::from("lb.example")];
+    let wanted = json!({ "loadBalancer": { "ingress": [{ "ip": "10.0.0.1" }, { "hostname": "lb.example" }] } });
+    assert_eq!(
+        patch(
+            &json!({ "loadBalancer": {} }),
+            Some(Wanted::Ingress(&addresses)),
+            &STAMP
+        ),
+        Some(wanted.clone())
+    );
+    assert_eq!(
+        patch(&wanted, Some(Wanted::Ingress(&addresses)), &STAMP),
+        None
+    );
+    assert_eq!(
+        patch(
+            &json!({ "loadBalancer": {} }),
+            Some(Wanted::Ingress(&[])),
+            &STAMP
+        ),
+        None
+    );
+    assert_eq!(
+        patch(&wanted, None, &STAMP),
+        None,
+        "perhaps another controller's by now"
+    );
+}

@@ -1,0 +1,191 @@
+use api::ObjectKey;
+
+use super::*;
+use crate::{pipeline::Pipeline, source::kube::observed::Written};
+
+/// An API server with one Ingress in it, and who writes there.
+struct World {
+    resources: Resources,
+    observed: Observed,
+    pipeline: Pipeline,
+    memory: Memory,
+    version: u32,
+}
+
+impl World {
+    fn new() -> Self {
+        let pipeline = Pipeline::new(converter::Options::default());
+        let mut world = Self {
+            resources: Resources::default(),
+            observed: Observed::default(),
+            pipeline: pipeline.in_cluster(gateway_core::Options::default()),
+            memory: Memory::default(),
+            version: 0,
+        };
+        world.ingress("a.example");
+        world
+    }
+
+    fn ingress(&mut self, host: &str) {
+        let ingress = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+            "metadata": { "namespace": "shop", "name": "web", "uid": "u" },
+            "spec": {
+                "ingressClassName": "higress",
+                "rules": [{ "host": host, "http": { "paths": [{
+                    "path": "/", "pathType": "Prefix",
+                    "backend": { "service": { "name": "s", "port": { "number": 80 } } },
+                }] } }],
+            },
+        });
+        self.resources
+            .insert(Object::from_json(Kind::Ingress, ingress).unwrap());
+    }
+
+    fn steps(&mut self, objects: bool) -> Vec<Step> {
+        let made = self.pipeline.run(&self.resources);
+        let facts = Facts {
+            resources: &self.resources,
+            made: &made,
+            objects,
+        };
+        facts.steps(&self.observed, &mut self.memory)
+    }
+
+    /// The API server has taken the steps, and the watch has shown it.
+    fn take(&mut self, steps: &[Step]) {
+        for step in steps {
+            match step {
+                Step::Apply(object, body) if object.kind == Kind::Gateway => {
+                    self.resources
+                        .insert(Object::from_json(object.kind, body.clone()).unwrap());
+                }
+                Step::Apply(object, body) => self.set(object, body.clone(), false),
+                Step::Delete(object, _) => self.observed.set(object, None),
+            }
+            let (Step::Apply(object, _) | Step::Delete(object, _)) = step;
+            self.memory.recent.remove(object);
+        }
+    }
+
+    fn set(&mut self, object: &ObjectRef, body: Value, edited: bool) {
+        self.version += 1;
+        let seen = Seen {
+            uid: format!("uid-{object}"),
+            version: self.version.to_string(),
+            generation: 1,
+            status: Box::default(),
+            written: Some(Written {
+                object: Object::from_json(object.kind, body).unwrap(),
+                edited,
+            }),
+        };
+        self.observed.set(object, Some(seen));
+        self.memory.recent.remove(object);
+    }
+
+    fn route(&self) -> (ObjectRef, Value) {
+        let routes = self.observed.written();
+        let (object, seen) = routes
+            .into_iter()
+            .find(|(o, _)| o.kind == Kind::HttpRoute)
+            .unwrap();
+        let body = seen.written.as_ref().unwrap().object.to_json().unwrap();
+        (object, body)
+    }
+}
+
+fn kinds(steps: &[Step]) -> Vec<String> {
+    let name = |step: &Step| match step {
+        Step::Apply(object, _) => format!("apply {}", object.kind),
+        Step::Delete(object, _) => format!("delete {}", object.kind),
+    };
+    steps.iter().map(name).collect()
+}
+
+#[test]
+fn an_ingress_is_written_once_with_its_owner() {
+    let mut world = World::new();
+    let first = world.steps(true);
+    assert_eq!(kinds(&first), ["apply Gateway", "apply HTTPRoute"]);
+    assert_eq!(world.steps(true), [], "under way");
+    world.take(&first);
+    assert_eq!(world.steps(true), []);
+    let (_, body) = world.route();
+    assert_eq!(body["metadata"]["ownerReferences"][0]["uid"], "u");
+    assert_eq!(body["metadata"]["labels"][annotation::TRANSLATED], "true");
+    world.memory = Memory::default();
+    assert_eq!(
+        world.steps(true),
+        [],
+        "another replica finds it as it should be"
+    );
+}
+
+#[test]
+fn a_hand_edit_is_put_back_and_a_field_that_is_not_ours_is_fought_over_once() {
+    let mut world = World::new();
+    let steps = world.steps(true);
+    world.take(&steps);
+    let (object, body) = world.route();
+    let mut edited = body.clone();
+    edited["spec"]["hostnames"] = json!(["mine.example"]);
+    world.set(&object, edited, true);
+    let steps = world.steps(true);
+    assert_eq!(kinds(&steps), ["apply HTTPRoute"]);
+    world.take(&steps);
+    assert_eq!(world.steps(true), []);
+    let mut more = body;
+    more["spec"]["useDefaultGateways"] = json!("All");
+    world.set(&object, more, true);
+    assert_eq!(kinds(&world.steps(true)), ["apply HTTPRoute"]);
+    // It changed nothing, so no event comes.
+    world.memory.recent.clear();
+    assert_eq!(world.steps(true), []);
+}
+
+#[test]
+fn what_is_not_made_any_more_is_deleted_unless_its_ingress_is_gone() {
+    let mut world = World::new();
+    let steps = world.steps(true);
+    world.take(&steps);
+    world.ingress("b.example");
+    let steps = world.steps(true);
+    assert_eq!(kinds(&steps), ["apply HTTPRoute", "delete HTTPRoute"]);
+    world.take(&steps);
+    assert_eq!(world.steps(true), []);
+    let ingress = ObjectRef::new(Kind::Ingress, ObjectKey::new("shop", "web"));
+    world.resources.remove(&ingress);
+    assert_eq!(world.steps(true), [], "the garbage collector's");
+}
+
+#[test]
+fn in_memory_nothing_but_the_gateway_is_written() {
+    let mut world = World::new();
+    assert_eq!(kinds(&world.steps(false)), ["apply Gateway"]);
+    world.memory = Memory::default();
+    let steps = world.steps(true);
+    world.take(&steps);
+    assert_eq!(kinds(&world.steps(false)), ["delete HTTPRoute"]);
+}
+
+#[test]
+fn an_object_of_somebody_else_is_let_alone() {
+    let mut world = World::new();
+    let steps = world.steps(true);
+    let body = steps.iter().find_map(|step| match step {
+        Step::Apply(object, body) if object.kind == Kind::HttpRoute => Some(body.clone()),
+        _ => None,
+    });
+    let mut body = body.unwrap();
+    // As `postern convert | kubectl apply` leaves it.
+    body["metadata"]["labels"]
+        .as_object_mut()
+        .unwrap()
+        .remove(annotation::TRANSLATED);
+    world
+        .resources
+        .insert(Object::from_json(Kind::HttpRoute, body).unwrap());
+    world.memory = Memory::default();
+    assert_eq!(kinds(&world.steps(true)), ["apply Gateway"]);
+}
