@@ -172,6 +172,7 @@ pub(crate) fn default_backends(
     let mut everywhere: Option<String> = rooted
         .contains("")
         .then(|| "another Ingress without host and with the path /".to_owned());
+    let mut places = Places::default();
     for source in sources {
         let Some(backend) = source
             .ingress
@@ -210,7 +211,7 @@ pub(crate) fn default_backends(
         };
         for host in source.hosts.iter().filter(|host| !host.is_empty()) {
             if rooted.insert(Arc::clone(host)) {
-                add(groups, source, owned(host));
+                places.add(groups, source, owned(host));
             }
         }
         match &everywhere {
@@ -220,25 +221,36 @@ pub(crate) fn default_backends(
             }
             None => {
                 everywhere = Some(source.object.to_string());
-                add(groups, source, owned(&Arc::from("")));
+                places.add(groups, source, owned(&Arc::from("")));
             }
         }
     }
 }
 
-fn add(groups: &mut Vec<HostGroup>, source: &Arc<Source>, owned: Owned) {
-    let host = &owned.path.host;
-    match groups
-        .iter_mut()
-        .find(|group| Arc::ptr_eq(&group.source, source) && group.host == *host)
-    {
-        Some(group) => group.paths.push(owned),
-        None => groups.push(HostGroup {
+/// Where the group of an Ingress and host stands; looked for once anybody asks.
+#[derive(Default)]
+struct Places(Option<HashMap<(ObjectKey, Arc<str>), usize>>);
+
+impl Places {
+    fn add(&mut self, groups: &mut Vec<HostGroup>, source: &Arc<Source>, owned: Owned) {
+        let place = |group: &HostGroup| (group.source.object.key.clone(), Arc::clone(&group.host));
+        let places = self.0.get_or_insert_with(|| {
+            let groups = groups.iter().enumerate();
+            groups.map(|(at, group)| (place(group), at)).collect()
+        });
+        let group = HostGroup {
             source: Arc::clone(source),
-            host: Arc::clone(host),
+            host: Arc::clone(&owned.path.host),
             paths: vec![owned],
             listener_set: None,
-        }),
+        };
+        match places.get(&place(&group)) {
+            Some(at) => groups[*at].paths.extend(group.paths),
+            None => {
+                places.insert(place(&group), groups.len());
+                groups.push(group);
+            }
+        }
     }
 }
 

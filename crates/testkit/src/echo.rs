@@ -72,6 +72,7 @@ pub struct Seen {
 struct Shared {
     name: String,
     hits: AtomicUsize,
+    connections: AtomicUsize,
     seen: Mutex<Vec<Seen>>,
     failed: Mutex<HashMap<String, usize>>,
 }
@@ -141,6 +142,7 @@ impl Builder {
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             hits: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
             seen: Mutex::default(),
             failed: Mutex::default(),
         });
@@ -197,6 +199,12 @@ impl Backend {
         self.shared.hits.load(Relaxed)
     }
 
+    /// How many connections came.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Relaxed)
+    }
+
     /// The requests, in the order in which their bodies ended.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
@@ -219,6 +227,7 @@ impl Drop for Backend {
 async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, behaviour: Builder) {
     let mut held = Vec::new();
     while let Ok((stream, _)) = listener.accept().await {
+        shared.connections.fetch_add(1, Relaxed);
         if behaviour.silent {
             held.push(stream);
             continue;

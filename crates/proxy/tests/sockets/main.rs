@@ -6,4 +6,5 @@ mod fallback;
 mod forwarding;
 mod limits;
 mod silence;
+mod state;
 mod support;
