@@ -29,3 +29,6 @@ pub const ENDPOINTS: &str = "postern.dev/endpoints";
 /// Label on an object that a controller in the cluster made from an Ingress, with value `"true"`: it is kept as it was
 /// made, and deleted when the Ingress does not ask for it any more. Take the label off to keep the object as your own.
 pub const TRANSLATED: &str = "postern.dev/translated";
+
+/// On an object that a controller in the cluster keeps: the controller's name. Others let the object alone.
+pub const CONTROLLER: &str = "postern.dev/controller";

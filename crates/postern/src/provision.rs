@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) ports: RangeInclusive<u16>,
     /// The Service that selects our pods.
     pub(crate) data_plane: ObjectKey,
+    /// Our name on objects that we keep; those of other installations are let alone.
+    pub(crate) controller: String,
 }
 
 /// Keeps the Services of all Gateways.
@@ -152,7 +154,9 @@ fn steps(
             steps.push(step);
         }
     }
-    for (object, uid) in object::surplus(resources, &kept, |object| wanted.contains_key(object)) {
+    for (object, uid) in object::surplus(resources, (&kept, &options.controller), |object| {
+        wanted.contains_key(object)
+    }) {
         let step = Step::Delete(object.clone(), uid);
         if memory
             .applied

@@ -8,6 +8,7 @@ fn options() -> Options {
         service_type: "LoadBalancer",
         ports: 10000..=10002,
         data_plane: ObjectKey::new("system", "postern"),
+        controller: "c".to_owned(),
     }
 }
 
@@ -132,6 +133,15 @@ fn a_gateway_gets_a_service_once_and_keeps_its_ports() {
         []
     );
     demands.clear();
+    let other = Options {
+        controller: "other".to_owned(),
+        ..options()
+    };
+    assert_eq!(
+        steps(&resources, &demands, &other, &mut Memory::default()),
+        [],
+        "not another installation's to delete"
+    );
     let gone = steps(&resources, &demands, &options(), &mut Memory::default());
     assert_eq!(names(&gone), ["delete Service/shop/web-postern"]);
 }

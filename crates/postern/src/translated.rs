@@ -39,6 +39,8 @@ pub(crate) struct Keeper {
     pub(crate) observed: Observed,
     /// Whether it is for us to write.
     pub(crate) leader: watch::Receiver<bool>,
+    /// Our name on objects that we keep.
+    pub(crate) controller: String,
     /// Whether objects are written at all; without, only the Gateway is, and objects of before are deleted.
     pub(crate) objects: bool,
 }
@@ -90,6 +92,7 @@ impl Keeper {
             let facts = Facts {
                 resources: current.resources(),
                 made: current.made(),
+                controller: &self.controller,
                 objects: self.objects,
             };
             let steps = facts.steps(&self.observed, &mut memory);
@@ -115,6 +118,7 @@ impl Keeper {
 struct Facts<'a> {
     resources: &'a Resources,
     made: &'a Made,
+    controller: &'a str,
     objects: bool,
 }
 
@@ -202,6 +206,7 @@ impl Facts<'_> {
             return Some(body);
         }
         body["metadata"]["labels"][annotation::TRANSLATED] = json!("true");
+        body["metadata"]["annotations"][annotation::CONTROLLER] = json!(self.controller);
         let origin: ObjectRef = object.origin()?.parse().ok()?;
         let ingress = self.resources.ingresses.get(&origin.key)?;
         let namespace = object.metadata().namespace.as_ref();

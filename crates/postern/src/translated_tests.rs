@@ -47,6 +47,7 @@ impl World {
         let facts = Facts {
             resources: &self.resources,
             made: &made,
+            controller: "c",
             objects,
         };
         facts.steps(&self.observed, &mut self.memory)

@@ -100,6 +100,7 @@ impl Reached<'_> {
             }],
         });
         metadata["labels"][annotation::MANAGED_BY] = json!(annotation::MANAGED_BY_VALUE);
+        metadata["annotations"][annotation::CONTROLLER] = json!(self.options.controller);
         metadata["labels"][GATEWAY_NAME] = json!(shortened(&name, LABEL));
         metadata
     }
@@ -189,11 +190,20 @@ fn port_name(port: u16) -> String {
 /// kept goes only if it is a slice; what belongs to one that is gone is the garbage collector's.
 pub(super) fn surplus(
     resources: &Resources,
-    kept: &BTreeSet<ObjectKey>,
+    (kept, controller): (&BTreeSet<ObjectKey>, &str),
     wanted: impl Fn(&ObjectRef) -> bool,
 ) -> Vec<(ObjectRef, String)> {
     let mut found = Vec::new();
-    for (key, service) in &resources.services {
+    let ours = |annotations: &BTreeMap<String, String>| {
+        annotations
+            .get(annotation::CONTROLLER)
+            .is_some_and(|name| name == controller)
+    };
+    for (key, service) in resources
+        .services
+        .iter()
+        .filter(|(_, s)| ours(s.annotations()))
+    {
         let object = ObjectRef::new(Kind::Service, key.clone());
         let gateway = gateway_core::gateway_of(service);
         let gateway = gateway.map(|owner| ObjectKey::new(&key.namespace, &owner.name));
@@ -205,12 +215,12 @@ pub(super) fn surplus(
             found.extend(uid(&**service).map(|uid| (object, uid)));
         }
     }
-    for (key, slice) in &resources.endpoint_slices {
+    for (key, slice) in resources
+        .endpoint_slices
+        .iter()
+        .filter(|(_, s)| ours(s.annotations()))
+    {
         let object = ObjectRef::new(Kind::EndpointSlice, key.clone());
-        let ours = slice
-            .labels()
-            .get(SLICE_MANAGER)
-            .is_some_and(|manager| manager == api::GROUP);
         let service = slice
             .labels()
             .get(SERVICE_NAME)
@@ -218,7 +228,7 @@ pub(super) fn surplus(
             .unwrap_or_default();
         let service = ObjectRef::new(Kind::Service, ObjectKey::new(&key.namespace, service));
         // Without its Service being looked after, nobody knows what a slice should be.
-        if ours && wanted(&service) && !wanted(&object) {
+        if wanted(&service) && !wanted(&object) {
             found.extend(uid(&**slice).map(|uid| (object, uid)));
         }
     }

@@ -92,11 +92,11 @@ pub(crate) async fn client() -> anyhow::Result<(Client, Config)> {
 }
 
 /// Watches the cluster until nobody listens any more. The receiver holds an empty state until everything has been read
-/// once, and from then on the newest one.
-pub(crate) fn start(client: Client) -> (watch::Receiver<Arc<Update>>, Observed) {
+/// once, and from then on the newest one. What `controller` wrote for Ingresses is in [`Observed`] only.
+pub(crate) fn start(client: Client, controller: &str) -> (watch::Receiver<Arc<Update>>, Observed) {
     let (updates, receiver) = watch::channel(Arc::default());
     let (sender, messages) = mpsc::channel(BACKLOG);
-    let mirror = Mirror::default();
+    let mirror = Mirror::new(controller);
     let observed = mirror.observed();
     tokio::spawn(discover(client.clone(), sender.clone()));
     let watching = Watching {

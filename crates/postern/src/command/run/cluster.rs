@@ -53,7 +53,7 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
         .unwrap_or(config.default_namespace);
     tracing::info!(api = %config.cluster_url, %namespace, "following the cluster");
     let proxy = Arc::new(Proxy::start(args.proxy.config(), telemetry.for_proxy())?);
-    let (updates, observed) = source::start(client.clone());
+    let (updates, observed) = source::start(client.clone(), &cluster.controller_name);
     let mut first = updates.clone();
     tokio::select! {
         () = signals.end(None) => return Ok(Ended::Well),
@@ -108,6 +108,7 @@ impl Writing {
                     service_type,
                     ports: args.container_ports.clone(),
                     data_plane: self.data_plane,
+                    controller: args.controller_name.clone(),
                 },
             };
             tokio::spawn(keeper.run());
@@ -117,6 +118,7 @@ impl Writing {
             live: Arc::clone(&self.live),
             observed: self.observed.clone(),
             leader: candidacy.leader(),
+            controller: args.controller_name.clone(),
             objects: args.ingress_translation == IngressTranslation::Objects,
         };
         tokio::spawn(keeper.run());

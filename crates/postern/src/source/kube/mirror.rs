@@ -29,6 +29,8 @@ pub(super) struct Mirror {
     held: OnDemand,
     problems: BTreeMap<ObjectRef, String>,
     changed: bool,
+    /// Our name on objects that we keep.
+    controller: String,
 }
 
 /// How far the list of a kind has come.
@@ -41,6 +43,14 @@ struct Listing {
 }
 
 impl Mirror {
+    /// Empty; what `controller` wrote for Ingresses is not read back.
+    pub(super) fn new(controller: &str) -> Self {
+        Self {
+            controller: controller.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// What others may know of it.
     pub(super) fn observed(&self) -> Observed {
         self.observed.clone()
@@ -167,7 +177,7 @@ impl Mirror {
             let status = fields.and_then(|fields| fields.remove("status"));
             seen.status = status.map_or_else(Box::default, |status| status.to_string().into());
         }
-        if is_written(&object.metadata) {
+        if is_written(&object.metadata, &self.controller) {
             if let Ok(object) = typed(kind, object) {
                 seen.written = Some(Written { object, edited });
             }
@@ -229,10 +239,14 @@ impl Mirror {
     }
 }
 
-/// Whether we wrote the object for an Ingress.
-fn is_written(metadata: &ObjectMeta) -> bool {
+/// Whether we wrote the object for an Ingress. Another installation may have written others.
+fn is_written(metadata: &ObjectMeta, controller: &str) -> bool {
     let labels = metadata.labels.as_ref();
+    let annotations = metadata.annotations.as_ref();
     labels.is_some_and(|labels| labels.contains_key(annotation::TRANSLATED))
+        && annotations
+            .and_then(|a| a.get(annotation::CONTROLLER))
+            .is_some_and(|c| c == controller)
 }
 
 /// Whether anybody but us has set a field of the spec.

@@ -179,9 +179,11 @@ fn secrets_are_read_when_something_refers_to_them() {
 
 #[test]
 fn what_we_wrote_is_not_read_back() {
-    let mut mirror = Mirror::default();
+    let mut mirror = Mirror::new("c");
     let mut ours = route("a", "a.example", "1");
     ours.metadata.labels = Some([(annotation::TRANSLATED.to_owned(), "true".to_owned())].into());
+    let controller = (annotation::CONTROLLER.to_owned(), "c".to_owned());
+    ours.metadata.annotations = Some([controller].into());
     let fields = ours.metadata.managed_fields.as_mut().unwrap();
     fields[0].manager = Some(crate::source::kube::MANAGER.to_owned());
     listed(&mut mirror, Kind::HttpRoute, vec![ours.clone()]);
@@ -204,4 +206,16 @@ fn what_we_wrote_is_not_read_back() {
     ours.metadata.labels = None;
     mirror.event(Kind::HttpRoute, Event::Apply(ours));
     assert_eq!(routes(&mirror), ["shop/a"]);
+}
+
+#[test]
+fn what_another_installation_wrote_is_an_object_like_others() {
+    let mut mirror = Mirror::new("c");
+    let mut theirs = route("a", "a.example", "1");
+    theirs.metadata.labels = Some([(annotation::TRANSLATED.to_owned(), "true".to_owned())].into());
+    let controller = (annotation::CONTROLLER.to_owned(), "other".to_owned());
+    theirs.metadata.annotations = Some([controller].into());
+    listed(&mut mirror, Kind::HttpRoute, vec![theirs]);
+    assert_eq!(routes(&mirror), ["shop/a"]);
+    assert_eq!(mirror.observed().written(), []);
 }

@@ -1,0 +1,336 @@
+//! A corner of the cluster: namespaces, a class and a backend of its own, and the binary that serves them.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Node;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+use serde_json::{Value, json};
+use testkit::{call::Call, echo::Backend};
+
+/// The longest that anything may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Between looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// See the module.
+pub(crate) struct World {
+    client: Client,
+    /// Namespace of the objects under test.
+    app: String,
+    /// Namespace of the binary.
+    system: String,
+    /// Name of GatewayClass and Ingress class.
+    pub(crate) class: String,
+    /// Name of the backend's Service.
+    pub(crate) backend: String,
+    _echo: Backend,
+    replicas: Vec<Child>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for replica in &mut self.replicas {
+            // One that has ended already is fine.
+            let _ = replica.kill();
+            let _ = replica.wait();
+        }
+    }
+}
+
+fn resource(kind: &str) -> ApiResource {
+    let (group, version) = match kind {
+        "Ingress" => ("networking.k8s.io", "v1"),
+        "Event" => ("events.k8s.io", "v1"),
+        "EndpointSlice" => ("discovery.k8s.io", "v1"),
+        "Service" | "Namespace" => ("", "v1"),
+        _ => ("gateway.networking.k8s.io", "v1"),
+    };
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+impl World {
+    /// Sets everything up and starts one replica.
+    pub(crate) async fn new(name: &str) -> Self {
+        let client = Client::try_default()
+            .await
+            .expect("KUBECONFIG names a cluster");
+        let nodes = Api::<Node>::all(client.clone())
+            .list(&ListParams::default())
+            .await
+            .unwrap();
+        let addresses = nodes
+            .items
+            .into_iter()
+            .filter_map(|node| node.status?.addresses);
+        let internal = addresses
+            .flatten()
+            .find(|address| address.type_ == "InternalIP");
+        let node: IpAddr = internal.unwrap().address.parse().unwrap();
+        let listener = std::net::TcpListener::bind((node, 0)).expect("this machine is the node");
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let class = format!("postern-test-{name}");
+        let mut world = Self {
+            client,
+            app: format!("{class}-app"),
+            system: format!("{class}-system"),
+            class: class.clone(),
+            backend: "web".to_owned(),
+            _echo: Backend::builder().at(address).start("web"),
+            replicas: Vec::new(),
+        };
+        world.clear().await;
+        for namespace in [world.app.clone(), world.system.clone()] {
+            world.put("", "Namespace", &namespace, json!({})).await;
+        }
+        let controller = json!({ "spec": { "controllerName": world.controller() } });
+        world.put("", "GatewayClass", &class, controller).await;
+        let (app, system) = (world.app.clone(), world.system.clone());
+        world.service(&app, "web", address.port(), node).await;
+        world.service(&system, "postern", 1, node).await;
+        world.start("first");
+        world
+    }
+
+    fn controller(&self) -> String {
+        format!("postern.dev/{}", self.class)
+    }
+
+    /// A Service with one endpoint on the node.
+    async fn service(&self, namespace: &str, name: &str, port: u16, node: IpAddr) {
+        let ports = json!([{ "name": "http", "port": 80, "targetPort": port }]);
+        self.put(
+            namespace,
+            "Service",
+            name,
+            json!({ "spec": { "ports": ports } }),
+        )
+        .await;
+        let slice = json!({
+            "metadata": { "labels": { "kubernetes.io/service-name": name } },
+            "addressType": "IPv4",
+            "endpoints": [{ "addresses": [node], "conditions": { "ready": true } }],
+            "ports": [{ "name": "http", "port": port }],
+        });
+        self.put(namespace, "EndpointSlice", &format!("{name}-1"), slice)
+            .await;
+    }
+
+    /// Starts a replica. Ports of its own: replicas share this machine.
+    pub(crate) fn start(&mut self, identity: &str) {
+        // Tests run side by side in one network, and so do replicas.
+        let hash = self.class.bytes().fold(0u16, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        let first = 20_000 + hash % 40 * 200;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+        command
+            .args([
+                "run",
+                "--admin",
+                "off",
+                "--access-log",
+                "off",
+                "--workers",
+                "1",
+            ])
+            .args(["--namespace", &self.system, "--identity", identity])
+            .args([
+                "--controller-name",
+                &self.controller(),
+                "--gateway-class",
+                &self.class,
+            ])
+            .args(["--ingress-class", &self.class])
+            .args(["--container-ports", &format!("{first}-{}", first + 199)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        self.replicas.push(command.spawn().unwrap());
+    }
+
+    /// Ends the first replica without a word.
+    pub(crate) fn kill_first(&mut self) {
+        let mut first = self.replicas.remove(0);
+        first.kill().unwrap();
+        first.wait().unwrap();
+    }
+
+    fn api(&self, namespace: &str, kind: &str) -> Api<DynamicObject> {
+        match namespace {
+            "" => Api::all_with(self.client.clone(), &resource(kind)),
+            namespace => Api::namespaced_with(self.client.clone(), namespace, &resource(kind)),
+        }
+    }
+
+    async fn put(&self, namespace: &str, kind: &str, name: &str, mut body: Value) {
+        let resource = resource(kind);
+        body["apiVersion"] = resource.api_version.into();
+        body["kind"] = kind.into();
+        body["metadata"]["name"] = name.into();
+        let parameters = PatchParams::apply("test").force();
+        let api = self.api(namespace, kind);
+        api.patch(name, &parameters, &Patch::Apply(&body))
+            .await
+            .unwrap();
+    }
+
+    /// Applies an object under test.
+    pub(crate) async fn apply(&self, kind: &str, name: &str, body: Value) {
+        self.put(&self.app, kind, name, body).await;
+    }
+
+    /// Edits an object as a person would.
+    pub(crate) async fn patch(&self, kind: &str, name: &str, body: Value) {
+        let parameters = PatchParams::default();
+        let api = self.api(&self.app, kind);
+        api.patch(name, &parameters, &Patch::Merge(&body))
+            .await
+            .unwrap();
+    }
+
+    /// Deletes an object under test.
+    pub(crate) async fn delete(&self, kind: &str, name: &str) {
+        let api = self.api(&self.app, kind);
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// A second listener, and when it was asked for.
+    pub(crate) async fn change_listener(&self, gateway: &str) -> Instant {
+        let listeners = json!([
+            { "name": "http", "port": 80, "protocol": "HTTP" },
+            { "name": "alt", "port": 8080, "protocol": "HTTP" },
+        ]);
+        self.patch(
+            "Gateway",
+            gateway,
+            json!({ "spec": { "listeners": listeners } }),
+        )
+        .await;
+        Instant::now()
+    }
+
+    /// Every object of a kind under test.
+    pub(crate) async fn list(&self, kind: &str) -> Vec<Value> {
+        let list = self
+            .api(&self.app, kind)
+            .list(&ListParams::default())
+            .await
+            .unwrap();
+        list.items
+            .iter()
+            .map(|object| serde_json::to_value(object).unwrap())
+            .collect()
+    }
+
+    async fn look<T>(&self, kind: &str, what: &str, find: impl Fn(&[Value]) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            let all = self.list(kind).await;
+            if let Some(found) = find(&all) {
+                return found;
+            }
+            assert!(
+                start.elapsed() < DEADLINE,
+                "{kind}: not {what} in time: {}",
+                json!(all)
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until an object is as wanted.
+    pub(crate) async fn until(
+        &self,
+        kind: &str,
+        name: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let is = |object: &&Value| object["metadata"]["name"] == name && wanted(object);
+        self.look(kind, "as wanted", |all| all.iter().find(is).cloned())
+            .await
+    }
+
+    /// Waits until some object is as wanted.
+    pub(crate) async fn until_some(&self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.look(kind, "as wanted", |all| {
+            all.iter().find(|object| wanted(object)).cloned()
+        })
+        .await
+    }
+
+    /// Waits until an object is gone.
+    pub(crate) async fn until_gone(&self, kind: &str, name: &str) {
+        let is = |object: &Value| object["metadata"]["name"] == name;
+        self.look(kind, "gone", |all| (!all.iter().any(is)).then_some(()))
+            .await;
+    }
+
+    /// Waits until there is no object of a kind.
+    pub(crate) async fn until_none(&self, kind: &str) {
+        self.look(kind, "gone", |all| all.is_empty().then_some(()))
+            .await;
+    }
+
+    /// Waits until a request is answered so.
+    pub(crate) async fn until_answers(&self, url: &str, status: u16) {
+        let uri: http::Uri = url.parse().unwrap();
+        self.answers(uri.host().unwrap(), url, status).await;
+    }
+
+    /// Waits until a request for a host is answered so.
+    pub(crate) async fn until_host_answers(&self, address: &str, host: &str, status: u16) {
+        self.answers(address, &format!("http://{host}/"), status)
+            .await;
+    }
+
+    async fn answers(&self, address: &str, url: &str, status: u16) {
+        let address = SocketAddr::new(address.parse().unwrap(), 80);
+        let start = Instant::now();
+        loop {
+            let call = Call::get(address, url).send();
+            let answer = tokio::time::timeout(Duration::from_secs(2), call).await;
+            let got = answer
+                .ok()
+                .and_then(Result::ok)
+                .map(|answer| answer.status.as_u16());
+            if got == Some(status) {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "{url} at {address}: {got:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) async fn end(self) {
+        self.clear().await;
+    }
+
+    async fn clear(&self) {
+        let parameters = DeleteParams::default();
+        let class = self.api("", "GatewayClass");
+        // What is not there need not go.
+        let _ = class.delete(&self.class, &parameters).await;
+        let namespaces = self.api("", "Namespace");
+        for name in [&self.app, &self.system] {
+            let _ = namespaces.delete(name, &parameters).await;
+        }
+        let start = Instant::now();
+        let left = |all: Vec<DynamicObject>| {
+            all.iter()
+                .any(|n| n.name_any() == self.app || n.name_any() == self.system)
+        };
+        while left(namespaces.list(&ListParams::default()).await.unwrap().items) {
+            assert!(start.elapsed() < DEADLINE, "the namespaces do not go");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
