@@ -38,8 +38,8 @@ pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, 
 pub use resources::{Change, Object, Resources, Store};
 pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
 pub use route_policy::{
-    ClientAddresses, Fallback, FallbackRef, RateLimit, RateScope, RateUnit, RetryPolicy,
-    RoutePolicy, RoutePolicySpec,
+    ClientAddresses, ConcurrencyLimit, Fallback, FallbackRef, RateLimit, RateScope, RateUnit,
+    RetryPolicy, RoutePolicy, RoutePolicySpec,
 };
 
 /// The controller name that Postern writes into status, and that a GatewayClass must carry to be ours.

@@ -31,9 +31,13 @@ pub struct RoutePolicySpec {
     /// When the rule's `retry` repeats a request, beyond the status codes that it lists itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
-    /// How many requests may pass.
+    /// How many requests may pass in a time. All of these limits hold: a request takes a token from each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub rate_limits: Vec<RateLimit>,
+    /// How many requests a client may have in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<RateLimit>,
+    pub concurrency: Option<ConcurrencyLimit>,
     /// Which clients may ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_addresses: Option<ClientAddresses>,
@@ -42,6 +46,9 @@ pub struct RoutePolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_125_899_906_842_624_u64))]
     pub max_request_body_bytes: Option<u64>,
+    /// Whether requests have their line in the access log. Default true. Metrics and traces are not touched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<bool>,
     /// Who answers where a backend cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
@@ -118,6 +125,20 @@ pub struct RateLimit {
     #[serde(default)]
     pub scope: RateScope,
     /// Networks (CIDR) or addresses of clients that are not counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub exempt: Vec<String>,
+}
+
+/// Requests that one client address (of IPv6, each /64) may have in flight at once, for each rule and gateway instance: from
+/// the request's head to the end of the answer, or of the tunnel after an upgrade. One more is answered with 429.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConcurrencyLimit {
+    /// How many.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub requests: u32,
+    /// Networks (CIDR) or addresses of clients that are not counted. One that cannot be read closes the rule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub exempt: Vec<String>,

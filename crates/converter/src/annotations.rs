@@ -3,20 +3,24 @@
 //! A family is one file with its keys, their docs and the function that reads them into [`Settings`]; it is registered by one
 //! line in [`FAMILIES`]. The report, `docs/annotations.md` and the tests are made from that list.
 
+mod access_log;
 mod affinity;
 mod backend_timeout;
 mod canary;
+mod client_limits;
 mod cors;
 mod downstream_tls;
 mod header_control;
 mod ip_access_control;
 mod load_balance;
 mod local_rate_limit;
+mod out_of_scope;
 mod redirect;
 mod request_body;
 mod retry;
 mod rewrite;
 mod service_upstream;
+mod snippets;
 mod timeout;
 mod unsupported;
 mod upstream_protocol;
@@ -32,7 +36,6 @@ use crate::note::{Notes, Outcome};
 pub(crate) use canary::{Canary, HeaderRule, Weight};
 pub(crate) use downstream_tls::DownstreamTls;
 pub(crate) use header_control::HeaderControl;
-pub(crate) use local_rate_limit::LocalRateLimit;
 pub(crate) use redirect::Redirect;
 pub(crate) use retry::Retry;
 pub(crate) use rewrite::has_captures;
@@ -108,8 +111,10 @@ pub const FAMILIES: &[&Family] = &[
     &retry::RETRY,
     &timeout::TIMEOUT,
     &local_rate_limit::LOCAL_RATE_LIMIT,
+    &client_limits::CLIENT_LIMITS,
     &ip_access_control::IP_ACCESS_CONTROL,
     &request_body::REQUEST_BODY,
+    &access_log::ACCESS_LOG,
     &upstream_protocol::UPSTREAM_PROTOCOL,
     &upstream_tls::UPSTREAM_TLS,
     &load_balance::LOAD_BALANCE,
@@ -118,6 +123,8 @@ pub const FAMILIES: &[&Family] = &[
     &service_upstream::SERVICE_UPSTREAM,
     &downstream_tls::DOWNSTREAM_TLS,
     &unsupported::UNSUPPORTED,
+    &snippets::SNIPPETS,
+    &out_of_scope::OUT_OF_SCOPE,
 ];
 
 /// What the annotations of one Ingress ask for.
@@ -134,7 +141,12 @@ pub(crate) struct Settings {
     pub(crate) retry: Option<Retry>,
     /// Whole seconds.
     pub(crate) timeout: Option<u64>,
-    pub(crate) local_rate_limit: Option<LocalRateLimit>,
+    /// Entries of a RoutePolicy's `rateLimits`.
+    pub(crate) rate_limits: Vec<Value>,
+    /// A RoutePolicy's `concurrency`.
+    pub(crate) concurrency: Option<Value>,
+    /// Requests have no line in the access log.
+    pub(crate) unlogged: bool,
     /// A RoutePolicy's `clientAddresses`.
     pub(crate) client_addresses: Option<Value>,
     /// The largest request body in bytes; 0 is no limit, and said to be none.

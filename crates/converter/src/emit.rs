@@ -186,7 +186,9 @@ impl<'a> Emitter<'a> {
             let redirects = route_redirects(&spec["rules"]);
             let body = json!({ "metadata": metadata, "spec": spec });
             self.add::<HttpRoute>(typed(body, "gateway.networking.k8s.io/v1", "HTTPRoute"));
-            if !redirects {
+            if redirects {
+                self.policy::<RoutePolicy>("RoutePolicy", source, &name, unlogged(source));
+            } else {
                 self.route_policy(source, &name, retried);
                 self.backend_policy(source, &name);
             }
@@ -195,7 +197,7 @@ impl<'a> Emitter<'a> {
 
     fn route_policy(&mut self, source: &Source, route: &str, retried: bool) {
         let settings = &source.settings;
-        let mut spec = json!({});
+        let mut spec = unlogged(source);
         if let Some(retry) = settings.retry.as_ref().filter(|_| retried) {
             spec["retry"] = json!({
                 "connectionFailure": retry.connection_failure,
@@ -204,9 +206,11 @@ impl<'a> Emitter<'a> {
                 "nonIdempotent": retry.non_idempotent,
             });
         }
-        if let Some(limit) = &settings.local_rate_limit {
-            spec["rateLimit"] =
-                json!({ "requests": limit.requests, "unit": limit.unit, "burst": limit.burst });
+        if !settings.rate_limits.is_empty() {
+            spec["rateLimits"] = json!(settings.rate_limits);
+        }
+        if let Some(limit) = &settings.concurrency {
+            spec["concurrency"] = limit.clone();
         }
         if let Some(addresses) = &settings.client_addresses {
             spec["clientAddresses"] = addresses.clone();
@@ -338,6 +342,14 @@ fn route_redirects(rules: &Value) -> bool {
                 .flatten()
                 .any(redirects)
         })
+}
+
+/// What a RoutePolicy says whatever the route does.
+fn unlogged(source: &Source) -> Value {
+    match source.settings.unlogged {
+        true => json!({ "accessLog": false }),
+        false => json!({}),
+    }
 }
 
 fn rules_with_retry(rules: &Value) -> bool {

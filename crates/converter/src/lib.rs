@@ -13,6 +13,7 @@ mod ingress;
 mod lookup;
 mod merge;
 mod note;
+mod snippet;
 mod value;
 mod weight;
 

@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) use backend::{BackendScope, BackendSettings, session_cookie};
 pub(crate) use client::{ClientSettings, client_settings};
-pub(crate) use route::{client_addresses, fallback_statuses, rate_limit};
+pub(crate) use route::{client_addresses, concurrency_limit, fallback_statuses, rate_limits};
 
 /// A kind of policy.
 pub(crate) trait Policy: ResourceExt + Sized + 'static {
@@ -63,11 +63,10 @@ impl Policy for RoutePolicy {
     }
 
     fn fault(&self, _: &ObjectKey, _: &Lookup<'_>) -> Option<Fault> {
-        let limit = self
-            .spec
-            .rate_limit
-            .as_ref()
-            .map(rate_limit)
+        let limits = rate_limits(&self.spec.rate_limits).map(drop);
+        let concurrency = self.spec.concurrency.as_ref();
+        let concurrency = concurrency
+            .map(concurrency_limit)
             .map(|limit| limit.map(drop));
         let addresses = self.spec.client_addresses.as_ref();
         let addresses = addresses
@@ -77,11 +76,8 @@ impl Policy for RoutePolicy {
         let fallback = fallback
             .map(fallback_statuses)
             .map(|statuses| statuses.map(drop));
-        limit
-            .into_iter()
-            .chain(addresses)
-            .chain(fallback)
-            .find_map(Result::err)
+        let all = concurrency.into_iter().chain(addresses).chain(fallback);
+        all.chain([limits]).find_map(Result::err)
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn translate(
     let matches = matches(declared, &mut rule.faults);
     let forward = forward(declared, owner, lookup, &mut rule);
     let gates = policy_filters(declared.name.as_deref(), owner, lookup, &mut rule.faults);
+    let unlogged = is_unlogged(declared.name.as_deref(), owner, lookup);
     let declared_filters = declared.filters.as_deref().unwrap_or_default();
     let groups = by_prefix(matches, filter::replaces_prefix(declared_filters));
     let several = groups.len() > 1;
@@ -112,6 +113,7 @@ pub(crate) fn translate(
         let built = Arc::new(Rule {
             key: RuleKey(key.into()),
             route: Arc::clone(owner.text),
+            unlogged,
             filters,
             action,
         });
@@ -249,6 +251,13 @@ fn session(
     }
 }
 
+/// Whether a RoutePolicy keeps the rule out of the access log.
+fn is_unlogged(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> bool {
+    let policies = lookup.route_policies(owner.key, name);
+    let logged = policies.iter().find_map(|policy| policy.spec.access_log);
+    logged == Some(false)
+}
+
 /// Filters that RoutePolicies add, in front of the rule's own.
 fn policy_filters(
     name: Option<&str>,
@@ -261,17 +270,29 @@ fn policy_filters(
         .iter()
         .find_map(|policy| policy.spec.client_addresses.as_ref())
         .map(|addresses| policy::client_addresses(addresses).map(ir::Filter::ClientAddresses));
-    let limit = policies
+    let concurrency = policies
         .iter()
-        .find_map(|policy| policy.spec.rate_limit.as_ref())
-        .map(|limit| policy::rate_limit(limit).map(ir::Filter::RateLimit));
+        .find_map(|policy| policy.spec.concurrency.as_ref())
+        .map(|limit| policy::concurrency_limit(limit).map(ir::Filter::Concurrency));
+    let declared = policies
+        .iter()
+        .map(|policy| &policy.spec.rate_limits)
+        .find(|limits| !limits.is_empty());
+    let limits = match policy::rate_limits(declared.map_or(&[], |limits| limits)) {
+        Ok(limits) => limits.into_iter().map(ir::Filter::RateLimit).collect(),
+        Err(fault) => {
+            faults.push(fault);
+            Vec::new()
+        }
+    };
     let mut filters = Vec::new();
-    for filter in addresses.into_iter().chain(limit) {
+    for filter in addresses.into_iter().chain(concurrency) {
         match filter {
             Ok(filter) => filters.push(filter),
             Err(fault) => faults.push(fault),
         }
     }
+    filters.extend(limits);
     filters
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::{ClusterKey, Fraction, Pattern, RateLimit, serialize};
+use crate::{ClusterKey, ConcurrencyLimit, Fraction, Pattern, RateLimit, serialize};
 
 /// One step of a rule. Within a rule they run in the order given; CORS preflights are answered first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +24,8 @@ pub enum Filter {
     Cors(Cors),
     /// Let only so many requests pass. Preflights are not counted.
     RateLimit(RateLimit),
+    /// Let each client have only so many requests in flight. Preflights are not counted.
+    Concurrency(ConcurrencyLimit),
     /// Let only some clients pass; preflights too. Others are answered 403.
     ClientAddresses(ClientAddresses),
 }

@@ -29,7 +29,7 @@ pub use matcher::{
     HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
     QueryMatch, RequestMatch, ValueMatch,
 };
-pub use policy::{RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
+pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::Redacted;
 pub use route::{
     Action, Backend, Fallback, Forward, Fraction, Reason, Route, Rule, RuleKey, Target,

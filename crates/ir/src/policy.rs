@@ -74,6 +74,16 @@ pub struct RateLimit {
     pub exempt: Vec<IpNet>,
 }
 
+/// How many requests one client may have in flight; one more is answered with 429. The counts are kept under the rule's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConcurrencyLimit {
+    /// How many.
+    pub requests: NonZeroU32,
+    /// Clients that are not counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exempt: Vec<IpNet>,
+}
+
 /// The period of a [`RateLimit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,6 +94,15 @@ pub enum RateUnit {
     Minute,
     /// An hour.
     Hour,
+}
+
+impl RateLimit {
+    /// Whether a bucket for the one does for the other: all but who is counted is the same.
+    #[must_use]
+    pub fn same_bucket(&self, other: &Self) -> bool {
+        let bucket = |limit: &Self| (limit.requests, limit.unit, limit.burst, limit.per_client);
+        bucket(self) == bucket(other)
+    }
 }
 
 impl RateUnit {

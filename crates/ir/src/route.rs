@@ -45,6 +45,9 @@ pub struct Rule {
     pub key: RuleKey,
     /// The route object, as `HTTPRoute/namespace/name`: for logs and traces.
     pub route: Arc<str>,
+    /// Requests have no line in the access log.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlogged: bool,
     /// Steps, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,

@@ -45,6 +45,9 @@ pub enum ProxyError {
     /// The rule's rate limit is used up.
     #[error("too many requests")]
     RateLimited,
+    /// The client has as many requests in flight as it may.
+    #[error("too many requests at once")]
+    ConcurrencyLimited,
     /// The body is larger than the rule allows.
     #[error("the request's body is too large")]
     BodyTooLarge,
@@ -88,7 +91,7 @@ impl ProxyError {
             Self::Rule(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamClosed | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited | Self::ConcurrencyLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ConnectTimeout
             | Self::AttemptTimeout
@@ -114,6 +117,7 @@ impl ProxyError {
             Self::UpstreamTls => "upstream_tls",
             Self::Forbidden => "forbidden",
             Self::RateLimited => "rate_limited",
+            Self::ConcurrencyLimited => "concurrency_limited",
             Self::BodyTooLarge => "body_too_large",
             Self::AttemptTimeout => "attempt_timeout",
             Self::BackendSilent => "backend_silent",
@@ -132,6 +136,7 @@ impl ProxyError {
             | Self::Misdirected
             | Self::Forbidden
             | Self::RateLimited
+            | Self::ConcurrencyLimited
             | Self::BodyTooLarge
             | Self::ClientClosed => Side::Downstream,
             Self::Overloaded | Self::Rule(_) => Side::Gateway,

@@ -4,13 +4,14 @@ use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
-use ir::PathMatch;
+use ir::{PathMatch, Rule};
 use telemetry::metrics::ListenerMetrics;
 use tokio::time::Instant;
 
 use crate::{
     balance::Load,
     error::ProxyError,
+    limit::Permit,
     observe::Observed,
     server::Conn,
     upstream::{Head, Way},
@@ -30,6 +31,8 @@ struct Open {
     upstream: Option<SocketAddr>,
     /// Counts at the endpoint until the answer is over.
     load: Option<Load>,
+    /// Counts for the client likewise.
+    permit: Option<Permit>,
     observed: Observed,
 }
 
@@ -70,6 +73,7 @@ impl Exchange {
             attempts: 0,
             upstream: None,
             load: None,
+            permit: None,
             observed,
         })))
     }
@@ -95,11 +99,18 @@ impl Exchange {
     pub(crate) fn routed(
         &mut self,
         listener: &Arc<ListenerMetrics>,
-        route: &Arc<str>,
+        rule: &Rule,
         path: &PathMatch,
     ) {
         if let Some(open) = &mut self.0 {
-            open.observed.routed(listener, route, path);
+            open.observed.routed(listener, rule, path);
+        }
+    }
+
+    /// The request counts for its client until it ends.
+    pub(crate) fn holds(&mut self, permit: Option<Permit>) {
+        if let Some(open) = &mut self.0 {
+            open.permit = permit;
         }
     }
 

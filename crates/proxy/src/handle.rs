@@ -20,6 +20,7 @@ use crate::{
     error::ProxyError,
     exchange::Exchange,
     filter::{cors, headers, redirect},
+    limit::Permit,
     router::RequestView,
     server::Conn,
     snapshot::{RuleState, Snapshot},
@@ -73,14 +74,17 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
         return Begun::Answered(Box::new(response));
     }
     let origin = allowed.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
-    if let Err(refused) = admit_by_rule(conn, rule, &parts, &body) {
-        let unread = refused.error == ProxyError::BodyTooLarge;
-        let mut response = refused.answer(exchange);
-        if unread {
-            leave_unread(conn, &parts, body, response.headers_mut());
+    match admit_by_rule(conn, rule, &parts, &body) {
+        Ok(permit) => exchange.holds(permit),
+        Err(refused) => {
+            let unread = refused.error == ProxyError::BodyTooLarge;
+            let mut response = refused.answer(exchange);
+            if unread {
+                leave_unread(conn, &parts, body, response.headers_mut());
+            }
+            decorate(rule, origin.as_ref(), &mut response);
+            return Begun::Answered(Box::new(response));
         }
-        decorate(rule, origin.as_ref(), &mut response);
-        return Begun::Answered(Box::new(response));
     }
     let mut response = match &rule.rule.action {
         Action::Redirect(redirect) => {
@@ -178,22 +182,22 @@ fn admit_by_rule(
     rule: &RuleState,
     parts: &Parts,
     body: &Incoming,
-) -> Result<(), Refused> {
+) -> Result<Option<Permit>, Refused> {
+    let refused = |error, retry_after| Refused { error, retry_after };
     let limit = rule.forward().and_then(|forward| forward.max_body);
     if limit.is_some_and(|limit| body.size_hint().exact() > Some(limit.get())) {
-        return Err(Refused {
-            error: ProxyError::BodyTooLarge,
-            retry_after: None,
-        });
+        return Err(refused(ProxyError::BodyTooLarge, None));
     }
-    if rule.is_limited() {
-        let client = conn.client(&parts.headers);
-        rule.take_tokens(client).map_err(|wait| Refused {
-            error: ProxyError::RateLimited,
-            retry_after: Some(wait),
-        })?;
+    if !rule.is_limited() {
+        return Ok(None);
     }
-    Ok(())
+    let client = conn.client(&parts.headers);
+    let permit = rule
+        .enter(client)
+        .map_err(|error| refused(error, Some(Duration::from_secs(1))))?;
+    rule.take_tokens(client)
+        .map_err(|wait| refused(ProxyError::RateLimited, Some(wait)))?;
+    Ok(permit)
 }
 
 /// A body that was announced and is not wanted. A client that waits for `100 Continue` has not sent it, and HTTP/2 can end
@@ -250,7 +254,7 @@ fn route(
         .ok_or(ProxyError::NoRoute)?;
     let metrics = port.metrics.get(listener).unwrap_or(&conn.port.metrics);
     let rule = Arc::clone(found.payload);
-    exchange.routed(metrics, &rule.rule.route, &found.route.matches.path);
+    exchange.routed(metrics, &rule.rule, &found.route.matches.path);
     let path = match path {
         Cow::Borrowed(_) => None,
         Cow::Owned(path) => Some(path),

@@ -1,7 +1,7 @@
 //! Token buckets. A bucket is one atomic word, so that workers do not wait for each other; buckets of clients are in a
 //! sharded table of bounded size.
 
-use std::{net::IpAddr, net::Ipv6Addr, num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, net::Ipv6Addr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
@@ -12,14 +12,17 @@ use ir::RateLimit;
 use self::clients::Clients;
 
 mod clients;
+mod in_flight;
+
+pub(crate) use in_flight::{InFlight, Permit};
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// The state of a [`RateLimit`]; it lives as long as the rule has the same one.
+/// The state of a [`RateLimit`]; its tokens live as long as the rule has one of the same pace and size.
 pub(crate) struct Bucket {
     limit: RateLimit,
     clock: DefaultClock,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
 }
 
 enum Tokens {
@@ -33,7 +36,7 @@ impl Bucket {
         let quota = quota(limit);
         let clock = DefaultClock::default();
         Self {
-            tokens: if limit.per_client {
+            tokens: Arc::new(if limit.per_client {
                 Tokens::Clients(RateLimiter::new(
                     quota,
                     Clients::new(period(limit)),
@@ -41,9 +44,18 @@ impl Bucket {
                 ))
             } else {
                 Tokens::Shared(RateLimiter::direct_with_clock(quota, clock.clone()))
-            },
+            }),
             clock,
             limit: limit.clone(),
+        }
+    }
+
+    /// The same tokens for a limit that differs only in whom it counts.
+    pub(crate) fn for_others(&self, limit: &RateLimit) -> Self {
+        Self {
+            limit: limit.clone(),
+            clock: self.clock.clone(),
+            tokens: Arc::clone(&self.tokens),
         }
     }
 
@@ -57,7 +69,7 @@ impl Bucket {
         if self.limit.exempt.iter().any(|net| net.contains(&client)) {
             return Ok(());
         }
-        let taken = match &self.tokens {
+        let taken = match &*self.tokens {
             Tokens::Shared(limiter) => limiter.check(),
             Tokens::Clients(limiter) => limiter.check_key(&network(client)),
         };

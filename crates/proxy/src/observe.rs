@@ -5,7 +5,7 @@ use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::SystemTime};
 
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
-use ir::PathMatch;
+use ir::{PathMatch, Rule};
 use telemetry::{
     access_log::{AccessLog, Record},
     metrics::{ListenerMetrics, Metrics},
@@ -186,12 +186,15 @@ impl Observed {
     pub(crate) fn routed(
         &mut self,
         listener: &Arc<ListenerMetrics>,
-        route: &Arc<str>,
+        rule: &Rule,
         path: &PathMatch,
     ) {
         self.listener = Arc::clone(listener);
+        if rule.unlogged {
+            self.logged = None;
+        }
         if let Some(logged) = &mut self.logged {
-            logged.route = Some(Arc::clone(route));
+            logged.route = Some(Arc::clone(&rule.route));
         }
         if let Some(span) = &mut self.span {
             span.set_route(match path {

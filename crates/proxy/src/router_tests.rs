@@ -42,6 +42,7 @@ fn rule(id: usize) -> Arc<Rule> {
     Arc::new(Rule {
         key: RuleKey(format!("{id}").into()),
         route: "HTTPRoute/test/test".into(),
+        unlogged: false,
         filters: vec![],
         action: Action::Respond {
             status: http::StatusCode::OK,

@@ -13,14 +13,19 @@ use std::{
 
 use http::StatusCode;
 use ir::{
-    Action, Cluster, ClusterKey, Filter, Forward, Fraction, Ir, Protocol, RateLimit, Reason, Rule,
-    RuleKey, SocketKey, Target,
+    Action, Cluster, ClusterKey, ConcurrencyLimit, Filter, Forward, Fraction, Ir, Protocol,
+    RateLimit, Reason, Rule, RuleKey, SocketKey, Target,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
 use crate::{
-    balance::ClusterState, limit::Bucket, router::PortRouter, tls, upstream::UpstreamClient,
+    balance::ClusterState,
+    error::ProxyError,
+    limit::{Bucket, InFlight, Permit},
+    router::PortRouter,
+    tls,
+    upstream::UpstreamClient,
 };
 
 /// Everything a request needs to know.
@@ -47,6 +52,8 @@ struct Lasting {
     positions: Arc<Positions>,
     /// One for each rate limit, in order.
     buckets: Vec<Arc<Bucket>>,
+    /// Where the rule limits what clients have in flight.
+    in_flight: Option<Arc<InFlight>>,
 }
 
 #[derive(Default)]
@@ -56,7 +63,8 @@ struct Positions {
 }
 
 impl Lasting {
-    /// What a rule needs, with what is known from before. A bucket is kept for as long as its limit stays the same.
+    /// What a rule needs, with what is known from before. A bucket is kept for as long as its limit
+    /// stays the same, whoever is exempt from it.
     fn of(rule: &Rule, before: Option<&Arc<Self>>) -> Arc<Self> {
         let limits = || {
             rule.filters.iter().filter_map(|filter| match filter {
@@ -64,7 +72,9 @@ impl Lasting {
                 _ => None,
             })
         };
+        let counts = concurrency(rule).is_some();
         if let Some(before) = before
+            && before.in_flight.is_some() == counts
             && before
                 .buckets
                 .iter()
@@ -73,18 +83,41 @@ impl Lasting {
         {
             return Arc::clone(before);
         }
-        let known = before.map_or(&[][..], |before| &before.buckets);
-        let bucket = |limit: &RateLimit| {
-            let known = known.iter().find(|bucket| bucket.limit() == limit);
-            known.map_or_else(|| Arc::new(Bucket::new(limit)), Arc::clone)
-        };
+        let in_flight = before.and_then(|before| before.in_flight.clone());
+        let mut known = before.map_or_else(Vec::new, |before| before.buckets.clone());
         Arc::new(Self {
             positions: before
                 .map(|before| Arc::clone(&before.positions))
                 .unwrap_or_default(),
-            buckets: limits().map(bucket).collect(),
+            buckets: limits().map(|limit| bucket(limit, &mut known)).collect(),
+            in_flight: counts.then(|| in_flight.unwrap_or_else(|| Arc::new(InFlight::new()))),
         })
     }
+}
+
+/// The bucket for a limit: the one that it had, or a full one.
+fn bucket(limit: &RateLimit, known: &mut Vec<Arc<Bucket>>) -> Arc<Bucket> {
+    let same = known.iter().position(|bucket| bucket.limit() == limit);
+    let alike = || {
+        known
+            .iter()
+            .position(|bucket| bucket.limit().same_bucket(limit))
+    };
+    let Some(at) = same.or_else(alike) else {
+        return Arc::new(Bucket::new(limit));
+    };
+    let bucket = known.swap_remove(at);
+    match bucket.limit() == limit {
+        true => bucket,
+        false => Arc::new(bucket.for_others(limit)),
+    }
+}
+
+fn concurrency(rule: &Rule) -> Option<&ConcurrencyLimit> {
+    rule.filters.iter().find_map(|filter| match filter {
+        Filter::Concurrency(limit) => Some(limit),
+        _ => None,
+    })
 }
 
 /// A rule with its clusters at hand.
@@ -109,9 +142,25 @@ impl RuleState {
             .try_for_each(|bucket| bucket.take(client))
     }
 
+    /// Counts a request for its client while it is in flight, where the rule limits that.
+    ///
+    /// # Errors
+    /// The client has as many as it may.
+    pub(crate) fn enter(&self, client: IpAddr) -> Result<Option<Permit>, ProxyError> {
+        let Some((in_flight, limit)) = self.lasting.in_flight.as_ref().zip(concurrency(&self.rule))
+        else {
+            return Ok(None);
+        };
+        if limit.exempt.iter().any(|net| net.contains(&client)) {
+            return Ok(None);
+        }
+        let permit = in_flight.enter(client, limit.requests.get());
+        permit.map(Some).ok_or(ProxyError::ConcurrencyLimited)
+    }
+
     /// Whether anything is counted at all.
     pub(crate) fn is_limited(&self) -> bool {
-        !self.lasting.buckets.is_empty()
+        !self.lasting.buckets.is_empty() || self.lasting.in_flight.is_some()
     }
 
     /// The backend that has the endpoint of a session.

@@ -1,4 +1,4 @@
-//! `whitelist-source-range`, `denylist-source-range`.
+//! `whitelist-source-range`, also as `allowlist-source-range`, and `denylist-source-range`.
 
 use std::net::IpAddr;
 
@@ -17,6 +17,11 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
             becomes: "RoutePolicy `clientAddresses.allow`. Refused: an entry that is no address or network; nobody is let in.",
         },
         Key {
+            name: "allowlist-source-range",
+            doc: "The newer name of whitelist-source-range; of the two it wins.",
+            becomes: "RoutePolicy `clientAddresses.allow`. Refused: a list with anything that is no network; then nobody is let in.",
+        },
+        Key {
             name: "denylist-source-range",
             doc: "Networks or addresses, separated by commas, that may not ask; they are answered with 403. A list that cannot be read lets nobody in.",
             becomes: "RoutePolicy `clientAddresses.deny`. Refused: an entry that is no address or network; nobody is let in.",
@@ -28,11 +33,18 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut addresses = json!({});
     let mut wanted = false;
+    let newer = reader.text("allowlist-source-range");
+    if newer.is_some_and(|text| !text.is_empty()) {
+        let message = "allowlist-source-range is set and wins";
+        reader.say("whitelist-source-range", Outcome::Approximated, message);
+    }
     for (key, field) in [
+        ("allowlist-source-range", "allow"),
         ("whitelist-source-range", "allow"),
         ("denylist-source-range", "deny"),
     ] {
-        let Some(text) = reader.text(key).filter(|text| !text.is_empty()) else {
+        let known = addresses.get(field).is_some();
+        let Some(text) = reader.text(key).filter(|text| !text.is_empty() && !known) else {
             continue;
         };
         wanted = true;
@@ -52,11 +64,13 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         }
     }
     if wanted {
-        settings.client_addresses = Some(addresses);
+        // Whoever has closed the route before keeps it closed.
+        settings.client_addresses.get_or_insert(addresses);
     }
 }
 
-fn is_network(text: &str) -> bool {
+/// An address, or a network in CIDR.
+pub(super) fn is_network(text: &str) -> bool {
     let (address, prefix) = text
         .split_once('/')
         .map_or((text, None), |(address, prefix)| (address, Some(prefix)));

@@ -1,5 +1,7 @@
 //! `route-limit-*`.
 
+use serde_json::json;
+
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
@@ -10,33 +12,24 @@ pub(super) const LOCAL_RATE_LIMIT: Family = Family {
         Key {
             name: "route-limit-rpm",
             doc: "Requests a minute for each path of the Ingress and gateway instance, weighted canaries included; more are answered with 429.",
-            becomes: "RoutePolicy `rateLimit`, unit Minute. Refused: not a whole number above 0; then there is no limit.",
+            becomes: "RoutePolicy `rateLimits`, unit Minute. Refused: not a whole number above 0; then there is no limit.",
         },
         Key {
             name: "route-limit-rps",
             doc: "Requests a second for each path of the Ingress and gateway instance, unless route-limit-rpm is set; more are answered with 429.",
-            becomes: "RoutePolicy `rateLimit`, unit Second. Approximated: route-limit-rpm is set and wins. Refused: not a whole number above 0; then there is no limit.",
+            becomes: "RoutePolicy `rateLimits`, unit Second. Approximated: route-limit-rpm is set and wins. Refused: not a whole number above 0; then there is no limit.",
         },
         Key {
             name: "route-limit-burst-multiplier",
             doc: "Requests that may come at once, as a multiple of the limit. Default 5.",
-            becomes: "RoutePolicy `rateLimit.burst`: limit times multiplier. Approximated: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
+            becomes: "RoutePolicy `rateLimits[].burst`: limit times multiplier. Approximated: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
         },
     ],
     apply,
 };
 
 /// The largest number that a RoutePolicy takes.
-const MOST: u64 = 1_000_000_000;
-
-/// What the family asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LocalRateLimit {
-    pub(crate) requests: u64,
-    /// As RoutePolicy has it.
-    pub(crate) unit: &'static str,
-    pub(crate) burst: u64,
-}
+pub(super) const MOST: u64 = 1_000_000_000;
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let rpm = reader.parse("route-limit-rpm", value::positive);
@@ -64,7 +57,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if multiplier.is_some() {
         reader.exact(
             "route-limit-burst-multiplier",
-            "RoutePolicy rateLimit.burst",
+            "RoutePolicy rateLimits[].burst",
         );
     }
     let (requests, burst) = (
@@ -74,13 +67,10 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     reader.exact(
         key,
         format!(
-            "RoutePolicy rateLimit: {requests} a {}, {burst} at once",
+            "RoutePolicy rateLimits: {requests} a {}, {burst} at once",
             unit.to_lowercase()
         ),
     );
-    settings.local_rate_limit = Some(LocalRateLimit {
-        requests,
-        unit,
-        burst,
-    });
+    let limit = json!({ "requests": requests, "unit": unit, "burst": burst });
+    settings.rate_limits.push(limit);
 }

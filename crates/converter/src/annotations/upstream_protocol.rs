@@ -38,6 +38,15 @@ fn parse(text: &str) -> Result<(&'static str, bool), String> {
         "HTTPS" => Ok(("HTTP1", true)),
         "HTTP2" | "GRPC" => Ok(("HTTP2", false)),
         "GRPCS" => Ok(("HTTP2", true)),
+        "FCGI" => {
+            let message = "FastCGI is not spoken: put a server for it in front of the backend";
+            Err(message.to_owned())
+        }
+        "AUTO_HTTP" => {
+            let message =
+                "the scheme of the client does not choose that of the backend: write HTTP or HTTPS";
+            Err(message.to_owned())
+        }
         _ => Err(format!(
             "{text:?} is none of HTTP, HTTP2, HTTPS, GRPC and GRPCS"
         )),

@@ -2,23 +2,31 @@
 
 use std::{net::IpAddr, num::NonZeroU32};
 
-use api::{ClientAddresses, Fallback, RateLimit, RateScope, RateUnit, condition::reasons};
+use api::{
+    ClientAddresses, ConcurrencyLimit, Fallback, RateLimit, RateScope, RateUnit, condition::reasons,
+};
 use http::StatusCode;
 use ipnet::IpNet;
 
 use crate::fault::Fault;
 
-/// A rate limit as the data plane has it.
-pub(crate) fn rate_limit(limit: &RateLimit) -> Result<ir::RateLimit, Fault> {
-    let positive = |number: u32, name: &str| {
-        NonZeroU32::new(number).ok_or_else(|| {
-            Fault::new(
-                reasons::INVALID,
-                format!("rateLimit.{name} must be at least 1"),
-            )
-        })
-    };
-    let requests = positive(limit.requests, "requests")?;
+/// Rate limits as the data plane has them. What a single client does wrong shall cost the others nothing, so limits of
+/// clients come first; a limit that is written twice counts once.
+pub(crate) fn rate_limits(declared: &[RateLimit]) -> Result<Vec<ir::RateLimit>, Fault> {
+    let mut limits: Vec<ir::RateLimit> = Vec::with_capacity(declared.len());
+    for (at, limit) in declared.iter().enumerate() {
+        let limit = rate_limit(limit, at)?;
+        if !limits.contains(&limit) {
+            limits.push(limit);
+        }
+    }
+    limits.sort_by_key(|limit| !limit.per_client);
+    Ok(limits)
+}
+
+fn rate_limit(limit: &RateLimit, at: usize) -> Result<ir::RateLimit, Fault> {
+    let field = |name: &str| format!("rateLimits[{at}].{name}");
+    let requests = positive(limit.requests, &field("requests"))?;
     Ok(ir::RateLimit {
         requests,
         unit: match limit.unit {
@@ -28,9 +36,9 @@ pub(crate) fn rate_limit(limit: &RateLimit) -> Result<ir::RateLimit, Fault> {
         },
         burst: limit
             .burst
-            .map_or(Ok(requests), |burst| positive(burst, "burst"))?,
+            .map_or(Ok(requests), |burst| positive(burst, &field("burst")))?,
         per_client: limit.scope == RateScope::Client,
-        exempt: networks(&limit.exempt, "rateLimit.exempt")?,
+        exempt: networks(&limit.exempt, &field("exempt"))?,
     })
 }
 
@@ -51,6 +59,19 @@ pub(crate) fn fallback_statuses(fallback: &Fallback) -> Result<Vec<StatusCode>, 
         }
     }
     Ok(statuses)
+}
+
+/// A limit of requests in flight as the data plane has it.
+pub(crate) fn concurrency_limit(limit: &ConcurrencyLimit) -> Result<ir::ConcurrencyLimit, Fault> {
+    Ok(ir::ConcurrencyLimit {
+        requests: positive(limit.requests, "concurrency.requests")?,
+        exempt: networks(&limit.exempt, "concurrency.exempt")?,
+    })
+}
+
+fn positive(number: u32, field: &str) -> Result<NonZeroU32, Fault> {
+    NonZeroU32::new(number)
+        .ok_or_else(|| Fault::new(reasons::INVALID, format!("{field} must be at least 1")))
 }
 
 /// An address list as the data plane has it.

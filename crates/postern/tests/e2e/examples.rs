@@ -5,6 +5,7 @@
 mod balancing;
 mod canary;
 mod gateway_api;
+mod limits;
 mod tls;
 mod traffic;
 
@@ -40,6 +41,8 @@ examples! {
     "timeout" => timeout, traffic::timeout;
     "rate-limit-rpm" => rate_limit_rpm, balancing::rate_limit_rpm;
     "rate-limit-rps" => rate_limit_rps, balancing::rate_limit_rps;
+    "client-limits" => client_limits, limits::clients;
+    "body-size" => body_size, limits::body_size;
     "load-balance" => load_balance, balancing::least_conn;
     "hash-by-header" => hash_by_header, balancing::hash_by_header;
     "hash-by-query" => hash_by_query, balancing::hash_by_query;

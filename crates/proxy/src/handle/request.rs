@@ -140,6 +140,7 @@ pub(super) fn apply(filter: &Filter, head: &mut Head) {
         | Filter::Mirror(_)
         | Filter::Cors(_)
         | Filter::RateLimit(_)
+        | Filter::Concurrency(_)
         | Filter::ClientAddresses(_) => {}
     }
 }

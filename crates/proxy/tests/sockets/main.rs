@@ -1,6 +1,7 @@
 //! The data plane over real sockets, with real TLS and real backends.
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+mod clients;
 mod edge;
 mod fallback;
 mod forwarding;

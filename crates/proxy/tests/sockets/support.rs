@@ -86,6 +86,7 @@ pub(crate) fn route(path: &str, filters: Vec<Filter>, action: Action) -> Route {
         rule: Arc::new(Rule {
             key: RuleKey(format!("HTTPRoute/test/test/{path}").into()),
             route: "HTTPRoute/test/test".into(),
+            unlogged: false,
             filters,
             action,
         }),

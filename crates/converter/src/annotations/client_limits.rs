@@ -1,0 +1,136 @@
+//! `limit-rps`, `limit-rpm`, `limit-connections`: what one client may ask.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings, ip_access_control::is_network, local_rate_limit::MOST};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const CLIENT_LIMITS: Family = Family {
+    name: "client-limits",
+    keys: &[
+        Key {
+            name: "limit-rps",
+            doc: "Requests a second for each client address; 0: no limit. More are answered with 429.",
+            becomes: "RoutePolicy `rateLimits`, unit Second, scope Client. Approximated: counted for each path by itself, of IPv6 for each /64, and answered with 429 where nginx says 503. Refused: not a whole number; then there is no limit.",
+        },
+        Key {
+            name: "limit-rpm",
+            doc: "Requests a minute for each client address; 0: no limit. It holds beside limit-rps.",
+            becomes: "RoutePolicy `rateLimits`, unit Minute, scope Client. Approximated: as limit-rps. Refused: not a whole number; then there is no limit.",
+        },
+        Key {
+            name: "limit-burst-multiplier",
+            doc: "Requests of a client that may come at once, as a multiple of limit-rps and limit-rpm, and one more. Default 5.",
+            becomes: "`rateLimits[].burst`. Approximated: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
+        },
+        Key {
+            name: "limit-connections",
+            doc: "Requests that a client address may have in flight; 0: no limit. One more is answered with 429.",
+            becomes: "RoutePolicy `concurrency`. Approximated: as limit-rps. Refused: not a whole number; then there is no limit.",
+        },
+        Key {
+            name: "limit-whitelist",
+            doc: "Networks or addresses, separated by commas, that limit-rps, limit-rpm and limit-connections do not count.",
+            becomes: "`exempt` of those limits. Approximated: without a limit it has no meaning. Refused: what is no network; then the limits hold for everybody.",
+        },
+    ],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let limit = |reader: &mut Reader<'_>, key| {
+        let limit = reader.parse(key, whole)?;
+        if limit == 0 {
+            reader.exact(key, "no limit");
+        }
+        (limit > 0).then_some(limit.min(MOST))
+    };
+    let rates = [
+        ("limit-rps", limit(reader, "limit-rps"), "Second"),
+        ("limit-rpm", limit(reader, "limit-rpm"), "Minute"),
+    ];
+    let connections = limit(reader, "limit-connections");
+    let rated = rates.iter().any(|(_, limit, _)| limit.is_some());
+    let exempt = exempt(reader, rated || connections.is_some());
+    let multiplier = multiplier(reader, rated);
+    for (key, requests, unit) in rates {
+        let Some(requests) = requests else { continue };
+        // nginx lets the burst pass on top of the one that is due.
+        let burst = requests
+            .saturating_mul(multiplier)
+            .saturating_add(1)
+            .min(MOST);
+        let entry =
+            json!({ "requests": requests, "unit": unit, "burst": burst, "scope": "Client" });
+        settings.rate_limits.push(with_exempt(entry, &exempt));
+        let message = format!(
+            "RoutePolicy rateLimits: {requests} a {} for each client, {burst} at once; counted for each path by itself, and answered with 429 rather than 503",
+            unit.to_lowercase()
+        );
+        reader.say(key, Outcome::Approximated, message);
+    }
+    if let Some(requests) = connections {
+        settings.concurrency = Some(with_exempt(json!({ "requests": requests }), &exempt));
+        let message = format!(
+            "RoutePolicy concurrency: {requests} in flight for each client; counted for each path by itself, and answered with 429 rather than 503"
+        );
+        reader.say("limit-connections", Outcome::Approximated, message);
+    }
+}
+
+fn whole(text: &str) -> Result<u64, String> {
+    let number = value::number(text)?;
+    u64::try_from(number).map_err(|_| format!("{text:?} is negative; there is no limit"))
+}
+
+fn with_exempt(mut limit: Value, exempt: &[String]) -> Value {
+    if !exempt.is_empty() {
+        limit["exempt"] = json!(exempt);
+    }
+    limit
+}
+
+fn multiplier(reader: &mut Reader<'_>, rated: bool) -> u64 {
+    const KEY: &str = "limit-burst-multiplier";
+    let multiplier = reader.parse(KEY, value::positive);
+    match (multiplier, rated) {
+        (Some(_), true) => reader.exact(KEY, "RoutePolicy rateLimits[].burst"),
+        (Some(_), false) => {
+            let message = "has no meaning without limit-rps or limit-rpm";
+            reader.say(KEY, Outcome::Approximated, message);
+        }
+        (None, _) => {}
+    }
+    multiplier.unwrap_or(5)
+}
+
+fn exempt(reader: &mut Reader<'_>, limited: bool) -> Vec<String> {
+    const KEY: &str = "limit-whitelist";
+    /// What a RoutePolicy takes.
+    const MOST: usize = 256;
+    let Some(text) = reader.text(KEY) else {
+        return Vec::new();
+    };
+    let entries = value::list(&text);
+    let wrong = entries.iter().find(|entry| !is_network(entry));
+    let refused = match wrong {
+        Some(wrong) => Some(format!(
+            "{wrong:?} is neither an address nor a network such as 10.0.0.0/8"
+        )),
+        None if entries.len() > MOST => Some(format!("more than {MOST} networks")),
+        None => None,
+    };
+    if let Some(why) = refused {
+        let message = format!("{why}; the limits hold for everybody");
+        reader.say(KEY, Outcome::Refused, message);
+        return Vec::new();
+    }
+    if limited {
+        reader.exact(KEY, "exempt of the limits for clients");
+    } else {
+        let message = "has no meaning without limit-rps, limit-rpm or limit-connections";
+        reader.say(KEY, Outcome::Approximated, message);
+    }
+    entries.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,92 @@
+//! The table.
+
+use super::{
+    Foreign,
+    Verdict::{self, Closed, Lost, NoEffect, Stricter},
+};
+use crate::annotations::Key;
+
+/// The sentence about a key in the documentation.
+macro_rules! becomes {
+    (NoEffect, $why:literal) => {
+        concat!("Nothing. Approximated: it has no effect, as ", $why, ".")
+    };
+    (Stricter, $why:literal) => {
+        concat!("Nothing. Approximated: it is stricter here, as ", $why, ".")
+    };
+    ($verdict:ident, $why:literal) => {
+        concat!("Nothing. Refused: ", $why, ".")
+    };
+}
+
+/// A line for each key: name, doc, values that ask for nothing, verdict, why.
+macro_rules! table {
+    ($($name:literal, $doc:literal, [$($idle:literal),*], $verdict:ident, $why:literal;)*) => {
+        pub(super) const KEYS: &[Key] = &[$(Key { name: $name, doc: $doc, becomes: becomes!($verdict, $why) }),*];
+        pub(super) const FOREIGN: &[Foreign] = &[$(Foreign {
+            name: $name,
+            idle: &[$($idle),*],
+            verdict: $verdict as Verdict,
+            why: $why,
+        }),*];
+    };
+}
+
+table! {
+    // Buffers and connections of nginx.
+    "proxy-buffering", "on or off: buffers answers. No effect.", ["off"], NoEffect, "bodies pass as they come, nothing is buffered";
+    "proxy-request-buffering", "on or off: buffers requests. No effect.", ["off"], NoEffect, "bodies pass as they come, nothing is buffered";
+    "proxy-buffer-size", "Buffer for the head of an answer. No effect.", [], NoEffect, "there is no buffer to be sized";
+    "proxy-buffers-number", "Buffers for an answer. No effect.", [], NoEffect, "bodies pass as they come, nothing is buffered";
+    "proxy-busy-buffers-size", "Buffers in use. No effect.", [], NoEffect, "bodies pass as they come, nothing is buffered";
+    "proxy-max-temp-file-size", "Size of temporary files. No effect.", [], NoEffect, "nothing is written to files";
+    "client-body-buffer-size", "Buffer for a request's body. No effect.", [], NoEffect, "bodies pass as they come; `proxy-body-size` limits them";
+    "proxy-http-version", "1.0 or 1.1 towards the backend. No effect: `backend-protocol` chooses.", ["1.1"], NoEffect, "backends are spoken to in HTTP/1.1, or HTTP/2 where `backend-protocol` says so";
+    "connection-proxy-header", "Value of Connection towards the backend. No effect.", ["keep-alive"], NoEffect, "Connection is about one connection, and ours are kept alive";
+    "ssl-prefer-server-ciphers", "true or false: whose order of cipher suites counts. No effect.", ["false"], NoEffect, "the client's order counts among the suites that are offered";
+    "http2-push-preload", "true or false: server push. No effect.", ["false"], NoEffect, "browsers do not take pushed answers any more";
+    "preserve-trailing-slash", "true or false. No effect.", [], NoEffect, "a redirect to https keeps the path as it is";
+    "relative-redirects", "true or false: Location without host. No effect.", ["false"], NoEffect, "Location is absolute, which clients read alike";
+    "enable-rewrite-log", "true or false: logs rewrites. No effect.", ["false"], NoEffect, "`postern explain` tells what becomes of a request";
+    // Traces are set up for the gateway.
+    "enable-opentelemetry", "true or false: traces. No effect: they are on or off for the gateway.", [], NoEffect, "traces are on or off for the whole gateway";
+    "opentelemetry-trust-incoming-span", "true or false. No effect.", ["true"], NoEffect, "the caller's trace is continued";
+    "opentelemetry-operation-name", "Name of spans. No effect.", [], NoEffect, "spans are named by method and route";
+    "enable-opentracing", "true or false: traces. No effect.", [], NoEffect, "traces are OpenTelemetry's, on or off for the whole gateway";
+    "opentracing-trust-incoming-span", "true or false. No effect.", ["true"], NoEffect, "the caller's trace is continued";
+    "opentracing-operation-name", "Name of spans. No effect.", [], NoEffect, "spans are named by method and route";
+    // Stricter here, or of no consequence.
+    "satisfy", "all or any: whether address lists and authentication must both agree, or one of them. Both must.", ["all"], Stricter, "address list and authentication must both let a client in";
+    "auth-tls-verify-client", "on, off, optional or optional_no_ca. Always on where auth-tls-secret is set.", ["on"], Stricter, "where auth-tls-secret is set, clients have to show a certificate";
+    "auth-tls-verify-depth", "Length of a client's chain of certificates. No effect.", [], NoEffect, "chains are followed to the authority, whatever their length within reason";
+    "auth-tls-error-page", "URL for clients without certificate. Refused: their handshake fails.", [], Lost, "clients without a good certificate are refused in the handshake, where there is no redirect";
+    "proxy-ssl-verify-depth", "Length of a backend's chain of certificates. No effect.", [], NoEffect, "chains are followed to the authority, whatever their length within reason";
+    "proxy-ssl-ciphers", "Cipher suites towards the backend. No effect.", [], NoEffect, "the suites with forward secrecy of TLS 1.2 and 1.3 are offered to backends";
+    "proxy-ssl-protocols", "TLS versions towards the backend. No effect.", ["TLSv1.2 TLSv1.3"], NoEffect, "backends are offered TLS 1.2 and 1.3";
+    "enable-global-auth", "true or false: whether the authentication of all Ingresses holds here. There is none.", ["false"], Lost, "there is no authentication for all Ingresses (global-auth-url): write `auth-url` at each";
+    // Lost.
+    "limit-rate", "Bytes a second for each answer. Refused.", ["0"], Lost, "answers are not slowed down";
+    "limit-rate-after", "Bytes of an answer before limit-rate. Refused.", ["0"], Lost, "answers are not slowed down";
+    "proxy-cookie-domain", "Changes the Domain of cookies. Refused.", ["off"], Lost, "cookies pass as the backend sets them";
+    "proxy-cookie-path", "Changes the Path of cookies. Refused.", ["off"], Lost, "cookies pass as the backend sets them";
+    "proxy-redirect-from", "What is replaced in Location. Refused.", ["off", "default"], Lost, "Location passes as the backend sets it";
+    "proxy-redirect-to", "What replaces it in Location. Refused.", ["off", "default"], Lost, "Location passes as the backend sets it";
+    "custom-headers", "ConfigMap with headers of answers. Refused.", [], Lost, "ConfigMaps with headers are not read: write them in `higress.io/response-header-control-update`";
+    "ssl-ciphers", "Cipher suites of the host. Refused: see ssl-cipher.", [], Lost, "write `ssl-cipher`; without it the suites of TLS 1.2 and 1.3 with forward secrecy are offered";
+    "upstream-hash-by-subset", "true or false: hashes to a group of endpoints. Refused.", ["false"], Lost, "a hash leads to one endpoint, not to a group";
+    "upstream-hash-by-subset-size", "Endpoints in a group. Refused.", [], Lost, "a hash leads to one endpoint, not to a group";
+    "global-rate-limit", "Requests over all instances. Refused.", ["0"], Lost, "limits are counted by each gateway instance: write `limit-rps`, `limit-rpm` or `route-limit-rps`";
+    "global-rate-limit-window", "Window of that limit. Refused.", [], Lost, "limits are counted by each gateway instance: write `limit-rps`, `limit-rpm` or `route-limit-rps`";
+    "global-rate-limit-key", "What that limit counts by. Refused.", [], Lost, "limits are counted by each gateway instance: write `limit-rps`, `limit-rpm` or `route-limit-rps`";
+    "global-rate-limit-ignored-cidrs", "Networks that limit does not count. Refused.", [], Lost, "limits are counted by each gateway instance; `limit-whitelist` exempts networks";
+    "fastcgi-index", "Index of FastCGI. Refused.", [], Lost, "FastCGI is not spoken: put a server for it in front of the backend";
+    "fastcgi-params-configmap", "Parameters of FastCGI. Refused.", [], Lost, "FastCGI is not spoken: put a server for it in front of the backend";
+    // A firewall that by default only watches; its snippet says when it does not.
+    "enable-modsecurity", "true or false: web application firewall. Refused: requests are not looked through.", ["false"], Lost, "there is no web application firewall: requests are not looked through";
+    "enable-owasp-core-rules", "true or false: rules of that firewall. Refused.", ["false"], Lost, "there is no web application firewall: requests are not looked through";
+    "modsecurity-transaction-id", "Id in that firewall's log. Refused.", [], Lost, "there is no web application firewall, and no log of it";
+    "auth-tls-pass-certificate-to-upstream", "true or false: shows the backend a client's certificate. Refused; fields that pretend to are removed.", ["false"], Lost, "the backend is not told about a client's certificate, and ssl-client-* fields of clients are removed";
+    // They keep somebody out.
+    "auth-tls-match-cn", "Expression for the name in a client's certificate. Refused: nobody is let in.", [], Closed, "names in client certificates are not looked at";
+    "ssl-passthrough", "true or false: TLS is the backend's. Refused: nobody is let in. Gateway API has TLSRoute.", ["false"], Closed, "an Ingress does not pass TLS through; a TLSRoute does";
+}
