@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    crds,
+    crds, docs,
     terminal::{Style, Terminal},
     workspace,
 };
@@ -86,7 +86,11 @@ impl Step {
             Self::Clippy => cargo::clippy(root),
             Self::Edges => Ok(Outcome::of(edges::findings(root)?)),
             Self::Lint => Ok(Outcome::of(lint::findings(root)?)),
-            Self::Generated => Ok(Outcome::of(crds::findings(root)?)),
+            Self::Generated => {
+                let mut findings = crds::findings(root)?;
+                findings.extend(docs::findings(root)?);
+                Ok(Outcome::of(findings))
+            }
             Self::Deny => deny::run(root, options),
             Self::Test => cargo::test(root, options.terminal),
         }

@@ -24,6 +24,11 @@ pub(crate) enum Command {
         /// Only compare; write nothing.
         check: bool,
     },
+    /// Generate the pages of the documentation that come from the code.
+    Docs {
+        /// Only compare; write nothing.
+        check: bool,
+    },
     /// Write what benchmarks run on.
     BenchManifests(Manifests),
     /// Measure what a fleet of Ingresses costs.
@@ -36,13 +41,18 @@ impl Command {
         let Some((command, rest)) = arguments.split_first() else {
             return Err("a command is missing".to_owned());
         };
-        let known = matches!(command.as_str(), "check" | "crds" | "bench");
+        let known = matches!(command.as_str(), "check" | "crds" | "docs" | "bench");
         if is_help(command) || (known && rest.iter().any(|a| is_help(a))) {
             return Ok(Self::Help);
         }
         match command.as_str() {
             "check" => parse_check(rest),
-            "crds" => parse_crds(rest),
+            "crds" => Ok(Command::Crds {
+                check: parse_generated("crds", rest)?,
+            }),
+            "docs" => Ok(Command::Docs {
+                check: parse_generated("docs", rest)?,
+            }),
             "bench" => parse_bench(rest),
             other => Err(format!("there is no command {other:?}")),
         }
@@ -77,13 +87,16 @@ fn parse_check(arguments: &[String]) -> Result<Command, String> {
     })
 }
 
-fn parse_crds(arguments: &[String]) -> Result<Command, String> {
+/// Whether a command that writes files is only to compare them.
+fn parse_generated(command: &str, arguments: &[String]) -> Result<bool, String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        [] => Ok(Command::Crds { check: false }),
-        ["--check"] => Ok(Command::Crds { check: true }),
-        ["--check", extra, ..] => Err(format!("crds takes nothing after --check, not {extra:?}")),
-        [other, ..] => Err(format!("crds has no option {other:?}")),
+        [] => Ok(false),
+        ["--check"] => Ok(true),
+        ["--check", extra, ..] => Err(format!(
+            "{command} takes nothing after --check, not {extra:?}"
+        )),
+        [other, ..] => Err(format!("{command} has no option {other:?}")),
     }
 }
 
@@ -136,6 +149,7 @@ Commands:
                       A step that fails does not stop the others.
   crds [--check]      Write the CRDs of postern.dev to crds/. With --check: write nothing, name the files
                       that differ.
+  docs [--check]      Write docs/annotations.md and docs/crds.md from the code. With --check as above.
   bench manifests DIR [--routes N] [--backend HOST:PORT]
                       Write a Gateway with N routes (1000) and one that leads everything else to the backend
                       (127.0.0.1:19001); with HTTPS if cert.pem and key.pem are beside DIR.

@@ -35,6 +35,8 @@ fn named_steps_run_once_and_in_the_usual_order() {
 fn crds_writes_or_checks() {
     assert_eq!(parse("crds"), Ok(Command::Crds { check: false }));
     assert_eq!(parse("crds --check"), Ok(Command::Crds { check: true }));
+    assert_eq!(parse("docs"), Ok(Command::Docs { check: false }));
+    assert_eq!(parse("docs --check"), Ok(Command::Docs { check: true }));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! The Rust types in the `api` crate are the source; the files are checked in so that a cluster needs no toolchain.
 
+mod schema;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -116,7 +118,11 @@ fn generated() -> anyhow::Result<Files> {
 }
 
 /// The definitions of all our kinds. A test compares the list with the kinds that `api` knows.
-fn definitions() -> anyhow::Result<Vec<Value>> {
+pub(crate) fn definitions() -> anyhow::Result<Vec<Value>> {
+    let finished = |mut definition: Value| {
+        schema::finish(&mut definition);
+        definition
+    };
     [
         RouteFilter::crd(),
         RoutePolicy::crd(),
@@ -124,11 +130,15 @@ fn definitions() -> anyhow::Result<Vec<Value>> {
         ClientPolicy::crd(),
     ]
     .iter()
-    .map(|definition| serde_json::to_value(definition).context("a CRD cannot be turned into JSON"))
+    .map(|definition| {
+        let json = serde_json::to_value(definition);
+        json.map(finished)
+            .context("a CRD cannot be turned into JSON")
+    })
     .collect()
 }
 
-fn text_at<'a>(value: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
+pub(crate) fn text_at<'a>(value: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
     value
         .pointer(pointer)
         .and_then(Value::as_str)

@@ -96,6 +96,7 @@ fn an_unsound_schema_is_noticed() {
         [
             "K.b[].$ref is not structural",
             "K.b[] has no type",
+            "K.b has no x-kubernetes-list-type",
             "K.c has no description",
             "K.d has no type"
         ]
@@ -133,6 +134,7 @@ fn inspect(schema: &Value, path: &str, problems: &mut Vec<String>) -> usize {
 /// Looks at a schema that must have a type of its own, and into it.
 fn typed(schema: &Value, path: &str, problems: &mut Vec<String>) -> usize {
     let seen = inspect(schema, path, problems);
+    problems.extend(unsound(schema).map(|what| format!("{path} {what}")));
     let anything = [
         "x-kubernetes-preserve-unknown-fields",
         "x-kubernetes-int-or-string",
@@ -143,4 +145,185 @@ fn typed(schema: &Value, path: &str, problems: &mut Vec<String>) -> usize {
         problems.push(format!("{path} has no type"));
     }
     seen
+}
+
+/// What an API server would refuse, warn of, or take for something else.
+fn unsound(schema: &Value) -> impl Iterator<Item = String> {
+    let mut problems = Vec::new();
+    let mut unless = |good: bool, what: &str| {
+        if !good {
+            problems.push(what.to_owned());
+        }
+    };
+    unless(schema.get("nullable").is_none(), "is nullable");
+    let format = schema["format"].as_str();
+    unless(
+        format.is_none_or(|format| ["int32", "int64", "date-time"].contains(&format)),
+        "has a format that an API server does not know",
+    );
+    if schema["type"] == "array" {
+        list(schema, &mut unless);
+    }
+    if let Some(default) = schema.get("default") {
+        unless(fits(default, schema), "has a default that it would refuse");
+    }
+    for value in schema["enum"].as_array().into_iter().flatten() {
+        unless(has_type(value, schema), "has an enum value of another type");
+    }
+    if let Some(rules) = schema.get("x-kubernetes-validations") {
+        for rule in rules.as_array().unwrap() {
+            let told = rule["message"].as_str().is_some_and(|m| !m.is_empty());
+            unless(told, "has a rule without message");
+        }
+        unless(
+            is_bounded(schema),
+            "has a rule, and is not bounded: what it costs cannot be known",
+        );
+    }
+    problems.into_iter()
+}
+
+fn list(schema: &Value, unless: &mut impl FnMut(bool, &str)) {
+    match schema["x-kubernetes-list-type"].as_str() {
+        Some("atomic" | "set") => {}
+        Some("map") => {
+            let required = schema["items"]["required"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let keys = schema["x-kubernetes-list-map-keys"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            unless(!keys.is_empty(), "is a map without keys");
+            unless(
+                keys.iter().all(|key| required.contains(key)),
+                "has a key that may be absent",
+            );
+        }
+        _ => unless(false, "has no x-kubernetes-list-type"),
+    }
+}
+
+/// Whether every list, text and map of which a rule may look at each part has an end.
+fn is_bounded(schema: &Value) -> bool {
+    let own = match schema["type"].as_str() {
+        Some("array") => schema.get("maxItems").is_some(),
+        Some("string") => schema.get("maxLength").is_some() || schema.get("enum").is_some(),
+        _ => schema.get("additionalProperties").is_none() || schema.get("maxProperties").is_some(),
+    };
+    let nested = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flat_map(|p| p.values());
+    own && nested.chain(schema.get("items")).all(is_bounded)
+}
+
+fn has_type(value: &Value, schema: &Value) -> bool {
+    match schema["type"].as_str() {
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        _ => false,
+    }
+}
+
+fn fits(default: &Value, schema: &Value) -> bool {
+    let listed = schema["enum"]
+        .as_array()
+        .is_none_or(|values| values.contains(default));
+    let within =
+        |bound: &str, holds: fn(f64, f64) -> bool| match (default.as_f64(), schema[bound].as_f64())
+        {
+            (Some(value), Some(bound)) => holds(value, bound),
+            _ => true,
+        };
+    has_type(default, schema)
+        && listed
+        && within("minimum", |value, bound| value >= bound)
+        && within("maximum", |value, bound| value <= bound)
+}
+
+#[test]
+fn what_an_api_server_refuses_is_noticed() {
+    let check = |schema: Value, wanted: &[&str]| {
+        assert_eq!(unsound(&schema).collect::<Vec<_>>(), wanted, "{schema}");
+    };
+    let text = || serde_json::json!({ "type": "string", "maxLength": 9 });
+    check(text(), &[]);
+    check(
+        serde_json::json!({ "type": "string", "nullable": true }),
+        &["is nullable"],
+    );
+    check(
+        serde_json::json!({ "type": "integer", "format": "uint32" }),
+        &["has a format that an API server does not know"],
+    );
+    check(
+        serde_json::json!({ "type": "integer", "minimum": 1, "default": 0 }),
+        &["has a default that it would refuse"],
+    );
+    check(
+        serde_json::json!({ "type": "string", "enum": ["a", 1], "default": "b" }),
+        &[
+            "has a default that it would refuse",
+            "has an enum value of another type",
+        ],
+    );
+    let map = |keys: Value| {
+        serde_json::json!({
+            "type": "array",
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": keys,
+            "items": { "type": "object", "properties": { "a": text() }, "required": ["a"] },
+        })
+    };
+    check(map(serde_json::json!(["a"])), &[]);
+    check(map(serde_json::json!([])), &["is a map without keys"]);
+    check(
+        map(serde_json::json!(["b"])),
+        &["has a key that may be absent"],
+    );
+    let ruled = |items: Value| {
+        serde_json::json!({
+            "type": "object",
+            "x-kubernetes-validations": [{ "rule": "true", "message": "is so" }],
+            "properties": { "list": { "type": "array", "maxItems": 3, "items": items } },
+        })
+    };
+    check(ruled(text()), &[]);
+    check(
+        ruled(serde_json::json!({ "type": "string" })),
+        &["has a rule, and is not bounded: what it costs cannot be known"],
+    );
+}
+
+#[test]
+fn policies_are_policies() {
+    for definition in definitions().unwrap() {
+        let kind = text_at(&definition, "/spec/names/kind").unwrap();
+        let version = &definition["spec"]["versions"][0];
+        let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        if kind == "RouteFilter" {
+            continue;
+        }
+        let label = &definition["metadata"]["labels"]["gateway.networking.k8s.io/policy"];
+        assert_eq!(label, "Direct", "{kind}");
+        let rules = spec["properties"]["targetRefs"]["x-kubernetes-validations"].as_array();
+        assert_eq!(rules.map(Vec::len), Some(2), "{kind}");
+        let columns: Vec<&str> = version["additionalPrinterColumns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|column| column["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(columns, ["Target", "Accepted", "Age"], "{kind}");
+        assert_eq!(
+            version["subresources"],
+            serde_json::json!({ "status": {} }),
+            "{kind}"
+        );
+    }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod command;
 mod crds;
+mod docs;
 mod terminal;
 mod workspace;
 
@@ -55,6 +56,19 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
                 terminal.line(&line)?;
             }
             true
+        }
+        Command::Docs { check: false } => {
+            for line in docs::write(&workspace::root()?)? {
+                terminal.line(&line)?;
+            }
+            true
+        }
+        Command::Docs { check: true } => {
+            let findings = docs::findings(&workspace::root()?)?;
+            for finding in &findings {
+                terminal.line(finding)?;
+            }
+            findings.is_empty()
         }
         Command::Crds { check: true } => {
             let findings = crds::findings(&workspace::root()?)?;

@@ -22,18 +22,30 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
     shortname = "pbp",
     category = "postern",
     category = "gateway-api",
+    printcolumn = r#"{"name":"Target","type":"string","jsonPath":".spec.targetRefs[0].name"}"#,
+    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.ancestors[0].conditions[?(@.type=='Accepted')].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.sessionCookie) || self.targetRefs.all(t, t.kind != 'Service')",
+    "message": "sessionCookie is for HTTPRoutes and their rules, not for Services",
+}]))]
 pub struct BackendPolicySpec {
     /// What it applies to: Services (`sectionName` is a port's name or number) or HTTPRoutes of
     /// `gateway.networking.k8s.io` (`sectionName` is the name of a rule).
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(
+        length(min = 1, max = 16),
+        extend(
+            "x-kubernetes-list-type" = "atomic",
+            "x-kubernetes-validations" = crate::policy::target_rules(&[("", "Service"), ("gateway.networking.k8s.io", "HTTPRoute")])
+        )
+    )]
     pub target_refs: Vec<PolicyTarget>,
     /// Choice among the endpoints of a Service. Default: one after another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancing: Option<LoadBalancing>,
-    /// A cookie that ties clients to endpoints. On rules and routes only; it goes before weights and balancing.
+    /// A cookie that ties clients to endpoints. On rules and routes only, not on Services; it goes before weights and balancing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_cookie: Option<SessionCookie>,
     /// HTTP version towards the backend. Default: what `appProtocol` or the name of the Service's port says, else HTTP1.
@@ -140,7 +152,7 @@ pub struct SessionCookie {
     pub name: String,
     /// Path attribute. Default `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
+    #[schemars(length(min = 1, max = 1024), extend("default" = "/"))]
     pub path: Option<String>,
     /// Lifetime in seconds. Absent: the browser's session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,6 +167,7 @@ pub struct SessionCookie {
     pub same_site: Option<SameSite>,
     /// Secure attribute. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
     pub secure: bool,
     /// Among which endpoints a client's one is looked for. Default `Rule`.
     #[serde(default, skip_serializing_if = "SessionScope::is_rule")]
@@ -207,8 +220,9 @@ pub enum BackendProtocol {
 }
 
 /// TLS towards a backend. What cannot be honoured closes the backend: its requests are answered 500.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.mode in ['Verified', 'VerifiedChain'] || !has(self.caCertificateRef)", "caCertificateRef goes with mode Verified or VerifiedChain: in the others nobody is verified"))]
 pub struct BackendTls {
     /// Whether there is TLS at all. Default `Verified`.
     #[serde(default)]
@@ -219,6 +233,7 @@ pub struct BackendTls {
     pub hostname: Option<String>,
     /// Do not send a name. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
     pub omit_server_name: bool,
     /// Secret with the authorities, key `ca.crt` or `cacert`. Absent: those that the gateway's system trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,12 +22,20 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
     shortname = "pcp",
     category = "postern",
     category = "gateway-api",
+    printcolumn = r#"{"name":"Target","type":"string","jsonPath":".spec.targetRefs[0].name"}"#,
+    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.ancestors[0].conditions[?(@.type=='Accepted')].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClientPolicySpec {
     /// What it applies to: Gateways or ListenerSets of `gateway.networking.k8s.io`; `sectionName` is the name of a listener.
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(
+        length(min = 1, max = 16),
+        extend(
+            "x-kubernetes-list-type" = "atomic",
+            "x-kubernetes-validations" = crate::policy::target_rules(&[("gateway.networking.k8s.io", "Gateway"), ("gateway.networking.k8s.io", "ListenerSet")])
+        )
+    )]
     pub target_refs: Vec<PolicyTarget>,
     /// TLS of HTTPS listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +56,11 @@ pub struct ClientTls {
     /// Cipher suites for TLS 1.2 in order of preference, by OpenSSL's or IANA's name. Absent: all that there are. Those of
     /// TLS 1.3 cannot be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 64)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub cipher_suites: Option<Vec<String>>,
     /// Certificates of clients. What cannot be honoured closes the listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,5 +88,6 @@ pub struct ClientCertificate {
     pub ca_certificate_ref: SecretRef,
     /// A client without a certificate is served too. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
     pub optional: bool,
 }

@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// What a policy applies to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +25,29 @@ pub struct PolicyTarget {
     pub section_name: Option<String>,
 }
 
+/// CEL rules for `targetRefs`: which groups and kinds there may be, and no target twice.
+pub(crate) fn target_rules(kinds: &[(&str, &str)]) -> Value {
+    let one = |(group, kind): &(&str, &str)| format!("t.group == '{group}' && t.kind == '{kind}'");
+    let any: Vec<String> = kinds.iter().map(one).collect();
+    let names: Vec<&str> = kinds.iter().map(|(_, kind)| *kind).collect();
+    let section = |of: &str| format!("(has({of}.sectionName) ? {of}.sectionName : '')");
+    let same = format!(
+        "a.group == b.group && a.kind == b.kind && a.name == b.name && {} == {}",
+        section("a"),
+        section("b")
+    );
+    json!([
+        {
+            "rule": format!("self.all(t, {})", any.join(" || ")),
+            "message": format!("a target is of the kind {}, and of its group", names.join(" or ")),
+        },
+        {
+            "rule": format!("self.all(a, self.exists_one(b, {same}))"),
+            "message": "a target is named once",
+        },
+    ])
+}
+
 /// A Secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretRef {
@@ -40,7 +64,7 @@ pub struct SecretRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyStatus {
     /// One entry for each target.
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub ancestors: Vec<PolicyAncestor>,
 }
 
@@ -53,7 +77,10 @@ pub struct PolicyAncestor {
     /// Who wrote this entry.
     pub controller_name: String,
     /// `Accepted`, with reasons `Accepted`, `Conflicted`, `TargetNotFound` or `Invalid`.
-    #[schemars(length(max = 8))]
+    #[schemars(
+        length(max = 8),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
     pub conditions: Vec<Condition>,
 }
 

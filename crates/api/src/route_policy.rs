@@ -21,12 +21,20 @@ use crate::{PolicyStatus, PolicyTarget};
     shortname = "prp",
     category = "postern",
     category = "gateway-api",
+    printcolumn = r#"{"name":"Target","type":"string","jsonPath":".spec.targetRefs[0].name"}"#,
+    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.ancestors[0].conditions[?(@.type=='Accepted')].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoutePolicySpec {
     /// What it applies to: HTTPRoutes of `gateway.networking.k8s.io`; `sectionName` is the name of a rule.
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(
+        length(min = 1, max = 16),
+        extend(
+            "x-kubernetes-list-type" = "atomic",
+            "x-kubernetes-validations" = crate::policy::target_rules(&[("gateway.networking.k8s.io", "HTTPRoute")])
+        )
+    )]
     pub target_refs: Vec<PolicyTarget>,
     /// When the rule's `retry` repeats a request, beyond the status codes that it lists itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +134,11 @@ pub struct RateLimit {
     pub scope: RateScope,
     /// Networks (CIDR) or addresses of clients that are not counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256))]
+    #[schemars(
+        length(max = 256),
+        inner(length(max = 64), regex(pattern = "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub exempt: Vec<String>,
 }
 
@@ -170,10 +182,18 @@ pub enum RateScope {
 pub struct ClientAddresses {
     /// Networks (CIDR) or addresses that may ask; empty: every one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1024))]
+    #[schemars(
+        length(max = 1024),
+        inner(length(max = 64), regex(pattern = "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub allow: Vec<String>,
     /// Networks or addresses that may not, even if they are in `allow`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1024))]
+    #[schemars(
+        length(max = 1024),
+        inner(length(max = 64), regex(pattern = "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub deny: Vec<String>,
 }

@@ -10,7 +10,7 @@ pub(super) const CANARY: Family = Family {
         Key {
             name: "canary",
             doc: "true: this Ingress takes requests from the one with the same host, path and path type.",
-            becomes: "Rules and weights in the HTTPRoute of the base. Approximated: nothing says which requests it takes. Dropped: a path that no base has. Of a canary's other annotations only header control counts; the rest is the base's.",
+            becomes: "Rules and weights in the HTTPRoute of the base; of its other annotations only header control counts. Approximated: nothing says which requests it takes, or an annotation of it is not used, as the base's counts. Dropped: a path that no base has.",
         },
         Key {
             name: "canary-by-header",

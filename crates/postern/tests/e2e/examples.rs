@@ -6,6 +6,7 @@ mod balancing;
 mod canary;
 mod gateway_api;
 mod limits;
+mod own_kinds;
 mod tls;
 mod traffic;
 
@@ -50,6 +51,9 @@ examples! {
     "affinity-cookie" => affinity_cookie, balancing::affinity_cookie;
     "affinity-cookie-named" => affinity_cookie_named, balancing::affinity_cookie_named;
     "backend-protocol-grpc" => backend_protocol_grpc, tls::grpc;
+    "route-filter" => route_filter, own_kinds::route_filter;
+    "route-policy" => route_policy, own_kinds::route_policy;
+    "backend-policy" => backend_policy, own_kinds::backend_policy;
     "gateway-api-basic" => gateway_api_basic, gateway_api::basic;
     "gateway-api-filters" => gateway_api_filters, gateway_api::filters;
 }

@@ -228,35 +228,57 @@ fn tls_version() {
             &[("tls.crt", &pair.cert_pem), ("tls.key", &pair.key_pem)],
         ),
     );
-    let speaking = |version: &'static rustls::SupportedProtocolVersion| {
-        let roots = ca.client_config(&[]);
-        let provider = roots.crypto_provider().clone();
-        let mut store = rustls::RootCertStore::empty();
-        let der = rustls_pki_types::CertificateDer::from(pem(ca.pem()));
-        store.add(der).unwrap();
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[version])
-            .unwrap();
-        builder.with_root_certificates(store).with_no_client_auth()
-    };
     both(&example, |served| {
         let old = ask(
             served,
             "https://example.com/test",
-            &speaking(&rustls::version::TLS12),
+            &speaking(&ca, &rustls::version::TLS12),
         )
         .unwrap();
         assert_eq!(old.backend(), "demo-service");
         let new = ask(
             served,
             "https://example.com/test",
-            &speaking(&rustls::version::TLS13),
+            &speaking(&ca, &rustls::version::TLS13),
         );
         assert!(
             new.unwrap_err().contains("handshake"),
             "{:?} is not spoken",
             ProtocolVersion::TLSv1_3
         );
+    });
+}
+
+/// A client of this authority that speaks one version only.
+fn speaking(ca: &Ca, version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
+    let roots = ca.client_config(&[]);
+    let provider = roots.crypto_provider().clone();
+    let mut store = rustls::RootCertStore::empty();
+    let der = rustls_pki_types::CertificateDer::from(pem(ca.pem()));
+    store.add(der).unwrap();
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap();
+    builder.with_root_certificates(store).with_no_client_auth()
+}
+
+/// ClientPolicy by hand: "TLS 1.3 only."
+#[test]
+fn client_policy() {
+    let ca = Ca::new("servers");
+    let pair = ca.issue(&["example.com"]);
+    let example = Example::new("client-policy");
+    let entries = [
+        ("tls.crt", pair.cert_pem.as_str()),
+        ("tls.key", pair.key_pem.as_str()),
+    ];
+    example.write("secret.yaml", &secret("example-com", &entries));
+    both(&example, |served| {
+        let url = "https://example.com/";
+        let new = ask(served, url, &speaking(&ca, &rustls::version::TLS13)).unwrap();
+        assert_eq!(new.backend(), "demo-service");
+        let old = ask(served, url, &speaking(&ca, &rustls::version::TLS12));
+        assert!(old.unwrap_err().contains("handshake"));
     });
 }
 
@@ -283,4 +305,5 @@ pub(crate) const TESTED: &[&str] = &[
     "client-mtls",
     "backend-mtls",
     "tls-version",
+    "client-policy",
 ];

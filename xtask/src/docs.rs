@@ -1,0 +1,68 @@
+//! Pages of the documentation that come from the code, so that they cannot say anything else: `docs/annotations.md` from
+//! the converter's families, `docs/crds.md` from the schemas of our kinds.
+
+mod annotations;
+mod crds;
+
+use std::{fs, io, path::Path};
+
+use anyhow::Context as _;
+
+/// A page: its path from the root, and its text.
+type Page = (&'static str, String);
+
+fn pages(root: &Path) -> anyhow::Result<Vec<Page>> {
+    Ok(vec![
+        ("docs/annotations.md", annotations::page()),
+        ("docs/crds.md", crds::page(root)?),
+    ])
+}
+
+/// Writes the pages that are not what they should be; the answer is a line for each.
+pub(crate) fn write(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut changes = Vec::new();
+    for (path, text) in pages(root)? {
+        if present(root, path)?.as_ref() != Some(&text) {
+            fs::write(root.join(path), text)
+                .with_context(|| format!("{path} cannot be written"))?;
+            changes.push(format!("wrote {path}"));
+        }
+    }
+    if changes.is_empty() {
+        changes.push("the pages are up to date".to_owned());
+    }
+    Ok(changes)
+}
+
+/// A line for each page that is not what would be written now.
+pub(crate) fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut findings = Vec::new();
+    for (path, text) in pages(root)? {
+        match present(root, path)? {
+            None => findings.push(format!("{path} is missing: run `cargo xtask docs`")),
+            Some(old) if old != text => {
+                findings.push(format!("{path} is stale: run `cargo xtask docs`"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(findings)
+}
+
+fn present(root: &Path, path: &str) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(root.join(path)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{path} cannot be read")),
+    }
+}
+
+/// A text as a cell of a table: one line, without bars of its own.
+fn cell(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+#[path = "docs_tests.rs"]
+mod tests;

@@ -1,0 +1,71 @@
+use super::{annotations, cell, crds, findings};
+use crate::workspace;
+
+/// Every annotation of the annotation document, and those beyond it that we promise to answer for by name.
+const PROMISED: &str = "
+canary canary-by-header canary-by-header-value canary-by-header-pattern canary-by-cookie canary-weight canary-weight-total
+enable-cors cors-allow-origin cors-allow-methods cors-allow-headers cors-expose-headers cors-allow-credentials cors-max-age
+rewrite-target upstream-vhost ssl-redirect force-ssl-redirect permanent-redirect permanent-redirect-code temporal-redirect
+request-header-control-add request-header-control-update request-header-control-remove
+response-header-control-add response-header-control-update response-header-control-remove
+proxy-next-upstream-tries proxy-next-upstream-timeout proxy-next-upstream timeout
+route-limit-rpm route-limit-rps route-limit-burst-multiplier backend-protocol load-balance upstream-hash-by
+affinity affinity-mode session-cookie-name session-cookie-path session-cookie-max-age session-cookie-expires
+auth-tls-secret proxy-ssl-secret proxy-ssl-name proxy-ssl-server-name
+tls-min-protocol-version tls-max-protocol-version ssl-cipher
+app-root use-regex full-path-regex rewrite-path ignore-path-case match-method
+exact-match-header-NAME prefix-match-header-NAME regex-match-header-NAME
+exact-match-query-NAME prefix-match-query-NAME regex-match-query-NAME
+exact-match-pseudo-header-NAME prefix-match-pseudo-header-NAME regex-match-pseudo-header-NAME
+whitelist-source-range denylist-source-range default-backend custom-http-errors
+mirror-target-service mirror-percentage destination
+auth-type auth-secret
+session-cookie-samesite session-cookie-secure session-cookie-domain session-cookie-change-on-failure
+";
+
+#[test]
+fn the_pages_are_what_would_be_written_now() {
+    assert_eq!(findings(&workspace::root().unwrap()).unwrap(), [""; 0]);
+}
+
+#[test]
+fn every_promised_key_is_on_the_page() {
+    let page = annotations::page();
+    let missing: Vec<&str> = PROMISED
+        .split_whitespace()
+        .filter(|key| !page.contains(&format!("\n| `{key}` | ")))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn what_a_key_becomes_is_told_apart() {
+    assert_eq!(
+        annotations::parts(
+            "`weight`. And more. Approximated: clamped. Refused: no number; 1. counts. Dropped: a path."
+        ),
+        [
+            "`weight`. And more.",
+            "clamped.",
+            "no number; 1. counts. a path."
+        ]
+    );
+    assert_eq!(annotations::parts("Refused: always."), ["", "", "always."]);
+    assert_eq!(cell("a\n  b | c"), "a b \\| c");
+}
+
+#[test]
+fn every_kind_has_fields_rules_and_conditions() {
+    let page = crds::page(&workspace::root().unwrap()).unwrap();
+    for wanted in [
+        "\n## RouteFilter\n",
+        "\n| `regexRewrite.pattern` | string | required | 1 to 1024 characters |",
+        "\n| `rateLimit.scope` | string | `Rule` | `Rule`, `Client` |",
+        "\n| `targetRefs` | list of objects | required | 1 to 16 entries |",
+        "\n- `spec.targetRefs`: a target is named once (",
+        "\n- `spec.tls`: minVersion is above maxVersion (",
+        "\n`status.ancestors`: ",
+    ] {
+        assert!(page.contains(wanted), "{wanted:?} is not on the page");
+    }
+}
