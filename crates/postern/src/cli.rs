@@ -19,7 +19,7 @@ Exit codes:
   1  the command could not run: a path that cannot be read, a port in use
   2  the command line is wrong
   3  the command ran, and there is something to look at: convert lost or approximated something, check found
-     problems, explain found no route";
+     problems, explain found no route, diff found differences";
 
 /// Annotated Ingresses and Gateway API resources in, traffic out.
 #[derive(Debug, Parser)]
@@ -46,6 +46,14 @@ pub(crate) enum Command {
     /// Say which listener, route, rule, filters and backend a request would meet, or why none.
     #[command(after_help = EXIT_CODES)]
     Explain(ExplainArgs),
+    /// Send the same requests to a running gateway and to the translation of manifests, and print what differs.
+    ///
+    /// Requests are thought of from the routes (each path and those beside it, hosts, headers, cookies and queries met and
+    /// missed), or read from a file. The translation is served in this process, on loopback; both gateways reach the
+    /// backends that the manifests name. Compared are status, Location, cookies set, headers of CORS and authentication,
+    /// and what backends tell: a header with their name, or a JSON body with `backend`, `host` and `path` that they saw.
+    #[command(after_help = EXIT_CODES)]
+    Diff(DiffArgs),
     /// Serve the shipped examples with echo backends, and show requests to try.
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
@@ -198,13 +206,19 @@ pub(crate) struct ConvertArgs {
     /// whole. Mind that this includes Secrets.
     #[arg(long)]
     pub(crate) all: bool,
-    /// How to write objects.
-    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
-    pub(crate) output: ObjectFormat,
+    /// How to write objects: YAML unless said otherwise. With a bare `--report`, how to write that: text unless said
+    /// otherwise.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<ObjectFormat>,
     /// Where the report goes: a file (JSON or YAML if its name ends so, else text), `-` for standard error, or `none`.
-    #[arg(long, value_name = "TARGET", default_value = "-")]
+    /// Without a value: the report alone, without objects, on standard output. Of more than 20 Ingresses text has a
+    /// summary by key; JSON and YAML always have every annotation of every Ingress too.
+    #[arg(long, value_name = "TARGET", default_value = "-", num_args = 0..=1, default_missing_value = REPORT_ALONE)]
     pub(crate) report: String,
 }
+
+/// Stands for `--report` without a value.
+pub(crate) const REPORT_ALONE: &str = "stdout";
 
 /// How to print objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -237,6 +251,44 @@ pub(crate) struct ExplainArgs {
     /// A header of the request, as `Name: value`. Repeatable.
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = value::header)]
     pub(crate) headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// How to print.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
+
+/// `postern diff`
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) manifests: ManifestArgs,
+    /// The running gateway: http://HOST:PORT, https://HOST:PORT or one of each. Certificates are not verified.
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) against: Vec<String>,
+    /// Send the requests of a file instead of thinking of some: a JSON object a line (`path`, and if need be `method`, `scheme`,
+    /// `host`, `headers`), or an access log in the common or combined format. `-` is standard input.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) requests: Option<PathBuf>,
+    /// Host of recorded requests that name none.
+    #[arg(long, value_name = "HOST", requires = "requests")]
+    pub(crate) host: Option<String>,
+    /// Send methods other than GET, HEAD and OPTIONS too. Each request is sent twice: once to each gateway.
+    #[arg(long)]
+    pub(crate) all_methods: bool,
+    /// Header by which backends say who they are.
+    #[arg(long, value_name = "NAME", default_value = "x-backend")]
+    pub(crate) backend_header: http::HeaderName,
+    /// Another response header to compare. Repeatable.
+    #[arg(long = "compare-header", value_name = "NAME")]
+    pub(crate) headers: Vec<http::HeaderName>,
+    /// Requests on their way at a time.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: u16,
+    /// Most requests to send; of more, an even selection is sent.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) limit: usize,
+    /// How long an answer may take.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = value::deadline)]
+    pub(crate) timeout: Duration,
     /// How to print.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Format,

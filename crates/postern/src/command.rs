@@ -3,6 +3,7 @@
 mod check;
 mod convert;
 mod demo;
+mod diff;
 mod explain;
 mod run;
 
@@ -52,6 +53,7 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
         Command::Convert(args) => convert::convert(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Rbac { name } => {
             output::print(&rbac::manifests(&name)?)?;

@@ -10,6 +10,7 @@ mod apply;
 mod cli;
 mod command;
 mod demo;
+mod diff;
 mod event;
 mod explain;
 mod lease;

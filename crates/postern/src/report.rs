@@ -1,6 +1,11 @@
 //! The report of what became of each annotation, and of everything else that is not as its author would wish.
 
-use std::{collections::BTreeMap, fmt::Write};
+mod inventory;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use converter::{Note, Outcome};
 use serde::Serialize;
@@ -10,6 +15,9 @@ use crate::{
     pipeline::{self, Made},
     source::{Place, Update},
 };
+
+/// Of more Ingresses than these, people are told by key, and not of each by itself.
+const FEW: usize = 20;
 
 /// Every outcome, from best to worst.
 const OUTCOMES: [Outcome; 5] = [
@@ -30,6 +38,8 @@ pub(crate) struct Report<'a> {
     ingresses: usize,
     /// How many objects were made.
     objects: usize,
+    /// Every annotation that there is, the worst outcome first.
+    keys: Vec<inventory::ByKey>,
     notes: &'a converter::Report,
     /// What could not be read.
     files: &'a [crate::source::Problem],
@@ -55,6 +65,7 @@ impl<'a> Report<'a> {
                 .collect(),
             ingresses: update.resources.ingresses.len(),
             objects,
+            keys: inventory::by_key(made.notes.iter()),
             notes: &made.notes,
             files: &update.problems,
             clashes: &made.clashes,
@@ -74,7 +85,19 @@ impl<'a> Report<'a> {
         for clash in self.clashes {
             let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
         }
-        text.push_str(&notes(self.notes.iter(), self.update, style));
+        let told: BTreeSet<_> = self.notes.iter().map(|note| &note.object).collect();
+        if told.len() <= FEW {
+            text.push_str(&notes(self.notes.iter(), self.update, style));
+        } else {
+            text.push_str(&inventory::text(&self.keys, style));
+            let _ = writeln!(
+                text,
+                "{}",
+                style.dim(
+                    "every annotation of every Ingress: --report FILE.json, or --report -o json"
+                )
+            );
+        }
         let counts: Vec<_> = OUTCOMES
             .iter()
             .filter_map(|outcome| {
@@ -166,3 +189,7 @@ fn paint(outcome: Outcome, text: &str, style: Style) -> String {
         Outcome::Refused | Outcome::Dropped => style.red(text),
     }
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Ended, Loaded, load};
 use crate::{
-    cli::{ConvertArgs, Format, ObjectFormat},
+    cli::{ConvertArgs, Format, ObjectFormat, REPORT_ALONE},
     output::{self, Style},
     report::Report,
 };
@@ -16,19 +16,28 @@ use crate::{
 /// Translates, writes, reports.
 pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
     let loaded = load(&args.manifests)?;
+    let Loaded { update, made, .. } = &loaded;
+    let report = Report::new(update, made, loaded.generated.iter().count());
+    let ended = Ended::well_if(report.is_exact());
+    if args.report == REPORT_ALONE {
+        output::print(&match args.output {
+            None => report.text(Style::stdout()),
+            Some(ObjectFormat::Json) => output::structured(Format::Json, &report)?,
+            Some(ObjectFormat::Yaml) => output::structured(Format::Yaml, &report)?,
+        })?;
+        return Ok(ended);
+    }
     let objects = if args.all {
         all(&loaded)
     } else {
         loaded.generated.clone()
     };
     output::print(&match args.output {
-        ObjectFormat::Yaml => yaml::write(&objects),
-        ObjectFormat::Json => list(&objects)?,
+        None | Some(ObjectFormat::Yaml) => yaml::write(&objects),
+        Some(ObjectFormat::Json) => list(&objects)?,
     })?;
-    let Loaded { update, made, .. } = &loaded;
-    let report = Report::new(update, made, loaded.generated.iter().count());
     write(&report, &args.report)?;
-    Ok(Ended::well_if(report.is_exact()))
+    Ok(ended)
 }
 
 /// Everything but the Ingresses: whoever serves it does what the Ingresses asked for.

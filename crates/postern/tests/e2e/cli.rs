@@ -61,6 +61,9 @@ fn exit_codes_are_as_documented() {
         (vec!["explain", "-f", &good, "GET", "http://a/hello"], 0),
         (vec!["explain", "-f", &good, "GET", "http://a/nothing"], 3),
         (vec!["explain", "-f", &good, "GET", "ftp://a/"], 1),
+        (vec!["convert", "--report", "-f", &lossy], 3),
+        (vec!["diff", "-f", &good], 2),
+        (vec!["diff", "-f", &good, "--against", "ftp://a/"], 1),
         (vec!["run"], 1),
         (vec!["run", "--workers", "none"], 2),
         (vec!["demo", "--list"], 0),
@@ -122,6 +125,26 @@ fn convert_writes_manifests_to_stdout_and_the_report_to_stderr() {
     assert_eq!(
         (list["kind"].as_str(), kinds),
         (Some("List"), vec!["GatewayClass", "Gateway", "HTTPRoute"])
+    );
+}
+
+#[test]
+fn the_report_alone_goes_to_stdout() {
+    let folder = lossy();
+    let path = folder.path().to_str().unwrap();
+    let output = postern(&["convert", "--report", "-f", path]);
+    let report = text(&output.stdout);
+    assert!(
+        report.contains("higress.io/no-such-thing") && !report.contains("kind: HTTPRoute"),
+        "{report}"
+    );
+    assert!(output.stderr.is_empty());
+    let output = postern(&["convert", "-f", path, "-o", "json", "--report"]);
+    let report = json(&output.stdout);
+    assert_eq!(report["keys"][0]["key"], "higress.io/no-such-thing");
+    assert_eq!(
+        report["keys"][0]["findings"][0]["message"],
+        "unknown annotation"
     );
 }
 

@@ -1,15 +1,18 @@
-//! The README's tour is real: its commands print what it says.
+//! The README's tour and the pages on migration are real: their commands print what they say.
 
 use std::{fs, process::Command};
 
-use crate::support::{self, text};
+use crate::support::{self, Start, text};
 
 /// Commands that serve until they are told to stop have tests of their own.
 const SERVING: &str = "postern run ";
 
-/// A command of the tour, and the lines that follow it.
-fn tour() -> Vec<(String, String)> {
-    let readme = fs::read_to_string(support::examples().join("../README.md")).unwrap();
+/// Where the pages say that the gateway is which is to be replaced.
+const RUNNING: &str = "http://192.0.2.10";
+
+/// The commands of a page, each with the lines that follow it.
+fn tour(page: &str) -> Vec<(String, String)> {
+    let readme = fs::read_to_string(support::examples().join("..").join(page)).unwrap();
     let blocks = readme
         .split("```")
         .skip(1)
@@ -56,7 +59,7 @@ fn with_port_8080(output: &str) -> String {
 
 #[test]
 fn the_tour_prints_what_it_says() {
-    let steps = tour();
+    let steps = tour("README.md");
     assert!(steps.len() >= 4, "{steps:?}");
     for (command, wanted) in steps {
         let output = with_port_8080(&run(&command));
@@ -65,4 +68,52 @@ fn the_tour_prints_what_it_says() {
             "{command}\n{output}\ninstead of\n{wanted}"
         );
     }
+}
+
+/// Runs the commands of a page on migration. `diff` is run against a gateway that serves the same manifests.
+fn migrate(page: &str) {
+    let steps = tour(page);
+    for word in ["convert --report", "check", "explain", "diff"] {
+        assert!(
+            steps
+                .iter()
+                .any(|(command, _)| command.contains(&format!("postern {word} "))),
+            "{page} has no {word}"
+        );
+    }
+    for (command, wanted) in steps {
+        let (command, _gateway) = if command.contains(RUNNING) {
+            let folder = command
+                .split(" -f ")
+                .nth(1)
+                .and_then(|rest| rest.split(' ').next());
+            let folder = support::examples().join("..").join(folder.unwrap());
+            let mut start = Start::default();
+            if let Some(class) = command.split(" --ingress-class ").nth(1) {
+                start = start
+                    .arg("--ingress-class")
+                    .arg(class.split(' ').next().unwrap());
+            }
+            let gateway = start.serve(&folder);
+            let address = format!("http://{}", gateway.address(80));
+            (command.replace(RUNNING, &address), Some(gateway))
+        } else {
+            (command, None)
+        };
+        let output = run(&command);
+        assert!(
+            output.starts_with(&wanted) && !output.is_empty(),
+            "{command}\n{output}\ninstead of\n{wanted}"
+        );
+    }
+}
+
+#[test]
+fn the_page_for_higress_prints_what_it_says() {
+    migrate("docs/migrate-from-higress.md");
+}
+
+#[test]
+fn the_page_for_ingress_nginx_prints_what_it_says() {
+    migrate("docs/migrate-from-ingress-nginx.md");
 }
