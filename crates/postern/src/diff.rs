@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::uri::PathAndQuery;
 use ir::{Ir, Port, Protocol, SocketKey};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::task::JoinSet;
 
 use client::{Answer, Gateway};
@@ -30,7 +30,7 @@ pub(crate) struct Ask {
     pub(crate) method: String,
     pub(crate) https: bool,
     /// Beyond `Host`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "told")]
     pub(crate) headers: Vec<(String, String)>,
 }
 
@@ -57,17 +57,28 @@ impl fmt::Display for Ask {
         let scheme = if self.https { "https" } else { "http" };
         write!(f, "{} {scheme}://{}{}", self.method, self.host, self.target)?;
         for (name, value) in &self.headers {
-            // What a recorded request carries may be somebody's.
-            let value = if ["authorization", "cookie"].contains(&name.as_str()) && value.len() > 40
-            {
-                "…"
-            } else {
-                value
-            };
-            write!(f, " -H '{name}: {value}'")?;
+            write!(f, " -H '{name}: {}'", shown(name, value))?;
         }
         Ok(())
     }
+}
+
+/// A header's value as it may be printed. What a recorded request carries may be somebody's: cookies that are longer than
+/// those of canaries are not shown.
+fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+    match name {
+        "authorization" | "proxy-authorization" => "[redacted]",
+        "cookie" if value.len() > 40 => "[redacted]",
+        _ => value,
+    }
+}
+
+fn told<S: Serializer>(headers: &[(String, String)], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(
+        headers
+            .iter()
+            .map(|(name, value)| (name, shown(name, value))),
+    )
 }
 
 /// The port of the translation that takes requests of a scheme: the usual one, or else the lowest.

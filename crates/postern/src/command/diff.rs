@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use http::StatusCode;
 use ir::Ir;
 use proxy::{Config, Proxy};
 use serde::Serialize;
@@ -21,7 +22,7 @@ use crate::{
     cli::{DiffArgs, Format},
     diff::{
         self, Ask, Both,
-        client::{Gateway, UNREACHABLE},
+        client::{Answer, Gateway, UNREACHABLE},
         compare::{self, Difference, Looking},
         generate,
         oracle::{self, Oracle},
@@ -45,6 +46,9 @@ struct Found {
     different: usize,
     /// Requests whose backend is chosen by weight: the backend was not compared.
     weighted: usize,
+    /// Requests that a rate limit has refused here or there: how many of them there were before decides, so they are neither
+    /// alike nor different.
+    limited: usize,
     /// Requests that were not sent, by why.
     not_sent: BTreeMap<&'static str, usize>,
     /// Lines of the file that are no requests.
@@ -245,6 +249,14 @@ impl Found {
         let mut groups: BTreeMap<(String, Option<String>), Vec<Different>> = BTreeMap::new();
         for both in answers {
             self.sent += 1;
+            let limited = |side: &Result<Answer, String>| {
+                let status = side.as_ref().map(|answer| answer.status);
+                status == Ok(StatusCode::TOO_MANY_REQUESTS)
+            };
+            if limited(&both.here) || limited(&both.there) {
+                self.limited += 1;
+                continue;
+            }
             let rule = oracle.rule(&both.ask);
             let weighted = rule.as_ref().is_some_and(|rule| oracle::is_weighted(rule));
             self.weighted += usize::from(weighted);
@@ -306,6 +318,13 @@ impl Found {
                 text,
                 "{} to weighted backends: which one answered was not compared",
                 plural(self.weighted, "request")
+            );
+        }
+        if self.limited > 0 {
+            let _ = writeln!(
+                text,
+                "{} answered with 429, a rate limit's, here or there: not compared",
+                plural(self.limited, "request")
             );
         }
         let _ = writeln!(

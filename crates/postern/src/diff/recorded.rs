@@ -123,6 +123,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_somebodys_is_not_printed() {
+        let long = "session=0123456789012345678901234567890123456789";
+        let text = format!(
+            r#"{{"host":"a","path":"/","headers":{{"Authorization":"Basic eDp5","cookie":"{long}","x-a":"b"}}}}"#
+        );
+        let ask = &read(&text, None).asks[0];
+        let printed = format!("{ask}{}", serde_json::to_string(ask).unwrap());
+        assert!(
+            !printed.contains("eDp5") && !printed.contains("session"),
+            "{printed}"
+        );
+        assert_eq!(printed.matches("[redacted]").count(), 4);
+        assert_eq!(ask.headers[0].1, "Basic eDp5", "but it is sent");
+    }
+
+    #[test]
     fn what_is_no_request_is_told() {
         let text = "{\"path\":\"/a\"}\n{\"path\":1}\nhello\n{\"host\":\"a\",\"path\":\"a\"}\n{\"host\":\"a\",\"path\":\"/\",\"scheme\":\"ftp\"}\n- \"\\x16\\x03\" 400";
         let unread = read(text, None).unread;
