@@ -74,18 +74,18 @@ pub struct BackendTimeouts {
     /// Until a connection is open, TLS included. Absent or `0s`: that of the gateway, five seconds unless it is told
     /// otherwise. Expiry answers 504.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(max = 32), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     pub connect: Option<String>,
     /// The longest silence of the backend, before the head of the answer and between any two parts of its body. Expiry
     /// answers 504, or breaks off an answer that has begun. An upgraded connection (WebSocket) ends when nothing has
     /// passed for so long in either direction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(max = 32), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     pub read: Option<String>,
     /// The longest time for which the backend takes nothing of a request's body that is there to be taken. Expiry
     /// answers 504.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(max = 32), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     pub send: Option<String>,
 }
 

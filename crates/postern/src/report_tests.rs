@@ -79,7 +79,10 @@ fn programs_get_every_annotation() {
     let made = pipeline.run(&update.resources);
     let objects = pipeline.generated().iter().count();
     let report = serde_json::to_value(Report::new(&update, &made, objects)).unwrap();
-    assert_eq!(report["notes"].as_array().unwrap().len(), made.notes.iter().count());
+    assert_eq!(
+        report["notes"].as_array().unwrap().len(),
+        made.notes.iter().count()
+    );
     let keys = report["keys"].as_array().unwrap();
     let timeout = keys
         .iter()

@@ -31,6 +31,11 @@ fn tidy(schema: &mut Value) {
         node.insert("format".to_owned(), json!(known));
     }
     whole_bounds(node);
+    if node.get("type").and_then(Value::as_str) == Some("array") {
+        // What a list is that does not say so.
+        let kind = node.entry("x-kubernetes-list-type");
+        kind.or_insert_with(|| json!("atomic"));
+    }
     for (name, value) in node.iter_mut() {
         match name.as_str() {
             "properties" => value
