@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    crds, docs,
+    crds, docs, manifests,
     terminal::{Style, Terminal},
     workspace,
 };
@@ -89,6 +89,7 @@ impl Step {
             Self::Generated => {
                 let mut findings = crds::findings(root)?;
                 findings.extend(docs::findings(root)?);
+                findings.extend(manifests::finding(root, options.terminal)?);
                 Ok(Outcome::of(findings))
             }
             Self::Deny => deny::run(root, options),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     bench::{Manifests, fleet::Fleet},
     check::Step,
+    cluster::{self, Request},
 };
 
 /// What was asked for.
@@ -29,11 +30,21 @@ pub(crate) enum Command {
         /// Only compare; write nothing.
         check: bool,
     },
+    /// Render the chart to plain manifests.
+    Manifests {
+        /// Only compare; write nothing.
+        check: bool,
+    },
+    /// Do something with a cluster to try things in.
+    Cluster(Request),
     /// Write what benchmarks run on.
     BenchManifests(Manifests),
     /// Measure what a fleet of Ingresses costs.
     BenchFleet(Fleet),
 }
+
+/// What takes arguments of its own.
+const COMMANDS: &[&str] = &["bench", "check", "cluster", "crds", "docs", "manifests"];
 
 impl Command {
     /// Reads the arguments after the program's name. An error says in one line what is wrong.
@@ -41,19 +52,19 @@ impl Command {
         let Some((command, rest)) = arguments.split_first() else {
             return Err("a command is missing".to_owned());
         };
-        let known = matches!(command.as_str(), "check" | "crds" | "docs" | "bench");
-        if is_help(command) || (known && rest.iter().any(|a| is_help(a))) {
+        let known = COMMANDS.contains(&command.as_str());
+        // What follows is for another program.
+        let mut ours = rest.iter().take_while(|argument| *argument != "--");
+        if is_help(command) || (known && ours.any(|a| is_help(a))) {
             return Ok(Self::Help);
         }
         match command.as_str() {
             "check" => parse_check(rest),
-            "crds" => Ok(Command::Crds {
-                check: parse_generated("crds", rest)?,
-            }),
-            "docs" => Ok(Command::Docs {
-                check: parse_generated("docs", rest)?,
-            }),
+            "crds" => generate("crds", rest).map(|check| Self::Crds { check }),
+            "docs" => generate("docs", rest).map(|check| Self::Docs { check }),
+            "manifests" => generate("manifests", rest).map(|check| Self::Manifests { check }),
             "bench" => parse_bench(rest),
+            "cluster" => Request::parse(rest).map(Self::Cluster),
             other => Err(format!("there is no command {other:?}")),
         }
     }
@@ -87,8 +98,8 @@ fn parse_check(arguments: &[String]) -> Result<Command, String> {
     })
 }
 
-/// Whether a command that writes files is only to compare them.
-fn parse_generated(command: &str, arguments: &[String]) -> Result<bool, String> {
+/// Whether files are only to be compared with what would be generated.
+fn generate(command: &str, arguments: &[String]) -> Result<bool, String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [] => Ok(false),
@@ -150,17 +161,17 @@ Commands:
   crds [--check]      Write the CRDs of postern.dev to crds/. With --check: write nothing, name the files
                       that differ.
   docs [--check]      Write docs/annotations.md and docs/crds.md from the code. With --check as above.
+  manifests [--check] Render the Helm chart to deploy/manifests/. With --check: only compare.
   bench manifests DIR [--routes N] [--backend HOST:PORT]
                       Write a Gateway with N routes (1000) and one that leads everything else to the backend
                       (127.0.0.1:19001); with HTTPS if cert.pem and key.pem are beside DIR.
   bench fleet [--ingresses N]
                       Measure expand and translate over N Ingresses (10000): from scratch, after one change,
                       and the memory. With cargo run --release -p xtask, or the figures mean nothing.
-  help                Print this.
-
-Steps of check:
 "
     .to_owned();
+    text.push_str(cluster::USAGE);
+    text.push_str("  help                Print this.\n\nSteps of check:\n");
     for step in Step::ALL {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {:<20}{}", step.name(), step.about());

@@ -37,6 +37,7 @@ fn crds_writes_or_checks() {
     assert_eq!(parse("crds --check"), Ok(Command::Crds { check: true }));
     assert_eq!(parse("docs"), Ok(Command::Docs { check: false }));
     assert_eq!(parse("docs --check"), Ok(Command::Docs { check: true }));
+    assert_eq!(parse("manifests"), Ok(Command::Manifests { check: false }));
 }
 
 #[test]

@@ -4,9 +4,11 @@
 
 mod bench;
 mod check;
+mod cluster;
 mod command;
 mod crds;
 mod docs;
+mod manifests;
 mod terminal;
 mod workspace;
 
@@ -43,6 +45,18 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
             steps,
             require_deny,
         } => check::run(steps, *require_deny, terminal)?,
+        Command::Manifests { check: false } => {
+            terminal.line(&manifests::write(&workspace::root()?, terminal)?)?;
+            true
+        }
+        Command::Manifests { check: true } => {
+            let finding = manifests::finding(&workspace::root()?, terminal)?;
+            if let Some(finding) = &finding {
+                terminal.line(finding)?;
+            }
+            finding.is_none()
+        }
+        Command::Cluster(request) => return cluster::run(request, terminal),
         Command::BenchManifests(manifests) => {
             manifests.write()?;
             true

@@ -59,6 +59,14 @@ pub(crate) fn has_subcommand(root: &Path, name: &str) -> anyhow::Result<bool> {
     Ok(output.status.success())
 }
 
+/// The file that is run for a program's name, if it is installed; a path is looked at as it is.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
 /// Runs a command to its end, its output going where ours goes; the answer is whether it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> anyhow::Result<bool> {
     let status = command
@@ -130,6 +138,13 @@ mod tests {
         let mut command = Command::new("/opt/bin/cargo");
         command.args(["fmt", "--check"]);
         assert_eq!(super::shown(&command), "cargo fmt --check");
+    }
+
+    #[test]
+    fn programs_are_found_by_name_and_by_path() {
+        assert!(super::find_program("sh").is_some_and(|path| path.is_absolute()));
+        assert_eq!(super::find_program("/bin/sh"), Some("/bin/sh".into()));
+        assert_eq!(super::find_program("no-such-program"), None);
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! Examples in a cluster: applied as they are, with pods as backends, and asked through the address that the Gateway got.
+
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use super::Cluster;
+use crate::{
+    cluster::{images, load, programs::Program},
+    workspace,
+};
+
+/// How long an object may take until it is served.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often something is looked at that we wait for.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// The file of an example that says where its backends are without a cluster.
+const BACKENDS: &str = "services.yaml";
+
+/// An example, and a request to it.
+struct Example {
+    folder: &'static str,
+    /// The Gateway that has the address; none for the one that serves Ingresses.
+    gateway: Option<&'static str>,
+    url: &'static str,
+    header: Option<&'static str>,
+    /// The Service that answers, and the path that it sees.
+    service: &'static str,
+    path: &'static str,
+}
+
+const EXAMPLES: &[Example] = &[
+    Example {
+        folder: "rewrite-path-exact",
+        gateway: None,
+        url: "http://example.com/test",
+        header: None,
+        service: "demo-service",
+        path: "/dev",
+    },
+    Example {
+        folder: "canary-by-header",
+        gateway: None,
+        url: "http://shop.example.com/hello",
+        header: Some("higress: always"),
+        service: "demo-service-canary",
+        path: "/hello",
+    },
+    Example {
+        folder: "gateway-api-basic",
+        gateway: Some("demo"),
+        url: "http://example.com/api/x?stage=canary",
+        header: None,
+        service: "demo-service-canary",
+        path: "/api/x?stage=canary",
+    },
+];
+
+/// Applies each example in a namespace of its own, asks, and removes it again.
+pub(super) fn are_served(cluster: &Cluster<'_>) -> anyhow::Result<Vec<String>> {
+    let archive = images::of_program(Program::Echo, images::ECHO, cluster.root, cluster.terminal)?;
+    load(cluster.machine, &archive, &[images::ECHO.to_owned()])?;
+    let mut findings = Vec::new();
+    for example in EXAMPLES {
+        let namespace = format!("example-{}", example.folder);
+        let result = of_one(cluster, example, &namespace);
+        let delete = ["delete", "namespace", &namespace, "--ignore-not-found"];
+        cluster.kubectl_prints(&delete)?;
+        if let Err(error) = result {
+            findings.push(format!("{}: {error:#}", example.folder));
+        }
+    }
+    Ok(findings)
+}
+
+fn of_one(cluster: &Cluster<'_>, example: &Example, namespace: &str) -> anyhow::Result<()> {
+    let folder = cluster.root.join("examples").join(example.folder);
+    cluster.kubectl_prints(&["create", "namespace", namespace])?;
+    let services = fs::read_to_string(folder.join(BACKENDS)).context(BACKENDS)?;
+    let manifest = backends(&services)?;
+    let said = cluster.kubectl_reads(&["apply", "-n", namespace, "-f", "-"], &manifest)?;
+    cluster
+        .kubectl_prints(&[
+            "rollout",
+            "status",
+            "deployment",
+            "-n",
+            namespace,
+            "--timeout=60s",
+        ])
+        .context(said)?;
+    for entry in fs::read_dir(&folder).context("an example cannot be read")? {
+        let path = entry.context("an example cannot be read")?.path();
+        let yaml = path.extension().is_some_and(|e| e == "yaml");
+        if yaml && !path.ends_with(BACKENDS) {
+            let file = path.display().to_string();
+            cluster.kubectl_prints(&["apply", "-n", namespace, "-f", &file])?;
+        }
+    }
+    let gateway = match example.gateway {
+        Some(name) => (namespace, name),
+        None => ("postern-system", "postern"),
+    };
+    let address = waited(|| address(cluster, gateway))
+        .with_context(|| format!("Gateway {}/{} has no address", gateway.0, gateway.1))?;
+    waited(|| asked(cluster, example, &address))
+}
+
+/// Does something until it succeeds, for as long as we have patience.
+fn waited<T>(mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(_) if Instant::now() < deadline => thread::sleep(INTERVAL),
+            result => return result,
+        }
+    }
+}
+
+fn address(cluster: &Cluster<'_>, (namespace, name): (&str, &str)) -> anyhow::Result<String> {
+    let said = cluster.kubectl_prints(&["get", "gateway", name, "-n", namespace, "-o", "json"])?;
+    let gateway: Value = serde_json::from_str(&said).context("kubectl prints no JSON")?;
+    let address = gateway["status"]["addresses"][0]["value"].as_str();
+    Ok(address.context("status.addresses is empty")?.to_owned())
+}
+
+fn asked(cluster: &Cluster<'_>, example: &Example, address: &str) -> anyhow::Result<()> {
+    let mut curl = cluster.machine.inside(OsStr::new("curl"));
+    curl.args(["-sS", "--fail", "--max-time", "5", "--connect-to"])
+        .arg(format!("::{address}:"))
+        .arg(example.url);
+    if let Some(header) = example.header {
+        curl.args(["-H", header]);
+    }
+    let body = workspace::output_of(&mut curl)?;
+    let seen: Value = serde_json::from_str(&body).context("no answer of a backend")?;
+    if seen["service"] != example.service || seen["path"] != example.path {
+        bail!(
+            "{} sees {}, not {} {}",
+            seen["service"],
+            seen["path"],
+            example.service,
+            example.path
+        );
+    }
+    Ok(())
+}
+
+/// The Services of an example, each with a pod that says what it got.
+fn backends(services: &str) -> anyhow::Result<String> {
+    let read = api::yaml::read(services);
+    let mut manifest = String::new();
+    for (object, _) in &read.objects {
+        let reference = object.reference();
+        if reference.kind != api::Kind::Service {
+            continue;
+        }
+        let name = &reference.key.name;
+        // Writing to a String cannot fail.
+        let _ = write!(
+            manifest,
+            "\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  selector: {{app: {name}}}
+  ports:
+  - {{name: http, port: 80, targetPort: 8080}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      containers:
+      - name: echo
+        image: {}
+        args: [-service, {name}]
+        readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
+---
+",
+            images::ECHO
+        );
+    }
+    anyhow::ensure!(!manifest.is_empty(), "the example has no Service");
+    Ok(manifest)
+}
