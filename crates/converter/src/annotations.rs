@@ -9,11 +9,16 @@ mod backend_timeout;
 mod canary;
 mod client_limits;
 mod cors;
+mod destination;
 mod downstream_tls;
+mod fallback;
+mod foreign;
+mod forwarded_prefix;
 mod header_control;
 mod ip_access_control;
 mod load_balance;
 mod local_rate_limit;
+mod mirror;
 mod out_of_scope;
 mod redirect;
 mod request_body;
@@ -31,10 +36,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::ObjectRef;
 use serde_json::{Value, json};
 
-use crate::note::{Notes, Outcome};
+use crate::{
+    ingress::is_bridge,
+    lookup::Lookup,
+    note::{Notes, Outcome},
+    service::External,
+};
 
 pub(crate) use canary::{Canary, HeaderRule, Weight};
+pub(crate) use destination::Destination;
 pub(crate) use downstream_tls::DownstreamTls;
+pub(crate) use fallback::Fallback;
+pub(crate) use forwarded_prefix::ForwardedPrefix;
 pub(crate) use header_control::HeaderControl;
 pub(crate) use redirect::Redirect;
 pub(crate) use retry::Retry;
@@ -121,6 +134,11 @@ pub const FAMILIES: &[&Family] = &[
     &affinity::AFFINITY,
     &backend_timeout::BACKEND_TIMEOUT,
     &service_upstream::SERVICE_UPSTREAM,
+    &fallback::FALLBACK,
+    &mirror::MIRROR,
+    &destination::DESTINATION,
+    &forwarded_prefix::FORWARDED_PREFIX,
+    &foreign::FOREIGN,
     &downstream_tls::DOWNSTREAM_TLS,
     &unsupported::UNSUPPORTED,
     &snippets::SNIPPETS,
@@ -152,6 +170,14 @@ pub(crate) struct Settings {
     /// The largest request body in bytes; 0 is no limit, and said to be none.
     pub(crate) max_request_body: Option<u64>,
     pub(crate) backend: BackendSettings,
+    pub(crate) fallback: Option<Fallback>,
+    /// A RequestMirror filter's body.
+    pub(crate) mirror: Option<Value>,
+    /// Where a backend that is no Service leads.
+    pub(crate) destinations: Vec<Destination>,
+    /// Services that the settings name, and that have to be made.
+    pub(crate) externals: Vec<External>,
+    pub(crate) forwarded_prefix: Option<ForwardedPrefix>,
     pub(crate) downstream_tls: Option<DownstreamTls>,
 }
 
@@ -198,6 +224,8 @@ pub(crate) struct Reader<'a> {
     spoken: BTreeSet<&'a str>,
     /// The Ingress is a canary, and the family is not one that canaries bring themselves.
     inherits: bool,
+    /// What names of other objects are looked up in.
+    lookup: &'a Lookup<'a>,
     notes: &'a mut Notes,
 }
 
@@ -205,6 +233,7 @@ impl<'a> Reader<'a> {
     fn new(
         object: &'a ObjectRef,
         annotations: &'a BTreeMap<String, String>,
+        lookup: &'a Lookup<'a>,
         notes: &'a mut Notes,
     ) -> Self {
         let mut values: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
@@ -233,6 +262,7 @@ impl<'a> Reader<'a> {
             values,
             spoken: BTreeSet::new(),
             inherits: false,
+            lookup,
             notes,
         }
     }
@@ -271,6 +301,18 @@ impl<'a> Reader<'a> {
         self.values
             .get(name)
             .is_some_and(|(key, _)| key.starts_with(NGINX))
+    }
+
+    /// The namespace of the Ingress.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.object.key.namespace
+    }
+
+    /// Whether any backend of the Ingress is Higress' resource for what is no Service.
+    pub(crate) fn has_bridge(&self) -> bool {
+        // Its own Ingress is what the reading is of.
+        let ingress = self.lookup.resources.ingresses.get(&self.object.key);
+        ingress.is_some_and(|ingress| crate::ingress::backends(ingress).any(is_bridge))
     }
 
     /// Whether the annotation is there at all.
@@ -334,13 +376,14 @@ impl<'a> Reader<'a> {
 pub(crate) fn read(
     object: &ObjectRef,
     annotations: &BTreeMap<String, String>,
+    lookup: &Lookup<'_>,
     notes: &mut Notes,
 ) -> Settings {
     let mut settings = Settings::default();
-    let mut reader = Reader::new(object, annotations, notes);
+    let mut reader = Reader::new(object, annotations, lookup, notes);
     for family in FAMILIES {
-        reader.inherits =
-            settings.canary.is_some() && !["canary", "header-control"].contains(&family.name);
+        reader.inherits = settings.canary.is_some()
+            && !["canary", "header-control", "destination"].contains(&family.name);
         (family.apply)(&mut reader, &mut settings);
     }
     reader.finish();

@@ -1,5 +1,7 @@
 //! The rules of one path: what HTTPRoute says about it.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -106,7 +108,70 @@ fn refs(backend: &Backend, weight: Option<u64>) -> Vec<Value> {
             }
             vec![reference]
         }
+        Backend::Outside(destinations) => destinations
+            .iter()
+            .map(|destination| {
+                let mut reference = destination.reference.clone();
+                let all: u64 = destinations.iter().map(|one| one.share).sum();
+                reference["weight"] = json!(match weight {
+                    Some(weight) => weight * destination.share / all.max(1),
+                    None => destination.share,
+                });
+                reference
+            })
+            .collect(),
     }
+}
+
+/// Rules that lead to a canary, and the base that stands in where the canary has no endpoints.
+pub(crate) fn standbys(group: &HostGroup) -> Vec<(String, Vec<Value>)> {
+    let mut standbys = Vec::new();
+    for owned in group
+        .paths
+        .iter()
+        .filter(|owned| !owned.canaries.is_empty())
+    {
+        let base = standby(&owned.path.backend);
+        if base.is_empty() {
+            continue;
+        }
+        let name = rule_name(&owned.path.kind, "");
+        for attached in &owned.canaries {
+            if attached.canary.header.is_some() {
+                standbys.push((role(&name, attached, "header"), base.clone()));
+            }
+            if attached.canary.cookie.is_some() {
+                standbys.push((role(&name, attached, "cookie"), base.clone()));
+            }
+        }
+        if owned
+            .canaries
+            .iter()
+            .any(|attached| attached.canary.weight.is_some())
+        {
+            standbys.push((name, base));
+        }
+    }
+    standbys
+}
+
+/// The Services of a backend, without weights; as many as leave room for another in a RoutePolicy.
+fn standby(backend: &Backend) -> Vec<Value> {
+    let mut references = refs(backend, None);
+    references.truncate(3);
+    for reference in &mut references {
+        if let Some(fields) = reference.as_object_mut() {
+            fields.remove("weight");
+        }
+    }
+    references
+}
+
+fn role(name: &str, attached: &Attached, role: &str) -> String {
+    format!(
+        "{name}-{role}-{}",
+        short_hash(&[&attached.source.object.key.name])
+    )
 }
 
 struct Builder<'a> {
@@ -164,11 +229,7 @@ impl Builder<'_> {
     }
 
     fn role(&self, attached: &Attached, role: &str) -> String {
-        format!(
-            "{}-{role}-{}",
-            self.name,
-            short_hash(&[&attached.source.object.key.name])
-        )
+        self::role(&self.name, attached, role)
     }
 
     fn canary_rule(&self, attached: &Attached, role: &str, headers: Value) -> Value {
@@ -176,9 +237,18 @@ impl Builder<'_> {
         self.rule(
             &self.role(attached, role),
             Some(headers),
-            refs(&attached.backend, None),
+            self.with_base(attached),
             &control,
         )
+    }
+
+    /// The canary, and its base with no share of its own: what is said for the rule's backends holds for it.
+    fn with_base(&self, attached: &Attached) -> Vec<Value> {
+        let mut all = refs(&attached.backend, None);
+        if !all.is_empty() {
+            all.extend(refs(&self.owned.path.backend, Some(0)));
+        }
+        all
     }
 
     /// A canary has the base's header control unless it brings its own.
@@ -210,18 +280,19 @@ impl Builder<'_> {
             return self.rule(&self.name, None, refs(&self.owned.path.backend, None), &own);
         }
         let weights = weight::split(&shares.iter().map(|(_, weight)| *weight).collect::<Vec<_>>());
+        let scale = self.scale(&weights);
         // Header control that differs among the backends has to stand at each of them.
         let differs = shares
             .iter()
             .any(|(attached, _)| self.control(attached) != own);
         let mut all = with_filters(
-            refs(&self.owned.path.backend, Some(weights.base)),
+            refs(&self.owned.path.backend, Some(weights.base * scale)),
             &own,
             differs,
         );
         for ((attached, _), weight) in shares.iter().zip(&weights.canaries) {
             all.extend(with_filters(
-                refs(&attached.backend, Some(*weight)),
+                refs(&attached.backend, Some(*weight * scale)),
                 &self.control(attached),
                 differs,
             ));
@@ -229,6 +300,17 @@ impl Builder<'_> {
         let none = HeaderControl::default();
         let at_rule = if differs { [&none, &none] } else { own };
         self.rule(&self.name, None, all, &at_rule)
+    }
+
+    /// Where a share is split again, weights have to be large enough for that.
+    fn scale(&self, weights: &weight::Split) -> u64 {
+        let split = |backend: &Backend| matches!(backend, Backend::Outside(_));
+        let canaries = self.owned.canaries.iter();
+        if !split(&self.owned.path.backend) && !canaries.map(|a| &a.backend).any(split) {
+            return 1;
+        }
+        let largest = weights.canaries.iter().chain([&weights.base]).max();
+        weight::MOST / largest.copied().unwrap_or(1).max(1)
     }
 
     fn rule(
@@ -274,7 +356,11 @@ impl Builder<'_> {
             filters.push(json!({ "type": "RequestRedirect", "requestRedirect": redirect }));
             return filters;
         }
-        filters.extend(modifiers(control));
+        let request = self.request_headers(control[0]);
+        filters.extend(modifiers(&[&request, control[1]]));
+        if let Some(mirror) = &self.settings.mirror {
+            filters.push(json!({ "type": "RequestMirror", "requestMirror": mirror }));
+        }
         let mut rewrite = json!({});
         if let Some(host) = &self.settings.upstream_vhost {
             rewrite["hostname"] = json!(host);
@@ -303,6 +389,20 @@ impl Builder<'_> {
             filters.push(json!({ "type": "ExtensionRef", "extensionRef": reference }));
         }
         filters
+    }
+
+    /// With `X-Forwarded-Prefix`, unless header control says something about that itself.
+    fn request_headers<'b>(&self, control: &'b HeaderControl) -> Cow<'b, HeaderControl> {
+        const NAME: &str = "x-forwarded-prefix";
+        let wanted = self.settings.forwarded_prefix.as_ref();
+        let Some(value) = wanted.and_then(|prefix| prefix.of(&self.owned.path.written.0)) else {
+            return Cow::Borrowed(control);
+        };
+        let mut control = control.clone();
+        if !control.update.iter().any(|(name, _)| name == NAME) {
+            control.update.push((NAME.to_owned(), value));
+        }
+        Cow::Owned(control)
     }
 
     /// Groups are what HTTPRoute has no word for.

@@ -9,12 +9,13 @@ use api::{
     annotation,
     gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet},
 };
+use k8s_openapi::api::core::v1::Service;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
     Options,
-    annotations::Redirect,
+    annotations::{Fallback, Redirect},
     draft::{self, Draft},
     ingress::Source,
     lookup::Lookup,
@@ -122,6 +123,14 @@ impl<'a> Emitter<'a> {
     fn group(&mut self, group: &HostGroup) {
         let source = &*group.source;
         let name = object_name(&source.object.key.name, &short_hash(&[&group.host]));
+        let canaries = group.paths.iter().flat_map(|owned| &owned.canaries);
+        for source in std::iter::once(source).chain(canaries.map(|canary| &*canary.source)) {
+            for external in &source.settings.externals {
+                let metadata = metadata(source, &external.name);
+                let body = json!({ "metadata": metadata, "spec": external.spec });
+                self.add::<Service>(typed(body, "v1", "Service"));
+            }
+        }
         let mut rules = Vec::new();
         for owned in &group.paths {
             let Draft {
@@ -184,12 +193,15 @@ impl<'a> Emitter<'a> {
             }
             let retried = rules_with_retry(&spec["rules"]);
             let redirects = route_redirects(&spec["rules"]);
+            let rules = spec["rules"].as_array().into_iter().flatten();
+            let names: Vec<Value> = rules.map(|rule| rule["name"].clone()).collect();
             let body = json!({ "metadata": metadata, "spec": spec });
             self.add::<HttpRoute>(typed(body, "gateway.networking.k8s.io/v1", "HTTPRoute"));
             if redirects {
                 self.policy::<RoutePolicy>("RoutePolicy", source, &name, unlogged(source));
             } else {
                 self.route_policy(source, &name, retried);
+                self.standby_policies(group, &name, &names);
                 self.backend_policy(source, &name);
             }
         }
@@ -218,7 +230,37 @@ impl<'a> Emitter<'a> {
         if let Some(bytes) = settings.max_request_body.filter(|bytes| *bytes > 0) {
             spec["maxRequestBodyBytes"] = json!(bytes);
         }
+        if let Some(fallback) = Fallback::policy(settings.fallback.as_ref(), &[]) {
+            spec["fallback"] = fallback;
+        }
         self.policy::<RoutePolicy>("RoutePolicy", source, route, spec);
+    }
+
+    /// A policy for the rules of a route that lead to canaries of the same base: where a canary has no endpoints, its base
+    /// answers, as in Higress.
+    fn standby_policies(&mut self, group: &HostGroup, route: &str, names: &[Value]) {
+        let source = &*group.source;
+        let standbys = draft::standbys(group);
+        if standbys.is_empty() {
+            return;
+        }
+        let mut by_base: BTreeMap<String, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
+        for (rule, base) in standbys {
+            if names.contains(&json!(rule)) {
+                let target = json!({
+                    "group": api::GATEWAY_GROUP, "kind": "HTTPRoute", "name": route, "sectionName": rule,
+                });
+                let slot = by_base.entry(json!(base).to_string());
+                slot.or_insert_with(|| (base, Vec::new())).1.push(target);
+            }
+        }
+        for (text, (base, targets)) in by_base {
+            let name = object_name(route, &short_hash(&["standby", &text]));
+            let fallback = Fallback::policy(source.settings.fallback.as_ref(), &base);
+            let spec = json!({ "targetRefs": targets, "fallback": fallback });
+            let body = json!({ "metadata": metadata(source, &name), "spec": spec });
+            self.add::<RoutePolicy>(typed(body, "postern.dev/v1alpha1", "RoutePolicy"));
+        }
     }
 
     fn backend_policy(&mut self, source: &Source, route: &str) {

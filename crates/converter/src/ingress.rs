@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use crate::{
-    annotations::{self, Settings},
+    annotations::{self, Destination, Settings},
     lookup::{Lookup, Read},
     note::{Note, Notes, Outcome},
     value,
@@ -62,6 +62,8 @@ pub(crate) enum Backend {
         name: String,
         port: i32,
     },
+    /// Hosts outside of the cluster, and Services, by share.
+    Outside(Vec<Destination>),
     /// It cannot be used; requests are answered with 500.
     Broken,
 }
@@ -164,6 +166,7 @@ fn source(key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Sourc
     let settings = annotations::read(
         &object,
         ingress.metadata.annotations.as_ref().unwrap_or(&none),
+        lookup,
         notes,
     );
     let (mut paths, mut hosts) = (Vec::new(), Vec::new());
@@ -305,6 +308,9 @@ impl Reading<'_> {
     }
 
     fn backend(&mut self, backend: &IngressBackend, field: &str) -> Backend {
+        if is_bridge(backend) && !self.settings.destinations.is_empty() {
+            return Backend::Outside(self.settings.destinations.clone());
+        }
         resolve(backend, &self.object.key.namespace, self.lookup).unwrap_or_else(|why| {
             let field = format!("{field}.backend");
             self.notes.add(
@@ -339,7 +345,10 @@ pub(crate) fn resolve(
     lookup: &Lookup<'_>,
 ) -> Result<Backend, String> {
     let Some(service) = &backend.service else {
-        return Err("only Services can be backends".to_owned());
+        return Err(
+            "only Services can be backends, and a McpBridge with the annotation destination"
+                .to_owned(),
+        );
     };
     let name = service.name.clone();
     let port = service.port.as_ref();
@@ -372,4 +381,26 @@ pub(crate) fn resolve(
             "Service {namespace}/{name} has no port named {wanted:?}"
         )),
     }
+}
+
+/// Every backend of an Ingress.
+pub(crate) fn backends(ingress: &Ingress) -> impl Iterator<Item = &IngressBackend> {
+    let spec = ingress.spec.iter();
+    spec.flat_map(|spec| {
+        let rules = spec.rules.iter().flatten();
+        let paths = rules.flat_map(|rule| rule.http.iter().flat_map(|http| &http.paths));
+        paths.map(|path| &path.backend).chain(&spec.default_backend)
+    })
+}
+
+/// Whether a backend is Higress' resource for what is no Service.
+pub(crate) fn is_bridge(backend: &IngressBackend) -> bool {
+    let resource = backend
+        .resource
+        .as_ref()
+        .filter(|_| backend.service.is_none());
+    resource.is_some_and(|resource| {
+        resource.kind == "McpBridge"
+            && resource.api_group.as_deref() == Some("networking.higress.io")
+    })
 }

@@ -13,6 +13,7 @@ mod ingress;
 mod lookup;
 mod merge;
 mod note;
+mod service;
 mod snippet;
 mod value;
 mod weight;

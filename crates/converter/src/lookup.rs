@@ -2,8 +2,8 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use api::{ObjectKey, Resources, Store};
-use k8s_openapi::api::core::v1::Service;
+use api::{Kind, ObjectKey, Resources, Store};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 
 /// All objects. Every answer is noted: what came of an Ingress holds for as long as the answers stay the same.
 ///
@@ -17,6 +17,10 @@ pub(crate) struct Lookup<'a> {
 #[derive(Debug)]
 pub(crate) enum Read {
     Service(ObjectKey, Option<Arc<Service>>),
+    Secret(ObjectKey, Option<Arc<Secret>>),
+    ConfigMap(ObjectKey, Option<Arc<ConfigMap>>),
+    /// A kind of a namespace, the Service, and whether a ReferenceGrant lets the one refer to the other.
+    Permit((Kind, String), ObjectKey, bool),
 }
 
 impl<'a> Lookup<'a> {
@@ -43,6 +47,9 @@ impl<'a> Lookup<'a> {
         }
         match read {
             Read::Service(key, then) => same(&self.resources.services, key, then.as_ref()),
+            Read::Secret(key, then) => same(&self.resources.secrets, key, then.as_ref()),
+            Read::Permit((kind, home), to, then) => self.granted(*kind, home, to) == *then,
+            Read::ConfigMap(key, then) => same(&self.resources.config_maps, key, then.as_ref()),
         }
     }
 
@@ -50,6 +57,46 @@ impl<'a> Lookup<'a> {
         let found = self.resources.services.get(key);
         self.note(Read::Service(key.clone(), found.cloned()));
         found.map(|found| &**found)
+    }
+
+    /// For annotations that name a Secret whose content matters.
+    #[allow(dead_code, reason = "asked by the families that check a Secret")]
+    pub(crate) fn secret(&self, key: &ObjectKey) -> Option<&'a Secret> {
+        let found = self.resources.secrets.get(key);
+        self.note(Read::Secret(key.clone(), found.cloned()));
+        found.map(|found| &**found)
+    }
+
+    /// For annotations that name a ConfigMap whose content matters.
+    #[allow(dead_code, reason = "asked by the families that check a ConfigMap")]
+    pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
+        let found = self.resources.config_maps.get(key);
+        self.note(Read::ConfigMap(key.clone(), found.cloned()));
+        found.map(|found| &**found)
+    }
+
+    /// Whether a ReferenceGrant lets objects of `kind` in namespace `home` refer to a Service.
+    pub(crate) fn permits(&self, kind: Kind, home: &str, to: &ObjectKey) -> bool {
+        let answer = self.granted(kind, home, to);
+        self.note(Read::Permit((kind, home.to_owned()), to.clone(), answer));
+        answer
+    }
+
+    fn granted(&self, kind: Kind, home: &str, to: &ObjectKey) -> bool {
+        let grants = self.resources.reference_grants.iter();
+        let mut grants = grants.filter(|(key, _)| key.namespace == to.namespace);
+        grants.any(|(_, grant)| {
+            let from = grant.spec.from.iter().any(|from| {
+                from.group == kind.group() && from.kind == kind.as_str() && from.namespace == home
+            });
+            let name = |name: Option<&str>| name.is_none_or(|name| name == to.name);
+            let mut targets = grant.spec.to.iter();
+            from && targets.any(|target| {
+                target.group.is_empty()
+                    && target.kind == Kind::Service.as_str()
+                    && name(target.name.as_deref())
+            })
+        })
     }
 
     fn note(&self, read: Read) {

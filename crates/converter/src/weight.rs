@@ -3,7 +3,7 @@
 use crate::annotations::Weight;
 
 /// Gateway API's largest weight.
-const MOST: u64 = 1_000_000;
+pub(crate) const MOST: u64 = 1_000_000;
 
 /// The weights of a split.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,108 @@
+//! `default-backend`, `custom-http-errors`.
+
+use api::Kind;
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{
+    note::Outcome,
+    service::{self, ServiceName},
+    value,
+};
+
+/// See [`Family`].
+pub(super) const FALLBACK: Family = Family {
+    name: "fallback",
+    keys: &[
+        Key {
+            name: "default-backend",
+            doc: "[namespace/]service, by its first port: answers when the backend has no usable endpoint. Default none.",
+            becomes: "RoutePolicy `fallback.backendRefs`. Approximated: another namespace has no ReferenceGrant for RoutePolicies of this one; then nobody stands in. Refused: no such Service.",
+        },
+        Key {
+            name: "custom-http-errors",
+            doc: "Statuses from 400 to 599, separated by commas, of the backend or because it did not answer: default-backend is asked for / in its stead, with X-Code, X-Format and X-Original-URI. Default none.",
+            becomes: "RoutePolicy `fallback.statusCodes`. Approximated: there is no usable default-backend, and no default for all; ingress-nginx would also tell namespace, Ingress and Service, and replace what the gateway itself refuses. Refused: entries that are no such status; the others count.",
+        },
+    ],
+    apply,
+};
+
+/// As many statuses as a RoutePolicy takes.
+const MOST: usize = 64;
+
+/// A Service that answers where a backend cannot.
+#[derive(Debug, Clone)]
+pub(crate) struct Fallback {
+    /// Name and port, and namespace if it is another.
+    pub(crate) reference: Value,
+    pub(crate) statuses: Vec<u16>,
+}
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let (home, lookup) = (reader.namespace().to_owned(), reader.lookup);
+    let reference = reader.parse("default-backend", |text| {
+        let name = ServiceName::parse(text)?;
+        if text.contains(':') {
+            return Err(format!("{text:?} is neither a name nor namespace/name"));
+        }
+        name.reference(&home, lookup)
+    });
+    let statuses = statuses(reader, reference.is_some());
+    let Some(reference) = reference else {
+        return;
+    };
+    match service::missing_grant(Kind::RoutePolicy, &home, &reference, lookup) {
+        None => reader.exact("default-backend", "RoutePolicy fallback.backendRefs"),
+        Some(missing) => reader.say("default-backend", Outcome::Approximated, missing),
+    }
+    settings.fallback = Some(Fallback {
+        reference,
+        statuses,
+    });
+}
+
+fn statuses(reader: &mut Reader<'_>, has_backend: bool) -> Vec<u16> {
+    const KEY: &str = "custom-http-errors";
+    let Some(text) = reader.text(KEY) else {
+        return Vec::new();
+    };
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for entry in value::list(&text) {
+        match entry.parse::<u16>() {
+            Ok(status @ 400..=599) if good.contains(&status) => {}
+            Ok(status @ 400..=599) if good.len() < MOST => good.push(status),
+            _ => bad.push(format!("{entry:?} is not a status from 400 to 599")),
+        }
+    }
+    if !bad.is_empty() || good.is_empty() {
+        let message = format!("{}; of the others {good:?} count", bad.join("; "));
+        reader.say(KEY, Outcome::Refused, message);
+    } else if !has_backend {
+        let message = "there is no usable default-backend to answer instead, so the backend's own answers are passed on";
+        reader.say(KEY, Outcome::Approximated, message);
+    } else if reader.is_nginx(KEY) {
+        let message = "RoutePolicy fallback.statusCodes; X-Code, X-Format and X-Original-URI are sent, X-Namespace, X-Ingress-Name and X-Service-* are not";
+        reader.say(KEY, Outcome::Approximated, message);
+    } else {
+        reader.exact(KEY, "RoutePolicy fallback.statusCodes");
+    }
+    good
+}
+
+impl Fallback {
+    /// A RoutePolicy's `fallback`; before it, `first` stand in.
+    pub(crate) fn policy(fallback: Option<&Self>, first: &[Value]) -> Option<Value> {
+        let last = fallback.map(|fallback| fallback.reference.clone());
+        let references: Vec<Value> = first.iter().cloned().chain(last).collect();
+        if references.is_empty() {
+            return None;
+        }
+        let mut policy = json!({ "backendRefs": references });
+        let statuses = fallback.map_or(&[][..], |fallback| &fallback.statuses);
+        if !statuses.is_empty() {
+            policy["statusCodes"] = json!(statuses);
+        }
+        Some(policy)
+    }
+}

@@ -1,0 +1,63 @@
+//! `x-forwarded-prefix`.
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const FORWARDED_PREFIX: Family = Family {
+    name: "forwarded-prefix",
+    keys: &[Key {
+        name: "x-forwarded-prefix",
+        doc: "Value of the request header X-Forwarded-Prefix where the path is rewritten; true: the path that was matched. Default: no such header.",
+        becomes: "RequestHeaderModifier. Approximated: without a rewrite there is no header; true stands for what an expression begins with before its first special character. Refused: no header's value.",
+    }],
+    apply,
+};
+
+/// What the header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ForwardedPrefix {
+    /// This.
+    Value(String),
+    /// What the path begins with.
+    Matched,
+}
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    const KEY: &str = "x-forwarded-prefix";
+    let parse = |text: &str| match text {
+        "true" => Ok(Some(ForwardedPrefix::Matched)),
+        "false" | "" => Ok(None),
+        other => value::header_value(other).map(|value| Some(ForwardedPrefix::Value(value))),
+    };
+    let Some(wanted) = reader.parse(KEY, parse) else {
+        return;
+    };
+    if settings.rewrite_target.is_none() && wanted.is_some() {
+        let message = "has no meaning without rewrite-target";
+        reader.say(KEY, Outcome::Approximated, message);
+        return;
+    }
+    match wanted {
+        None => reader.exact(KEY, "no such header"),
+        Some(_) => reader.exact(KEY, "RequestHeaderModifier"),
+    }
+    settings.forwarded_prefix = wanted;
+}
+
+impl ForwardedPrefix {
+    /// What the header says for a path as it was written; nothing where nothing is known about its beginning.
+    pub(crate) fn of(&self, path: &str) -> Option<String> {
+        match self {
+            Self::Value(value) => Some(value.clone()),
+            Self::Matched => {
+                let special = [
+                    '\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
+                ];
+                let literal = path.split(special).next().unwrap_or_default();
+                let literal = literal.trim_end_matches('/');
+                (!literal.is_empty()).then(|| literal.to_owned())
+            }
+        }
+    }
+}

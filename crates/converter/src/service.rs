@@ -1,0 +1,153 @@
+//! Services that annotations name, and those that stand for hosts outside of the cluster.
+
+use api::{Kind, ObjectKey};
+use serde_json::{Value, json};
+
+use crate::{
+    lookup::Lookup,
+    value::{self, object_name, short_hash},
+};
+
+/// `[namespace/]name[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServiceName {
+    namespace: Option<String>,
+    name: String,
+    port: Option<u16>,
+}
+
+impl ServiceName {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (bare, port) = match text.rsplit_once(':') {
+            Some((bare, port)) => (bare, Some(self::port(port)?)),
+            None => (text, None),
+        };
+        let (namespace, name) = value::object_ref(bare)?;
+        Ok(Self {
+            namespace,
+            name,
+            port,
+        })
+    }
+
+    /// `name.namespace.svc.cluster.local`, as a host in the cluster is called.
+    pub(crate) fn of_host(host: &str, port: Option<u16>) -> Option<Self> {
+        let bare = host
+            .strip_suffix(".svc.cluster.local")
+            .or_else(|| host.strip_suffix(".svc"))?;
+        let (name, namespace) = bare.split_once('.')?;
+        (!namespace.contains('.')).then(|| Self {
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+            port,
+        })
+    }
+
+    /// A reference from `home`: name and port, and the namespace where it is another. Without a port the Service's first
+    /// one is meant, as in Higress.
+    pub(crate) fn reference(&self, home: &str, lookup: &Lookup<'_>) -> Result<Value, String> {
+        let namespace = self.namespace.as_deref().unwrap_or(home);
+        let port = match self.port {
+            Some(port) => i32::from(port),
+            None => first_port(&ObjectKey::new(namespace, &self.name), lookup)?,
+        };
+        let mut reference = json!({ "name": self.name, "port": port });
+        if namespace != home {
+            reference["namespace"] = json!(namespace);
+        }
+        Ok(reference)
+    }
+}
+
+fn first_port(key: &ObjectKey, lookup: &Lookup<'_>) -> Result<i32, String> {
+    let Some(service) = lookup.service(key) else {
+        return Err(format!(
+            "Service {key} does not exist, so its first port cannot be found"
+        ));
+    };
+    let spec = service.spec.as_ref();
+    let ports = spec.and_then(|spec| spec.ports.as_deref());
+    let tcp = ports
+        .unwrap_or_default()
+        .iter()
+        .find(|port| port.protocol.as_deref().is_none_or(|p| p == "TCP"));
+    tcp.map(|port| port.port)
+        .ok_or_else(|| format!("Service {key} has no port"))
+}
+
+/// A port's number.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(|| format!("{text:?} is not a port"))
+}
+
+/// What is missing for objects of `kind` in `home` to refer to another namespace; `None` where nothing is.
+pub(crate) fn missing_grant(
+    kind: Kind,
+    home: &str,
+    reference: &Value,
+    lookup: &Lookup<'_>,
+) -> Option<String> {
+    let namespace = reference["namespace"].as_str()?;
+    let name = reference["name"].as_str()?;
+    let to = ObjectKey::new(namespace, name);
+    let granted = lookup.permits(kind, home, &to);
+    (!granted).then(|| {
+        format!(
+            "it needs a ReferenceGrant in namespace {namespace} that lets {} ({}) of namespace {home} use Service {name}; without it, it is not used",
+            kind.as_str(),
+            kind.group()
+        )
+    })
+}
+
+/// A Service that stands for a host outside of the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct External {
+    pub(crate) name: String,
+    pub(crate) spec: Value,
+}
+
+impl External {
+    /// Named after the Ingress that wants it, and the host.
+    pub(crate) fn new(ingress: &str, host: &str, port: u16) -> Self {
+        let hash = short_hash(&["external", host, &port.to_string()]);
+        Self {
+            name: object_name(ingress, &hash),
+            spec: json!({
+                "type": "ExternalName",
+                "externalName": host,
+                "ports": [{ "name": "http", "port": port }],
+            }),
+        }
+    }
+
+    pub(crate) fn reference(&self) -> Value {
+        json!({ "name": self.name, "port": self.spec["ports"][0]["port"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ServiceName;
+
+    #[test]
+    fn names() {
+        let parsed = ServiceName::parse("shop/cart:8080").unwrap();
+        assert_eq!(
+            (parsed.namespace.as_deref(), &*parsed.name, parsed.port),
+            (Some("shop"), "cart", Some(8080))
+        );
+        for bad in ["", "a:0", "a:http", "a/b/c", "A", "a:"] {
+            assert!(ServiceName::parse(bad).is_err(), "{bad}");
+        }
+        let host = |text| ServiceName::of_host(text, None).map(|name| (name.namespace, name.name));
+        let found = Some((Some("shop".to_owned()), "cart".to_owned()));
+        assert_eq!(host("cart.shop.svc.cluster.local"), found);
+        assert_eq!(host("cart.shop.svc"), found);
+        assert_eq!(host("a.cart.shop.svc.cluster.local"), None);
+        assert_eq!(host("example.com"), None);
+    }
+}
