@@ -60,6 +60,11 @@ pub struct RoutePolicySpec {
     /// Who answers where a backend cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// Whether `Exact` and `PathPrefix` matches take ASCII letters in any case: `/Shop` matches `/shop`. Precedence is as
+    /// without, and a replaced prefix is replaced in whatever case it came. Regular expressions are not touched: write
+    /// `(?i)` there. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore_path_case: Option<bool>,
 }
 
 /// Who answers where a backend cannot. A Service that cannot be used (it does not exist, or no ReferenceGrant of its

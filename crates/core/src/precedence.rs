@@ -90,9 +90,11 @@ enum PathRank {
 impl PathRank {
     fn of(path: &PathMatch) -> Self {
         match path {
-            PathMatch::Exact(_) => Self::Exact,
+            PathMatch::Exact(_) | PathMatch::ExactAnyCase(_) => Self::Exact,
             PathMatch::Prefix(prefix) if prefix.is_empty() => Self::Root,
-            PathMatch::Prefix(prefix) => Self::Prefix(Reverse(prefix.chars().count())),
+            PathMatch::Prefix(prefix) | PathMatch::PrefixAnyCase(prefix) => {
+                Self::Prefix(Reverse(prefix.chars().count()))
+            }
             PathMatch::Regex(pattern) => Self::Regex(Reverse(pattern.as_str().chars().count())),
         }
     }

@@ -5,7 +5,7 @@ use ir::{HeaderMatch, PathMatch, Pattern, QueryMatch, RequestMatch, ValueMatch};
 
 use super::{Age, Precedence, RouteOrder};
 
-/// `METHOD PATH headers queries`; a path starts with `=` (exact) or `~` (expression), or is a prefix.
+/// `METHOD PATH headers queries`; a path starts with `=` (exact), `^` (exact in any case) or `~` (expression), or is a prefix.
 fn parse(text: &str) -> RequestMatch {
     let mut words = text.split(' ');
     let method = words.next().filter(|m| *m != "*");
@@ -16,6 +16,7 @@ fn parse(text: &str) -> RequestMatch {
     RequestMatch {
         path: match path.split_at(1) {
             ("=", exact) => PathMatch::Exact(exact.into()),
+            ("^", exact) => PathMatch::Exact(exact.into()).ignoring_case(),
             ("~", regex) => PathMatch::Regex(Pattern::full(regex).unwrap()),
             _ => PathMatch::prefix(path),
         },
@@ -51,7 +52,7 @@ fn matches_from_first_to_last() {
     let ranked = [
         "GET =/a 0 0",
         "* =/long/er 1 0",
-        "* =/a 0 1",
+        "* ^/A 0 1",
         "* =/a 0 0",
         "* /long/er 0 0",
         "GET /long 0 0",

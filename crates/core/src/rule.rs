@@ -69,7 +69,12 @@ pub(crate) fn translate(
     lookup: &Lookup<'_>,
 ) -> TranslatedRule {
     let mut rule = TranslatedRule::default();
-    let matches = matches(declared, &mut rule.faults);
+    let mut matches = matches(declared, &mut rule.faults);
+    if ignores_case(declared.name.as_deref(), owner, lookup) {
+        for (_, matches) in &mut matches {
+            matches.path = matches.path.clone().ignoring_case();
+        }
+    }
     let forward = forward(declared, owner, lookup, &mut rule);
     let gates = policy_filters(declared.name.as_deref(), owner, lookup, &mut rule.faults);
     let unlogged = is_unlogged(declared.name.as_deref(), owner, lookup);
@@ -154,8 +159,10 @@ fn by_prefix(matches: Vec<(usize, RequestMatch)>, replaces_prefix: bool) -> Vec<
     let mut groups: BTreeMap<Option<String>, Vec<_>> = BTreeMap::new();
     for (index, matches) in matches {
         let prefix = match &matches.path {
-            PathMatch::Prefix(prefix) => Some(prefix.to_string()),
-            PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+            PathMatch::Prefix(prefix) | PathMatch::PrefixAnyCase(prefix) => {
+                Some(prefix.to_string())
+            }
+            PathMatch::Exact(_) | PathMatch::ExactAnyCase(_) | PathMatch::Regex(_) => None,
         };
         groups.entry(prefix).or_default().push((index, matches));
     }
@@ -256,6 +263,15 @@ fn is_unlogged(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> boo
     let policies = lookup.route_policies(owner.key, name);
     let logged = policies.iter().find_map(|policy| policy.spec.access_log);
     logged == Some(false)
+}
+
+/// Whether a RoutePolicy has the rule's paths match whatever their case.
+fn ignores_case(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> bool {
+    let policies = lookup.route_policies(owner.key, name);
+    policies
+        .iter()
+        .find_map(|policy| policy.spec.ignore_path_case)
+        .unwrap_or(false)
 }
 
 /// Filters that RoutePolicies add, in front of the rule's own.

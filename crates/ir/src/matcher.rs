@@ -283,6 +283,10 @@ pub enum PathMatch {
     Exact(Box<str>),
     /// Path elements from the start. Held without trailing slash: `/` is the empty string, `/foo/` is `/foo`.
     Prefix(Box<str>),
+    /// As [`Self::Exact`], and ASCII letters are equal whatever their case. Made by [`Self::ignoring_case`].
+    ExactAnyCase(Box<str>),
+    /// As [`Self::Prefix`], and ASCII letters are equal whatever their case. It holds a letter, so it is never `/`.
+    PrefixAnyCase(Box<str>),
     /// The whole path against an expression.
     Regex(Pattern),
 }
@@ -294,14 +298,28 @@ impl PathMatch {
         Self::Prefix(path.trim_end_matches('/').into())
     }
 
+    /// The same match, for which `A` and `a` are one. Expressions say themselves what case means to them, and stay.
+    #[must_use]
+    pub fn ignoring_case(self) -> Self {
+        let letters = |text: &str| text.bytes().any(|b| b.is_ascii_alphabetic());
+        match self {
+            Self::Exact(path) if letters(&path) => Self::ExactAnyCase(path),
+            Self::Prefix(path) if letters(&path) => Self::PrefixAnyCase(path),
+            other => other,
+        }
+    }
+
     /// Whether `path` matches. The proxy's router must agree with this; a property test holds it to that.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
+        let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
         match self {
             Self::Exact(exact) => **exact == *path,
-            Self::Prefix(prefix) => path
-                .strip_prefix(&**prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Prefix(prefix) => path.strip_prefix(&**prefix).is_some_and(below),
+            Self::ExactAnyCase(exact) => exact.eq_ignore_ascii_case(path),
+            Self::PrefixAnyCase(prefix) => path
+                .split_at_checked(prefix.len())
+                .is_some_and(|(head, rest)| prefix.eq_ignore_ascii_case(head) && below(rest)),
             Self::Regex(pattern) => pattern.is_match(path),
         }
     }

@@ -96,3 +96,24 @@ fn patterns_are_anchored_and_bounded() {
         "regular expression \"(\": unclosed group"
     );
 }
+
+#[test]
+fn case_can_be_ignored() {
+    let prefix = PathMatch::prefix("/Api/V2").ignoring_case();
+    for (path, expected) in [
+        ("/api/v2", true),
+        ("/API/V2/x", true),
+        ("/Api/V2/", true),
+        ("/api/v2x", false),
+        ("/api", false),
+        ("/api/v\u{e9}", false),
+    ] {
+        assert_eq!(prefix.matches(path), expected, "{path}");
+    }
+    let exact = PathMatch::Exact("/a%C3%A9".into()).ignoring_case();
+    assert!(exact.matches("/A%c3%a9") && !exact.matches("/a%C3%A9/"));
+    let letterless = PathMatch::prefix("/");
+    assert_eq!(letterless.clone().ignoring_case(), letterless);
+    let regex = PathMatch::Regex(Pattern::full("/a").unwrap()).ignoring_case();
+    assert!(regex.matches("/a") && !regex.matches("/A"));
+}

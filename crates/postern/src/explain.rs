@@ -270,6 +270,8 @@ fn words(matches: &RequestMatch) -> String {
             "path below {}",
             if prefix.is_empty() { "/" } else { prefix }
         ),
+        PathMatch::ExactAnyCase(path) => format!("path = {path} in any case"),
+        PathMatch::PrefixAnyCase(prefix) => format!("path below {prefix} in any case"),
         PathMatch::Regex(pattern) => format!("path ~ {}", pattern.as_str()),
     }];
     words.extend(

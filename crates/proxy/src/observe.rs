@@ -198,9 +198,11 @@ impl Observed {
         }
         if let Some(span) = &mut self.span {
             span.set_route(match path {
-                PathMatch::Exact(path) => path,
                 PathMatch::Prefix(path) if path.is_empty() => "/",
-                PathMatch::Prefix(path) => path,
+                PathMatch::Exact(path)
+                | PathMatch::Prefix(path)
+                | PathMatch::ExactAnyCase(path)
+                | PathMatch::PrefixAnyCase(path) => path,
                 PathMatch::Regex(pattern) => pattern.as_str(),
             });
         }

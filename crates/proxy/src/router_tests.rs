@@ -83,9 +83,9 @@ fn route(id: usize, written: &Written) -> Route {
 /// in which they were written (age, name, rule).
 fn precedence(written: &Written, order: usize) -> impl Ord {
     let path = match &written.path {
-        PathMatch::Exact(_) => (0, 0),
+        PathMatch::Exact(_) | PathMatch::ExactAnyCase(_) => (0, 0),
         PathMatch::Prefix(p) if p.is_empty() => (3, 0),
-        PathMatch::Prefix(p) => (1, -i64::try_from(p.len()).unwrap()),
+        PathMatch::Prefix(p) | PathMatch::PrefixAnyCase(p) => (1, -i64::try_from(p.len()).unwrap()),
         PathMatch::Regex(p) => (2, -i64::try_from(p.as_str().len()).unwrap()),
     };
     let more_is_better = |n: usize| -i64::try_from(n).unwrap();
@@ -104,6 +104,11 @@ fn meets(written: &Written, asked: &Asked) -> bool {
     let path = match &written.path {
         PathMatch::Exact(p) => **p == *asked.path,
         PathMatch::Prefix(p) => asked.path == **p || asked.path.starts_with(&format!("{p}/")),
+        PathMatch::ExactAnyCase(p) => asked.path.to_lowercase() == p.to_lowercase(),
+        PathMatch::PrefixAnyCase(p) => {
+            let (p, path) = (p.to_lowercase(), asked.path.to_lowercase());
+            path == p || path.starts_with(&format!("{p}/"))
+        }
         PathMatch::Regex(p) => p.is_match(&asked.path),
     };
     let query: Vec<(&str, &str)> = asked
@@ -224,11 +229,16 @@ fn hosts() -> impl Strategy<Value = &'static str> {
 }
 
 fn paths() -> impl Strategy<Value = PathMatch> {
-    let text = prop::sample::select(vec!["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b"]);
+    let text = prop::sample::select(vec![
+        "/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b", "/A", "/A/b",
+    ]);
     let regex = prop::sample::select(vec!["/a.*", "/[ab]", "/a/b.*", ".*", "/.*/c"]);
     prop_oneof![
         text.clone().prop_map(|p| PathMatch::Exact(p.into())),
-        text.prop_map(PathMatch::prefix),
+        text.clone()
+            .prop_map(|p| PathMatch::Exact(p.into()).ignoring_case()),
+        text.clone().prop_map(PathMatch::prefix),
+        text.prop_map(|p| PathMatch::prefix(p).ignoring_case()),
         regex.prop_map(|p| PathMatch::Regex(Pattern::full(p).unwrap())),
     ]
 }
@@ -271,7 +281,8 @@ fn asked() -> impl Strategy<Value = Asked> {
             "org",
         ]),
         prop::sample::select(vec![
-            "/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/ab", "/b", "/a/x/c", "/zzz",
+            "/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/ab", "/b", "/a/x/c", "/zzz", "/A",
+            "/A/B", "/a/B/C", "/AB",
         ]),
         prop::sample::select(vec![Method::GET, Method::POST, Method::PUT]),
         prop::sample::subsequence(vec![("x", "1"), ("y", "2"), ("z", "1"), ("z", "2")], 0..=4),
@@ -402,4 +413,31 @@ fn queries_are_decoded_and_headers_may_repeat() {
         found(&port, &asked(vec![("x", "1,2")], Some("A+b=c%26d"))),
         None
     );
+}
+
+#[test]
+fn a_match_of_host_sees_the_canonical_host() {
+    let written = Written {
+        host: "*",
+        path: PathMatch::prefix("/"),
+        method: None,
+        headers: vec![("host", "a.com")],
+        query: vec![],
+        fallthrough: false,
+    };
+    let port = port(&[("*", vec![written])]);
+    let asked = |host, headers| Asked {
+        host,
+        path: "/".into(),
+        method: Method::GET,
+        headers,
+        query: None,
+    };
+    // HTTP/2 has no such header; HTTP/1 may have a port in it.
+    assert_eq!(found(&port, &asked("a.com", vec![])), Some(0));
+    assert_eq!(
+        found(&port, &asked("a.com", vec![("host", "A.com:80")])),
+        Some(0)
+    );
+    assert_eq!(found(&port, &asked("b.com", vec![("host", "a.com")])), None);
 }

@@ -15,9 +15,12 @@ pub fn rewrite<'a>(change: &'a PathRewrite, path: &'a str) -> Cow<'a, str> {
         PathRewrite::Prefix {
             matched,
             replacement,
-        } => match path.strip_prefix(&**matched) {
-            Some(rest) => clean(join(replacement, rest)),
-            None => Cow::Borrowed(path),
+        } => match path.split_at_checked(matched.len()) {
+            // The rule matched this prefix, maybe whatever its case: what it meant then is what goes now.
+            Some((head, rest)) if head.eq_ignore_ascii_case(matched) => {
+                clean(join(replacement, rest))
+            }
+            _ => Cow::Borrowed(path),
         },
         PathRewrite::Regex {
             pattern,
@@ -123,6 +126,8 @@ mod tests {
         assert_eq!(prefix("", "/dev", "/abc"), "/dev/abc");
         assert_eq!(prefix("/v1", "/v2/", "/v1"), "/v2/");
         assert_eq!(prefix("/v1", "/v2/", "/v1/a"), "/v2/a");
+        assert_eq!(prefix("/Shop", "/", "/sHOP/Cart"), "/Cart");
+        assert_eq!(prefix("/shop", "/", "/shö"), "/shö");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use ir::{HeaderMatch, QueryMatch, RequestMatch, ValueMatch};
 
 use super::RequestView;
@@ -17,7 +16,7 @@ pub(super) fn matches(wanted: &RequestMatch, request: &RequestView<'_>) -> bool 
         && wanted
             .headers
             .iter()
-            .all(|header| header_matches(header, request.headers))
+            .all(|header| header_matches(header, request))
         && wanted
             .query
             .iter()
@@ -25,8 +24,12 @@ pub(super) fn matches(wanted: &RequestMatch, request: &RequestView<'_>) -> bool 
 }
 
 /// A header given several times matches on any value or on the joined form: whoever reads it later may take either.
-fn header_matches(wanted: &HeaderMatch, headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(&wanted.name).iter();
+/// `Host` is the host as everything else sees it: in lower case, without port, and HTTP/2's `:authority` alike.
+fn header_matches(wanted: &HeaderMatch, request: &RequestView<'_>) -> bool {
+    if wanted.name == http::header::HOST {
+        return wanted.value.matches(request.host);
+    }
+    let mut values = request.headers.get_all(&wanted.name).iter();
     let Some(first) = values.next() else {
         return false;
     };

@@ -127,8 +127,8 @@ impl Config1 {
             .any(|(_, certificate)| certificate.is_some());
         let mut routes = self.routes.clone();
         routes.sort_by_key(|route| match &route.matches.path {
-            PathMatch::Prefix(path) => usize::MAX - path.len(),
-            PathMatch::Exact(_) | PathMatch::Regex(_) => 0,
+            PathMatch::Prefix(path) | PathMatch::PrefixAnyCase(path) => usize::MAX - path.len(),
+            PathMatch::Exact(_) | PathMatch::ExactAnyCase(_) | PathMatch::Regex(_) => 0,
         });
         let listeners = listeners.into_iter().map(|(name, issued)| {
             Arc::new(Listener {
