@@ -15,11 +15,14 @@ mod fallback;
 mod foreign;
 mod forwarded_prefix;
 mod header_control;
+mod host;
 mod ip_access_control;
 mod load_balance;
 mod local_rate_limit;
+mod matching;
 mod mirror;
 mod out_of_scope;
+mod path_match;
 mod redirect;
 mod request_body;
 mod retry;
@@ -40,6 +43,7 @@ use crate::{
     ingress::is_bridge,
     lookup::Lookup,
     note::{Notes, Outcome},
+    profile::Profile,
     service::External,
 };
 
@@ -49,7 +53,9 @@ pub(crate) use downstream_tls::DownstreamTls;
 pub(crate) use fallback::Fallback;
 pub(crate) use forwarded_prefix::ForwardedPrefix;
 pub(crate) use header_control::HeaderControl;
-pub(crate) use redirect::Redirect;
+pub(crate) use host::HostSettings;
+pub(crate) use matching::Matching;
+pub(crate) use redirect::HttpsRedirect;
 pub(crate) use retry::Retry;
 pub(crate) use rewrite::has_captures;
 
@@ -117,6 +123,9 @@ pub struct Family {
 /// Every family, in order of application.
 pub const FAMILIES: &[&Family] = &[
     &canary::CANARY,
+    &matching::MATCHING,
+    &path_match::PATH_MATCH,
+    &host::HOST,
     &cors::CORS,
     &rewrite::REWRITE,
     &redirect::REDIRECT,
@@ -151,9 +160,17 @@ pub(crate) struct Settings {
     pub(crate) canary: Option<Canary>,
     /// A Gateway API CORS filter's body.
     pub(crate) cors: Option<Value>,
+    pub(crate) matching: Matching,
+    pub(crate) use_regex: bool,
+    pub(crate) full_path_regex: bool,
+    pub(crate) ignore_path_case: bool,
+    pub(crate) host: HostSettings,
     pub(crate) rewrite_target: Option<String>,
+    pub(crate) rewrite_path: Option<String>,
     pub(crate) upstream_vhost: Option<String>,
-    pub(crate) redirect: Option<Redirect>,
+    /// Where every request is sent: a RequestRedirect filter's body. It wins over `https`.
+    pub(crate) redirect: Option<Value>,
+    pub(crate) https: HttpsRedirect,
     pub(crate) request_headers: HeaderControl,
     pub(crate) response_headers: HeaderControl,
     pub(crate) retry: Option<Retry>,
@@ -226,6 +243,7 @@ pub(crate) struct Reader<'a> {
     inherits: bool,
     /// What names of other objects are looked up in.
     lookup: &'a Lookup<'a>,
+    profile: Profile,
     notes: &'a mut Notes,
 }
 
@@ -233,7 +251,7 @@ impl<'a> Reader<'a> {
     fn new(
         object: &'a ObjectRef,
         annotations: &'a BTreeMap<String, String>,
-        lookup: &'a Lookup<'a>,
+        (lookup, profile): (&'a Lookup<'a>, Profile),
         notes: &'a mut Notes,
     ) -> Self {
         let mut values: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
@@ -263,12 +281,13 @@ impl<'a> Reader<'a> {
             spoken: BTreeSet::new(),
             inherits: false,
             lookup,
+            profile,
             notes,
         }
     }
 
     /// The text of an annotation; lines are trimmed and joined, as Higress does.
-    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let (_, text) = self.values.get(name)?;
         Some(
             text.lines()
@@ -283,7 +302,7 @@ impl<'a> Reader<'a> {
     /// The parsed value of an annotation. A bad one is noted, and counts as absent.
     pub(crate) fn parse<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         let text = self.text(name)?;
@@ -315,14 +334,32 @@ impl<'a> Reader<'a> {
         ingress.is_some_and(|ingress| crate::ingress::backends(ingress).any(is_bridge))
     }
 
+    /// The rules that the Ingress is read by.
+    pub(crate) const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// The full key of an annotation, as it is spelled.
+    pub(crate) fn key(&self, name: &str) -> Option<String> {
+        self.values.get(name).map(|(key, _)| (*key).to_owned())
+    }
+
+    /// Annotations whose names begin with `start`: the name, and the rest of it.
+    pub(crate) fn named(&self, start: &str) -> Vec<(&'a str, &'a str)> {
+        let names = self.values.keys();
+        names
+            .filter_map(|name| Some((*name, name.strip_prefix(start)?)))
+            .collect()
+    }
+
     /// Whether the annotation is there at all.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
 
     /// Says what became of an annotation that is there.
-    pub(crate) fn say(&mut self, name: &'static str, outcome: Outcome, message: impl Into<String>) {
-        if let Some((key, _)) = self.values.get(name) {
+    pub(crate) fn say(&mut self, name: &str, outcome: Outcome, message: impl Into<String>) {
+        if let Some((name, (key, _))) = self.values.get_key_value(name) {
             self.spoken.insert(name);
             let message = message.into();
             let (outcome, message) = if self.inherits && outcome == Outcome::Exact {
@@ -347,7 +384,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Says that an annotation does what it should.
-    pub(crate) fn exact(&mut self, name: &'static str, message: impl Into<String>) {
+    pub(crate) fn exact(&mut self, name: &str, message: impl Into<String>) {
         self.say(name, Outcome::Exact, message);
     }
 
@@ -372,18 +409,20 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Families that a canary brings itself: who gets there, conditions that tell its base from others, and headers.
+const CANARYS_OWN: &[&str] = &["canary", "matching", "header-control", "destination"];
+
 /// Reads all annotations of an Ingress. Every one of our prefixes gets a note.
 pub(crate) fn read(
     object: &ObjectRef,
     annotations: &BTreeMap<String, String>,
-    lookup: &Lookup<'_>,
+    (lookup, profile): (&Lookup<'_>, Profile),
     notes: &mut Notes,
 ) -> Settings {
     let mut settings = Settings::default();
-    let mut reader = Reader::new(object, annotations, lookup, notes);
+    let mut reader = Reader::new(object, annotations, (lookup, profile), notes);
     for family in FAMILIES {
-        reader.inherits = settings.canary.is_some()
-            && !["canary", "header-control", "destination"].contains(&family.name);
+        reader.inherits = settings.canary.is_some() && !CANARYS_OWN.contains(&family.name);
         (family.apply)(&mut reader, &mut settings);
     }
     reader.finish();

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use crate::{
-    annotations::{HeaderControl, HeaderRule, Redirect, Settings, has_captures},
-    ingress::{Backend, PathKind, pattern_of},
+    annotations::{HeaderControl, HeaderRule, Matching, Settings, has_captures},
+    ingress::{Backend, PathKind},
     merge::{Attached, HostGroup, Owned},
+    profile::Profile,
     value::{self, short_hash},
     weight,
 };
@@ -31,14 +32,23 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
     if owned.is_default {
         draft.rules.push(json!({
             "name": name,
-            "matches": [{ "path": path(&owned.path.kind) }],
+            "matches": matches(&owned.path.kind, &Matching::default(), None),
             "backendRefs": refs(&owned.path.backend, None),
         }));
         return draft;
     }
     let settings = &group.source.settings;
+    if let Backend::Redirect(filter) = &owned.path.backend {
+        draft.rules.push(json!({
+            "name": name,
+            "matches": matches(&owned.path.kind, &settings.matching, None),
+            "filters": [{ "type": "RequestRedirect", "requestRedirect": filter }],
+        }));
+        return draft;
+    }
     let builder = Builder {
         settings,
+        profile: group.source.profile,
         owned,
         name,
         filter_name: filter_name(group, owned),
@@ -53,10 +63,10 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
 }
 
 /// The rule that sends plain HTTP to https.
-pub(crate) fn https_redirect(owned: &Owned) -> Value {
+pub(crate) fn https_redirect(group: &HostGroup, owned: &Owned) -> Value {
     json!({
         "name": rule_name(&owned.path.kind, "https"),
-        "matches": [{ "path": path(&owned.path.kind) }],
+        "matches": matches(&owned.path.kind, &group.source.settings.matching, None),
         "filters": [{ "type": "RequestRedirect", "requestRedirect": { "scheme": "https", "statusCode": 308 } }],
     })
 }
@@ -79,6 +89,7 @@ fn rule_name(kind: &PathKind, role: &str) -> String {
     let (word, text) = match kind {
         PathKind::Exact(text) => ("exact", text),
         PathKind::Prefix(text) => ("prefix", text),
+        PathKind::StringPrefix(text) => ("start", text),
         PathKind::Regex(text) => ("regex", text),
     };
     let name = format!("{word}-{}", short_hash(&[word, text]));
@@ -89,18 +100,59 @@ fn rule_name(kind: &PathKind, role: &str) -> String {
     }
 }
 
-fn path(kind: &PathKind) -> Value {
+/// Every combination of path and method, with all conditions.
+fn matches(kind: &PathKind, conditions: &Matching, header: Option<Value>) -> Vec<Value> {
+    let headers = conditions.headers.iter();
+    let headers: Vec<_> = headers
+        .map(|(name, rule)| rule.to_match(name))
+        .chain(header)
+        .collect();
+    let query = conditions.query.iter();
+    let query: Vec<_> = query.map(|(name, rule)| rule.to_match(name)).collect();
+    let methods: Vec<_> = if conditions.methods.is_empty() {
+        vec![None]
+    } else {
+        conditions.methods.iter().copied().map(Some).collect()
+    };
+    let paths = paths(kind);
+    let combined = methods
+        .iter()
+        .flat_map(|method| paths.iter().map(move |path| (*method, path)));
+    combined
+        .map(|(method, path)| {
+            let mut one = json!({ "path": path });
+            if let Some(method) = method {
+                one["method"] = json!(method);
+            }
+            if !headers.is_empty() {
+                one["headers"] = json!(headers);
+            }
+            if !query.is_empty() {
+                one["queryParams"] = json!(query);
+            }
+            one
+        })
+        .collect()
+}
+
+/// One path match, or two where there is no single word for it.
+fn paths(kind: &PathKind) -> Vec<Value> {
+    let path = |kind: &str, value: &str| json!({ "type": kind, "value": value });
     match kind {
-        PathKind::Exact(text) => json!({ "type": "Exact", "value": text }),
-        PathKind::Prefix(text) => json!({ "type": "PathPrefix", "value": text }),
-        PathKind::Regex(text) => json!({ "type": "RegularExpression", "value": pattern_of(text) }),
+        PathKind::Exact(text) => vec![path("Exact", text)],
+        PathKind::Prefix(text) => vec![path("PathPrefix", text)],
+        PathKind::StringPrefix(text) => {
+            let longer = format!("{}[^/].*", regex::escape(text));
+            vec![path("PathPrefix", text), path("RegularExpression", &longer)]
+        }
+        PathKind::Regex(pattern) => vec![path("RegularExpression", pattern)],
     }
 }
 
 /// Backend references; a broken backend is none at all, which answers 500.
 fn refs(backend: &Backend, weight: Option<u64>) -> Vec<Value> {
     match backend {
-        Backend::Broken => Vec::new(),
+        Backend::Broken | Backend::Redirect(_) => Vec::new(),
         Backend::Service { name, port } => {
             let mut reference = json!({ "name": name, "port": port });
             if let Some(weight) = weight {
@@ -176,6 +228,7 @@ fn role(name: &str, attached: &Attached, role: &str) -> String {
 
 struct Builder<'a> {
     settings: &'a Settings,
+    profile: Profile,
     owned: &'a Owned,
     name: String,
     filter_name: String,
@@ -195,7 +248,7 @@ impl Builder<'_> {
                 let Some((header, rule)) = &attached.canary.header else {
                     continue;
                 };
-                let matches = |kind: &str, value: &str| json!([{ "name": header, "type": kind, "value": value }]);
+                let matches = |kind: &str, value: &str| json!({ "name": header, "type": kind, "value": value });
                 let wanted = match rule {
                     HeaderRule::Always => matches("Exact", "always"),
                     HeaderRule::Value(value) => matches("Exact", value),
@@ -218,7 +271,7 @@ impl Builder<'_> {
                 let Some(cookie) = &attached.canary.cookie else {
                     continue;
                 };
-                let matches = |value: &str| json!([{ "name": "cookie", "type": "RegularExpression", "value": cookie_pattern(cookie, value) }]);
+                let matches = |value: &str| json!({ "name": "cookie", "type": "RegularExpression", "value": cookie_pattern(cookie, value) });
                 rules.push(self.canary_rule(attached, "cookie", matches("always")));
                 let role = self.role(attached, "cookie-never");
                 rules.push(self.rule(&role, Some(matches("never")), base.clone(), &own));
@@ -232,11 +285,11 @@ impl Builder<'_> {
         self::role(&self.name, attached, role)
     }
 
-    fn canary_rule(&self, attached: &Attached, role: &str, headers: Value) -> Value {
+    fn canary_rule(&self, attached: &Attached, role: &str, header: Value) -> Value {
         let control = self.control(attached);
         self.rule(
             &self.role(attached, role),
-            Some(headers),
+            Some(header),
             self.with_base(attached),
             &control,
         )
@@ -316,15 +369,12 @@ impl Builder<'_> {
     fn rule(
         &self,
         name: &str,
-        headers: Option<Value>,
+        header: Option<Value>,
         backends: Vec<Value>,
         control: &[&HeaderControl; 2],
     ) -> Value {
-        let mut matches = json!({ "path": path(&self.owned.path.kind) });
-        if let Some(headers) = headers {
-            matches["headers"] = headers;
-        }
-        let mut rule = json!({ "name": name, "matches": [matches] });
+        let matches = matches(&self.owned.path.kind, &self.settings.matching, header);
+        let mut rule = json!({ "name": name, "matches": matches });
         let filters = self.filters(control);
         if !filters.is_empty() {
             rule["filters"] = Value::Array(filters);
@@ -339,11 +389,8 @@ impl Builder<'_> {
         rule
     }
 
-    fn url_redirect(&self) -> Option<&Value> {
-        match &self.settings.redirect {
-            Some(Redirect::Url(filter)) => Some(filter),
-            Some(Redirect::Https) | None => None,
-        }
+    const fn url_redirect(&self) -> Option<&Value> {
+        self.settings.redirect.as_ref()
     }
 
     fn filters(&self, control: &[&HeaderControl; 2]) -> Vec<Value> {
@@ -365,20 +412,8 @@ impl Builder<'_> {
         if let Some(host) = &self.settings.upstream_vhost {
             rewrite["hostname"] = json!(host);
         }
-        if let Some(target) = self
-            .settings
-            .rewrite_target
-            .as_deref()
-            .filter(|_| !self.needs_filter())
-        {
-            rewrite["path"] = match &self.owned.path.kind {
-                PathKind::Prefix(_) => {
-                    json!({ "type": "ReplacePrefixMatch", "replacePrefixMatch": target })
-                }
-                PathKind::Exact(_) | PathKind::Regex(_) => {
-                    json!({ "type": "ReplaceFullPath", "replaceFullPath": target })
-                }
-            };
+        if let Some(path) = self.path_rewrite() {
+            rewrite["path"] = path;
         }
         if rewrite.as_object().is_some_and(|fields| !fields.is_empty()) {
             filters.push(json!({ "type": "URLRewrite", "urlRewrite": rewrite }));
@@ -405,20 +440,40 @@ impl Builder<'_> {
         Cow::Owned(control)
     }
 
+    /// The new path, unless it has groups in it. A prefix can be replaced only where every match is one.
+    fn path_rewrite(&self) -> Option<Value> {
+        let (path, whole) = match (&self.settings.rewrite_path, &self.settings.rewrite_target) {
+            (Some(path), _) => (path, false),
+            (None, Some(target)) if !has_captures(target) => {
+                (target, self.profile.rewrites_whole_path())
+            }
+            (None, _) => return None,
+        };
+        let replaced = match &self.owned.path.kind {
+            PathKind::Prefix(_) if !whole => {
+                json!({ "type": "ReplacePrefixMatch", "replacePrefixMatch": path })
+            }
+            _ => json!({ "type": "ReplaceFullPath", "replaceFullPath": path }),
+        };
+        Some(replaced)
+    }
+
     /// Groups are what HTTPRoute has no word for.
     fn needs_filter(&self) -> bool {
-        self.settings
-            .rewrite_target
-            .as_deref()
-            .is_some_and(has_captures)
+        let target = self.settings.rewrite_target.as_deref();
+        target.is_some_and(has_captures)
+            && self.settings.rewrite_path.is_none()
             && self.url_redirect().is_none()
     }
 
     /// The whole path is replaced, as Higress does: the expression that matched it, anchored.
     fn regex_rewrite(&self) -> Value {
         let target = self.settings.rewrite_target.as_deref().unwrap_or_default();
-        let pattern = format!("^{}$", pattern_of(&self.owned.path.written.0));
-        json!({ "regexRewrite": { "pattern": pattern, "substitution": target } })
+        let pattern = match &self.owned.path.kind {
+            PathKind::Regex(pattern) => pattern.clone(),
+            _ => self.profile.expression(&self.owned.path.written.0, false),
+        };
+        json!({ "regexRewrite": { "pattern": format!("^{pattern}$"), "substitution": target } })
     }
 
     fn timing(&self, rule: &mut Value) {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Options,
-    annotations::{Fallback, Redirect},
+    annotations::Fallback,
     draft::{self, Draft},
     ingress::Source,
     lookup::Lookup,
@@ -27,6 +27,8 @@ pub(crate) use memo::Memo;
 
 /// Gateway API's limit of rules in a route.
 const RULES: usize = 16;
+/// Gateway API's limit of matches in all rules of a route.
+const MATCHES: usize = 127;
 /// Gateway API's limit of listeners in a ListenerSet.
 const LISTENERS: usize = 64;
 
@@ -143,26 +145,26 @@ impl<'a> Emitter<'a> {
                 self.add::<RouteFilter>(typed(body, "postern.dev/v1alpha1", "RouteFilter"));
             }
         }
-        let http = self.http_parent();
+        let scheme = source.settings.matching.https;
+        let http = (scheme != Some(true)).then(|| self.http_parent());
         let https = group
             .listener_set
             .as_ref()
+            .filter(|_| scheme != Some(false))
             .map(|set| https_parent(source, &group.host, set));
-        if source.settings.redirect == Some(Redirect::Https) {
+        if group.https {
             let redirects = group.paths.iter().map(|owned| {
                 if owned.is_default {
                     draft::draft(group, owned).rules
                 } else {
-                    vec![draft::https_redirect(owned)]
+                    vec![draft::https_redirect(group, owned)]
                 }
             });
             let redirects = redirects.flatten().collect();
-            self.routes(group, &format!("{name}-http"), &[http], redirects);
-            if let Some(https) = https {
-                self.routes(group, &name, &[https], rules);
-            }
+            self.routes(group, &format!("{name}-http"), http.as_slice(), redirects);
+            self.routes(group, &name, https.as_slice(), rules);
         } else {
-            let parents: Vec<Value> = std::iter::once(http).chain(https).collect();
+            let parents: Vec<Value> = http.into_iter().chain(https).collect();
             self.routes(group, &name, &parents, rules);
         }
     }
@@ -170,7 +172,10 @@ impl<'a> Emitter<'a> {
     /// One HTTPRoute, or several in order where the schema takes no more rules.
     fn routes(&mut self, group: &HostGroup, name: &str, parents: &[Value], rules: Vec<Value>) {
         let source = &*group.source;
-        let parts: Vec<Vec<Value>> = rules.chunks(RULES).map(<[Value]>::to_vec).collect();
+        if parents.is_empty() {
+            return;
+        }
+        let parts = parts(rules);
         let count = parts.len();
         for (order, rules) in parts.into_iter().enumerate() {
             let name = if count == 1 {
@@ -198,7 +203,7 @@ impl<'a> Emitter<'a> {
             let body = json!({ "metadata": metadata, "spec": spec });
             self.add::<HttpRoute>(typed(body, "gateway.networking.k8s.io/v1", "HTTPRoute"));
             if redirects {
-                self.policy::<RoutePolicy>("RoutePolicy", source, &name, unlogged(source));
+                self.policy::<RoutePolicy>("RoutePolicy", source, &name, always(source));
             } else {
                 self.route_policy(source, &name, retried);
                 self.standby_policies(group, &name, &names);
@@ -209,7 +214,7 @@ impl<'a> Emitter<'a> {
 
     fn route_policy(&mut self, source: &Source, route: &str, retried: bool) {
         let settings = &source.settings;
-        let mut spec = unlogged(source);
+        let mut spec = always(source);
         if let Some(retry) = settings.retry.as_ref().filter(|_| retried) {
             spec["retry"] = json!({
                 "connectionFailure": retry.connection_failure,
@@ -372,6 +377,38 @@ fn https_parent(source: &Source, host: &str, set: &ObjectKey) -> Value {
     parent
 }
 
+/// Rules in parts that a route can hold, in order.
+fn parts(rules: Vec<Value>) -> Vec<Vec<Value>> {
+    let mut parts: Vec<Vec<Value>> = Vec::new();
+    let mut matches = 0;
+    for rule in rules {
+        let more = rule["matches"].as_array().map_or(1, Vec::len);
+        match parts.last_mut() {
+            Some(part) if part.len() < RULES && matches + more <= MATCHES => {
+                matches += more;
+                part.push(rule);
+            }
+            _ => {
+                matches = more;
+                parts.push(vec![rule]);
+            }
+        }
+    }
+    parts
+}
+
+/// What a RoutePolicy says whatever the route does, redirects too.
+fn always(source: &Source) -> Value {
+    let mut spec = json!({});
+    if source.settings.ignore_path_case {
+        spec["ignorePathCase"] = json!(true);
+    }
+    if source.settings.unlogged {
+        spec["accessLog"] = json!(false);
+    }
+    spec
+}
+
 /// Whether a route does nothing but send clients elsewhere.
 fn route_redirects(rules: &Value) -> bool {
     let rules = rules.as_array().into_iter().flatten();
@@ -384,14 +421,6 @@ fn route_redirects(rules: &Value) -> bool {
                 .flatten()
                 .any(redirects)
         })
-}
-
-/// What a RoutePolicy says whatever the route does.
-fn unlogged(source: &Source) -> Value {
-    match source.settings.unlogged {
-        true => json!({ "accessLog": false }),
-        false => json!({}),
-    }
 }
 
 fn rules_with_retry(rules: &Value) -> bool {

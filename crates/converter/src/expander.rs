@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::Resources;
 
 use crate::{
-    Expansion, Note, Options, Report, emit,
+    Expansion, Note, Options, Report, emit, host,
     ingress::{self, Source},
     lookup::Lookup,
     merge,
@@ -21,6 +21,7 @@ use crate::{
 pub struct Expander {
     options: Options,
     readings: ingress::Memo,
+    settled: host::Memo,
     written: emit::Memo,
     expansion: Expansion,
 }
@@ -38,9 +39,11 @@ impl Expander {
         let lookup = Lookup::new(resources);
         let mut notes = Notes::default();
         let sources = ingress::sources(&lookup, &options.ingress_classes, &mut self.readings);
+        let sources = self.settled.settle(sources, &mut notes);
         let mut groups = merge::groups(&sources, &mut notes);
         merge::default_backends(&mut groups, &sources, &lookup, &mut notes);
         let owners = merge::tls_owners(&sources, &mut notes);
+        merge::redirect_to_https(&mut groups, &owners, &mut notes);
         let clients = merge::client_tls(&sources, &owners, &mut notes);
         let sets = emit::listener_sets(&owners);
         for group in &mut groups {

@@ -7,11 +7,13 @@ use k8s_openapi::{
     api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressClass},
     apimachinery::pkg::apis::meta::v1::Time,
 };
+use serde_json::Value;
 
 use crate::{
     annotations::{self, Destination, Settings},
     lookup::{Lookup, Read},
     note::{Note, Notes, Outcome},
+    profile::Profile,
     value,
 };
 
@@ -19,13 +21,16 @@ const CLASS: &str = "kubernetes.io/ingress.class";
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// An Ingress of ours, read.
+#[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) object: ObjectRef,
     pub(crate) ingress: Arc<Ingress>,
+    /// The rules that its class has.
+    pub(crate) profile: Profile,
     pub(crate) settings: Settings,
     /// Paths of all rules, hosts in lower case; the empty host is every host.
     pub(crate) paths: Vec<Arc<Path>>,
-    /// Hosts of all rules, without repetition, in order.
+    /// Hosts of all rules, without repetition, in order; then those that annotations add.
     pub(crate) hosts: Vec<Arc<str>>,
     /// What was said while it was read, apart from other Ingresses.
     pub(crate) notes: Notes,
@@ -51,8 +56,18 @@ pub(crate) enum PathKind {
     Exact(String),
     /// Without trailing slash unless it is `/`.
     Prefix(String),
-    /// The expression as written; anything may follow what it matches.
+    /// Whatever begins with these characters, not only whole elements; no trailing slash.
+    StringPrefix(String),
+    /// An expression for the whole path.
     Regex(String),
+}
+
+impl PathKind {
+    /// A prefix of elements.
+    pub(crate) fn prefix(text: &str) -> Self {
+        let bare = text.trim_end_matches('/');
+        Self::Prefix(if bare.is_empty() { "/" } else { bare }.to_owned())
+    }
 }
 
 /// Where a path leads.
@@ -64,6 +79,8 @@ pub(crate) enum Backend {
     },
     /// Hosts outside of the cluster, and Services, by share.
     Outside(Vec<Destination>),
+    /// Nowhere: clients are sent elsewhere. A RequestRedirect filter's body.
+    Redirect(Value),
     /// It cannot be used; requests are answered with 500.
     Broken,
 }
@@ -88,15 +105,21 @@ struct Known {
 }
 
 impl Memo {
-    fn get(&mut self, key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Arc<Source> {
+    fn get(
+        &mut self,
+        key: &ObjectKey,
+        ingress: &Arc<Ingress>,
+        (lookup, profile): (&Lookup<'_>, Profile),
+    ) -> Arc<Source> {
         if let Some(known) = self.known.get(key)
             && Arc::ptr_eq(&known.source.ingress, ingress)
+            && known.source.profile == profile
             && known.reads.iter().all(|read| lookup.still(read))
         {
             return Arc::clone(&known.source);
         }
         lookup.take_reads();
-        let source = Arc::new(source(key, ingress, lookup));
+        let source = Arc::new(source(key, ingress, (lookup, profile)));
         let known = Known {
             source: Arc::clone(&source),
             reads: lookup.take_reads(),
@@ -114,17 +137,29 @@ impl Memo {
     }
 }
 
-/// Whether an Ingress is of one of the classes.
-pub(crate) fn is_ours(ingress: &Ingress, resources: &Resources, classes: &[String]) -> bool {
-    let is_default = |(key, class): (&ObjectKey, &Arc<IngressClass>)| {
+/// The class that makes an Ingress ours: its own, or the default where it has none.
+fn our_class<'a>(
+    ingress: &'a Ingress,
+    resources: &'a Resources,
+    classes: &[String],
+) -> Option<&'a str> {
+    let is_default = |(key, class): &(&ObjectKey, &Arc<IngressClass>)| {
         let annotations = class.metadata.annotations.as_ref();
         let marked = annotations.and_then(|a| a.get(DEFAULT_CLASS));
         classes.contains(&key.name) && marked.is_some_and(|text| text == "true")
     };
     match class(ingress) {
-        Some(class) => classes.iter().any(|ours| ours == class),
-        None => resources.ingress_classes.iter().any(is_default),
+        Some(class) => classes.iter().any(|ours| ours == class).then_some(class),
+        None => {
+            let mut known = resources.ingress_classes.iter();
+            known.find(is_default).map(|(key, _)| key.name.as_str())
+        }
     }
+}
+
+/// Whether an Ingress is of one of the classes.
+pub(crate) fn is_ours(ingress: &Ingress, resources: &Resources, classes: &[String]) -> bool {
+    our_class(ingress, resources, classes).is_some()
 }
 
 /// All Ingresses of the wanted classes, oldest first.
@@ -134,12 +169,13 @@ pub(crate) fn sources(
     memo: &mut Memo,
 ) -> Vec<Arc<Source>> {
     let resources = lookup.resources;
-    let mut sources: Vec<_> = resources
-        .ingresses
-        .iter()
-        .filter(|(_, ingress)| is_ours(ingress, resources, classes))
-        .map(|(key, ingress)| memo.get(key, ingress, lookup))
-        .collect();
+    let mut sources = Vec::new();
+    for (key, ingress) in resources.ingresses.iter() {
+        if let Some(class) = our_class(ingress, resources, classes) {
+            let profile = Profile::of_class(class);
+            sources.push(memo.get(key, ingress, (lookup, profile)));
+        }
+    }
     memo.sweep(resources);
     sources.sort_by(|a, b| a.order().cmp(&b.order()));
     sources
@@ -158,7 +194,11 @@ fn class(ingress: &Ingress) -> Option<&str> {
 }
 
 /// Reads one Ingress.
-fn source(key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Source {
+fn source(
+    key: &ObjectKey,
+    ingress: &Arc<Ingress>,
+    (lookup, profile): (&Lookup<'_>, Profile),
+) -> Source {
     let mut said = Notes::default();
     let notes = &mut said;
     let object = ObjectRef::new(Kind::Ingress, key.clone());
@@ -166,7 +206,7 @@ fn source(key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Sourc
     let settings = annotations::read(
         &object,
         ingress.metadata.annotations.as_ref().unwrap_or(&none),
-        lookup,
+        (lookup, profile),
         notes,
     );
     let (mut paths, mut hosts) = (Vec::new(), Vec::new());
@@ -196,9 +236,13 @@ fn source(key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Sourc
             let mut reading = Reading {
                 object: &object,
                 settings: &settings,
+                profile,
                 lookup,
                 notes,
             };
+            if settings.matching.nothing {
+                continue;
+            }
             let path = reading.path(&host, path, format!("{field}.http.paths[{index}]"));
             paths.extend(path.map(Arc::new));
         }
@@ -206,6 +250,7 @@ fn source(key: &ObjectKey, ingress: &Arc<Ingress>, lookup: &Lookup<'_>) -> Sourc
     Source {
         object,
         ingress: Arc::clone(ingress),
+        profile,
         settings,
         paths,
         hosts,
@@ -229,6 +274,7 @@ fn host(text: &str) -> Result<String, String> {
 struct Reading<'a> {
     object: &'a ObjectRef,
     settings: &'a Settings,
+    profile: Profile,
     lookup: &'a Lookup<'a>,
     notes: &'a mut Notes,
 }
@@ -248,14 +294,8 @@ impl Reading<'_> {
                 return None;
             }
         };
-        if let PathKind::Regex(pattern) = &kind
-            && let Err(why) = value::regex(&pattern_of(pattern))
-        {
-            let message = format!(
-                "the path {text:?} is not a usable regular expression ({why}); it matches nothing"
-            );
-            self.notes
-                .add(self.object, Some(&field), Outcome::Refused, message);
+        if let PathKind::Regex(pattern) = &kind {
+            check_regex(text, pattern, (self.object, &field), self.notes);
         }
         let backend = self.backend(&path.backend, &field);
         let written = (text.to_owned(), path.path_type.clone());
@@ -268,16 +308,16 @@ impl Reading<'_> {
         })
     }
 
-    /// A rewrite with groups makes every path of its Ingress a regular expression; one without does so only for a path
-    /// whose type is left to us and which holds special characters.
+    /// Expressions where annotations ask for them; otherwise what the type says.
     fn kind(&self, text: &str, path_type: &str) -> Result<PathKind, String> {
-        let target = self.settings.rewrite_target.as_deref();
-        let captures = target.is_some_and(annotations::has_captures);
-        let special = text.contains([
-            '\\', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
-        ]);
-        if captures || (target.is_some() && special && path_type == "ImplementationSpecific") {
-            return Ok(PathKind::Regex(text.to_owned()));
+        let settings = self.settings;
+        let rewritten = settings
+            .rewrite_target
+            .as_deref()
+            .is_some_and(|target| self.profile.rewrite_makes_regex(target, text, path_type));
+        if settings.use_regex || settings.full_path_regex || rewritten {
+            let pattern = self.profile.expression(text, settings.full_path_regex);
+            return Ok(PathKind::Regex(pattern));
         }
         if !text.starts_with('/') || text.len() > 1024 {
             return Err(format!(
@@ -294,13 +334,8 @@ impl Reading<'_> {
         }
         match path_type {
             "Exact" => Ok(PathKind::Exact(text.to_owned())),
-            "Prefix" => Ok(prefix(text)),
-            // Higress takes a trailing wildcard off where the type is left to it.
-            "ImplementationSpecific" | "" => Ok(prefix(
-                text.strip_suffix(".*")
-                    .or(text.strip_suffix("/*"))
-                    .unwrap_or(text),
-            )),
+            "Prefix" => Ok(PathKind::prefix(text)),
+            "ImplementationSpecific" | "" => Ok(self.profile.untyped(text)),
             other => Err(format!(
                 "pathType {other:?} is not Exact, Prefix or ImplementationSpecific"
             )),
@@ -324,18 +359,20 @@ impl Reading<'_> {
     }
 }
 
-fn prefix(text: &str) -> PathKind {
-    let bare = text.trim_end_matches('/');
-    PathKind::Prefix(if bare.is_empty() {
-        "/".to_owned()
-    } else {
-        bare.to_owned()
-    })
-}
-
-/// What a request path must match as a whole: the expression, and whatever follows.
-pub(crate) fn pattern_of(pattern: &str) -> String {
-    format!("(?:{pattern}).*")
+/// Whether the gateway can compile the expression that a path has become; if not, it is noted.
+pub(crate) fn check_regex(
+    text: &str,
+    pattern: &str,
+    (object, field): (&ObjectRef, &str),
+    notes: &mut Notes,
+) -> bool {
+    let Err(why) = value::regex(pattern) else {
+        return true;
+    };
+    let message =
+        format!("the path {text:?} is not a usable regular expression ({why}); it matches nothing");
+    notes.add(object, Some(field), Outcome::Refused, message);
+    false
 }
 
 /// Service and port number of a backend; a port's name is looked up in the Service.

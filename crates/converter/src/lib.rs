@@ -9,10 +9,12 @@ pub mod annotations;
 mod draft;
 mod emit;
 mod expander;
+mod host;
 mod ingress;
 mod lookup;
 mod merge;
 mod note;
+mod profile;
 mod service;
 mod snippet;
 mod value;
@@ -27,7 +29,8 @@ pub use note::{Note, Outcome, Report};
 /// How to translate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Ingress classes that are ours. Default `higress` and `mse`.
+    /// Ingress classes that are ours. Default `higress` and `mse`. Ingresses of the class `nginx` keep ingress-nginx' own
+    /// rules for paths and its defaults where they differ from Higress'; all others have Higress'.
     pub ingress_classes: Vec<String>,
     /// The Gateway that converted routes attach to. Default `postern-system/postern`.
     pub gateway: ObjectKey,

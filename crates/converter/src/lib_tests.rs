@@ -29,6 +29,7 @@ fn shown(expansion: &Expansion) -> String {
 #[test]
 fn goldens() {
     let options = Options {
+        ingress_classes: ["higress", "mse", "nginx"].map(str::to_owned).into(),
         synthesize_gateway: false,
         ..Options::default()
     };
@@ -219,7 +220,7 @@ fn every_annotation_is_answered_for() {
         Outcome::Exact
     );
     assert_eq!(
-        note(&[("higress.io/app-root", "/app")])[0].outcome,
+        note(&[("higress.io/mcp-server", "true")])[0].outcome,
         Outcome::NotSupportedYet
     );
     assert_eq!(

@@ -9,7 +9,7 @@ use api::ObjectKey;
 use serde_json::{Value, json};
 
 use crate::{
-    annotations::Canary,
+    annotations::{Canary, HttpsRedirect, Matching},
     ingress::{Backend, Path, PathKind, Source, resolve},
     lookup::Lookup,
     note::{Notes, Outcome},
@@ -33,7 +33,7 @@ pub(crate) struct Attached {
 }
 
 impl PartialEq for Attached {
-    /// The canary is what its source says.
+    /// The canary is what its source says, and the conditions of the base that it belongs to.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.source, &other.source) && self.backend == other.backend
     }
@@ -46,6 +46,8 @@ pub(crate) struct HostGroup {
     pub(crate) paths: Vec<Owned>,
     /// The ListenerSet with the host's HTTPS listener.
     pub(crate) listener_set: Option<Arc<ObjectKey>>,
+    /// Plain HTTP is sent to https.
+    pub(crate) https: bool,
 }
 
 impl PartialEq for HostGroup {
@@ -54,6 +56,7 @@ impl PartialEq for HostGroup {
             && self.host == other.host
             && self.paths == other.paths
             && self.listener_set == other.listener_set
+            && self.https == other.https
     }
 }
 
@@ -64,9 +67,10 @@ pub(crate) struct TlsOwner {
     pub(crate) secret: String,
 }
 
-/// Groups by Ingress and host. Of two Ingresses with the same path of the same host the older one has it.
+/// Groups by Ingress and host. Of two Ingresses with the same path of the same host and the same conditions the older one has
+/// it.
 pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGroup> {
-    let mut taken: HashMap<(&str, &PathKind), &Source> = HashMap::new();
+    let mut taken: HashMap<(&str, &PathKind, &Matching), &Source> = HashMap::new();
     let mut groups = Vec::with_capacity(sources.len());
     for source in sources
         .iter()
@@ -75,12 +79,14 @@ pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGrou
         for host in &source.hosts {
             let mut paths = Vec::new();
             for path in source.paths.iter().filter(|path| path.host == *host) {
-                let slot = (&**host, &path.kind);
+                let slot = (&**host, &path.kind, &source.settings.matching);
                 if let Some(owner) = taken.get(&slot) {
                     let owner = &owner.object;
                     let message =
                         format!("{owner} has the same path of the same host, and came first");
-                    notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
+                    if !matches!(path.backend, Backend::Redirect(_)) {
+                        notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
+                    }
                     continue;
                 }
                 taken.insert(slot, source);
@@ -96,6 +102,7 @@ pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGrou
                     host: Arc::clone(host),
                     paths,
                     listener_set: None,
+                    https: false,
                 });
             }
         }
@@ -111,7 +118,8 @@ fn place<'a>(source: &'a Source, path: &'a Path) -> Place<'a> {
     (&source.object.key.namespace, &path.host, &path.written)
 }
 
-/// Gives each canary's paths to the base with the same host, path and path type in the same namespace.
+/// Gives each canary's paths to the base with the same host, path and path type in the same namespace. Of several bases it is
+/// the one with the same conditions; a canary without any goes to the only one.
 fn attach(groups: &mut [HostGroup], sources: &[Arc<Source>], notes: &mut Notes) {
     let canaries = || {
         let canaries = sources.iter().filter_map(|source| {
@@ -123,36 +131,106 @@ fn attach(groups: &mut [HostGroup], sources: &[Arc<Source>], notes: &mut Notes) 
             paths.map(move |path| (source, canary, path))
         })
     };
-    // Where the base stands. Most paths have no canary, so only places that are asked for are kept.
-    let mut bases: HashMap<Place<'_>, Option<(usize, usize)>> = canaries()
-        .map(|(source, _, path)| (place(source, path), None))
+    // Where the bases stand. Most paths have no canary, so only places that are asked for are kept.
+    let mut bases: HashMap<Place<'_>, Vec<(usize, usize)>> = canaries()
+        .map(|(source, _, path)| (place(source, path), Vec::new()))
         .collect();
     if bases.is_empty() {
         return;
     }
     for (at, group) in groups.iter().enumerate() {
         for (index, owned) in group.paths.iter().enumerate() {
-            if let Some(base) = bases.get_mut(&place(&group.source, &owned.path)) {
-                *base = Some((at, index));
+            if let Some(bases) = bases.get_mut(&place(&group.source, &owned.path)) {
+                bases.push((at, index));
             }
         }
     }
     let mut found = Vec::new();
     for (source, canary, path) in canaries() {
-        if let Some(base) = bases.get(&place(source, path)).copied().flatten() {
+        let conditions = |(at, _): &(usize, usize)| &groups[*at].source.settings.matching;
+        let own = &source.settings.matching;
+        let same = bases.get(&place(source, path)).and_then(|bases| {
+            let same = bases.iter().find(|base| conditions(base) == own);
+            let only = match &**bases {
+                [only] if *own == Matching::default() => Some(only),
+                _ => None,
+            };
+            same.or(only)
+        });
+        if let Some(base) = same {
             let attached = Attached {
                 source: Arc::clone(source),
-                canary: canary.clone(),
+                canary: without_clashes(canary, conditions(base), source, notes),
                 backend: path.backend.clone(),
             };
-            found.push((base, attached));
+            found.push((*base, attached));
         } else {
-            let message = "no other Ingress of the namespace has this host, path and path type; the canary is not served";
+            let message = "no other Ingress of the namespace has this host, path and path type (and match-* annotations); the canary is not served";
             notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
         }
     }
     for ((at, index), attached) in found {
         groups[at].paths[index].canaries.push(attached);
+    }
+}
+
+/// The canary without a header or cookie that the base has a condition on: HTTPRoute compares each header once, and to drop
+/// the base's condition would take requests that are not its own.
+fn without_clashes(
+    canary: &Canary,
+    conditions: &Matching,
+    source: &Source,
+    notes: &mut Notes,
+) -> Canary {
+    let mut canary = canary.clone();
+    let mut say = |header: &str| {
+        let message = format!(
+            "the base has a condition on the header {header} already; the canary gets no requests by it"
+        );
+        notes.add(&source.object, None, Outcome::Refused, message);
+    };
+    if let Some((header, _)) = &canary.header
+        && conditions.headers.contains_key(header)
+    {
+        say(header);
+        canary.header = None;
+    }
+    if canary.cookie.is_some() && conditions.headers.contains_key("cookie") {
+        say("cookie");
+        canary.cookie = None;
+    }
+    canary
+}
+
+/// Sends plain HTTP to https on hosts whose Ingresses, or the defaults of their class, ask for it.
+pub(crate) fn redirect_to_https(
+    groups: &mut [HostGroup],
+    owners: &BTreeMap<Arc<str>, TlsOwner>,
+    notes: &mut Notes,
+) {
+    // A host that is only there to be redirected goes to the other one at once.
+    let leaves = |owned: &Owned| matches!(&owned.path.backend, Backend::Redirect(to) if to.get("hostname").is_some());
+    for group in groups {
+        let certificate = owners.contains_key(&group.host);
+        let source = &group.source;
+        let settings = &source.settings;
+        if settings.matching.https == Some(true) && !certificate {
+            let message = format!(
+                "the scheme has to be https, and the host {:?} has no certificate",
+                group.host
+            );
+            notes.add(&source.object, None, Outcome::Dropped, message);
+        }
+        if settings.redirect.is_some() || group.paths.iter().all(leaves) {
+            continue;
+        }
+        group.https = source
+            .profile
+            .redirects_to_https(settings.https, certificate);
+        if group.https && settings.https == HttpsRedirect::default() {
+            let message = "plain HTTP of hosts that have a certificate is answered with 308 to https, as class nginx does; ssl-redirect: \"false\" turns it off";
+            notes.add(&source.object, Some("spec.tls"), Outcome::Exact, message);
+        }
     }
 }
 
@@ -243,6 +321,7 @@ impl Places {
             host: Arc::clone(&owned.path.host),
             paths: vec![owned],
             listener_set: None,
+            https: false,
         };
         match places.get(&place(&group)) {
             Some(at) => groups[*at].paths.extend(group.paths),

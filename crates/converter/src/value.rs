@@ -74,6 +74,21 @@ pub(crate) fn object_ref(text: &str) -> Result<(Option<String>, String), String>
     }
 }
 
+/// A path that requests can be sent to, without query.
+pub(crate) fn path(text: &str) -> Result<String, String> {
+    let legal = text.starts_with('/')
+        && text.len() <= 1024
+        && text.bytes().all(|b| b.is_ascii_graphic())
+        && !text.contains(['?', '#']);
+    if legal {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is not a path: it has to begin with a slash, and to have at most 1,024 printable characters and neither ? nor #"
+        ))
+    }
+}
+
 /// A comma-separated list; blanks around entries and empty entries do not count.
 pub(crate) fn list(text: &str) -> Vec<&str> {
     text.split([',', '\n'])

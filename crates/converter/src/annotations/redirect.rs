@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use crate::{note::Outcome, profile::Profile, value};
 
 /// See [`Family`].
 pub(super) const REDIRECT: Family = Family {
@@ -11,12 +11,12 @@ pub(super) const REDIRECT: Family = Family {
     keys: &[
         Key {
             name: "ssl-redirect",
-            doc: "true: plain HTTP is answered with 308 to https.",
+            doc: "true: plain HTTP is answered with 308 to https. In class nginx this is the default for hosts that have a certificate, and holds for no others.",
             becomes: "RequestRedirect to https with 308, in a route of the HTTP listener alone. Approximated: a redirect of everything is set and wins.",
         },
         Key {
             name: "force-ssl-redirect",
-            doc: "The same as ssl-redirect.",
+            doc: "true: plain HTTP is answered with 308 to https, certificate or not.",
             becomes: "As ssl-redirect.",
         },
         Key {
@@ -38,32 +38,40 @@ pub(super) const REDIRECT: Family = Family {
     apply,
 };
 
-/// Where requests are sent instead of a backend.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Redirect {
-    /// Everything, everywhere: a Gateway API RequestRedirect filter's body.
-    Url(Value),
-    /// Plain HTTP to https.
-    Https,
+/// Whether plain HTTP is sent to https; [`Profile`](crate::profile::Profile) says what it comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct HttpsRedirect {
+    /// `ssl-redirect`.
+    pub(crate) ssl: Option<bool>,
+    /// `force-ssl-redirect`.
+    pub(crate) force: bool,
 }
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let https = ["ssl-redirect", "force-ssl-redirect"].map(|key| {
-        let on = reader.parse(key, value::boolean);
-        match on {
-            Some(true) => reader.exact(key, "308 to https on the HTTP listener"),
+    let nginx = reader.profile() == Profile::Nginx;
+    let mut flag = |key: &str, on: &str| {
+        let value = reader.parse(key, value::boolean);
+        match value {
+            Some(true) => reader.exact(key, on),
             Some(false) => reader.exact(key, "off"),
             None => {}
         }
-        on == Some(true)
-    });
-    if https.contains(&true) {
-        settings.redirect = Some(Redirect::Https);
-    }
+        value
+    };
+    let on = "308 to https on the HTTP listener";
+    let ssl = if nginx {
+        "308 to https on the HTTP listener, for hosts that have a certificate"
+    } else {
+        on
+    };
+    settings.https = HttpsRedirect {
+        ssl: flag("ssl-redirect", ssl),
+        force: flag("force-ssl-redirect", on) == Some(true),
+    };
     let code = code(reader);
     if let Some(filter) = url(reader, "permanent-redirect", code.unwrap_or(301)) {
         overridden(reader, settings, "permanent-redirect");
-        settings.redirect = Some(Redirect::Url(filter));
+        settings.redirect = Some(filter);
     } else {
         let message = "has no effect without a permanent-redirect";
         reader.say("permanent-redirect-code", Outcome::Approximated, message);
@@ -72,12 +80,12 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         let message = "temporal-redirect is set and wins";
         reader.say("permanent-redirect", Outcome::Approximated, message);
         overridden(reader, settings, "temporal-redirect");
-        settings.redirect = Some(Redirect::Url(filter));
+        settings.redirect = Some(filter);
     }
 }
 
 fn overridden(reader: &mut Reader<'_>, settings: &Settings, by: &str) {
-    if settings.redirect == Some(Redirect::Https) {
+    if settings.redirect.is_none() && (settings.https.force || settings.https.ssl == Some(true)) {
         for key in ["ssl-redirect", "force-ssl-redirect"] {
             reader.say(key, Outcome::Approximated, format!("{by} is set and wins"));
         }

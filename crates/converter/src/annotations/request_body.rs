@@ -8,8 +8,8 @@ pub(super) const REQUEST_BODY: Family = Family {
     name: "request-body",
     keys: &[Key {
         name: "proxy-body-size",
-        doc: "Largest request body: bytes, or with k, m or g behind them; 0: no limit. A larger one is answered with 413.",
-        becomes: "RoutePolicy `maxRequestBodyBytes`. Approximated: more than a pebibyte counts as one. Refused: what is no size; then there is no limit of its own.",
+        doc: "Largest request body: bytes, or with k, m or g behind them; 0: no limit. Default: no limit; in class nginx 1m. A larger one is answered with 413.",
+        becomes: "RoutePolicy `maxRequestBodyBytes`. Approximated: more than a pebibyte counts as one. Refused: what is no size; then the default counts.",
     }],
     apply,
 };
@@ -19,6 +19,7 @@ const MOST: u64 = 1 << 50;
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some(bytes) = reader.parse("proxy-body-size", value::size) else {
+        settings.max_request_body = reader.profile().max_request_body();
         return;
     };
     settings.max_request_body = Some(bytes.min(MOST));

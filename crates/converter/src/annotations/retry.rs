@@ -1,7 +1,11 @@
 //! `proxy-next-upstream*`.
 
 use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use crate::{
+    note::Outcome,
+    profile::{Profile, RetryDefaults},
+    value,
+};
 
 /// See [`Family`].
 pub(super) const RETRY: Family = Family {
@@ -9,17 +13,17 @@ pub(super) const RETRY: Family = Family {
     keys: &[
         Key {
             name: "proxy-next-upstream-tries",
-            doc: "Retries beyond the first attempt; 0 or less turns them off. Default 3 when any key of the family is set.",
+            doc: "Retries beyond the first attempt; 0 or less turns them off. Default 3 when any key of the family is set. In class nginx: attempts, with the first; 0 is no limit (at most 100 retries are made); default 3, always.",
             becomes: "`retry.attempts` of the rule. Approximated: more than 100 count as 100.",
         },
         Key {
             name: "proxy-next-upstream-timeout",
-            doc: "Seconds for each attempt; 0 or absent: no limit.",
-            becomes: "`timeouts.backendRequest` of the rule, never more than `timeout`. Refused: negative; then there is no limit.",
+            doc: "Seconds for each attempt; 0 or absent: no limit. Not used in class nginx, where it means something else.",
+            becomes: "`timeouts.backendRequest` of the rule, never more than `timeout`. Refused: negative; then there is no limit. Approximated: in class nginx it is not used.",
         },
         Key {
             name: "proxy-next-upstream",
-            doc: "When to retry: error, timeout, invalid_header, http_NNN, non_idempotent, off. Default error,timeout.",
+            doc: "When to retry: error, timeout, invalid_header, http_NNN, non_idempotent, off. Default error,timeout. The first three include every answer of 500 and above, except in class nginx.",
             becomes: "`retry.codes` of the rule and RoutePolicy `retry`. Refused: words that are no condition; the others count.",
         },
     ],
@@ -40,18 +44,24 @@ pub(crate) struct Retry {
     pub(crate) non_idempotent: bool,
 }
 
+/// More are not made.
+const MOST: u32 = 100;
+
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    if !RETRY.keys.iter().any(|key| reader.has(key.name)) {
+    let profile = reader.profile();
+    let defaults = profile.retry_defaults();
+    if !defaults.always && !RETRY.keys.iter().any(|key| reader.has(key.name)) {
         return;
     }
     let mut retry = Retry {
-        retries: 3,
+        retries: defaults.retries,
         ..Retry::default()
     };
     if let Some(tries) = reader.parse("proxy-next-upstream-tries", value::number) {
-        retry.retries = u32::try_from(tries.clamp(0, 100)).unwrap_or(0);
-        if tries > 100 {
-            let message = "at most 100 retries are made";
+        let retries = profile.retries(tries);
+        retry.retries = retries.unwrap_or(MOST).min(MOST);
+        if retries.is_none_or(|retries| retries > MOST) {
+            let message = format!("at most {MOST} retries are made");
             reader.say("proxy-next-upstream-tries", Outcome::Approximated, message);
         } else {
             reader.exact(
@@ -60,29 +70,35 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             );
         }
     }
-    if let Some(seconds) = reader.parse("proxy-next-upstream-timeout", value::number) {
-        match u64::try_from(seconds) {
-            Ok(0) => reader.exact("proxy-next-upstream-timeout", "no limit"),
-            Ok(seconds) => {
-                retry.attempt_timeout = Some(seconds);
-                let message = format!(
-                    "timeouts.backendRequest {}: for each attempt",
-                    value::duration(seconds)
-                );
-                reader.exact("proxy-next-upstream-timeout", message);
-            }
-            Err(_) => reader.say(
-                "proxy-next-upstream-timeout",
-                Outcome::Refused,
-                "a timeout cannot be negative",
-            ),
-        }
-    }
-    conditions(reader, &mut retry);
+    timeout(reader, profile, &mut retry);
+    conditions(reader, defaults, &mut retry);
     settings.retry = Some(retry);
 }
 
-fn conditions(reader: &mut Reader<'_>, retry: &mut Retry) {
+fn timeout(reader: &mut Reader<'_>, profile: Profile, retry: &mut Retry) {
+    const KEY: &str = "proxy-next-upstream-timeout";
+    let Some(seconds) = reader.parse(KEY, value::number) else {
+        return;
+    };
+    match u64::try_from(seconds) {
+        Ok(0) => reader.exact(KEY, "no limit"),
+        Ok(_) if !profile.times_each_try() => {
+            let message = "not used: in class nginx it limits the time in which another attempt may begin, which nothing of ours does; proxy-next-upstream-tries limits their number";
+            reader.say(KEY, Outcome::Approximated, message);
+        }
+        Ok(seconds) => {
+            retry.attempt_timeout = Some(seconds);
+            let message = format!(
+                "timeouts.backendRequest {}: for each attempt",
+                value::duration(seconds)
+            );
+            reader.exact(KEY, message);
+        }
+        Err(_) => reader.say(KEY, Outcome::Refused, "a timeout cannot be negative"),
+    }
+}
+
+fn conditions(reader: &mut Reader<'_>, defaults: RetryDefaults, retry: &mut Retry) {
     let text = reader
         .text("proxy-next-upstream")
         .filter(|text| !text.is_empty());
@@ -93,7 +109,7 @@ fn conditions(reader: &mut Reader<'_>, retry: &mut Retry) {
         .split(|c: char| c == ',' || c.is_whitespace())
         .filter(|word| !word.is_empty())
     {
-        let known = condition(word, retry);
+        let known = condition(word, defaults, retry);
         usable |= known && word != "non_idempotent";
         if !known {
             wrong.push(word);
@@ -101,8 +117,8 @@ fn conditions(reader: &mut Reader<'_>, retry: &mut Retry) {
     }
     if !usable {
         // Higress would fall back to its data plane's defaults; ours is the documented default.
-        condition("error", retry);
-        condition("timeout", retry);
+        condition("error", defaults, retry);
+        condition("timeout", defaults, retry);
     }
     if wrong.is_empty() {
         reader.exact("proxy-next-upstream", "retry.codes and RoutePolicy retry");
@@ -115,20 +131,23 @@ fn conditions(reader: &mut Reader<'_>, retry: &mut Retry) {
     }
 }
 
-fn condition(word: &str, retry: &mut Retry) -> bool {
+fn condition(word: &str, defaults: RetryDefaults, retry: &mut Retry) -> bool {
     match word {
         "off" => retry.retries = 0,
         "non_idempotent" => retry.non_idempotent = true,
         "error" => {
             retry.connection_failure = true;
-            retry.server_errors = true;
+            retry.server_errors |= defaults.server_errors;
         }
         "timeout" => {
             retry.connection_failure = true;
             retry.timeout = true;
-            retry.server_errors = true;
+            retry.server_errors |= defaults.server_errors;
         }
-        "invalid_header" => retry.server_errors = true,
+        "invalid_header" => {
+            retry.connection_failure |= !defaults.server_errors;
+            retry.server_errors |= defaults.server_errors;
+        }
         other => match other
             .strip_prefix("http_")
             .and_then(|code| code.parse::<u16>().ok())

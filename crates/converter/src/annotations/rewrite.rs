@@ -1,7 +1,7 @@
-//! `rewrite-target`, `upstream-vhost`.
+//! `rewrite-target`, `rewrite-path`, `upstream-vhost`.
 
 use super::{Family, Key, Reader, Settings};
-use crate::value;
+use crate::{note::Outcome, value};
 
 /// See [`Family`].
 pub(super) const REWRITE: Family = Family {
@@ -9,8 +9,13 @@ pub(super) const REWRITE: Family = Family {
     keys: &[
         Key {
             name: "rewrite-target",
-            doc: "New path. With $1 to $9 the path is a regular expression and these are its groups; without, it replaces the matched path or prefix.",
-            becomes: "Without groups: URLRewrite, `ReplacePrefixMatch` or `ReplaceFullPath`. With groups: RegularExpression path matches and RouteFilter `regexRewrite`. Refused: a query or fragment, no leading slash, more than 1,024 characters.",
+            doc: "New path. With $1 to $9 the path is a regular expression and these are its groups; without, it replaces the matched path or prefix. In class nginx every path of the host is a regular expression then, and all of the request's path is replaced.",
+            becomes: "Without groups: URLRewrite, `ReplacePrefixMatch` or `ReplaceFullPath`. With groups: RegularExpression path matches and RouteFilter `regexRewrite`. Approximated: rewrite-path is set and wins. Refused: a query or fragment, no leading slash, more than 1,024 characters.",
+        },
+        Key {
+            name: "rewrite-path",
+            doc: "Path that replaces the matched prefix, or an exact or regular-expression path as a whole; taken literally, wins over rewrite-target.",
+            becomes: "URLRewrite, `ReplacePrefixMatch` or `ReplaceFullPath`. Refused: a query or fragment, no leading slash, more than 1,024 characters.",
         },
         Key {
             name: "upstream-vhost",
@@ -30,6 +35,12 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         };
         reader.exact("rewrite-target", message);
         settings.rewrite_target = Some(target);
+    }
+    if let Some(path) = reader.parse("rewrite-path", value::path) {
+        reader.exact("rewrite-path", "URLRewrite path");
+        let message = "rewrite-path is set and wins; whether paths are regular expressions is decided as before";
+        reader.say("rewrite-target", Outcome::Approximated, message);
+        settings.rewrite_path = Some(path);
     }
     if let Some(host) = reader.parse("upstream-vhost", value::precise_hostname) {
         reader.exact("upstream-vhost", "URLRewrite hostname");

@@ -54,6 +54,7 @@ examples! {
     "route-filter" => route_filter, own_kinds::route_filter;
     "route-policy" => route_policy, own_kinds::route_policy;
     "backend-policy" => backend_policy, own_kinds::backend_policy;
+    "match-requests" => match_requests, traffic::match_requests;
     "gateway-api-basic" => gateway_api_basic, gateway_api::basic;
     "gateway-api-filters" => gateway_api_filters, gateway_api::filters;
 }

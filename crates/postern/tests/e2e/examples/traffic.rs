@@ -292,3 +292,28 @@ pub(crate) fn timeout(served: &Served<'_>) {
         StatusCode::NOT_FOUND
     );
 }
+
+/// Reading, writing, and what a header or a query parameter says.
+pub(crate) fn match_requests(served: &Served<'_>) {
+    const URL: &str = "http://example.com/test";
+    let who = |method: &str, url: &str| {
+        let answer = served.call(method, url).send_blocking().unwrap();
+        (answer.status.as_u16(), answer.backend().to_owned())
+    };
+    let found = |name: &str| (200, format!("demo-service-{name}"));
+    assert_eq!(who("GET", URL), found("read"));
+    assert_eq!(who("HEAD", URL), found("read"));
+    assert_eq!(who("POST", URL), found("write"));
+    assert_eq!(who("PUT", URL), found("write"));
+    assert_eq!(who("DELETE", URL).0, 404);
+    assert_eq!(
+        served.who(URL, Some(("stage", "gray"))),
+        "demo-service-gray"
+    );
+    assert_eq!(
+        served.who(URL, Some(("stage", "Gray"))),
+        "demo-service-read"
+    );
+    assert_eq!(who("POST", "http://example.com/test?v=2"), found("gray"));
+    assert_eq!(who("PUT", "http://example.com/test?v=2"), found("write"));
+}

@@ -1,0 +1,311 @@
+//! Conditions beside the path: `match-method`, `{exact,prefix,regex}-match-{header,query,pseudo-header}-NAME`.
+//!
+//! A condition that cannot be honoured leaves nothing that matches: leaving it out would match more than was asked for.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const MATCHING: Family = Family {
+    name: "matching",
+    keys: &[
+        Key {
+            name: "match-method",
+            doc: "Methods, separated by blanks, in any case; one match for each. Where none is known, nothing matches.",
+            becomes: "A match for each method. Refused: methods other than those of HTTPRoute, which do not match.",
+        },
+        Key {
+            name: "exact-match-header-NAME",
+            doc: "Value that the header NAME has to have.",
+            becomes: "Header match, `Exact`. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served.",
+        },
+        Key {
+            name: "prefix-match-header-NAME",
+            doc: "What the value of the header NAME has to begin with.",
+            becomes: "Header match, `RegularExpression`. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served.",
+        },
+        Key {
+            name: "regex-match-header-NAME",
+            doc: "Regular expression for the whole value of the header NAME.",
+            becomes: "Header match, `RegularExpression`. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name; or no regular expression. Then no path of the Ingress is served.",
+        },
+        Key {
+            name: "exact-match-query-NAME",
+            doc: "Value that the query parameter NAME has to have.",
+            becomes: "Query parameter match, `Exact`. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served.",
+        },
+        Key {
+            name: "prefix-match-query-NAME",
+            doc: "What the value of the query parameter NAME has to begin with.",
+            becomes: "Query parameter match, `RegularExpression`. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served.",
+        },
+        Key {
+            name: "regex-match-query-NAME",
+            doc: "Regular expression for the whole value of the query parameter NAME.",
+            becomes: "Query parameter match, `RegularExpression`. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name; or no regular expression. Then no path of the Ingress is served.",
+        },
+        Key {
+            name: "exact-match-pseudo-header-NAME",
+            doc: "What authority (the host, without port), method or scheme has to be; path is refused.",
+            becomes: "authority: match of the header Host, `Exact`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served. So do path and other pseudo-headers.",
+        },
+        Key {
+            name: "prefix-match-pseudo-header-NAME",
+            doc: "What authority (the host, without port), method or scheme has to begin with; path is refused.",
+            becomes: "authority: match of the header Host, `RegularExpression`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served. So do path and other pseudo-headers.",
+        },
+        Key {
+            name: "regex-match-pseudo-header-NAME",
+            doc: "Regular expression for authority (the host, without port), method or scheme; path is refused.",
+            becomes: "authority: match of the header Host, `RegularExpression`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name; or no regular expression. Then no path of the Ingress is served. So do path and other pseudo-headers.",
+        },
+    ],
+    apply,
+};
+
+/// What a request has to have beside its path. Part of what tells one rule from another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Matching {
+    /// Nothing can match.
+    pub(crate) nothing: bool,
+    /// One of these; empty: any. In the order of [`METHODS`].
+    pub(crate) methods: Vec<&'static str>,
+    /// Only over TLS, or only without.
+    pub(crate) https: Option<bool>,
+    /// By name in lower case.
+    pub(crate) headers: BTreeMap<String, ValueRule>,
+    /// By name.
+    pub(crate) query: BTreeMap<String, ValueRule>,
+}
+
+/// How a value is compared, as HTTPRoute has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ValueRule {
+    Exact(String),
+    /// The whole value.
+    Regex(String),
+}
+
+impl ValueRule {
+    /// A header or query parameter match.
+    pub(crate) fn to_match(&self, name: &str) -> Value {
+        let (kind, value) = match self {
+            Self::Exact(value) => ("Exact", value),
+            Self::Regex(value) => ("RegularExpression", value),
+        };
+        json!({ "name": name, "type": kind, "value": value })
+    }
+}
+
+/// The methods that HTTPRoute can match.
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
+
+/// The longest value of a query parameter match; those of headers may be longer.
+const LONGEST: usize = 1024;
+
+const NOTHING: &str = "no path of this Ingress is served";
+
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Exact,
+    Prefix,
+    Regex,
+}
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let mut matching = Matching::default();
+    methods(reader, &mut matching);
+    for (word, how) in [
+        ("exact", How::Exact),
+        ("prefix", How::Prefix),
+        ("regex", How::Regex),
+    ] {
+        for place in ["header", "query", "pseudo-header"] {
+            for (key, name) in reader.named(&format!("{word}-match-{place}-")) {
+                let text = reader.text(key).unwrap_or_default();
+                let read = match place {
+                    "header" => header(name, how, &text, &mut matching),
+                    "query" => query(name, how, &text, &mut matching),
+                    _ => pseudo_header(name, how, &text, &mut matching),
+                };
+                match read {
+                    Ok(message) => reader.exact(key, message),
+                    Err(why) => {
+                        matching.nothing = true;
+                        reader.say(key, Outcome::Refused, format!("{why}; {NOTHING}"));
+                    }
+                }
+            }
+        }
+    }
+    settings.matching = matching;
+}
+
+fn methods(reader: &mut Reader<'_>, matching: &mut Matching) {
+    let Some(text) = reader.text("match-method") else {
+        return;
+    };
+    let words: Vec<_> = text
+        .split_whitespace()
+        .map(str::to_ascii_uppercase)
+        .collect();
+    let known = METHODS
+        .into_iter()
+        .filter(|known| words.iter().any(|word| word == known));
+    matching.methods = known.collect();
+    let wrong: Vec<_> = words
+        .iter()
+        .filter(|word| !METHODS.contains(&word.as_str()))
+        .map(String::as_str)
+        .collect();
+    if matching.methods.is_empty() {
+        matching.nothing = true;
+        let message = format!("{text:?} names no method that can be matched; {NOTHING}");
+        reader.say("match-method", Outcome::Refused, message);
+    } else if wrong.is_empty() {
+        reader.exact("match-method", "one match for each method");
+    } else {
+        let message = format!(
+            "not a method that can be matched: {}; only {} match",
+            wrong.join(", "),
+            matching.methods.join(", ")
+        );
+        reader.say("match-method", Outcome::Refused, message);
+    }
+}
+
+fn header(
+    name: &str,
+    how: How,
+    text: &str,
+    matching: &mut Matching,
+) -> Result<&'static str, String> {
+    let name = value::header_name(name)?;
+    if name == "host" {
+        return host(how, text, matching);
+    }
+    value::header_value(text)?;
+    add(&mut matching.headers, name, rule(how, text)?)?;
+    Ok("header match")
+}
+
+fn query(
+    name: &str,
+    how: How,
+    text: &str,
+    matching: &mut Matching,
+) -> Result<&'static str, String> {
+    // HTTPRoute takes names of parameters that could be names of headers; case counts.
+    value::header_name(name).map_err(|_| format!("{name:?} is not a query parameter's name"))?;
+    add(&mut matching.query, name.to_owned(), rule(how, text)?)?;
+    Ok("query parameter match")
+}
+
+/// Method and scheme are one of few: the condition is tried on each.
+fn pseudo_header(
+    name: &str,
+    how: How,
+    text: &str,
+    matching: &mut Matching,
+) -> Result<&'static str, String> {
+    match name {
+        "authority" => host(how, text, matching),
+        "method" => {
+            let test = test(how, text)?;
+            if matching.methods.is_empty() {
+                matching.methods = METHODS.to_vec();
+            }
+            matching.methods.retain(|method| test.is_match(method));
+            if matching.methods.is_empty() {
+                return Err(format!(
+                    "no method can be {text:?} and whatever else is asked for"
+                ));
+            }
+            Ok("one match for each method that fits")
+        }
+        "scheme" => {
+            let test = test(how, text)?;
+            let fits = |https: bool| {
+                matching.https.is_none_or(|only| only == https)
+                    && test.is_match(if https { "https" } else { "http" })
+            };
+            matching.https = match (fits(false), fits(true)) {
+                (true, true) => None,
+                (false, false) => return Err(format!("no scheme can be {text:?}")),
+                (_, https) => Some(https),
+            };
+            Ok("parentRefs: the HTTP listener, the HTTPS listener or both")
+        }
+        "path" => Err("the paths of the rules say which paths match: see use-regex".to_owned()),
+        other => Err(format!(
+            ":{other} cannot be matched, only :authority, :method and :scheme"
+        )),
+    }
+}
+
+/// The gateway compares hosts in lower case and without port.
+fn host(how: How, text: &str, matching: &mut Matching) -> Result<&'static str, String> {
+    let rule = match how {
+        How::Regex => {
+            value::regex(text)?;
+            ValueRule::Regex(format!("(?i:{text})"))
+        }
+        How::Exact | How::Prefix if text.contains(':') => {
+            return Err(format!("{text:?} has a port; hosts are compared without"));
+        }
+        How::Exact | How::Prefix => rule(how, &text.to_ascii_lowercase())?,
+    };
+    value::header_value(text)?;
+    add(&mut matching.headers, "host".to_owned(), rule)?;
+    Ok("match of the header Host, without port")
+}
+
+fn rule(how: How, text: &str) -> Result<ValueRule, String> {
+    if text.is_empty() {
+        return Err("an empty value cannot be compared".to_owned());
+    }
+    let rule = match how {
+        How::Exact => ValueRule::Exact(text.to_owned()),
+        How::Prefix => ValueRule::Regex(format!("(?s){}.*", regex::escape(text))),
+        How::Regex => {
+            value::regex(text)?;
+            ValueRule::Regex(text.to_owned())
+        }
+    };
+    let (ValueRule::Exact(written) | ValueRule::Regex(written)) = &rule;
+    if written.len() > LONGEST {
+        return Err(format!("a value may have {LONGEST} characters"));
+    }
+    Ok(rule)
+}
+
+/// The condition as an expression for the whole value.
+fn test(how: How, text: &str) -> Result<Regex, String> {
+    let pattern = match rule(how, text)? {
+        ValueRule::Exact(text) => regex::escape(&text),
+        ValueRule::Regex(pattern) => pattern,
+    };
+    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| error.to_string())
+}
+
+/// HTTPRoute compares each name once.
+fn add(
+    conditions: &mut BTreeMap<String, ValueRule>,
+    name: String,
+    rule: ValueRule,
+) -> Result<(), String> {
+    if conditions.contains_key(&name) {
+        return Err(format!(
+            "another annotation has a condition on {name} already: say both in one regular expression"
+        ));
+    }
+    conditions.insert(name, rule);
+    Ok(())
+}

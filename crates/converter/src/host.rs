@@ -1,0 +1,372 @@
+//! What the Ingresses of a host say about it together: further names, where its root leads, whether its paths are expressions.
+//!
+//! [`Facts`] are gathered from all Ingresses. Each Ingress is then told what concerns it, and settled: that is a function of
+//! the Ingress and of what it was told, so it is kept for as long as both stay the same.
+
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::Arc,
+};
+
+use api::ObjectKey;
+use serde_json::{Value, json};
+
+use crate::{
+    annotations::{HostSettings, Matching},
+    ingress::{self, Backend, Path, PathKind, Source},
+    note::{Notes, Outcome},
+};
+
+/// Ingresses as they were settled.
+#[derive(Default)]
+pub(crate) struct Memo {
+    known: HashMap<ObjectKey, Settled>,
+}
+
+struct Settled {
+    read: Arc<Source>,
+    told: Vec<Told>,
+    source: Arc<Source>,
+}
+
+impl Memo {
+    /// Settles what the rules of single Ingresses could not know. An Ingress that is told nothing stays the same.
+    pub(crate) fn settle(
+        &mut self,
+        sources: Vec<Arc<Source>>,
+        notes: &mut Notes,
+    ) -> Vec<Arc<Source>> {
+        let mut before = mem::take(&mut self.known);
+        let concerned = |source: &Arc<Source>| {
+            source.profile.regex_is_host_wide()
+                || source.profile.adds_slash()
+                || source.settings.host != HostSettings::default()
+        };
+        if !sources.iter().any(concerned) {
+            return sources;
+        }
+        let facts = Facts::of(&sources, notes);
+        let settle = |read: Arc<Source>| {
+            let told = facts.tell(&read);
+            if told.is_empty() {
+                return read;
+            }
+            let key = read.object.key.clone();
+            let known = before.remove(&key);
+            let known = known.filter(|known| Arc::ptr_eq(&known.read, &read) && known.told == told);
+            let settled = known.unwrap_or_else(|| Settled {
+                source: Arc::new(apply(&read, &told)),
+                read,
+                told,
+            });
+            let source = Arc::clone(&settled.source);
+            self.known.insert(key, settled);
+            source
+        };
+        sources.into_iter().map(settle).collect()
+    }
+}
+
+/// What one Ingress is told about one of its hosts.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    host: Arc<str>,
+    /// Further names.
+    aliases: Vec<Arc<str>>,
+    /// Its `app-root` holds.
+    app_root: bool,
+    /// The host that it redirects here.
+    redirected: Option<Arc<str>>,
+    /// The Ingress that makes expressions of every path.
+    regex: Option<ObjectKey>,
+    /// Places of its paths that end in a slash, where nobody has the same without.
+    slashes: Vec<usize>,
+}
+
+/// What is known about hosts.
+#[derive(Debug, Default)]
+struct Facts {
+    hosts: HashMap<Arc<str>, HostFacts>,
+    /// Which host an alias is of.
+    alias_of: HashMap<String, Arc<str>>,
+}
+
+/// What is known about one host.
+#[derive(Debug, Default)]
+struct HostFacts {
+    /// A rule without conditions is for exactly `/`.
+    exact_root: bool,
+    /// Further names.
+    aliases: Vec<Arc<str>>,
+    /// Whose `app-root` holds.
+    app_root: Option<ObjectKey>,
+    /// The host that is redirected here, and whose annotation says so.
+    redirected: Option<(Arc<str>, ObjectKey)>,
+    /// The oldest Ingress that makes expressions of every path, where that is host-wide.
+    regex: Option<ObjectKey>,
+    /// Paths as they are written, where a slash may be missing.
+    written: HashSet<String>,
+}
+
+impl Facts {
+    /// Gathers facts from all Ingresses, oldest first. What an annotation cannot have is noted.
+    fn of(sources: &[Arc<Source>], notes: &mut Notes) -> Self {
+        let mut facts = Self::default();
+        let is_base = |source: &&Arc<Source>| source.settings.canary.is_none();
+        for source in sources.iter().filter(is_base) {
+            for path in &source.paths {
+                let host = facts.hosts.entry(Arc::clone(&path.host)).or_default();
+                host.exact_root |= source.settings.matching == Matching::default()
+                    && matches!(&path.kind, PathKind::Exact(text) if text == "/");
+                if source.profile.adds_slash() {
+                    host.written.insert(path.written.0.clone());
+                }
+                if source.profile.regex_is_host_wide() && matches!(path.kind, PathKind::Regex(_)) {
+                    host.regex.get_or_insert_with(|| source.object.key.clone());
+                }
+            }
+        }
+        for source in sources.iter().filter(is_base) {
+            facts.aliases(source, notes);
+            facts.www(source, notes);
+        }
+        for source in sources.iter().rev().filter(is_base) {
+            facts.app_root(source, notes);
+        }
+        facts
+    }
+
+    /// What concerns an Ingress, host by host.
+    fn tell(&self, source: &Source) -> Vec<Told> {
+        if source.settings.matching.nothing {
+            return Vec::new();
+        }
+        let key = &source.object.key;
+        let is_base = source.settings.canary.is_none();
+        let told = source.hosts.iter().filter_map(|host| {
+            let facts = self.hosts.get(host)?;
+            let regex = facts.regex.as_ref();
+            let regex = regex.filter(|_| source.profile.regex_is_host_wide());
+            let redirected = facts.redirected.as_ref();
+            let told = Told {
+                host: Arc::clone(host),
+                aliases: facts.aliases.clone(),
+                app_root: is_base && !facts.exact_root && facts.app_root.as_ref() == Some(key),
+                redirected: redirected
+                    .filter(|(_, owner)| is_base && owner == key)
+                    .map(|(other, _)| Arc::clone(other)),
+                regex: regex.cloned(),
+                slashes: if is_base && source.profile.adds_slash() && regex.is_none() {
+                    slashes(source, host, facts)
+                } else {
+                    Vec::new()
+                },
+            };
+            let says = told.app_root
+                || told.regex.is_some()
+                || told.redirected.is_some()
+                || !(told.aliases.is_empty() && told.slashes.is_empty());
+            says.then_some(told)
+        });
+        told.collect()
+    }
+
+    fn aliases(&mut self, source: &Source, notes: &mut Notes) {
+        let Some((key, aliases)) = &source.settings.host.aliases else {
+            return;
+        };
+        let mut say = |outcome, message: String| {
+            notes.add(&source.object, Some(key), outcome, message);
+        };
+        let served = |host: &&Arc<str>| !host.is_empty() && self.hosts.contains_key(*host);
+        let mut hosts = source.hosts.iter().filter(served);
+        let Some(host) = hosts.next().cloned() else {
+            return say(
+                Outcome::Refused,
+                "no rule of the Ingress has a host that there could be an alias of".to_owned(),
+            );
+        };
+        if hosts.next().is_some() {
+            say(
+                Outcome::Approximated,
+                format!("the aliases stand for the first host, {host:?}"),
+            );
+        }
+        for alias in aliases.iter().filter(|alias| ***alias != *host) {
+            let other = self.alias_of.get(alias);
+            if self.hosts.contains_key(alias.as_str()) {
+                say(
+                    Outcome::Refused,
+                    format!("{alias:?} is a host that has rules of its own; it is no alias"),
+                );
+            } else if let Some(other) = other {
+                if *other != host {
+                    let message = format!("{alias:?} is an alias of {other:?} already");
+                    say(Outcome::Refused, message);
+                }
+            } else if let Some(facts) = self.hosts.get_mut(&host) {
+                facts.aliases.push(alias.as_str().into());
+                self.alias_of.insert(alias.clone(), Arc::clone(&host));
+            }
+        }
+    }
+
+    fn www(&mut self, source: &Source, notes: &mut Notes) {
+        let Some(key) = &source.settings.host.www else {
+            return;
+        };
+        let names = |host: &&Arc<str>| !host.is_empty() && !host.starts_with("*.");
+        for host in source.hosts.iter().filter(names) {
+            let other = match host.strip_prefix("www.") {
+                Some(bare) => bare.to_owned(),
+                None => format!("www.{host}"),
+            };
+            if self.hosts.contains_key(other.as_str()) || self.alias_of.contains_key(&other) {
+                let message = format!("{other:?} has rules of its own and is not redirected");
+                notes.add(&source.object, Some(key), Outcome::Approximated, message);
+            } else if let Some(facts) = self.hosts.get_mut(host) {
+                facts
+                    .redirected
+                    .get_or_insert((other.into(), source.object.key.clone()));
+            }
+        }
+    }
+
+    /// The newest Ingress wins, as in Higress; a rule for exactly `/` goes before.
+    fn app_root(&mut self, source: &Source, notes: &mut Notes) {
+        let Some((key, _)) = &source.settings.host.app_root else {
+            return;
+        };
+        for host in &source.hosts {
+            let Some(facts) = self.hosts.get_mut(host) else {
+                continue;
+            };
+            let owner = facts
+                .app_root
+                .get_or_insert_with(|| source.object.key.clone());
+            if *owner != source.object.key {
+                let message =
+                    format!("Ingress {owner} is newer and says where / of {host:?} leads");
+                notes.add(&source.object, Some(key), Outcome::Approximated, message);
+            } else if facts.exact_root {
+                let message = format!("a rule is for exactly / of {host:?}, and goes before");
+                notes.add(&source.object, Some(key), Outcome::Approximated, message);
+            }
+        }
+    }
+}
+
+/// Paths `/x/` of a host where nobody has `/x`.
+fn slashes(source: &Source, host: &Arc<str>, facts: &HostFacts) -> Vec<usize> {
+    let paths = source.paths.iter().enumerate();
+    let missing = paths.filter(|(_, path)| {
+        let bare = path.written.0.strip_suffix('/');
+        path.host == *host
+            && bare.is_some_and(|bare| !bare.is_empty() && !facts.written.contains(bare))
+    });
+    missing.map(|(at, _)| at).collect()
+}
+
+/// The Ingress with everything that it was told.
+fn apply(read: &Source, told: &[Told]) -> Source {
+    let mut source = read.clone();
+    let mut more: Vec<Path> = Vec::new();
+    for told in told {
+        add_slashes(read, told, &mut more, &mut source.notes);
+        if let Some((_, target)) = read
+            .settings
+            .host
+            .app_root
+            .as_ref()
+            .filter(|_| told.app_root)
+        {
+            let filter = json!({
+                "path": { "type": "ReplaceFullPath", "replaceFullPath": target }, "statusCode": 302,
+            });
+            more.push(moved(&told.host, PathKind::Exact("/".to_owned()), filter));
+        }
+        make_regex(&mut source, told);
+    }
+    source.paths.extend(more.into_iter().map(Arc::new));
+    if told.iter().any(|told| told.regex.is_some()) {
+        // Of equally long expressions ingress-nginx asks the last by alphabet first.
+        source.paths.sort_by(|a, b| b.written.0.cmp(&a.written.0));
+    }
+    for told in told {
+        for alias in &told.aliases {
+            let paths = source.paths.iter().filter(|path| path.host == told.host);
+            let same = paths.map(|path| {
+                Arc::new(Path {
+                    host: Arc::clone(alias),
+                    ..Path::clone(path)
+                })
+            });
+            let same: Vec<_> = same.collect();
+            source.paths.extend(same);
+            source.hosts.push(Arc::clone(alias));
+        }
+        if let Some(other) = &told.redirected {
+            let filter = json!({ "hostname": &*told.host, "statusCode": 308 });
+            let path = moved(other, PathKind::prefix("/"), filter);
+            source.paths.push(Arc::new(path));
+            source.hosts.push(Arc::clone(other));
+        }
+    }
+    source.report = source.notes.clone().into_lists().next();
+    source
+}
+
+/// One expression makes expressions of every path of its host.
+fn make_regex(source: &mut Source, told: &Told) {
+    let Some(by) = &told.regex else {
+        return;
+    };
+    for path in &mut source.paths {
+        if path.host != told.host || matches!(path.kind, PathKind::Regex(_)) {
+            continue;
+        }
+        let whole = source.settings.full_path_regex;
+        let pattern = source.profile.expression(&path.written.0, whole);
+        let place = (&source.object, path.field.as_str());
+        if ingress::check_regex(&path.written.0, &pattern, place, &mut source.notes) {
+            let message = format!(
+                "a regular expression that paths have to begin with, in any case: class nginx reads every path of a host so once one Ingress (here {by}) has use-regex or rewrite-target"
+            );
+            let field = Some(path.field.as_str());
+            source
+                .notes
+                .add(&source.object, field, Outcome::Exact, message);
+        }
+        Arc::make_mut(path).kind = PathKind::Regex(pattern);
+    }
+}
+
+fn add_slashes(read: &Source, told: &Told, more: &mut Vec<Path>, notes: &mut Notes) {
+    for path in told.slashes.iter().filter_map(|at| read.paths.get(*at)) {
+        let text = &path.written.0;
+        let bare = text.trim_end_matches('/');
+        let message = format!("{bare} is answered with 301 to {text}, as class nginx does");
+        notes.add(&read.object, Some(&path.field), Outcome::Exact, message);
+        let filter = json!({
+            "path": { "type": "ReplaceFullPath", "replaceFullPath": text }, "statusCode": 301,
+        });
+        more.push(moved(&path.host, PathKind::Exact(bare.to_owned()), filter));
+    }
+}
+
+/// A path that sends clients elsewhere.
+fn moved(host: &Arc<str>, kind: PathKind, filter: Value) -> Path {
+    let (PathKind::Exact(text)
+    | PathKind::Prefix(text)
+    | PathKind::StringPrefix(text)
+    | PathKind::Regex(text)) = &kind;
+    Path {
+        host: Arc::clone(host),
+        // Not a type of path: no canary can have the same.
+        written: (text.clone(), "redirect".to_owned()),
+        kind,
+        backend: Backend::Redirect(filter),
+        field: "metadata.annotations".to_owned(),
+    }
+}

@@ -1,0 +1,144 @@
+//! Whose rules an Ingress is read by, where ingress-nginx and Higress differ.
+//!
+//! The class of an Ingress decides, never the prefix of its annotations. Everything that differs is asked here, so this file is
+//! the list of differences: how a regular expression is compared, whether it holds for the whole host, what a path without
+//! type means, what a rewrite replaces, when plain HTTP is sent to https, how tries are counted.
+
+use crate::{
+    annotations::{HttpsRedirect, has_captures},
+    ingress::PathKind,
+};
+
+/// A set of rules and defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Every class but `nginx`.
+    Higress,
+    /// The class `nginx`.
+    Nginx,
+}
+
+/// How often and where a failed request is repeated when nothing else is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetryDefaults {
+    /// Attempts beyond the first.
+    pub(crate) retries: u32,
+    /// They hold even for an Ingress without any annotation.
+    pub(crate) always: bool,
+    /// `error`, `timeout` and `invalid_header` mean every answer of 500 and above, too.
+    pub(crate) server_errors: bool,
+}
+
+impl Profile {
+    /// The rules for Ingresses of a class.
+    pub(crate) fn of_class(class: &str) -> Self {
+        if class == "nginx" {
+            Self::Nginx
+        } else {
+            Self::Higress
+        }
+    }
+
+    /// What a request path must match as a whole where a path is an expression. In ingress-nginx case does not count.
+    /// Unless it is for the whole path, anything may follow.
+    pub(crate) fn expression(self, text: &str, whole_path: bool) -> String {
+        match (self, whole_path) {
+            (Self::Higress, true) => text.to_owned(),
+            (Self::Higress, false) => format!("(?:{text}).*"),
+            (Self::Nginx, true) => format!("(?i:{text})"),
+            (Self::Nginx, false) => format!("(?i:{text}).*"),
+        }
+    }
+
+    /// Whether one Ingress with an expression makes expressions of all paths of its hosts, in all Ingresses of the class.
+    pub(crate) const fn regex_is_host_wide(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether a rewrite makes an expression of a path. Higress: where there are groups to refer to, or where the type is left
+    /// open and the text looks like one. ingress-nginx: always, unless nothing would change.
+    pub(crate) fn rewrite_makes_regex(self, target: &str, text: &str, path_type: &str) -> bool {
+        let special = [
+            '\\', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
+        ];
+        match self {
+            Self::Higress => {
+                has_captures(target)
+                    || (path_type == "ImplementationSpecific" && text.contains(special))
+            }
+            Self::Nginx => target != text,
+        }
+    }
+
+    /// A path whose type is left to us. Higress takes a trailing wildcard off and compares elements; ingress-nginx compares
+    /// characters.
+    pub(crate) fn untyped(self, text: &str) -> PathKind {
+        match self {
+            Self::Higress => PathKind::prefix(
+                text.strip_suffix(".*")
+                    .or(text.strip_suffix("/*"))
+                    .unwrap_or(text),
+            ),
+            Self::Nginx if text.ends_with('/') => PathKind::prefix(text),
+            Self::Nginx => PathKind::StringPrefix(text.to_owned()),
+        }
+    }
+
+    /// Whether `/x` is sent to `/x/` where only the latter is there.
+    pub(crate) const fn adds_slash(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether a rewrite without groups replaces all of the path, rather than the prefix that matched.
+    pub(crate) const fn rewrites_whole_path(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether plain HTTP is sent to https on a host that has a certificate, or has none. In ingress-nginx a certificate is
+    /// enough, and without one only `force-ssl-redirect` counts.
+    pub(crate) fn redirects_to_https(self, asked: HttpsRedirect, certificate: bool) -> bool {
+        match self {
+            Self::Higress => asked.force || asked.ssl == Some(true),
+            Self::Nginx => asked.force || (certificate && asked.ssl != Some(false)),
+        }
+    }
+
+    pub(crate) const fn retry_defaults(self) -> RetryDefaults {
+        match self {
+            Self::Higress => RetryDefaults {
+                retries: 3,
+                always: false,
+                server_errors: true,
+            },
+            Self::Nginx => RetryDefaults {
+                retries: 2,
+                always: true,
+                server_errors: false,
+            },
+        }
+    }
+
+    /// Attempts beyond the first for a number of tries, or `None` for as many as it takes. Higress counts retries,
+    /// ingress-nginx attempts, and there 0 is no limit.
+    pub(crate) fn retries(self, tries: i64) -> Option<u32> {
+        let retries = match self {
+            Self::Higress => tries,
+            Self::Nginx if tries == 0 => return None,
+            Self::Nginx => tries.saturating_sub(1),
+        };
+        Some(u32::try_from(retries.max(0)).unwrap_or(u32::MAX))
+    }
+
+    /// The largest request body in bytes where nothing else is said; `None` is no limit.
+    pub(crate) const fn max_request_body(self) -> Option<u64> {
+        match self {
+            Self::Higress => None,
+            Self::Nginx => Some(1 << 20),
+        }
+    }
+
+    /// Whether `proxy-next-upstream-timeout` limits each attempt, rather than the time in which another may begin.
+    pub(crate) const fn times_each_try(self) -> bool {
+        matches!(self, Self::Higress)
+    }
+}
