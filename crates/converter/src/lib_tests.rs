@@ -56,6 +56,16 @@ fn a_gateway_is_made_only_where_it_is_missing() {
 
 /// An Ingress with one annotation of each kind of text.
 fn ingress(path: &str, path_type: &str, host: &str, annotations: &[(String, String)]) -> Resources {
+    ingress_of("higress", path, path_type, host, annotations)
+}
+
+fn ingress_of(
+    class: &str,
+    path: &str,
+    path_type: &str,
+    host: &str,
+    annotations: &[(String, String)],
+) -> Resources {
     let annotations: serde_json::Map<_, _> = annotations
         .iter()
         .map(|(k, v)| (k.clone(), serde_json::Value::String(v.clone())))
@@ -68,7 +78,7 @@ fn ingress(path: &str, path_type: &str, host: &str, annotations: &[(String, Stri
     let object = serde_json::json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
         "metadata": { "name": "demo", "namespace": "default", "annotations": annotations },
-        "spec": { "ingressClassName": "higress", "rules": [rule] },
+        "spec": { "ingressClassName": class, "rules": [rule] },
     });
     resources(&object.to_string())
 }
@@ -81,7 +91,7 @@ fn keys() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         10 => prop::sample::select(names).prop_map(str::to_owned),
         1 => "[a-z-]{1,20}",
-        1 => "exact-match-(header|query)-[a-z]{0,3}",
+        3 => "(exact|prefix|regex)-match-(header|query|pseudo-header)-([a-z]{0,3}|method|scheme|authority)",
     ];
     (prop::sample::select(vec![HIGRESS, NGINX]), name)
         .prop_map(|(prefix, name)| format!("{prefix}{name}"))
@@ -107,15 +117,17 @@ proptest! {
         path in "(/[a-z().*|$\\[\\]{}+?^\\\\]{0,10}|\\PC{0,10})",
         path_type in prop::sample::select(vec!["Exact", "Prefix", "ImplementationSpecific"]),
         host in "([a-z.*]{0,12}|\\PC{0,8})",
+        class in prop::sample::select(vec!["higress", "nginx"]),
     ) {
         let annotations: Vec<_> = annotations.into_iter().collect();
-        let resources = ingress(&path, path_type, &host, &annotations);
-        let expansion = expand(&resources, &Options::default());
+        let resources = ingress_of(class, &path, path_type, &host, &annotations);
+        let options = Options { ingress_classes: vec![class.to_owned()], ..Options::default() };
+        let expansion = expand(&resources, &options);
         for (key, _) in &annotations {
             let count = expansion.notes.iter().filter(|note| note.key.as_ref() == Some(key)).count();
             prop_assert_eq!(count, 1, "{}", key);
         }
-        prop_assert_eq!(expand(&resources, &Options::default()), expansion, "equal input, equal output");
+        prop_assert_eq!(expand(&resources, &options), expansion, "equal input, equal output");
     }
 
     #[test]

@@ -142,3 +142,49 @@ impl Profile {
         matches!(self, Self::Higress)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Profile;
+    use crate::annotations::HttpsRedirect;
+
+    #[test]
+    fn the_class_decides() {
+        assert_eq!(Profile::of_class("nginx"), Profile::Nginx);
+        for class in ["higress", "mse", "nginx-internal", ""] {
+            assert_eq!(Profile::of_class(class), Profile::Higress, "{class}");
+        }
+    }
+
+    #[test]
+    fn tries() {
+        let both = |tries| {
+            (
+                Profile::Higress.retries(tries),
+                Profile::Nginx.retries(tries),
+            )
+        };
+        assert_eq!(both(3), (Some(3), Some(2)));
+        assert_eq!(both(1), (Some(1), Some(0)));
+        assert_eq!(both(0), (Some(0), None));
+        assert_eq!(both(-1), (Some(0), Some(0)));
+        assert_eq!(both(i64::MIN), (Some(0), Some(0)));
+        assert_eq!(both(i64::MAX), (Some(u32::MAX), Some(u32::MAX)));
+    }
+
+    #[test]
+    fn https() {
+        let asked = |ssl, force| HttpsRedirect { ssl, force };
+        for (asked, certificate, higress, nginx) in [
+            (asked(None, false), true, false, true),
+            (asked(None, false), false, false, false),
+            (asked(Some(true), false), false, true, false),
+            (asked(Some(false), false), true, false, false),
+            (asked(Some(false), true), false, true, true),
+        ] {
+            let got = |profile: Profile| profile.redirects_to_https(asked, certificate);
+            assert_eq!(got(Profile::Higress), higress, "{asked:?} {certificate}");
+            assert_eq!(got(Profile::Nginx), nginx, "{asked:?} {certificate}");
+        }
+    }
+}
