@@ -38,8 +38,9 @@ pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, 
 pub use resources::{Change, Object, Resources, Store};
 pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
 pub use route_policy::{
-    ClientAddresses, ConcurrencyLimit, Fallback, FallbackRef, RateLimit, RateScope, RateUnit,
-    RetryPolicy, RoutePolicy, RoutePolicySpec,
+    AuthCookies, BasicAuth, BasicAuthFormat, ClientAddresses, ConcurrencyLimit, ExternalAuth,
+    ExternalAuthMethod, Fallback, FallbackRef, RateLimit, RateScope, RateUnit, RetryPolicy,
+    RoutePolicy, RoutePolicySpec,
 };
 
 /// The controller name that Postern writes into status, and that a GatewayClass must carry to be ours.

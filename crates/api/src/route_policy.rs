@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{PolicyStatus, PolicyTarget};
+use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
 /// Settings for HTTPRoutes in the same namespace (GEP-713 direct attachment). Of two policies with the same target the
 /// older one wins, then the first by name; each setting of a policy for one rule wins over that of one for the whole route.
@@ -65,6 +65,13 @@ pub struct RoutePolicySpec {
     /// `(?i)` there. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore_path_case: Option<bool>,
+    /// User name and password that clients have to give. CORS preflights, which browsers send without, are answered all
+    /// the same; addresses and rate limits come first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<BasicAuth>,
+    /// Somebody else who has to let each request pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_auth: Option<ExternalAuth>,
 }
 
 /// Who answers where a backend cannot. A Service that cannot be used (it does not exist, or no ReferenceGrant of its
@@ -201,4 +208,97 @@ pub struct ClientAddresses {
         extend("x-kubernetes-list-type" = "atomic")
     )]
     pub deny: Vec<String>,
+}
+
+/// User name and password (RFC 7617). Whoever gives none, or wrong ones, is answered 401. A Secret that is not there, cannot
+/// be read, or has no user in it closes the rule for everybody: 500.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BasicAuth {
+    /// Secret with users and hashed passwords: bcrypt (`$2y$`, cost up to 15), `$apr1$`, `{SHA}`, `{SSHA}`, `$1$`, `$5$` or
+    /// `$6$` (up to 1,000,000 rounds). An entry that cannot be read is named in the route's status, and cannot log in.
+    pub secret_ref: SecretRef,
+    /// How the Secret holds them. Default `File`.
+    #[serde(default)]
+    pub format: BasicAuthFormat,
+    /// Realm that the prompt for a password shows. Default `Authentication Required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub realm: Option<String>,
+}
+
+/// How a Secret holds users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BasicAuthFormat {
+    /// The key `auth` holds a file as htpasswd writes it: a line `user:hash` for each user.
+    #[default]
+    File,
+    /// Each key is a user, its value the hash.
+    Map,
+}
+
+/// Somebody else who decides, request by request, who comes in: any 2xx lets a request pass, 401 and 403 are answered to the
+/// client, and anything else, or nothing in time, is answered 5xx. It comes after addresses, rate limits and `basicAuth`;
+/// CORS preflights are answered without it. A field that cannot be honoured closes the rule: 500.
+///
+/// It is asked without the request's body and with its headers, and told the rest in `X-Original-URL`, `X-Original-Method`,
+/// `X-Original-URI`, `X-Auth-Request-Redirect` and `X-Forwarded-*`, which clients cannot set.
+///
+/// Where variables may stand, these are `$host`, `$http_host`, `$best_http_host`, `$scheme`, `$pass_access_scheme`,
+/// `$request_uri`, `$escaped_request_uri`, `$uri`, `$document_uri`, `$args`, `$query_string`, `$is_args`, `$request_method` and
+/// `$remote_addr`; any of them also as `${host}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalAuth {
+    /// Who is asked: an absolute URL. Variables may stand in its path and query, not in its host. The name of a Service,
+    /// `NAME.NAMESPACE.svc` with or without the cluster's domain, leads to its endpoints, with what BackendPolicies say of
+    /// it; any other is resolved. The certificate behind `https` is verified.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// With which method. Default `GET`.
+    #[serde(default)]
+    pub method: ExternalAuthMethod,
+    /// Headers of its answer that go to the backend. What clients send under these names never does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub response_headers: Vec<String>,
+    /// Where a client is sent (302) that would be answered 401: a URL or path, in which variables may stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub sign_in_url: Option<String>,
+    /// What `X-Auth-Request-Redirect` says; variables may stand in it. Default `$request_uri`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub request_redirect: Option<String>,
+    /// With which answers cookies that it sets go to the client. Default `Successes`.
+    #[serde(default)]
+    pub cookies: AuthCookies,
+    /// How long it may take, as Gateway API writes durations. Default `10s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub timeout: Option<String>,
+}
+
+/// Method of requests to an authenticator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "they are what they are called")]
+pub enum ExternalAuthMethod {
+    #[default]
+    GET,
+    HEAD,
+    POST,
+    PUT,
+    PATCH,
+    DELETE,
+    OPTIONS,
+}
+
+/// With which answers an authenticator's cookies go to the client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AuthCookies {
+    /// With 200, 201, 204, 206, 301, 302, 303, 304, 307 and 308.
+    #[default]
+    Successes,
+    /// With every answer.
+    Always,
 }

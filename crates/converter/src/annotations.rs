@@ -5,12 +5,14 @@
 
 mod access_log;
 mod affinity;
+mod auth;
 mod backend_timeout;
 mod canary;
 mod client_limits;
 mod cors;
 mod destination;
 mod downstream_tls;
+mod external_auth;
 mod fallback;
 mod foreign;
 mod forwarded_prefix;
@@ -50,6 +52,7 @@ use crate::{
 pub(crate) use canary::{Canary, HeaderRule, Weight};
 pub(crate) use destination::Destination;
 pub(crate) use downstream_tls::DownstreamTls;
+pub(crate) use external_auth::for_host as external_auth_for;
 pub(crate) use fallback::Fallback;
 pub(crate) use forwarded_prefix::ForwardedPrefix;
 pub(crate) use header_control::HeaderControl;
@@ -137,6 +140,8 @@ pub const FAMILIES: &[&Family] = &[
     &ip_access_control::IP_ACCESS_CONTROL,
     &request_body::REQUEST_BODY,
     &access_log::ACCESS_LOG,
+    &auth::AUTH,
+    &external_auth::EXTERNAL_AUTH,
     &upstream_protocol::UPSTREAM_PROTOCOL,
     &upstream_tls::UPSTREAM_TLS,
     &load_balance::LOAD_BALANCE,
@@ -186,6 +191,10 @@ pub(crate) struct Settings {
     pub(crate) client_addresses: Option<Value>,
     /// The largest request body in bytes; 0 is no limit, and said to be none.
     pub(crate) max_request_body: Option<u64>,
+    /// A RoutePolicy's `basicAuth`.
+    pub(crate) basic_auth: Option<Value>,
+    /// A RoutePolicy's `externalAuth`, for any host.
+    pub(crate) external_auth: Option<Value>,
     pub(crate) backend: BackendSettings,
     pub(crate) fallback: Option<Fallback>,
     /// A RequestMirror filter's body.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Options,
-    annotations::Fallback,
+    annotations::{Fallback, external_auth_for},
     draft::{self, Draft},
     ingress::Source,
     lookup::Lookup,
@@ -205,14 +205,15 @@ impl<'a> Emitter<'a> {
             if redirects {
                 self.policy::<RoutePolicy>("RoutePolicy", source, &name, always(source));
             } else {
-                self.route_policy(source, &name, retried);
+                self.route_policy(group, &name, retried);
                 self.standby_policies(group, &name, &names);
                 self.backend_policy(source, &name);
             }
         }
     }
 
-    fn route_policy(&mut self, source: &Source, route: &str, retried: bool) {
+    fn route_policy(&mut self, group: &HostGroup, route: &str, retried: bool) {
+        let source = &*group.source;
         let settings = &source.settings;
         let mut spec = always(source);
         if let Some(retry) = settings.retry.as_ref().filter(|_| retried) {
@@ -237,6 +238,12 @@ impl<'a> Emitter<'a> {
         }
         if let Some(fallback) = Fallback::policy(settings.fallback.as_ref(), &[]) {
             spec["fallback"] = fallback;
+        }
+        if let Some(auth) = &settings.basic_auth {
+            spec["basicAuth"] = auth.clone();
+        }
+        if let Some(auth) = &settings.external_auth {
+            spec["externalAuth"] = external_auth_for(auth, &group.host);
         }
         self.policy::<RoutePolicy>("RoutePolicy", source, route, spec);
     }

@@ -18,7 +18,7 @@ use crate::{
     endpoint::{self, Slices},
     fault::Fault,
     lookup::Lookup,
-    policy::{BackendScope, BackendSettings},
+    policy::{BackendScope, BackendSettings, Place},
 };
 
 /// A backendRef, of a rule or a mirror alike, or of a policy.
@@ -105,6 +105,8 @@ pub(crate) struct ClusterRef {
     address: Option<IpAddr>,
     /// What was not honoured about it.
     pub(crate) warning: Option<String>,
+    /// Not a Service at all: where it is.
+    outside: Option<Endpoint>,
     /// Encrypted, and nobody looks at whom with.
     pub(crate) unverified: bool,
 }
@@ -210,7 +212,63 @@ fn cluster_ref(
         timeouts: settings.timeouts,
         address,
         warning,
+        outside: None,
     })
+}
+
+/// Where the URL of a policy leads: to the endpoints of a Service that it names as the cluster's DNS does, else to wherever
+/// its host resolves. No grant is needed: it is an address, and not a reference. `https` is always verified.
+pub(crate) fn at_place(
+    place: &Place<'_>,
+    lookup: &Lookup<'_>,
+) -> Result<ClusterRef, BackendRefError> {
+    let verified = || UpstreamTls {
+        name: UpstreamName::Fixed(place.host.clone()),
+        send_name: true,
+        verify: Verify::System,
+        certificate: None,
+    };
+    let named = service_named(&place.host);
+    let known = named.and_then(|key| Some((lookup.service(&key)?, key)));
+    if let Some((service, key)) = known {
+        let mut cluster = cluster_ref((key, service), i32::from(place.port), None, lookup)?;
+        // The URL's scheme decides, unless a BackendPolicy says whom to trust.
+        if place.https && cluster.tls.is_none() || cluster.unverified {
+            cluster.tls = place.https.then(|| Arc::new(verified()));
+            cluster.unverified = false;
+            let scheme = if place.https { "https" } else { "http" };
+            cluster.key = ClusterKey(format!("{}+{scheme}", cluster.key).into());
+        }
+        return Ok(cluster);
+    }
+    let endpoint = match place.host.parse() {
+        Ok(address) => Endpoint::Address(SocketAddr::new(address, place.port)),
+        Err(_) => Endpoint::Name {
+            host: place.host.clone(),
+            port: place.port,
+        },
+    };
+    let scheme = if place.https { "https" } else { "http" };
+    Ok(ClusterRef {
+        key: ClusterKey(format!("{scheme}://{}:{}", place.host, place.port).into()),
+        service: ObjectKey::new("", ""),
+        port: place.port,
+        upstream: Upstream::Http1,
+        tls: place.https.then(|| Arc::new(verified())),
+        balance: Balance::RoundRobin,
+        timeouts: BackendTimeouts::default(),
+        address: None,
+        warning: None,
+        outside: Some(endpoint),
+        unverified: false,
+    })
+}
+
+/// `NAME.NAMESPACE.svc`, with or without the cluster's domain.
+fn service_named(host: &str) -> Option<ObjectKey> {
+    let mut labels = host.split('.');
+    let (name, namespace) = (labels.next()?, labels.next()?);
+    (labels.next() == Some("svc")).then(|| ObjectKey::new(namespace, name))
 }
 
 /// What a port says by itself asks for TLS and names no authority.
@@ -322,9 +380,10 @@ fn cluster(wanted: &ClusterRef, slices: &Slices, lookup: &Lookup<'_>) -> Arc<Clu
         let service = lookup.resources.services.get(&wanted.service)?;
         Some(slices.endpoints(&wanted.service, service, wanted.port))
     };
-    let whole = wanted
+    let address = wanted
         .address
         .map(|address| Endpoint::Address(SocketAddr::new(address, wanted.port)));
+    let whole = wanted.outside.clone().or(address);
     Arc::new(Cluster {
         key: wanted.key.clone(),
         endpoints: match whole {

@@ -142,7 +142,7 @@ fn names(leaf: &CertificateDer<'_>) -> Result<Vec<Box<str>>, String> {
 const AUTHORITIES: [&str; 2] = ["ca.crt", "cacert"];
 
 /// The Secret that a policy refers to, and what it may be used for.
-fn referenced<'a>(
+pub(crate) fn referenced<'a>(
     (kind, owner): (Kind, &ObjectKey),
     reference: &SecretRef,
     lookup: &Lookup<'a>,

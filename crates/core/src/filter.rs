@@ -1,6 +1,7 @@
 //! Filters of rules and backendRefs.
 
 mod cors;
+mod external_auth;
 mod header;
 mod path;
 
@@ -15,7 +16,7 @@ use api::{
 };
 use http::{HeaderValue, StatusCode};
 use ir::{Filter, Fraction, HostPattern, HostRewrite, Mirror, Pattern, Redirect, Rewrite};
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
 
 use crate::{
     backend::{self, BackendRef, ClusterRef},
@@ -125,6 +126,17 @@ fn one(
             let declared = filter.cors.as_ref().ok_or_else(|| absent("cors"))?;
             into.steps.push(Filter::Cors(cors::parse(declared)?));
         }
+        HttpRouteRulesFiltersType::ExternalAuth => {
+            let declared = filter.external_auth.as_ref();
+            let declared = declared.ok_or_else(|| absent("externalAuth"))?;
+            match external_auth::parse(declared, namespace, lookup)? {
+                Ok((auth, cluster)) => {
+                    into.steps.push(Filter::ExternalAuth(Arc::new(auth)));
+                    into.clusters.push(cluster);
+                }
+                Err(fault) => into.missing.push(fault),
+            }
+        }
         HttpRouteRulesFiltersType::ExtensionRef => {
             let reference = filter.extension_ref.as_ref();
             let reference = reference.ok_or_else(|| absent("extensionRef"))?;
@@ -133,9 +145,6 @@ fn one(
                 Ok(found) => into.steps.push(regex_rewrite(&key, found)?),
                 Err(fault) => into.missing.push(fault),
             }
-        }
-        HttpRouteRulesFiltersType::ExternalAuth => {
-            return Err(unsupported("filter ExternalAuth is not supported"));
         }
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Our policies: which one holds for which target.
 
 mod backend;
+mod basic_auth;
 mod client;
+mod external_auth;
 mod route;
 
 use std::{
@@ -26,7 +28,11 @@ use crate::{
 };
 
 pub(crate) use backend::{BackendScope, BackendSettings, session_cookie};
+pub(crate) use basic_auth::basic_auth;
 pub(crate) use client::{ClientSettings, client_settings};
+pub(crate) use external_auth::{
+    Place, TIMEOUT as EXTERNAL_AUTH_TIMEOUT, external_auth, names as header_names,
+};
 pub(crate) use route::{client_addresses, concurrency_limit, fallback_statuses, rate_limits};
 
 /// A kind of policy.
@@ -62,7 +68,7 @@ impl Policy for RoutePolicy {
         &self.spec.target_refs
     }
 
-    fn fault(&self, _: &ObjectKey, _: &Lookup<'_>) -> Option<Fault> {
+    fn fault(&self, key: &ObjectKey, lookup: &Lookup<'_>) -> Option<Fault> {
         let limits = rate_limits(&self.spec.rate_limits).map(drop);
         let concurrency = self.spec.concurrency.as_ref();
         let concurrency = concurrency
@@ -76,7 +82,12 @@ impl Policy for RoutePolicy {
         let fallback = fallback
             .map(fallback_statuses)
             .map(|statuses| statuses.map(drop));
+        let users = self.spec.basic_auth.as_ref();
+        let users = users.map(|auth| basic_auth(key, auth, lookup).map(drop));
+        let external = self.spec.external_auth.as_ref();
+        let external = external.map(|auth| external_auth(auth, lookup).map(drop));
         let all = concurrency.into_iter().chain(addresses).chain(fallback);
+        let all = all.chain(users).chain(external);
         all.chain([limits]).find_map(Result::err)
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn translate(
         }
     }
     let forward = forward(declared, owner, lookup, &mut rule);
-    let gates = policy_filters(declared.name.as_deref(), owner, lookup, &mut rule.faults);
+    let gates = policy_filters(declared.name.as_deref(), owner, lookup, &mut rule);
     let unlogged = is_unlogged(declared.name.as_deref(), owner, lookup);
     let declared_filters = declared.filters.as_deref().unwrap_or_default();
     let groups = by_prefix(matches, filter::replaces_prefix(declared_filters));
@@ -279,7 +279,7 @@ fn policy_filters(
     name: Option<&str>,
     owner: Owner<'_>,
     lookup: &Lookup<'_>,
-    faults: &mut Vec<Fault>,
+    rule: &mut TranslatedRule,
 ) -> Vec<ir::Filter> {
     let policies = lookup.route_policies(owner.key, name);
     let addresses = policies
@@ -297,15 +297,34 @@ fn policy_filters(
     let limits = match policy::rate_limits(declared.map_or(&[], |limits| limits)) {
         Ok(limits) => limits.into_iter().map(ir::Filter::RateLimit).collect(),
         Err(fault) => {
-            faults.push(fault);
+            rule.faults.push(fault);
             Vec::new()
         }
     };
+    // A policy stands in the namespace of what it is for.
+    let from = ObjectKey::new(&owner.key.namespace, "");
+    let users = policies
+        .iter()
+        .find_map(|policy| policy.spec.basic_auth.as_ref())
+        .map(|auth| {
+            let (auth, wrong) = policy::basic_auth(&from, auth, lookup)?;
+            rule.warnings.extend(wrong);
+            Ok(ir::Filter::BasicAuth(Arc::new(auth)))
+        });
+    let external = policies
+        .iter()
+        .find_map(|policy| policy.spec.external_auth.as_ref())
+        .map(|auth| {
+            let (auth, cluster) = policy::external_auth(auth, lookup)?;
+            rule.clusters.push(cluster);
+            Ok(ir::Filter::ExternalAuth(Arc::new(auth)))
+        });
     let mut filters = Vec::new();
-    for filter in addresses.into_iter().chain(concurrency) {
+    let guards = users.into_iter().chain(external);
+    for filter in addresses.into_iter().chain(concurrency).chain(guards) {
         match filter {
             Ok(filter) => filters.push(filter),
-            Err(fault) => faults.push(fault),
+            Err(fault) => rule.faults.push(fault),
         }
     }
     filters.extend(limits);

@@ -34,6 +34,7 @@ pub(crate) fn rules(ir: &Ir) -> Vec<Arc<Rule>> {
 fn clusters(rule: &Rule) -> impl Iterator<Item = &ClusterKey> {
     let mirrors = rule.filters.iter().filter_map(|filter| match filter {
         Filter::Mirror(mirror) => Some(&mirror.cluster),
+        Filter::ExternalAuth(auth) => Some(&auth.cluster),
         _ => None,
     });
     let backends = match &rule.action {

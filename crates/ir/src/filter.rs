@@ -1,12 +1,14 @@
 //! What happens to a request and its response on the way. Filters hold parsed values, so applying cannot fail.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::{ClusterKey, ConcurrencyLimit, Fraction, Pattern, RateLimit, serialize};
+use crate::{
+    BasicAuth, ClusterKey, ConcurrencyLimit, ExternalAuth, Fraction, Pattern, RateLimit, serialize,
+};
 
 /// One step of a rule. Within a rule they run in the order given; CORS preflights are answered first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +30,10 @@ pub enum Filter {
     Concurrency(ConcurrencyLimit),
     /// Let only some clients pass; preflights too. Others are answered 403.
     ClientAddresses(ClientAddresses),
+    /// Let only those pass who give user name and password. Preflights pass, which browsers send without.
+    BasicAuth(Arc<BasicAuth>),
+    /// Let only those pass whom somebody else lets pass. Preflights pass.
+    ExternalAuth(Arc<ExternalAuth>),
 }
 
 /// Which clients may ask.
@@ -182,10 +188,10 @@ pub struct Cors {
     #[serde(serialize_with = "option_methods")]
     pub methods: Option<Vec<Method>>,
     /// Allowed request headers; `None` is `*`.
-    #[serde(serialize_with = "option_names")]
+    #[serde(serialize_with = "serialize::option_names")]
     pub headers: Option<Vec<HeaderName>>,
     /// Response headers that scripts may read; `None` is `*`, empty sends none.
-    #[serde(serialize_with = "option_names")]
+    #[serde(serialize_with = "serialize::option_names")]
     pub expose: Option<Vec<HeaderName>>,
     /// How long a preflight answer may be kept, in seconds.
     pub max_age: u32,
@@ -197,16 +203,6 @@ fn option_methods<S: serde::Serializer>(
 ) -> Result<S::Ok, S::Error> {
     match value {
         Some(methods) => serialize::methods(methods, s),
-        None => s.serialize_str("*"),
-    }
-}
-
-fn option_names<S: serde::Serializer>(
-    value: &Option<Vec<HeaderName>>,
-    s: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(names) => serialize::names(names, s),
         None => s.serialize_str("*"),
     }
 }

@@ -9,16 +9,20 @@
 //!
 //! Start at [`Ir`], then [`Listener`] and [`Route`].
 
+mod auth;
 mod cluster;
 mod filter;
 mod listener;
 mod matcher;
+mod password;
 mod policy;
 mod redacted;
 mod route;
 mod serialize;
+mod template;
 mod tls;
 
+pub use auth::{AuthCookies, BasicAuth, ExternalAuth, Users};
 pub use cluster::{BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 pub use filter::{
     ClientAddresses, Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite,
@@ -29,11 +33,13 @@ pub use matcher::{
     HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
     QueryMatch, RequestMatch, ValueMatch,
 };
+pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::Redacted;
 pub use route::{
     Action, Backend, Fallback, Forward, Fraction, Reason, Route, Rule, RuleKey, Target,
 };
+pub use template::{InvalidTemplate, Piece, Template, Variable};
 pub use tls::{
     Authorities, Certificate, CipherSuite, ClientAuth, TlsTermination, TlsVersions, UpstreamName,
     UpstreamTls, Verify,

@@ -1,5 +1,7 @@
 //! `serialize_with` functions for the `http` crate's types, which have no serde of their own.
 
+use std::time::Duration;
+
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Serializer, ser::SerializeSeq};
 
@@ -49,4 +51,29 @@ pub(crate) fn pairs<S: Serializer>(
         ))?;
     }
     seq.end()
+}
+
+/// Names, or `*` for all.
+pub(crate) fn option_names<S: Serializer>(
+    value: &Option<Vec<HeaderName>>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(values) => names(values, s),
+        None => s.serialize_str("*"),
+    }
+}
+
+pub(crate) fn option_header_value<S: Serializer>(
+    value: &Option<HeaderValue>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => header_value(value, s),
+        None => s.serialize_none(),
+    }
+}
+
+pub(crate) fn duration<S: Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&format_args!("{}ms", value.as_millis()))
 }

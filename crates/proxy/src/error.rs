@@ -42,6 +42,18 @@ pub enum ProxyError {
     /// The rule is not for this client.
     #[error("this client may not ask")]
     Forbidden,
+    /// The rule wants a user name and password.
+    #[error("user name and password are missing or wrong")]
+    Unauthorized,
+    /// The authenticator answered neither yes nor no.
+    #[error("the authenticator gave no usable answer")]
+    AuthFailed,
+    /// The authenticator did not answer in time.
+    #[error("the authenticator did not answer in time")]
+    AuthTimeout,
+    /// The authenticator cannot be reached.
+    #[error("the authenticator cannot be reached")]
+    AuthUnreachable,
     /// The rule's rate limit is used up.
     #[error("too many requests")]
     RateLimited,
@@ -85,18 +97,20 @@ impl ProxyError {
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::Overloaded | Self::NoEndpoint | Self::ConnectFailed => {
+            Self::Overloaded | Self::NoEndpoint | Self::ConnectFailed | Self::AuthUnreachable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Rule(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Rule(_) | Self::AuthFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamClosed | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
             Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::RateLimited | Self::ConcurrencyLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ConnectTimeout
             | Self::AttemptTimeout
             | Self::BackendSilent
-            | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
+            | Self::RequestTimeout
+            | Self::AuthTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -116,6 +130,10 @@ impl ProxyError {
             Self::UpstreamClosed => "upstream_closed",
             Self::UpstreamTls => "upstream_tls",
             Self::Forbidden => "forbidden",
+            Self::Unauthorized => "unauthorized",
+            Self::AuthFailed => "auth_failed",
+            Self::AuthTimeout => "auth_timeout",
+            Self::AuthUnreachable => "auth_unreachable",
             Self::RateLimited => "rate_limited",
             Self::ConcurrencyLimited => "concurrency_limited",
             Self::BodyTooLarge => "body_too_large",
@@ -135,6 +153,7 @@ impl ProxyError {
             | Self::NoRoute
             | Self::Misdirected
             | Self::Forbidden
+            | Self::Unauthorized
             | Self::RateLimited
             | Self::ConcurrencyLimited
             | Self::BodyTooLarge

@@ -2,7 +2,9 @@
 
 mod fallback;
 mod forward;
+mod guard;
 mod mirror;
+mod question;
 mod request;
 mod tunnel;
 
@@ -33,11 +35,12 @@ struct Routed {
     path: Option<String>,
 }
 
-/// A request after matching: answered already, or to be forwarded. Everything that lasts beyond this point is in one
+/// A request after matching: answered already, to be forwarded, or to be let in first. Everything that lasts beyond this point is in one
 /// allocation, which keeps the futures of requests small; they are moved more than once.
 pub(crate) enum Begun {
     Answered(Box<Response<DownBody>>),
     Forwarded(Box<forward::Call>),
+    Held(Box<guard::Held>),
 }
 
 impl Begun {
@@ -46,6 +49,12 @@ impl Begun {
         match self {
             Self::Answered(response) => *response,
             Self::Forwarded(call) => forward::forward(call).await,
+            Self::Held(held) => match Box::pin(guard::pass(held)).await {
+                Self::Forwarded(call) => forward::forward(call).await,
+                Self::Answered(response) => *response,
+                // Nobody is held twice.
+                Self::Held(held) => refuse(ProxyError::Unauthorized, held.exchange),
+            },
         }
     }
 }
@@ -86,11 +95,42 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
             return Begun::Answered(Box::new(response));
         }
     }
+    let guarded = rule.is_guarded();
+    let held = guard::Held {
+        conn: Rc::clone(conn),
+        routed,
+        parts,
+        body,
+        asked: upgrade,
+        origin,
+        cookies: guard::Cookies::default(),
+        exchange,
+    };
+    if guarded {
+        return Begun::Held(Box::new(held));
+    }
+    act(held)
+}
+
+/// What the rule does with a request that it lets in.
+fn act(held: guard::Held) -> Begun {
+    let guard::Held {
+        conn,
+        routed,
+        parts,
+        body,
+        asked,
+        origin,
+        cookies,
+        exchange,
+    } = held;
+    let rule = &routed.rule;
     let mut response = match &rule.rule.action {
         Action::Redirect(redirect) => {
             // It was read once already, so it can be read.
             let host = canonical::host(&parts.uri, &parts.headers).unwrap_or_default();
-            let answer = redirect::response(redirect, &request::info(conn, &routed, &parts, &host));
+            let answer =
+                redirect::response(redirect, &request::info(&conn, &routed, &parts, &host));
             let mut response = made(answer, "redirect", exchange);
             response_filters(&rule.rule.filters, response.headers_mut());
             response
@@ -101,15 +141,18 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
             response
         }
         Action::Forward(_) => {
-            match forward::prepare(conn, &routed, (parts, body), upgrade, exchange) {
+            match forward::prepare(&conn, &routed, (parts, body), asked, exchange) {
                 Begun::Forwarded(mut call) => {
                     call.origin = origin;
+                    call.cookies = cookies;
                     return Begun::Forwarded(call);
                 }
                 Begun::Answered(response) => *response,
+                Begun::Held(held) => return Begun::Held(held),
             }
         }
     };
+    cookies.add(&mut response);
     decorate(rule, origin.as_ref(), &mut response);
     Begun::Answered(Box::new(response))
 }

@@ -3,8 +3,10 @@
 //! [`Proxy`] owns the workers. [`Proxy::swap`] makes an [`ir::Ir`] into a snapshot and stores it atomically: requests in
 //! flight keep the one they began with, nothing is dropped. The life of a request is told phase by phase in `handle.rs`; [`router`] decides which rule it meets, and [`filter`] holds what rules do to it.
 //!
-//! **Invariant:** this crate does not know Kubernetes. The hot path parses no configuration and takes no lock.
+//! **Invariant:** this crate does not know Kubernetes. The hot path parses no configuration and takes no lock
+//! (a rule with passwords: one, for reading).
 
+mod auth;
 mod balance;
 mod body;
 pub mod canonical;

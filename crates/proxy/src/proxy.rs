@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    auth::Verifier,
     config::Config,
     observe::{Observer, Telemetry},
     port::{self, BindError, PortHandle},
@@ -68,6 +69,7 @@ impl Proxy {
     pub fn start(config: Config, telemetry: &Telemetry) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
+        let verifier = Arc::new(Verifier::new());
         let mut workers = Vec::new();
         for index in 0..config.workers.max(1) {
             let (orders, receiver) = mpsc::unbounded_channel();
@@ -75,6 +77,7 @@ impl Proxy {
                 config: Arc::clone(&config),
                 snapshot: Arc::clone(&snapshot),
                 observer: Observer::new(telemetry),
+                verifier: Arc::clone(&verifier),
                 orders: receiver,
             };
             let thread = std::thread::Builder::new()

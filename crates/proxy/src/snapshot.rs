@@ -13,8 +13,8 @@ use std::{
 
 use http::StatusCode;
 use ir::{
-    Action, Cluster, ClusterKey, ConcurrencyLimit, Filter, Forward, Fraction, Ir, Protocol,
-    RateLimit, Reason, Rule, RuleKey, SocketKey, Target,
+    Action, BasicAuth, Cluster, ClusterKey, ConcurrencyLimit, ExternalAuth, Filter, Forward,
+    Fraction, Ir, Protocol, RateLimit, Reason, Rule, RuleKey, SocketKey, Target,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
@@ -131,7 +131,13 @@ pub(crate) struct RuleState {
     fallbacks: Vec<Arc<ClusterState>>,
     split: Spread,
     lasting: Arc<Lasting>,
+    /// Who has to say who they are.
+    basic_auth: Option<Arc<BasicAuth>>,
+    external_auths: Box<[Authenticator]>,
 }
+
+/// Somebody who decides, and where to ask.
+pub(crate) type Authenticator = (Arc<ExternalAuth>, Option<Arc<ClusterState>>);
 
 impl RuleState {
     /// Takes a token from each bucket; without one, gives how long it takes until there is one.
@@ -161,6 +167,21 @@ impl RuleState {
     /// Whether anything is counted at all.
     pub(crate) fn is_limited(&self) -> bool {
         !self.lasting.buckets.is_empty() || self.lasting.in_flight.is_some()
+    }
+
+    /// Whether anybody has to say who they are.
+    pub(crate) const fn is_guarded(&self) -> bool {
+        self.basic_auth.is_some() || !self.external_auths.is_empty()
+    }
+
+    /// The users of the rule, if it has any.
+    pub(crate) const fn basic_auth(&self) -> Option<&Arc<BasicAuth>> {
+        self.basic_auth.as_ref()
+    }
+
+    /// Whoever has to let requests pass.
+    pub(crate) const fn external_auths(&self) -> &[Authenticator] {
+        &self.external_auths
     }
 
     /// The backend that has the endpoint of a session.
@@ -441,6 +462,18 @@ impl RuleState {
             fallbacks: fallbacks.collect(),
             split: Spread::new(total, 0),
             lasting: Arc::clone(lasting),
+            external_auths: { rule.filters.iter() }
+                .filter_map(|filter| match filter {
+                    Filter::ExternalAuth(auth) => {
+                        Some((Arc::clone(auth), known.get(&auth.cluster).cloned()))
+                    }
+                    _ => None,
+                })
+                .collect(),
+            basic_auth: rule.filters.iter().find_map(|filter| match filter {
+                Filter::BasicAuth(auth) => Some(Arc::clone(auth)),
+                _ => None,
+            }),
         }
     }
 }

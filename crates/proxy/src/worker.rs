@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    auth::Verifier,
     config::Config,
     connection::{Clock, Command, ConnState, TICK},
     observe::Observer,
@@ -46,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) clock: Clock,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) observer: Observer,
+    /// Checks passwords; shared with the other workers.
+    pub(crate) verifier: Arc<Verifier>,
     /// Requests between head and end of response.
     pub(crate) in_flight: Cell<usize>,
     /// Copies on their way.
@@ -177,6 +180,7 @@ pub(crate) struct Start {
     pub(crate) config: Arc<Config>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) observer: Observer,
+    pub(crate) verifier: Arc<Verifier>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
@@ -191,6 +195,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
         config,
         snapshot,
         observer,
+        verifier,
         mut orders,
     } = start;
     local.block_on(&runtime, async move {
@@ -199,6 +204,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
             clock: Clock::new(),
             pool: RefCell::default(),
             observer,
+            verifier,
             in_flight: Cell::new(0),
             mirrors: Cell::new(0),
             current: RefCell::new(Cache::new(snapshot)),

@@ -16,24 +16,9 @@ macro_rules! keys {
     };
 }
 
-const KEYS: &[Key] = keys! {
-    "auth-type": "basic: user name and password.",
-    "auth-secret": "Secret with users and passwords.",
-    "auth-secret-type": "auth-file or auth-map.",
-    "auth-realm": "Realm shown in the password prompt.",
-};
+const KEYS: &[Key] = keys! {};
 
-/// Keys that keep somebody out: without them, nobody is let in.
-const GUARDS: &[&str] = &["auth-type", "auth-secret"];
-
-fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    for guard in GUARDS {
-        if reader.has(guard) {
-            let message = "known, but this version does not do it yet; nobody is let in";
-            reader.say(guard, Outcome::NotSupportedYet, message);
-            settings.close();
-        }
-    }
+fn apply(reader: &mut Reader<'_>, _: &mut Settings) {
     let message = "known, but this version does not do it yet";
     reader.say_all(KEYS, Outcome::NotSupportedYet, message);
 }

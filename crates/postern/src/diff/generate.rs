@@ -131,9 +131,11 @@ fn preflight(plain: &Ask, path: &str, asks: &mut BTreeSet<Ask>) {
 
 fn paths(path: &PathMatch) -> Vec<String> {
     match path {
-        PathMatch::Exact(path) => vec![path.to_string()],
         PathMatch::Prefix(prefix) if prefix.is_empty() => vec!["/".to_owned()],
-        PathMatch::Prefix(prefix) => vec![prefix.to_string()],
+        PathMatch::Exact(path)
+        | PathMatch::ExactAnyCase(path)
+        | PathMatch::Prefix(path)
+        | PathMatch::PrefixAnyCase(path) => vec![path.to_string()],
         PathMatch::Regex(pattern) => samples(pattern.as_str()),
     }
 }

@@ -2,6 +2,7 @@
 //! Each check runs twice: over the Ingresses, and over what `convert` makes of them, so that the translation is held to
 //! the same answers.
 
+mod auth;
 mod balancing;
 mod canary;
 mod gateway_api;
@@ -55,6 +56,8 @@ examples! {
     "route-policy" => route_policy, own_kinds::route_policy;
     "backend-policy" => backend_policy, own_kinds::backend_policy;
     "match-requests" => match_requests, traffic::match_requests;
+    "auth-basic" => auth_basic, auth::basic;
+    "external-auth" => external_auth, auth::external;
     "gateway-api-basic" => gateway_api_basic, gateway_api::basic;
     "gateway-api-filters" => gateway_api_filters, gateway_api::filters;
 }

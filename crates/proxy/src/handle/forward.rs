@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use super::{
     Begun, Routed, decorate,
     fallback::{self, Original},
+    guard::Cookies,
     mirror, refuse, request, response_filters,
     tunnel::{self, Asked},
 };
@@ -53,6 +54,8 @@ pub(crate) struct Call {
     asked: Option<Asked>,
     /// Where the rule has CORS: who asks.
     pub(super) origin: Option<HeaderValue>,
+    /// What authenticators want the client to keep.
+    pub(super) cookies: Cookies,
     deadline: Option<Instant>,
     pub(super) exchange: Exchange,
 }
@@ -127,6 +130,7 @@ pub(super) fn prepare(
         allowance,
         asked,
         origin: None,
+        cookies: Cookies::default(),
         deadline: limit.map(|limit| exchange.started() + limit),
         exchange,
     }))
@@ -154,10 +158,12 @@ pub(super) async fn forward(mut call: Box<Call>) -> Response<DownBody> {
     };
     let rule = Arc::clone(&call.rule);
     let origin = call.origin.take();
+    let cookies = std::mem::take(&mut call.cookies);
     let mut response = match outcome {
         Ok(answer) => pass_on(*call, answer),
         Err(error) => refuse(error, call.exchange),
     };
+    cookies.add(&mut response);
     decorate(&rule, origin.as_ref(), &mut response);
     response
 }

@@ -56,7 +56,7 @@ fn advertised(conn: &Conn) -> u16 {
     port.and_then(|port| port.advertised).unwrap_or(key.port)
 }
 
-fn path<'a>(routed: &'a Routed, parts: &'a Parts) -> &'a str {
+pub(super) fn path<'a>(routed: &'a Routed, parts: &'a Parts) -> &'a str {
     routed.path.as_deref().unwrap_or_else(|| parts.uri.path())
 }
 
@@ -92,12 +92,8 @@ pub(super) fn head(
     upgrade: Option<&HeaderValue>,
 ) -> Head {
     let target = target(routed, &parts);
-    let authority = parts
-        .uri
-        .authority()
-        .and_then(|a| HeaderValue::from_str(a.as_str()).ok());
-    let named = parts.headers.remove(header::HOST);
-    let host = authority.or(named).unwrap_or(HeaderValue::from_static(""));
+    let host = authority(&parts);
+    parts.headers.remove(header::HOST);
     strip_hop_by_hop(&mut parts.headers);
     // The gateway answers `100 Continue` itself when the backend starts reading.
     parts.headers.remove(header::EXPECT);
@@ -123,6 +119,26 @@ pub(super) fn head(
     head
 }
 
+/// Host and port as the client wrote them.
+pub(super) fn authority(parts: &Parts) -> HeaderValue {
+    let authority = parts.uri.authority();
+    let authority = authority.and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+    let named = || parts.headers.get(header::HOST).cloned();
+    authority
+        .or_else(named)
+        .unwrap_or(HeaderValue::from_static(""))
+}
+
+/// How the client asks, as far as that is known: a trusted proxy in front of us may have taken TLS off.
+pub(super) fn scheme(conn: &Conn, headers: &HeaderMap) -> &'static str {
+    let told = headers.get(FORWARDED_PROTO).filter(|_| trusted(conn));
+    match told.map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        Some(b"http") => "http",
+        _ => conn.scheme(),
+    }
+}
+
 /// Applies one filter of a rule or of a backend to a request.
 pub(super) fn apply(filter: &Filter, head: &mut Head) {
     match filter {
@@ -141,7 +157,9 @@ pub(super) fn apply(filter: &Filter, head: &mut Head) {
         | Filter::Cors(_)
         | Filter::RateLimit(_)
         | Filter::Concurrency(_)
-        | Filter::ClientAddresses(_) => {}
+        | Filter::ClientAddresses(_)
+        | Filter::BasicAuth(_)
+        | Filter::ExternalAuth(_) => {}
     }
 }
 
@@ -190,7 +208,7 @@ pub(super) fn strip_hop_by_hop(map: &mut HeaderMap) {
 }
 
 /// HTTP/2 may split cookies over several fields; HTTP/1.1 may not (RFC 9113 section 8.2.3).
-fn join_cookies(map: &mut HeaderMap) {
+pub(super) fn join_cookies(map: &mut HeaderMap) {
     let mut all = map.get_all(header::COOKIE).iter();
     if let (Some(first), Some(_)) = (all.next(), all.next()) {
         let mut joined = first.as_bytes().to_vec();
@@ -205,7 +223,7 @@ fn join_cookies(map: &mut HeaderMap) {
 }
 
 /// Tells the backend who asked, and how. Only peers in `trusted_proxies` may have said so before us.
-fn forwarded(conn: &Conn, host: &HeaderValue, map: &mut HeaderMap) {
+pub(super) fn forwarded(conn: &Conn, host: &HeaderValue, map: &mut HeaderMap) {
     let proto = HeaderValue::from_static(conn.scheme());
     if !trusted(conn) {
         CLAIMS.iter().for_each(|name| drop(map.remove(name)));

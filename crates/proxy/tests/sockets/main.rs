@@ -1,8 +1,10 @@
 //! The data plane over real sockets, with real TLS and real backends.
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+mod auth;
 mod clients;
 mod edge;
+mod external_auth;
 mod fallback;
 mod forwarding;
 mod limits;

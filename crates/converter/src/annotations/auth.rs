@@ -1,0 +1,129 @@
+//! `auth-type`, `auth-secret`, `auth-secret-type`, `auth-realm`: user name and password.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const AUTH: Family = Family {
+    name: "auth",
+    keys: &[
+        Key {
+            name: "auth-type",
+            doc: "basic: clients have to give user name and password; others are answered with 401. Anything else, digest too, lets nobody in.",
+            becomes: "RoutePolicy `basicAuth`. Refused: digest and whatever else is not basic; nobody is let in.",
+        },
+        Key {
+            name: "auth-secret",
+            doc: "Secret (name or namespace/name) with users and hashed passwords. One that cannot be used lets nobody in.",
+            becomes: "RoutePolicy `basicAuth.secretRef`. Approximated: a Secret of another namespace needs a ReferenceGrant there, and until then nobody is let in. Refused: what names no Secret, or stands without auth-type; nobody is let in.",
+        },
+        Key {
+            name: "auth-secret-type",
+            doc: "auth-file: the key auth of the Secret holds a file as htpasswd writes it; auth-map: each key is a user. Default auth-file.",
+            becomes: "RoutePolicy `basicAuth.format`. Refused: anything but auth-file and auth-map; nobody is let in.",
+        },
+        Key {
+            name: "auth-realm",
+            doc: "Realm that the prompt for a password shows. Default Authentication Required.",
+            becomes: "RoutePolicy `basicAuth.realm`. Refused: what no header can hold; the default is shown.",
+        },
+    ],
+    apply,
+};
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let kind = reader.text("auth-type").filter(|text| !text.is_empty());
+    let Some(kind) = kind else {
+        if reader.has("auth-secret") {
+            let message = "without auth-type nobody knows what it is for; nobody is let in: set auth-type: basic, or take it away";
+            reader.say("auth-secret", Outcome::Refused, message);
+            settings.close();
+        }
+        for key in ["auth-type", "auth-secret-type", "auth-realm"] {
+            reader.say(
+                key,
+                Outcome::Approximated,
+                "has no meaning without auth-type: basic",
+            );
+        }
+        return;
+    };
+    if kind != "basic" {
+        let message = match kind.as_str() {
+            "digest" => "digest is not spoken: it needs passwords that anybody can read; nobody is let in: use basic, over HTTPS".to_owned(),
+            other => format!("{other:?} is not basic; nobody is let in"),
+        };
+        reader.say("auth-type", Outcome::Refused, message);
+        for key in ["auth-secret", "auth-secret-type", "auth-realm"] {
+            reader.say(
+                key,
+                Outcome::Refused,
+                "auth-type cannot be honoured; nobody is let in",
+            );
+        }
+        return settings.close();
+    }
+    match basic(reader) {
+        Ok(auth) => {
+            reader.exact("auth-type", "RoutePolicy basicAuth");
+            settings.basic_auth = Some(auth);
+        }
+        Err(key) => {
+            let message = format!("{key} cannot be honoured; nobody is let in");
+            reader.say("auth-type", Outcome::Refused, message);
+            settings.close();
+        }
+    }
+}
+
+/// A RoutePolicy's `basicAuth`, or the annotation that is in the way.
+fn basic(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
+    let (namespace, name) = reader
+        .parse("auth-secret", value::object_ref)
+        .ok_or("auth-secret")?;
+    let mut auth = json!({ "secretRef": { "name": name } });
+    match &namespace {
+        None => reader.exact("auth-secret", "RoutePolicy basicAuth.secretRef"),
+        Some(namespace) if *namespace == reader.namespace() => {
+            reader.exact("auth-secret", "RoutePolicy basicAuth.secretRef");
+        }
+        Some(namespace) => {
+            auth["secretRef"]["namespace"] = json!(namespace);
+            let message = format!(
+                "RoutePolicy basicAuth.secretRef; a ReferenceGrant in namespace {namespace} has to let RoutePolicies of namespace {} use the Secret, and until then nobody is let in",
+                reader.namespace()
+            );
+            reader.say("auth-secret", Outcome::Approximated, message);
+        }
+    }
+    let format = |text: &str| match text {
+        "auth-file" | "" => Ok("File"),
+        "auth-map" => Ok("Map"),
+        other => Err(format!(
+            "{other:?} is neither auth-file nor auth-map; nobody is let in"
+        )),
+    };
+    if reader.has("auth-secret-type") {
+        let format = reader
+            .parse("auth-secret-type", format)
+            .ok_or("auth-secret-type")?;
+        auth["format"] = json!(format);
+        reader.exact("auth-secret-type", "RoutePolicy basicAuth.format");
+    }
+    let realm = |text: &str| match value::header_value(text) {
+        Ok(realm) if realm.len() <= 256 => Ok(realm),
+        _ => Err(format!(
+            "{text:?} is no header's value of up to 256 bytes; the default is shown"
+        )),
+    };
+    if let Some(realm) = reader
+        .parse("auth-realm", realm)
+        .filter(|realm| !realm.is_empty())
+    {
+        auth["realm"] = json!(realm);
+        reader.exact("auth-realm", "RoutePolicy basicAuth.realm");
+    }
+    Ok(auth)
+}

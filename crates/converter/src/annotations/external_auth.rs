@@ -1,0 +1,393 @@
+//! `auth-url` and what goes with it: somebody else decides who comes in.
+
+use serde_json::{Value, json};
+
+use super::{Family, Key, Reader, Settings};
+use crate::{note::Outcome, value};
+
+/// See [`Family`].
+pub(super) const EXTERNAL_AUTH: Family = Family {
+    name: "external-auth",
+    keys: &[
+        Key {
+            name: "auth-url",
+            doc: "URL that is asked about each request: 2xx lets it pass, 401 and 403 are answered to the client, anything else is 5xx. Variables may stand in path and query, $host also for the host. One that cannot be used lets nobody in.",
+            becomes: "RoutePolicy `externalAuth.url`. Approximated: certificates behind https are verified; a variable for the host stands for the host of the rule, which must be neither a wildcard nor none. Refused: what is not absolute, and unknown variables; nobody is let in.",
+        },
+        Key {
+            name: "auth-method",
+            doc: "Method that auth-url is asked with. Default GET.",
+            becomes: "RoutePolicy `externalAuth.method`. Refused: anything but GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; nobody is let in.",
+        },
+        Key {
+            name: "auth-signin",
+            doc: "URL that a client is sent to (302) instead of being answered 401. What it asked for goes along as the query parameter rd, unless the URL has one.",
+            becomes: "RoutePolicy `externalAuth.signInUrl`. Refused: what is neither an http or https URL nor a path, and unknown variables; nobody is let in.",
+        },
+        Key {
+            name: "auth-signin-redirect-param",
+            doc: "Name of that query parameter. Default rd.",
+            becomes: "RoutePolicy `externalAuth.signInUrl`. Refused: what is no name of a query parameter; nobody is let in.",
+        },
+        Key {
+            name: "auth-response-headers",
+            doc: "Headers of the answer of auth-url, separated by commas, that go to the backend; what clients send under these names does not.",
+            becomes: "RoutePolicy `externalAuth.responseHeaders`. Refused: what is no name of a header; nobody is let in.",
+        },
+        Key {
+            name: "auth-request-redirect",
+            doc: "What auth-url is told in X-Auth-Request-Redirect. Default: path and query of the request.",
+            becomes: "RoutePolicy `externalAuth.requestRedirect`. Refused: unknown variables; nobody is let in.",
+        },
+        Key {
+            name: "auth-always-set-cookie",
+            doc: "true: cookies that auth-url sets go to the client with every answer. Default false: with successful ones and redirects.",
+            becomes: "RoutePolicy `externalAuth.cookies`.",
+        },
+        Key {
+            name: "auth-cache-key",
+            doc: "Not honoured: auth-url is asked about every request.",
+            becomes: "Nothing. Approximated: answers are not remembered, so that a no counts at once.",
+        },
+        Key {
+            name: "auth-cache-duration",
+            doc: "Not honoured: auth-url is asked about every request.",
+            becomes: "Nothing. Approximated: answers are not remembered, so that a no counts at once.",
+        },
+        Key {
+            name: "auth-keepalive",
+            doc: "Not needed: connections to auth-url are kept and used again.",
+            becomes: "Nothing. Approximated: connections are kept in any case.",
+        },
+        Key {
+            name: "auth-keepalive-requests",
+            doc: "Not needed: connections to auth-url are kept and used again.",
+            becomes: "Nothing. Approximated: connections are kept in any case.",
+        },
+        Key {
+            name: "auth-keepalive-timeout",
+            doc: "Not needed: connections to auth-url are kept and used again.",
+            becomes: "Nothing. Approximated: connections are kept in any case.",
+        },
+        Key {
+            name: "auth-proxy-set-headers",
+            doc: "Refused: nobody is let in. auth-url gets the headers of the request.",
+            becomes: "Nothing. Refused: without these headers auth-url might decide otherwise; nobody is let in.",
+        },
+        Key {
+            name: "auth-snippet",
+            doc: "Refused, as all snippets are: nobody is let in.",
+            becomes: "Nothing. Refused: without it auth-url might decide otherwise; nobody is let in.",
+        },
+        Key {
+            name: "enable-global-auth",
+            doc: "false, as there is no authentication that holds for all Ingresses.",
+            becomes: "Nothing, for false. Approximated: with true, auth-url of the Ingress counts alone.",
+        },
+    ],
+    apply,
+};
+
+/// What only has a meaning with `auth-url`.
+const BESIDE: &[&str] = &[
+    "auth-method",
+    "auth-signin",
+    "auth-signin-redirect-param",
+    "auth-response-headers",
+    "auth-request-redirect",
+    "auth-always-set-cookie",
+    "auth-cache-key",
+    "auth-cache-duration",
+    "auth-keepalive",
+    "auth-keepalive-requests",
+    "auth-keepalive-timeout",
+    "auth-proxy-set-headers",
+    "auth-snippet",
+];
+
+/// What the authenticator would have to be told, and is not: it might decide otherwise.
+const REFUSED: &[&str] = &["auth-proxy-set-headers", "auth-snippet"];
+
+/// Names of the variables that a RoutePolicy knows.
+const VARIABLES: &[&str] = &[
+    "host",
+    "http_host",
+    "best_http_host",
+    "scheme",
+    "pass_access_scheme",
+    "request_uri",
+    "escaped_request_uri",
+    "uri",
+    "document_uri",
+    "args",
+    "query_string",
+    "is_args",
+    "request_method",
+    "remote_addr",
+];
+
+fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
+    global(reader);
+    if reader.text("auth-url").is_none_or(|url| url.is_empty()) {
+        for key in [&["auth-url"], BESIDE].concat() {
+            reader.say(
+                key,
+                Outcome::Approximated,
+                "has no meaning without auth-url",
+            );
+        }
+        return;
+    }
+    match external(reader) {
+        Ok(auth) => settings.external_auth = Some(auth),
+        Err(key) => {
+            let message = format!("{key} cannot be honoured; nobody is let in");
+            for other in ["auth-url"].iter().chain(BESIDE) {
+                reader.say(other, Outcome::Refused, message.clone());
+            }
+            settings.close();
+        }
+    }
+}
+
+fn global(reader: &mut Reader<'_>) {
+    match reader.parse("enable-global-auth", value::boolean) {
+        Some(false) => reader.exact("enable-global-auth", "there is none"),
+        Some(true) => {
+            let message = "there is no authentication that holds for all Ingresses; auth-url of this one counts alone";
+            reader.say("enable-global-auth", Outcome::Approximated, message);
+        }
+        None => {}
+    }
+}
+
+/// What an annotation says, as a RoutePolicy has it.
+type Parse = fn(&str) -> Result<Value, String>;
+
+/// A RoutePolicy's `externalAuth`, or the annotation that is in the way.
+fn external(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
+    if let Some(key) = REFUSED.iter().find(|key| reader.has(key)) {
+        let message =
+            "cannot be honoured, and without it auth-url might decide otherwise; nobody is let in";
+        reader.say(key, Outcome::Refused, message);
+        return Err(key);
+    }
+    let url = reader.parse("auth-url", url).ok_or("auth-url")?;
+    let mut auth = json!({ "url": url });
+    told(reader, &url);
+    let required = |reader: &mut Reader<'_>, key: &'static str, parse: Parse| {
+        if !reader.has(key) {
+            return Ok(None);
+        }
+        reader.parse(key, parse).map(Some).ok_or(key)
+    };
+    let fields: [(_, _, Parse); 3] = [
+        ("auth-method", "method", method),
+        ("auth-response-headers", "responseHeaders", headers),
+        ("auth-request-redirect", "requestRedirect", |text| {
+            template(text).map(Value::from)
+        }),
+    ];
+    for (key, field, parse) in fields {
+        if let Some(parsed) = required(reader, key, parse)? {
+            auth[field] = parsed;
+            reader.exact(key, format!("RoutePolicy externalAuth.{field}"));
+        }
+    }
+    if let Some(url) = sign_in(reader)? {
+        auth["signInUrl"] = json!(url);
+    }
+    if let Some(always) = reader.parse("auth-always-set-cookie", value::boolean) {
+        auth["cookies"] = json!(if always { "Always" } else { "Successes" });
+        reader.exact("auth-always-set-cookie", "RoutePolicy externalAuth.cookies");
+    }
+    for key in ["auth-cache-key", "auth-cache-duration"] {
+        reader.say(
+            key,
+            Outcome::Approximated,
+            "nothing is remembered: auth-url is asked about every request",
+        );
+    }
+    for key in [
+        "auth-keepalive",
+        "auth-keepalive-requests",
+        "auth-keepalive-timeout",
+    ] {
+        reader.say(
+            key,
+            Outcome::Approximated,
+            "connections to auth-url are kept and used again, whatever this says",
+        );
+    }
+    Ok(auth)
+}
+
+/// What is said about a URL that can be used.
+fn told(reader: &mut Reader<'_>, url: &str) {
+    let mut differs = Vec::new();
+    if authority(url).contains('$') {
+        differs.push("the host of each rule stands for the variable, and a rule without one, or with a wildcard, lets nobody in");
+    }
+    if url.starts_with("https://") {
+        differs.push("the certificate is verified, which ingress-nginx does not do");
+    }
+    if differs.is_empty() {
+        reader.exact("auth-url", "RoutePolicy externalAuth.url");
+    } else {
+        let message = format!("RoutePolicy externalAuth.url; {}", differs.join("; "));
+        reader.say("auth-url", Outcome::Approximated, message);
+    }
+}
+
+/// Where a client is sent, with what it asked for.
+fn sign_in(reader: &mut Reader<'_>) -> Result<Option<String>, &'static str> {
+    const PARAM: &str = "auth-signin-redirect-param";
+    if reader
+        .text("auth-signin")
+        .is_none_or(|text| text.is_empty())
+    {
+        for key in ["auth-signin", PARAM] {
+            reader.say(
+                key,
+                Outcome::Approximated,
+                "has no meaning without auth-signin",
+            );
+        }
+        return Ok(None);
+    }
+    let token = |text: &str| match value::header_name(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(format!(
+            "{text:?} is no name of a query parameter; nobody is let in"
+        )),
+    };
+    let param = match reader.has(PARAM) {
+        false => "rd".to_owned(),
+        true => reader.parse(PARAM, token).ok_or(PARAM)?,
+    };
+    let url = reader
+        .parse("auth-signin", signin_url)
+        .ok_or("auth-signin")?;
+    reader.exact("auth-signin", "RoutePolicy externalAuth.signInUrl");
+    reader.exact(PARAM, "RoutePolicy externalAuth.signInUrl");
+    let query = url.split_once('?').map(|(_, query)| query);
+    let named = |query: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.any(|(name, value)| name == param && !value.is_empty())
+    };
+    let asked = "$pass_access_scheme://$http_host$escaped_request_uri";
+    Ok(Some(match query {
+        Some(query) if named(query) => url,
+        None => format!("{url}?{param}={asked}"),
+        Some("") => format!("{url}{param}={asked}"),
+        Some(_) => format!("{url}&{param}={asked}"),
+    }))
+}
+
+/// A text whose variables are all known.
+fn template(text: &str) -> Result<String, String> {
+    let legal = value::header_value(text).is_ok() && text.is_ascii() && text.len() <= 2048;
+    if !legal {
+        return Err(format!(
+            "{text:?} is no text of up to 2,048 ASCII characters; nobody is let in"
+        ));
+    }
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('$') {
+        let (name, behind) = match after.strip_prefix('{') {
+            Some(braced) => braced.split_once('}').unwrap_or(("", "")),
+            None => {
+                let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                after.split_at(after.find(|c| !word(c)).unwrap_or(after.len()))
+            }
+        };
+        if !VARIABLES.contains(&name) {
+            return Err(format!(
+                "variable ${name} is not known; these are: ${}; nobody is let in",
+                VARIABLES.join(", $")
+            ));
+        }
+        rest = behind;
+    }
+    Ok(text.to_owned())
+}
+
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let url = template(text)?;
+    let absolute = ["http://", "https://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme));
+    if !absolute || authority(&url).is_empty() || url.contains([' ', '#']) {
+        return Err(format!(
+            "{text:?} is not an absolute http or https URL; nobody is let in"
+        ));
+    }
+    Ok(url)
+}
+
+fn signin_url(text: &str) -> Result<String, String> {
+    let url = template(text)?;
+    let starts = [
+        "http://",
+        "https://",
+        "$scheme://",
+        "$pass_access_scheme://",
+        "/",
+    ];
+    if !starts.iter().any(|start| url.starts_with(start)) || url.contains([' ', '#']) {
+        return Err(format!(
+            "{text:?} is neither an http or https URL nor a path; nobody is let in"
+        ));
+    }
+    Ok(url)
+}
+
+fn method(text: &str) -> Result<Value, String> {
+    match text {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(json!(text)),
+        other => Err(format!(
+            "{other:?} is none of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; nobody is let in"
+        )),
+    }
+}
+
+fn headers(text: &str) -> Result<Value, String> {
+    let names = value::list(text)
+        .into_iter()
+        .map(|name| value::header_name(name).map_err(|why| format!("{why}; nobody is let in")));
+    names.collect::<Result<Vec<_>, _>>().map(Value::from)
+}
+
+/// A RoutePolicy's `externalAuth` for the rules of one host: a URL that has a variable for its host gets this one. A host that
+/// is none leaves the variable where it is, and a RoutePolicy closes its rules for that.
+pub(crate) fn for_host(auth: &Value, host: &str) -> Value {
+    let mut auth = auth.clone();
+    if let Some(url) = auth["url"].as_str()
+        && let Some((scheme, rest)) = url.split_once("://")
+        && !host.is_empty()
+        && !host.starts_with("*.")
+    {
+        let (name, path) = rest.split_at(authority(url).len());
+        let name = ["host", "http_host", "best_http_host"].iter().fold(
+            name.to_owned(),
+            |name, variable| {
+                let braced = name.replace(&format!("${{{variable}}}"), host);
+                match braced.strip_prefix(&format!("${variable}")) {
+                    Some(rest)
+                        if !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') =>
+                    {
+                        format!("{host}{rest}")
+                    }
+                    _ => braced,
+                }
+            },
+        );
+        auth["url"] = json!(format!("{scheme}://{name}{path}"));
+    }
+    auth
+}

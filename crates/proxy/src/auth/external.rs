@@ -1,0 +1,236 @@
+//! Asking somebody else whether a request may pass.
+
+use std::{rc::Rc, time::Duration};
+
+use http::{HeaderMap, HeaderName, header};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use tokio::time::timeout;
+
+use crate::{
+    balance::ClusterState,
+    body::UpBody,
+    error::ProxyError,
+    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Way},
+    worker::Worker,
+};
+
+/// How much of a yes is read, and for how long, so that its connection can be used again.
+const REST: (usize, Duration) = (64 * 1024, Duration::from_secs(5));
+
+/// How long a no may take to be passed on.
+pub(crate) const REST_OF_A_NO: Duration = Duration::from_secs(30);
+
+/// What says something about a message and nothing about a client: not copied from one message to another.
+const OF_THE_MESSAGE: [HeaderName; 16] = [
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_LOCATION,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::HOST,
+    header::SERVER,
+    header::SET_COOKIE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::VARY,
+];
+
+/// Asks, and waits for the head of the answer, whatever it is.
+///
+/// # Errors
+/// There was none, or none in time.
+pub(crate) async fn ask(
+    worker: &Rc<Worker>,
+    cluster: &ClusterState,
+    head: Head,
+    limit: Duration,
+) -> Result<Answer, ProxyError> {
+    let asked = timeout(limit, attempts(worker, cluster, head));
+    asked.await.unwrap_or(Err(ProxyError::AuthTimeout))
+}
+
+async fn attempts(
+    worker: &Rc<Worker>,
+    cluster: &ClusterState,
+    head: Head,
+) -> Result<Answer, ProxyError> {
+    let failed = |error| match error {
+        ProxyError::ConnectTimeout | ProxyError::AttemptTimeout => ProxyError::AuthTimeout,
+        _ => ProxyError::AuthUnreachable,
+    };
+    let mut pooled = true;
+    loop {
+        let picked = cluster.pick(None, 0).ok_or(ProxyError::AuthUnreachable)?;
+        let connect = upstream::connect_limit(worker, &cluster.cluster);
+        let address = upstream::resolve(picked.endpoint, connect)
+            .await
+            .map_err(failed)?;
+        let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
+        let destination = Destination {
+            way: Way { address, tls },
+            protocol: cluster.cluster.upstream,
+            pooled,
+            connect,
+        };
+        let mut outgoing = Outgoing::new(head.clone(), UpBody::Empty);
+        match upstream::send(worker, &destination, &mut outgoing).await {
+            Ok(answer) => return Ok(answer),
+            // A connection that was closed just as we took it says nothing; there is no body, so nothing is lost.
+            Err(Failure {
+                progress: Progress::Unsent(_) | Progress::PooledClosed,
+                ..
+            }) if pooled => pooled = false,
+            Err(failure) => return Err(failed(failure.error)),
+        }
+    }
+}
+
+/// Reads what is left of a yes, which nobody needs, so that the connection can be used again.
+pub(crate) fn finish(answer: Answer) {
+    let Answer { response, lease } = answer;
+    let Some(lease) = lease else { return };
+    let mut incoming = response.into_body();
+    if incoming.is_end_stream() {
+        return lease.give_back();
+    }
+    let (most, limit) = REST;
+    tokio::task::spawn_local(timeout(limit, async move {
+        let mut read = 0;
+        while let Some(Ok(frame)) = incoming.frame().await {
+            read += frame.data_ref().map_or(0, bytes::Bytes::len);
+            if read > most {
+                return;
+            }
+        }
+        if incoming.is_end_stream() {
+            lease.give_back();
+        }
+    }));
+}
+
+/// Puts headers of a yes onto the request, in the place of whatever the client sent under their names.
+pub(crate) fn copy(names: Option<&[HeaderName]>, from: &HeaderMap, onto: &mut HeaderMap) {
+    let replace = |name: &HeaderName, onto: &mut HeaderMap| {
+        onto.remove(name);
+        for value in from.get_all(name) {
+            onto.append(name.clone(), value.clone());
+        }
+    };
+    match names {
+        Some(names) => {
+            without_aliases(onto, names);
+            names.iter().for_each(|name| replace(name, onto));
+        }
+        None => {
+            let names: Vec<_> = from
+                .keys()
+                .filter(|name| !OF_THE_MESSAGE.contains(name))
+                .cloned()
+                .collect();
+            without_aliases(onto, &names);
+            names.iter().for_each(|name| replace(name, onto));
+        }
+    }
+}
+
+/// Removes headers that many backends cannot tell from these: `X_User` is `X-User` to whoever reads CGI variables.
+pub(crate) fn without_aliases(map: &mut HeaderMap, names: &[HeaderName]) {
+    let alias = |name: &HeaderName| {
+        let (text, same) = (name.as_str(), |a: u8, b: u8| {
+            a == b || (a == b'_' && b == b'-')
+        });
+        text.contains('_')
+            && names.iter().any(|name| {
+                let name = name.as_str();
+                name.len() == text.len() && text.bytes().zip(name.bytes()).all(|(a, b)| same(a, b))
+            })
+    };
+    let found: Vec<_> = map.keys().filter(|name| alias(name)).cloned().collect();
+    for name in found {
+        if !names.contains(&name) {
+            map.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::copy;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        map
+    }
+
+    #[test]
+    fn clients_cannot_say_what_authenticators_say() {
+        let names = ["x-user", "x-auth-groups"].map(HeaderName::from_static);
+        let mut request = map(&[
+            ("x-user", "root"),
+            ("x-user", "admin"),
+            ("x_user", "root"),
+            ("x-auth_groups", "all"),
+            ("x_auth_groups", "all"),
+            ("x-other", "1"),
+            ("x_other", "1"),
+        ]);
+        let answer = map(&[
+            ("x-user", "jane"),
+            ("x-other", "2"),
+            ("x-auth-groups", "a"),
+            ("x-auth-groups", "b"),
+        ]);
+        copy(Some(&names), &answer, &mut request);
+        let wanted = [
+            ("x-other", "1"),
+            ("x_other", "1"),
+            ("x-user", "jane"),
+            ("x-auth-groups", "a"),
+            ("x-auth-groups", "b"),
+        ];
+        assert_eq!(request, map(&wanted));
+        copy(Some(&names), &HeaderMap::new(), &mut request);
+        assert_eq!(request, map(&wanted[..2]), "nothing said is nothing known");
+    }
+
+    #[test]
+    fn all_headers_are_all_that_tell_of_the_client() {
+        let mut request = map(&[
+            ("content-type", "text/plain"),
+            ("content-length", "3"),
+            ("host", "a.com"),
+            ("x_user", "root"),
+        ]);
+        let answer = map(&[
+            ("content-type", "text/html"),
+            ("content-length", "0"),
+            ("host", "evil.com"),
+            ("set-cookie", "a=b"),
+            ("x-user", "jane"),
+            ("authorization", "Bearer x"),
+        ]);
+        copy(None, &answer, &mut request);
+        let wanted = [
+            ("content-type", "text/plain"),
+            ("content-length", "3"),
+            ("host", "a.com"),
+            ("x-user", "jane"),
+            ("authorization", "Bearer x"),
+        ];
+        assert_eq!(request, map(&wanted));
+    }
+}

@@ -1,0 +1,366 @@
+//! Somebody else decides: what is asked, what each answer leads to, and that silence is no consent.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue, Method, header};
+use ir::{
+    Action, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, Filter, OriginMatch,
+    Template, Variable,
+};
+use proxy::{Proxy, Telemetry};
+use testkit::{
+    call::{Answer, Call},
+    echo::{Backend as Echo, unused_address},
+};
+
+use crate::support::{
+    Config1, cluster, eventually, forward, http, route, serve, start, start_with,
+};
+
+/// The authenticator answers as the request's query says.
+fn auth() -> ExternalAuth {
+    ExternalAuth {
+        cluster: ClusterKey("auth".into()),
+        method: Some(Method::GET),
+        host: Some(HeaderValue::from_static("auth.test")),
+        target: Template::parse("/check?$args").unwrap(),
+        sent: None,
+        only_200: false,
+        copied: Some(vec![HeaderName::from_static("x-user")]),
+        sign_in: None,
+        back_to: Template::prefixed("", Variable::RequestUri),
+        cookies: AuthCookies::Successes,
+        timeout: Duration::from_secs(5),
+    }
+}
+
+fn guarded(backend: &Echo, authenticator: std::net::SocketAddr, filters: Vec<Filter>) -> Config1 {
+    Config1 {
+        routes: vec![route("/", filters, Action::Forward(forward("a")))],
+        clusters: vec![
+            cluster("a", &[backend.address()]),
+            cluster("auth", &[authenticator]),
+        ],
+    }
+}
+
+struct Setup {
+    backend: Echo,
+    authenticator: Echo,
+    proxy: Proxy,
+}
+
+impl Setup {
+    fn new(change: impl FnOnce(&mut ExternalAuth)) -> Self {
+        let mut asked = auth();
+        change(&mut asked);
+        let (backend, authenticator) = (Echo::start("a"), Echo::start("auth"));
+        let proxy = start(|_| ());
+        let filters = vec![Filter::ExternalAuth(Arc::new(asked))];
+        serve(
+            &proxy,
+            guarded(&backend, authenticator.address(), filters).ir(),
+        );
+        Self {
+            backend,
+            authenticator,
+            proxy,
+        }
+    }
+
+    fn call(&self, method: &str, target: &str) -> Call {
+        Call::new(http(&self.proxy), method, &format!("http://a.com{target}"))
+    }
+
+    fn get(&self, target: &str) -> Answer {
+        self.call("GET", target).send_blocking().unwrap()
+    }
+}
+
+#[test]
+fn a_yes_brings_headers_that_clients_cannot_claim() {
+    let setup = Setup::new(|_| ());
+    for http2 in [false, true] {
+        let call = setup
+            .call("POST", "/x/../page?set=x-user:jane&set=x-other:1")
+            .header("x-user", "root")
+            .header("x_user", "root")
+            .header("x-original-url", "http://a.com/public")
+            .header("x_original_url", "http://a.com/public")
+            .header("x-original-method", "OPTIONS")
+            .header("x-forwarded-uri", "/public")
+            .header("x-forwarded-for", "9.9.9.9")
+            .header("cookie", "a=b")
+            .body("hello");
+        let call = if http2 { call.http2() } else { call };
+        let told = call.send_blocking().unwrap().json();
+        assert_eq!(told["backend"], "a");
+        assert_eq!(told["bodyBytes"], 5);
+        let headers = &told["headers"];
+        assert_eq!(headers["x-user"], serde_json::json!(["jane"]), "{headers}");
+        assert!(
+            headers["x_user"].is_null() && headers["x-other"].is_null(),
+            "{headers}"
+        );
+        let asked = setup.authenticator.seen().pop().unwrap();
+        assert_eq!((asked.method, asked.body), (Method::GET, 0));
+        assert_eq!(asked.host, "auth.test");
+        assert_eq!(asked.target, "/check?set=x-user:jane&set=x-other:1");
+        let uri = "/page?set=x-user:jane&set=x-other:1";
+        for (name, value) in [
+            ("x-original-url", &*format!("http://a.com{uri}")),
+            ("x-original-method", "POST"),
+            ("x-original-uri", uri),
+            ("x-forwarded-uri", uri),
+            ("x-forwarded-method", "POST"),
+            ("x-auth-request-redirect", uri),
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-real-ip", "127.0.0.1"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "a.com"),
+            ("cookie", "a=b"),
+        ] {
+            let all: Vec<_> = asked.headers.get_all(name).iter().collect();
+            assert_eq!(all, [value], "{name}");
+        }
+        assert!(!asked.headers.contains_key("x_original_url"));
+    }
+    // A yes that says nothing of the user leaves nothing of what the client said.
+    let told = setup
+        .call("GET", "/?x")
+        .header("x-user", "root")
+        .send_blocking();
+    assert!(told.unwrap().json()["headers"]["x-user"].is_null());
+}
+
+#[test]
+fn a_no_is_passed_on_and_anything_else_fails_closed() {
+    let setup = Setup::new(|_| ());
+    let no = setup.get("/?status=401&set=www-authenticate:Bearer&set=set-cookie:a=b");
+    assert_eq!((no.status.as_u16(), no.backend()), (401, "auth"));
+    assert_eq!(no.header("www-authenticate"), "Bearer");
+    assert_eq!(no.header("set-cookie"), "");
+    assert_eq!(setup.get("/?status=403").status, 403);
+    for status in [302, 400, 404, 418, 429, 500, 503] {
+        let answer = setup.get(&format!("/?status={status}&set=location:/x"));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body[..]),
+            (500, &b"auth_failed"[..]),
+            "{status}"
+        );
+        assert_eq!(answer.header("location"), "");
+    }
+    for status in [200, 202, 204] {
+        assert_eq!(setup.get(&format!("/?status={status}")).backend(), "a");
+    }
+    assert_eq!(setup.backend.hits(), 3);
+    let broken = setup.get("/?reset=1");
+    assert_eq!(
+        (broken.status.as_u16(), &broken.body[..]),
+        (503, &b"auth_unreachable"[..])
+    );
+}
+
+#[test]
+fn who_is_not_there_and_who_does_not_answer_let_nobody_in() {
+    let backend = Echo::start("a");
+    let silent = Echo::builder().silent().start("silent");
+    let telemetry = Telemetry::default();
+    let proxy = start_with(|_| (), &telemetry);
+    for (address, status, word) in [
+        (unused_address(), 503, "auth_unreachable"),
+        (silent.address(), 504, "auth_timeout"),
+    ] {
+        let asked = ExternalAuth {
+            timeout: Duration::from_millis(300),
+            ..auth()
+        };
+        let filters = vec![Filter::ExternalAuth(Arc::new(asked))];
+        serve(&proxy, guarded(&backend, address, filters).ir());
+        let answer = Call::get(http(&proxy), "http://a.com/")
+            .send_blocking()
+            .unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body[..]),
+            (status, word.as_bytes())
+        );
+        let counted = format!("reason=\"{word}\"");
+        eventually("it is counted", || {
+            telemetry.metrics.encode().contains(&counted)
+        });
+    }
+    // An authenticator without endpoints, and one that there is no cluster for.
+    let filters = vec![Filter::ExternalAuth(Arc::new(auth()))];
+    let mut config = guarded(&backend, unused_address(), filters);
+    config.clusters[1].endpoints = [].into();
+    serve(&proxy, config.ir());
+    let ask = || {
+        Call::get(http(&proxy), "http://a.com/")
+            .send_blocking()
+            .unwrap()
+            .status
+    };
+    assert_eq!(ask(), 503);
+    config.clusters.pop();
+    serve(&proxy, config.ir());
+    assert_eq!(ask(), 503);
+    assert_eq!(backend.hits(), 0);
+}
+
+#[test]
+fn who_has_to_sign_in_is_sent_there() {
+    let setup = Setup::new(|auth| {
+        let text = "https://$host/start?rd=$scheme://$http_host$escaped_request_uri";
+        auth.sign_in = Some(Template::parse(text).unwrap());
+    });
+    let answer = setup.get("/a%20b?status=401&set=set-cookie:csrf=1&c=%26");
+    assert_eq!(answer.status, 302);
+    assert_eq!(
+        answer.header("location"),
+        "https://a.com/start?rd=http://a.com%2Fa%2520b%3Fstatus%3D401%26set%3Dset-cookie%3Acsrf%3D1%26c%3D%2526"
+    );
+    assert_eq!(answer.header("set-cookie"), "csrf=1");
+    assert_eq!(answer.body.len(), 0);
+    assert_eq!(
+        setup.get("/?status=403").status,
+        403,
+        "signing in would not help"
+    );
+    assert_eq!(setup.backend.hits(), 0);
+}
+
+#[test]
+fn cookies_of_the_authenticator_reach_the_client() {
+    // The backend answers with that status too, after a yes.
+    let target = |auth: &mut ExternalAuth| {
+        auth.target = Template::parse("/?set=set-cookie:session=2").unwrap()
+    };
+    let sent = |setup: &Setup, query: &str| {
+        let answer = setup.get(query);
+        let all = answer.headers.get_all(header::SET_COOKIE).iter();
+        let all: Vec<String> = all.map(|v| v.to_str().unwrap().to_owned()).collect();
+        (answer.status.as_u16(), all)
+    };
+    let setup = Setup::new(target);
+    let both = (200, vec!["own=1".to_owned(), "session=2".to_owned()]);
+    assert_eq!(sent(&setup, "/?set=set-cookie:own=1"), both);
+    assert_eq!(sent(&setup, "/?status=404"), (404, vec![]));
+    let setup = Setup::new(|auth| {
+        target(auth);
+        auth.cookies = AuthCookies::Always;
+    });
+    assert_eq!(
+        sent(&setup, "/?status=404"),
+        (404, vec!["session=2".to_owned()])
+    );
+    let setup = Setup::new(|auth| auth.cookies = AuthCookies::Always);
+    let no = (401, vec!["gone=1".to_owned()]);
+    assert_eq!(sent(&setup, "/?status=401&set=set-cookie:gone=1"), no);
+}
+
+#[test]
+fn the_filter_of_gateway_api_sends_what_it_must_and_copies_everything() {
+    let setup = Setup::new(|auth| {
+        *auth = ExternalAuth {
+            method: None,
+            host: None,
+            target: Template::prefixed("/verify", Variable::RequestUri),
+            sent: Some(vec![HeaderName::from_static("x-tenant")]),
+            only_200: true,
+            copied: None,
+            cookies: AuthCookies::Denials,
+            ..auth.clone()
+        };
+    });
+    let call = setup.call("DELETE", "/page?set=x-user:jane&set=x-role:admin");
+    let call = call
+        .header("x-tenant", "t")
+        .header("x-secret", "s")
+        .header("authorization", "Bearer x");
+    let told = call
+        .header("x-role", "root")
+        .send_blocking()
+        .unwrap()
+        .json();
+    assert_eq!(
+        (&told["headers"]["x-user"][0], &told["headers"]["x-role"][0]),
+        (&"jane".into(), &"admin".into())
+    );
+    let asked = setup.authenticator.seen().pop().unwrap();
+    assert_eq!(
+        (asked.method, asked.host.as_str()),
+        (Method::DELETE, "a.com")
+    );
+    assert_eq!(
+        asked.target,
+        "/verify/page?set=x-user:jane&set=x-role:admin"
+    );
+    assert_eq!(asked.headers["x-tenant"], "t");
+    assert_eq!(asked.headers["authorization"], "Bearer x");
+    assert!(!asked.headers.contains_key("x-secret"));
+    assert_eq!(setup.get("/?status=204").status, 500, "only 200 is a yes");
+}
+
+#[test]
+fn addresses_and_preflights_come_first() {
+    let (backend, authenticator) = (Echo::start("a"), Echo::start("auth"));
+    let proxy = start(|_| ());
+    let cors = Filter::Cors(Cors {
+        origins: vec![OriginMatch::Any],
+        credentials: false,
+        methods: None,
+        headers: None,
+        expose: Some(vec![]),
+        max_age: 5,
+    });
+    let asked = || Filter::ExternalAuth(Arc::new(auth()));
+    serve(
+        &proxy,
+        guarded(&backend, authenticator.address(), vec![cors, asked()]).ir(),
+    );
+    let preflight = Call::new(http(&proxy), "OPTIONS", "http://a.com/")
+        .header("origin", "http://b.com")
+        .header("access-control-request-method", "GET");
+    assert!(preflight.send_blocking().unwrap().status.is_success());
+    let nobody = Filter::ClientAddresses(ClientAddresses {
+        allow: vec![],
+        deny: vec!["127.0.0.0/8".parse().unwrap()],
+    });
+    assert_eq!(authenticator.hits(), 0);
+    let denied =
+        Call::get(http(&proxy), "http://a.com/?status=403").header("origin", "http://b.com");
+    let denied = denied.send_blocking().unwrap();
+    assert_eq!(
+        (
+            denied.status.as_u16(),
+            denied.header("access-control-allow-origin")
+        ),
+        (403, "*")
+    );
+    serve(
+        &proxy,
+        guarded(&backend, authenticator.address(), vec![nobody, asked()]).ir(),
+    );
+    let denied = Call::get(http(&proxy), "http://a.com/")
+        .send_blocking()
+        .unwrap();
+    assert_eq!((denied.status.as_u16(), authenticator.hits()), (403, 1));
+}
+
+#[test]
+fn connections_to_the_authenticator_may_end_at_any_time() {
+    let backend = Echo::start("a");
+    let authenticator = Echo::builder().close_idle_after(1).start("auth");
+    let proxy = start(|config| config.workers = 1);
+    let filters = vec![Filter::ExternalAuth(Arc::new(auth()))];
+    serve(
+        &proxy,
+        guarded(&backend, authenticator.address(), filters).ir(),
+    );
+    for at in 0..50 {
+        let answer = Call::get(http(&proxy), "http://a.com/")
+            .send_blocking()
+            .unwrap();
+        assert_eq!(answer.status, 200, "request {at}: {answer:?}");
+    }
+}
