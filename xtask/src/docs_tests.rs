@@ -60,7 +60,7 @@ fn every_kind_has_fields_rules_and_conditions() {
     for wanted in [
         "\n## RouteFilter\n",
         "\n| `regexRewrite.pattern` | string | required | 1 to 1024 characters |",
-        "\n| `rateLimit.scope` | string | `Rule` | `Rule`, `Client` |",
+        "\n| `rateLimits.scope` | string | `Rule` | `Rule`, `Client` |",
         "\n| `targetRefs` | list of objects | required | 1 to 16 entries |",
         "\n- `spec.targetRefs`: a target is named once (",
         "\n- `spec.tls`: minVersion is above maxVersion (",

@@ -32,7 +32,6 @@ mod rewrite;
 mod service_upstream;
 mod snippets;
 mod timeout;
-mod unsupported;
 mod upstream_protocol;
 mod upstream_tls;
 
@@ -154,7 +153,6 @@ pub const FAMILIES: &[&Family] = &[
     &forwarded_prefix::FORWARDED_PREFIX,
     &foreign::FOREIGN,
     &downstream_tls::DOWNSTREAM_TLS,
-    &unsupported::UNSUPPORTED,
     &snippets::SNIPPETS,
     &out_of_scope::OUT_OF_SCOPE,
 ];
@@ -379,16 +377,6 @@ impl<'a> Reader<'a> {
                 (outcome, message)
             };
             self.notes.add(self.object, Some(key), outcome, message);
-        }
-    }
-
-    /// Says the same about every annotation that is one of `keys`, those with a name of the user's too.
-    pub(crate) fn say_all(&mut self, keys: &[Key], outcome: Outcome, message: &str) {
-        for (name, (key, _)) in &self.values {
-            if keys.iter().any(|known| known.is(name)) && !self.spoken.contains(name) {
-                self.spoken.insert(name);
-                self.notes.add(self.object, Some(key), outcome, message);
-            }
         }
     }
 

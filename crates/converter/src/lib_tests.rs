@@ -233,7 +233,7 @@ fn every_annotation_is_answered_for() {
     );
     assert_eq!(
         note(&[("higress.io/mcp-server", "true")])[0].outcome,
-        Outcome::NotSupportedYet
+        Outcome::Refused
     );
     assert_eq!(
         note(&[("higress.io/no-such-key", "1")])[0].outcome,

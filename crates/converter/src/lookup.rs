@@ -3,7 +3,7 @@
 use std::{cell::RefCell, sync::Arc};
 
 use api::{Kind, ObjectKey, Resources, Store};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::Service;
 
 /// All objects. Every answer is noted: what came of an Ingress holds for as long as the answers stay the same.
 ///
@@ -17,8 +17,6 @@ pub(crate) struct Lookup<'a> {
 #[derive(Debug)]
 pub(crate) enum Read {
     Service(ObjectKey, Option<Arc<Service>>),
-    Secret(ObjectKey, Option<Arc<Secret>>),
-    ConfigMap(ObjectKey, Option<Arc<ConfigMap>>),
     /// A kind of a namespace, the Service, and whether a ReferenceGrant lets the one refer to the other.
     Permit((Kind, String), ObjectKey, bool),
 }
@@ -47,31 +45,13 @@ impl<'a> Lookup<'a> {
         }
         match read {
             Read::Service(key, then) => same(&self.resources.services, key, then.as_ref()),
-            Read::Secret(key, then) => same(&self.resources.secrets, key, then.as_ref()),
             Read::Permit((kind, home), to, then) => self.granted(*kind, home, to) == *then,
-            Read::ConfigMap(key, then) => same(&self.resources.config_maps, key, then.as_ref()),
         }
     }
 
     pub(crate) fn service(&self, key: &ObjectKey) -> Option<&'a Service> {
         let found = self.resources.services.get(key);
         self.note(Read::Service(key.clone(), found.cloned()));
-        found.map(|found| &**found)
-    }
-
-    /// For annotations that name a Secret whose content matters.
-    #[allow(dead_code, reason = "asked by the families that check a Secret")]
-    pub(crate) fn secret(&self, key: &ObjectKey) -> Option<&'a Secret> {
-        let found = self.resources.secrets.get(key);
-        self.note(Read::Secret(key.clone(), found.cloned()));
-        found.map(|found| &**found)
-    }
-
-    /// For annotations that name a ConfigMap whose content matters.
-    #[allow(dead_code, reason = "asked by the families that check a ConfigMap")]
-    pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
-        let found = self.resources.config_maps.get(key);
-        self.note(Read::ConfigMap(key.clone(), found.cloned()));
         found.map(|found| &**found)
     }
 

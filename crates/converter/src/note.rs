@@ -17,8 +17,6 @@ pub enum Outcome {
     Exact,
     /// It does something close; the message says what differs.
     Approximated,
-    /// Known, but this version does not do it yet.
-    NotSupportedYet,
     /// Not honoured: an unknown key, or a value that cannot be.
     Refused,
     /// A path, host or certificate of the Ingress that is not served.
@@ -30,7 +28,6 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Self::Exact => "exact",
             Self::Approximated => "approximated",
-            Self::NotSupportedYet => "not supported yet",
             Self::Refused => "refused",
             Self::Dropped => "dropped",
         })

@@ -128,7 +128,7 @@ impl Reporter {
             type_: Some(
                 match note.outcome {
                     Outcome::Exact | Outcome::Approximated => "Normal",
-                    Outcome::NotSupportedYet | Outcome::Refused | Outcome::Dropped => "Warning",
+                    Outcome::Refused | Outcome::Dropped => "Warning",
                 }
                 .to_owned(),
             ),
@@ -141,7 +141,6 @@ const fn reason(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Exact => "Exact",
         Outcome::Approximated => "Approximated",
-        Outcome::NotSupportedYet => "NotSupportedYet",
         Outcome::Refused => "Refused",
         Outcome::Dropped => "Dropped",
     }

@@ -20,10 +20,9 @@ use crate::{
 const FEW: usize = 20;
 
 /// Every outcome, from best to worst.
-const OUTCOMES: [Outcome; 5] = [
+const OUTCOMES: [Outcome; 4] = [
     Outcome::Exact,
     Outcome::Approximated,
-    Outcome::NotSupportedYet,
     Outcome::Refused,
     Outcome::Dropped,
 ];
@@ -185,7 +184,7 @@ fn key(note: &Note) -> &str {
 fn paint(outcome: Outcome, text: &str, style: Style) -> String {
     match outcome {
         Outcome::Exact => style.green(text),
-        Outcome::Approximated | Outcome::NotSupportedYet => style.yellow(text),
+        Outcome::Approximated => style.yellow(text),
         Outcome::Refused | Outcome::Dropped => style.red(text),
     }
 }

@@ -6,6 +6,7 @@ mod guard;
 mod mirror;
 mod question;
 mod request;
+mod source;
 mod tunnel;
 
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};

@@ -1,6 +1,8 @@
 //! An [`ir::Ir`] made ready for use: immutable, swapped as a whole. What lasts (positions of balancing and
 //! splits, TLS configurations) is taken over from the snapshot before by identity.
 
+mod spread;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
@@ -13,11 +15,13 @@ use std::{
 
 use http::StatusCode;
 use ir::{
-    Action, BasicAuth, Cluster, ClusterKey, ConcurrencyLimit, ExternalAuth, Filter, Forward,
-    Fraction, Ir, Protocol, RateLimit, Reason, Rule, RuleKey, SocketKey, Target,
+    Action, BasicAuth, Cluster, ClusterKey, ConcurrencyLimit, ExternalAuth, Filter, Forward, Ir,
+    Protocol, RateLimit, Reason, Rule, RuleKey, SocketKey, Target,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
+
+use spread::Spread;
 
 use crate::{
     balance::ClusterState,
@@ -276,60 +280,6 @@ impl RuleState {
     }
 }
 
-/// Walks 0..total so that each run of `total` steps meets every point once and neighbours lie far apart. Shares are
-/// therefore exact over every `total` requests, and near to exact over few, for all workers together, without a lock.
-struct Spread {
-    total: u64,
-    stride: u64,
-    share: u64,
-}
-
-impl Spread {
-    fn new(total: u64, share: u64) -> Self {
-        let total = total.max(1);
-        // The golden section, moved to the next number that shares no divisor with the total.
-        let mut stride = ((total as f64) * 0.618_033_988_75) as u64;
-        stride = stride.max(1);
-        while gcd(stride, total) != 1 {
-            stride += 1;
-        }
-        Self {
-            total,
-            stride,
-            share,
-        }
-    }
-
-    fn of(fraction: Fraction) -> Self {
-        let divisor = gcd(
-            u64::from(fraction.numerator()),
-            u64::from(fraction.denominator()),
-        )
-        .max(1);
-        Self::new(
-            u64::from(fraction.denominator()) / divisor,
-            u64::from(fraction.numerator()) / divisor,
-        )
-    }
-
-    fn at(&self, turn: u64) -> u64 {
-        // Both factors are below 2^37 (at most 16 weights of 32 bits), so the product needs 128 bits.
-        let product = u128::from(turn % self.total) * u128::from(self.stride);
-        u64::try_from(product % u128::from(self.total)).unwrap_or(0)
-    }
-
-    fn next(&self, position: &AtomicU64) -> u64 {
-        self.at(position.fetch_add(1, Relaxed))
-    }
-}
-
-const fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
-}
-
 impl Snapshot {
     /// A snapshot that serves nothing.
     pub(crate) fn empty() -> Self {
@@ -475,51 +425,5 @@ impl RuleState {
                 _ => None,
             }),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Spread;
-
-    #[test]
-    fn shares_are_exact_over_the_total_and_near_over_few() {
-        for (total, share) in [
-            (100, 30),
-            (100, 1),
-            (1000, 1),
-            (7, 3),
-            (1, 1),
-            (16_000_000, 4_000_000),
-        ] {
-            let spread = Spread::new(total, share);
-            let run = total.min(10_000);
-            let hits = (0..run).filter(|turn| spread.at(*turn) < share).count() as u64;
-            let expected = share * run / total;
-            assert!(
-                hits.abs_diff(expected) <= 3,
-                "{share} of {total}: {hits} in {run}"
-            );
-            if run == total {
-                assert_eq!(hits, share);
-            }
-        }
-    }
-
-    #[test]
-    fn neighbours_are_spread() {
-        let spread = Spread::new(100, 50);
-        let longest =
-            (0..100u64)
-                .map(|t| u64::from(spread.at(t) < 50))
-                .fold((0, 0), |(run, max), hit| {
-                    let run = if hit == 1 { run + 1 } else { 0 };
-                    (run, max.max(run))
-                });
-        assert!(
-            longest.1 <= 3,
-            "half of the traffic came {} times in a row",
-            longest.1
-        );
     }
 }

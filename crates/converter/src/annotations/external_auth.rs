@@ -75,11 +75,6 @@ pub(super) const EXTERNAL_AUTH: Family = Family {
             becomes: "Nothing. Refused: without these headers auth-url might decide otherwise; nobody is let in.",
         },
         Key {
-            name: "auth-snippet",
-            doc: "Refused, as all snippets are: nobody is let in.",
-            becomes: "Nothing. Refused: without it auth-url might decide otherwise; nobody is let in.",
-        },
-        Key {
             name: "enable-global-auth",
             doc: "false, as there is no authentication that holds for all Ingresses.",
             becomes: "Nothing, for false. Approximated: with true, auth-url of the Ingress counts alone.",
@@ -102,7 +97,6 @@ const BESIDE: &[&str] = &[
     "auth-keepalive-requests",
     "auth-keepalive-timeout",
     "auth-proxy-set-headers",
-    "auth-snippet",
 ];
 
 /// What the authenticator would have to be told, and is not: it might decide otherwise.

@@ -33,8 +33,9 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some(wanted) = reader.parse(KEY, parse) else {
         return;
     };
-    if settings.rewrite_target.is_none() && wanted.is_some() {
-        let message = "has no meaning without rewrite-target";
+    let rewritten = settings.rewrite_target.is_some() || settings.rewrite_path.is_some();
+    if !rewritten && wanted.is_some() {
+        let message = "has no meaning without rewrite-target or rewrite-path";
         reader.say(KEY, Outcome::Approximated, message);
         return;
     }

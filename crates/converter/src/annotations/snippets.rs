@@ -22,8 +22,8 @@ pub(super) const SNIPPETS: Family = Family {
         },
         Key {
             name: "auth-snippet",
-            doc: "nginx configuration of the request to auth-url: refused, as configuration-snippet is.",
-            becomes: "Nothing. Refused: always. Where it restricts access, nobody is let in until it is gone.",
+            doc: "nginx configuration of the request to auth-url: refused, as configuration-snippet is. With auth-url nobody is let in.",
+            becomes: "Nothing. Refused: always. Without it auth-url might decide otherwise, so nobody is let in until it is gone.",
         },
         Key {
             name: "stream-snippet",

@@ -89,7 +89,7 @@ fn no_example_is_forgotten() {
 }
 
 #[test]
-fn no_example_has_an_annotation_that_is_not_supported_yet() {
+fn no_example_has_an_annotation_that_is_unknown() {
     let output = support::postern(&[
         "convert",
         "--report",
@@ -98,5 +98,5 @@ fn no_example_has_an_annotation_that_is_not_supported_yet() {
         support::examples().to_str().unwrap(),
     ]);
     let report = support::text(&output.stderr);
-    assert!(!report.contains("not supported yet"), "{report}");
+    assert!(!report.contains("unknown annotation"), "{report}");
 }

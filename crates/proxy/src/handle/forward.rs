@@ -12,6 +12,7 @@ use super::{
     fallback::{self, Original},
     guard::Cookies,
     mirror, refuse, request, response_filters,
+    source::Source,
     tunnel::{self, Asked},
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     session,
     silence::{Silence, Watch},
     snapshot::RuleState,
-    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Replay, Way},
+    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Way},
     worker::Worker,
 };
 
@@ -58,13 +59,6 @@ pub(crate) struct Call {
     pub(super) cookies: Cookies,
     deadline: Option<Instant>,
     pub(super) exchange: Exchange,
-}
-
-/// The request's body, as far as it may be sent.
-enum Source {
-    Empty,
-    Once(Option<(Incoming, Meter)>),
-    Replay(Replay),
 }
 
 /// Chooses the backend and makes the head that it shall see. What cannot be forwarded is answered here.
@@ -166,70 +160,6 @@ pub(super) async fn forward(mut call: Box<Call>) -> Response<DownBody> {
     cookies.add(&mut response);
     decorate(&rule, origin.as_ref(), &mut response);
     response
-}
-
-impl Source {
-    fn new(conn: &Conn, rule: &RuleState, body: Incoming, meter: Meter) -> Self {
-        if body.is_end_stream() {
-            return Self::Empty;
-        }
-        let repeats = rule
-            .forward()
-            .is_some_and(|forward| forward.retry.is_some());
-        if !repeats && !rule.has_mirrors() {
-            return Self::Once(Some((body, meter)));
-        }
-        let limit = conn.worker.config.limits.replay_bytes;
-        Self::Replay(Replay::new(body, Arc::clone(&conn.state), meter, limit))
-    }
-
-    const fn replay(&self) -> Option<&Replay> {
-        match self {
-            Self::Replay(replay) => Some(replay),
-            Self::Empty | Self::Once(_) => None,
-        }
-    }
-
-    /// The body for one more sending; `None` when it is gone.
-    fn body(&mut self, conn: &Conn) -> Option<UpBody> {
-        match self {
-            Self::Empty => Some(UpBody::Empty),
-            Self::Once(slot) => slot.take().map(|(incoming, meter)| UpBody::Client {
-                incoming,
-                conn: Arc::clone(&conn.state),
-                meter,
-            }),
-            Self::Replay(replay) => replay.possible().then(|| UpBody::Replay(replay.body())),
-        }
-    }
-
-    fn repeatable(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Once(_) => false,
-            Self::Replay(replay) => replay.possible(),
-        }
-    }
-
-    /// An unsent body comes back.
-    fn put_back(&mut self, body: UpBody) {
-        if let (
-            Self::Once(slot),
-            UpBody::Client {
-                incoming, meter, ..
-            },
-        ) = (self, unwatched(body))
-        {
-            *slot = Some((incoming, meter));
-        }
-    }
-}
-
-fn unwatched(body: UpBody) -> UpBody {
-    match body {
-        UpBody::Watched(body) => body.into_inner(),
-        body => body,
-    }
 }
 
 /// The answer of a backend, or of the page that the rule has in its stead.

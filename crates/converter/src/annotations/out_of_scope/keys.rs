@@ -63,7 +63,6 @@ table! {
     "proxy-ssl-verify-depth", "Length of a backend's chain of certificates. No effect.", [], NoEffect, "chains are followed to the authority, whatever their length within reason";
     "proxy-ssl-ciphers", "Cipher suites towards the backend. No effect.", [], NoEffect, "the suites with forward secrecy of TLS 1.2 and 1.3 are offered to backends";
     "proxy-ssl-protocols", "TLS versions towards the backend. No effect.", ["TLSv1.2 TLSv1.3"], NoEffect, "backends are offered TLS 1.2 and 1.3";
-    "enable-global-auth", "true or false: whether the authentication of all Ingresses holds here. There is none.", ["false"], Lost, "there is no authentication for all Ingresses (global-auth-url): write `auth-url` at each";
     // Lost.
     "limit-rate", "Bytes a second for each answer. Refused.", ["0"], Lost, "answers are not slowed down";
     "limit-rate-after", "Bytes of an answer before limit-rate. Refused.", ["0"], Lost, "answers are not slowed down";
