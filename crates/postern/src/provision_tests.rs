@@ -59,6 +59,29 @@ fn names(steps: &[Step]) -> Vec<String> {
     steps.iter().map(name).collect()
 }
 
+/// Labels and annotations come from the Gateway's infrastructure.
+fn propagates(service: &Value) {
+    let labels = &service["metadata"]["labels"];
+    assert_eq!(labels["team"], "a");
+    assert_eq!(labels["gateway.networking.k8s.io/gateway-name"], "web");
+    assert_eq!(service["metadata"]["annotations"]["note"], "b");
+    assert_eq!(service["spec"]["type"], "LoadBalancer");
+}
+
+/// The endpoints of the data plane stand beside the Service, on the ports that it leads to.
+fn copies(step: &Step, service: &Value) {
+    let Step::Apply(_, copy) = step else {
+        panic!("{step:?}");
+    };
+    assert_eq!(copy["endpoints"][0]["addresses"], json!(["10.1.0.1"]));
+    assert_eq!(
+        copy["ports"][0]["port"],
+        service["spec"]["ports"][0]["targetPort"]
+    );
+    let labels = &copy["metadata"]["labels"];
+    assert_eq!(labels["kubernetes.io/service-name"], "web-postern");
+}
+
 #[test]
 fn a_gateway_gets_a_service_once_and_keeps_its_ports() {
     let mut resources = Resources::default();
@@ -84,33 +107,8 @@ fn a_gateway_gets_a_service_once_and_keeps_its_ports() {
         panic!("{first:?}");
     };
     assert_eq!(body["metadata"]["name"], "web-postern");
-    let labels = &body["metadata"]["labels"];
-    assert_eq!(
-        (
-            &labels["team"],
-            &labels["gateway.networking.k8s.io/gateway-name"]
-        ),
-        (&json!("a"), &json!("web"))
-    );
-    assert_eq!(
-        (
-            &body["metadata"]["annotations"]["note"],
-            &body["spec"]["type"]
-        ),
-        (&json!("b"), &json!("LoadBalancer"))
-    );
-    let Step::Apply(_, copy) = &first[1] else {
-        panic!("{first:?}");
-    };
-    assert_eq!(copy["endpoints"][0]["addresses"], json!(["10.1.0.1"]));
-    assert_eq!(
-        copy["ports"][0]["port"],
-        body["spec"]["ports"][0]["targetPort"]
-    );
-    assert_eq!(
-        copy["metadata"]["labels"]["kubernetes.io/service-name"],
-        "web-postern"
-    );
+    propagates(body);
+    copies(&first[1], body);
     take(&mut resources, &first);
     // Another replica, with no memory, finds all as it should be.
     assert_eq!(

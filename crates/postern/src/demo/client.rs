@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Empty};
@@ -81,6 +82,10 @@ impl Line {
                         .split_once(": ")
                         .context("-H wants 'Name: value'")?;
                     headers.push((name.parse()?, value.parse()?));
+                }
+                "-u" => {
+                    let encoded = format!("Basic {}", STANDARD.encode(value()?));
+                    headers.push((header::AUTHORIZATION, encoded.parse()?));
                 }
                 "-b" => headers.push((header::COOKIE, value()?.parse()?)),
                 "-X" => method = value()?.parse()?,
