@@ -19,8 +19,11 @@ exact-match-query-NAME prefix-match-query-NAME regex-match-query-NAME
 exact-match-pseudo-header-NAME prefix-match-pseudo-header-NAME regex-match-pseudo-header-NAME
 whitelist-source-range denylist-source-range default-backend custom-http-errors
 mirror-target-service mirror-percentage destination
-auth-type auth-secret
+proxy-connect-timeout proxy-read-timeout proxy-send-timeout proxy-body-size
+limit-rps limit-rpm limit-connections limit-whitelist server-alias from-to-www-redirect
+auth-type auth-secret auth-url auth-signin auth-response-headers
 session-cookie-samesite session-cookie-secure session-cookie-domain session-cookie-change-on-failure
+affinity-canary-behavior enable-access-log x-forwarded-prefix service-upstream configuration-snippet server-snippet
 ";
 
 #[test]

@@ -112,6 +112,40 @@ mod tests {
     }
 
     #[test]
+    fn the_chart_s_roles_allow_just_this() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../deploy/charts/postern/files/permissions.yaml"
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        let chart: Value = serde_saphyr::from_str(&text).unwrap();
+        let texts = |value: &Value| -> Vec<String> {
+            let texts = value.as_array().unwrap().iter();
+            texts
+                .map(|text| text.as_str().unwrap().to_owned())
+                .collect()
+        };
+        let granted = |place: &str| {
+            let mut all = BTreeMap::<_, BTreeSet<String>>::new();
+            for rule in chart[place].as_array().unwrap() {
+                for resource in texts(&rule["resources"]) {
+                    let key = (texts(&rule["apiGroups"])[0].clone(), resource);
+                    all.entry(key).or_default().extend(texts(&rule["verbs"]));
+                }
+            }
+            all
+        };
+        for (place, declared) in [("cluster", cluster()), ("namespace", namespace())] {
+            let owned = |verbs: BTreeSet<&str>| verbs.into_iter().map(str::to_owned).collect();
+            let declared: BTreeMap<_, BTreeSet<String>> = declared
+                .into_iter()
+                .map(|(key, verbs)| (key, owned(verbs)))
+                .collect();
+            assert_eq!(granted(place), declared, "{place}");
+        }
+    }
+
+    #[test]
     fn names_are_those_of_the_api_server() {
         let names: Vec<_> = Kind::ALL.iter().map(|kind| resource(*kind).1).collect();
         for name in [
