@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
@@ -30,6 +30,7 @@ pub(crate) enum Answer {
 struct Line {
     method: Method,
     headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
     show_head: bool,
     port: u16,
     host: String,
@@ -70,6 +71,7 @@ impl Line {
         let mut words = words.iter().skip(1);
         let (mut method, mut headers, mut show_head, mut url) =
             (Method::GET, Vec::new(), false, None);
+        let mut body = Bytes::new();
         while let Some(word) = words.next() {
             let mut value = || {
                 words
@@ -88,6 +90,10 @@ impl Line {
                     headers.push((header::AUTHORIZATION, encoded.parse()?));
                 }
                 "-b" => headers.push((header::COOKIE, value()?.parse()?)),
+                "-d" | "--data-binary" => {
+                    body = data(value()?)?;
+                    method = Method::POST;
+                }
                 "-X" => method = value()?.parse()?,
                 "-i" => show_head = true,
                 "-s" => {}
@@ -105,6 +111,7 @@ impl Line {
         Ok(Self {
             method,
             headers,
+            body,
             show_head,
             port,
             host: authority.to_owned(),
@@ -114,7 +121,7 @@ impl Line {
     }
 
     async fn send(&self, target: &str) -> anyhow::Result<Response<Bytes>> {
-        let mut request = Request::new(Empty::<Bytes>::new());
+        let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = target.parse()?;
         let headers = request.headers_mut();
@@ -137,6 +144,17 @@ impl Line {
         timeout(DEADLINE, exchange)
             .await
             .context("no answer in time")?
+    }
+}
+
+/// A body, or with `@` the file that holds it.
+fn data(text: &str) -> anyhow::Result<Bytes> {
+    match text.strip_prefix('@') {
+        None => Ok(Bytes::copy_from_slice(text.as_bytes())),
+        Some(path) => {
+            let content = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
+            Ok(content.into())
+        }
     }
 }
 

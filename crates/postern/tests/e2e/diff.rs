@@ -357,7 +357,8 @@ line 6: neither JSON nor a line of an access log
 fn a_gateway_that_is_not_there_is_an_error() {
     let scene = Scene::new();
     let folder = scene.folder.path().to_str().unwrap();
-    let nobody = format!("http://{}", unused_address());
+    // Nobody listens there, and no other test will.
+    let nobody = "http://127.0.0.1:1".to_owned();
     let output = postern(&["diff", "-f", folder, "--against", &nobody]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
