@@ -180,6 +180,19 @@ fn what_keeps_somebody_out_is_seen_wherever_it_stands() {
     assert_eq!(advise("add_header a b").restricts, None);
 }
 
+#[test]
+fn a_line_break_in_a_quoted_name_stays_out_of_the_advice() {
+    let advice = advise("\" \n x_by_lua_block \" a ;");
+    assert_eq!(advice.unreadable, None);
+    assert_eq!(
+        advice.instead,
+        ["nothing replaces    x_by_lua_block "],
+        "one line"
+    );
+    let long = advise(&format!("\"{}_by_lua\" ;", "a".repeat(1_000)));
+    assert!(long.instead[0].chars().count() < 250, "{long:?}");
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in ".{0,200}") {

@@ -103,7 +103,7 @@ fn other(directive: &Directive) -> Option<String> {
         "if" => "conditions (if) become matches of an HTTPRoute, or `match-method` and `exact-match-header-NAME` of another Ingress".to_owned(),
         "location" => format!("a path of an Ingress for location {}", short(&directive.args.join(" "))),
         "proxy_pass" => "a backend of the Ingress, or `destination`, for proxy_pass".to_owned(),
-        name if name.contains("_by_lua") => format!("nothing replaces {name}"),
+        name if name.contains("_by_lua") => format!("nothing replaces {}", short(name)),
         _ => return None,
     };
     Some(text)
