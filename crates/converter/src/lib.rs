@@ -94,3 +94,6 @@ pub fn expand(resources: &Resources, options: &Options) -> Expansion {
 #[cfg(test)]
 #[path = "lib_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod coverage_tests;

@@ -2,6 +2,7 @@
 //!
 //! Every configuration names its crypto provider: no test depends on a process-wide default.
 
+use parking_lot::Mutex;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
@@ -10,7 +11,8 @@ use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, ServerConfig,
     client::WantsClientCert,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::WebPkiClientVerifier,
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
+    sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::sync::{
@@ -188,6 +190,43 @@ pub fn client_config_presenting(ca_pem: &str, client: &Issued, alpn: &[&str]) ->
         .expect("the key fits the certificate");
     config.alpn_protocols = protocols(alpn);
     config
+}
+
+/// The names that clients asked a server for, in the order of their handshakes; none: one that did not say.
+#[derive(Clone, Debug, Default)]
+pub struct AskedNames(Arc<Mutex<Vec<Option<String>>>>);
+
+impl AskedNames {
+    /// Those since the last call.
+    #[must_use]
+    pub fn take(&self) -> Vec<Option<String>> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// The same server configuration, and the names that clients ask it for.
+#[must_use]
+pub fn recording_names(mut config: ServerConfig) -> (ServerConfig, AskedNames) {
+    let names = AskedNames::default();
+    config.cert_resolver = Arc::new(Recorder {
+        inner: config.cert_resolver,
+        names: names.clone(),
+    });
+    (config, names)
+}
+
+#[derive(Debug)]
+struct Recorder {
+    inner: Arc<dyn ResolvesServerCert>,
+    names: AskedNames,
+}
+
+impl ResolvesServerCert for Recorder {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(str::to_owned);
+        self.names.0.lock().push(name);
+        self.inner.resolve(hello)
+    }
 }
 
 /// The crypto provider of every configuration made here.

@@ -3,9 +3,12 @@
 //! the same answers.
 
 mod auth;
+mod backend_tls;
 mod balancing;
 mod canary;
+mod cross_origin;
 mod gateway_api;
+mod headers;
 mod limits;
 mod own_kinds;
 mod tls;
@@ -28,17 +31,23 @@ examples! {
     "canary-by-header-value" => canary_by_header_value, canary::by_header_value;
     "canary-by-cookie" => canary_by_cookie, canary::by_cookie;
     "canary-by-weight" => canary_by_weight, canary::by_weight;
+    "canary-by-weight-total" => canary_by_weight_total, canary::by_weight_total;
     "request-header-canary" => request_header_canary, canary::coloured;
-    "cors" => cors, traffic::cors;
+    "cors" => cors, cross_origin::seed;
+    "cors-credentials" => cors_credentials, cross_origin::credentials;
     "rewrite-path-exact" => rewrite_path_exact, traffic::rewrite_path_exact;
     "rewrite-path-remove-prefix" => rewrite_path_remove_prefix, traffic::rewrite_path_remove_prefix;
     "rewrite-path-change-prefix" => rewrite_path_change_prefix, traffic::rewrite_path_change_prefix;
     "rewrite-host" => rewrite_host, traffic::rewrite_host;
     "redirect-https" => redirect_https, traffic::redirect_https;
+    "redirect-https-force" => redirect_https_force, traffic::redirect_https;
     "redirect-permanent" => redirect_permanent, traffic::redirect_permanent;
+    "redirect-permanent-code" => redirect_permanent_code, traffic::redirect_permanent_code;
     "redirect-temporary" => redirect_temporary, traffic::redirect_temporary;
-    "request-header-add" => request_header_add, traffic::request_header_add;
-    "response-header-remove" => response_header_remove, traffic::response_header_remove;
+    "request-header-add" => request_header_add, headers::request_add;
+    "request-header-update" => request_header_update, headers::request_update;
+    "response-header-remove" => response_header_remove, headers::response_remove;
+    "response-header-update" => response_header_update, headers::response_update;
     "retry" => retry, traffic::retry;
     "timeout" => timeout, traffic::timeout;
     "rate-limit-rpm" => rate_limit_rpm, balancing::rate_limit_rpm;
@@ -48,10 +57,13 @@ examples! {
     "load-balance" => load_balance, balancing::least_conn;
     "hash-by-header" => hash_by_header, balancing::hash_by_header;
     "hash-by-query" => hash_by_query, balancing::hash_by_query;
+    "hash-by-uri" => hash_by_uri, balancing::hash_by_uri;
+    "hash-by-host" => hash_by_host, balancing::hash_by_host;
     "hash-by-remote-addr" => hash_by_remote_addr, balancing::hash_by_remote_addr;
     "affinity-cookie" => affinity_cookie, balancing::affinity_cookie;
     "affinity-cookie-named" => affinity_cookie_named, balancing::affinity_cookie_named;
-    "backend-protocol-grpc" => backend_protocol_grpc, tls::grpc;
+    "affinity-cookie-path" => affinity_cookie_path, balancing::affinity_cookie_path;
+    "backend-protocol-grpc" => backend_protocol_grpc, backend_tls::grpc;
     "route-filter" => route_filter, own_kinds::route_filter;
     "route-policy" => route_policy, own_kinds::route_policy;
     "backend-policy" => backend_policy, own_kinds::backend_policy;
@@ -83,6 +95,7 @@ fn no_example_is_forgotten() {
         .iter()
         .copied()
         .chain(tls::TESTED.iter().copied())
+        .chain(backend_tls::TESTED.iter().copied())
         .map(str::to_owned)
         .collect();
     assert_eq!(folders.collect::<BTreeSet<_>>(), tested);

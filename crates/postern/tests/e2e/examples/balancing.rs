@@ -93,7 +93,7 @@ pub(crate) fn least_conn(served: &Served<'_>) {
 }
 
 /// Asks three times for each key: it always leads to one endpoint, and all keys together lead to every one.
-fn hashed(served: &Served<'_>, ask: impl Fn(&str) -> Answer) {
+fn hashed(served: &Served<'_>, mut ask: impl FnMut(&str) -> Answer) {
     let mut used = BTreeMap::<String, usize>::new();
     for key in 0..60 {
         let key = format!("key-{key}");
@@ -127,6 +127,20 @@ pub(crate) fn hash_by_header(served: &Served<'_>) {
 pub(crate) fn hash_by_query(served: &Served<'_>) {
     hashed(served, |key| {
         served.get(&format!("{URL}?other=1&x-stage={key}"))
+    });
+}
+
+/// "$request_uri: Request Path (including path parameters) as Hash Key"
+pub(crate) fn hash_by_uri(served: &Served<'_>) {
+    hashed(served, |key| served.get(&format!("{URL}?item={key}")));
+}
+
+/// "$host: Request Host as Hash Key"
+pub(crate) fn hash_by_host(served: &Served<'_>) {
+    let mut other = 0;
+    hashed(served, |key| {
+        other += 1;
+        served.get(&format!("http://{key}.example.com/test?n={other}"))
     });
 }
 
@@ -184,4 +198,9 @@ pub(crate) fn affinity_cookie(served: &Served<'_>) {
 /// "Enable Cookie affinity, where the Cookie name is test, Path is /, and the Cookie's expiration time is 10s."
 pub(crate) fn affinity_cookie_named(served: &Served<'_>) {
     sticky(served, "test", "Path=/; Max-Age=10; HttpOnly");
+}
+
+/// "Path value of the generated Cookie", and an "Expiration time of the generated Cookie" by its other name.
+pub(crate) fn affinity_cookie_path(served: &Served<'_>) {
+    sticky(served, "shop", "Path=/test; Max-Age=3600; HttpOnly");
 }

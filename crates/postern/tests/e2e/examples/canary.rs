@@ -107,6 +107,19 @@ pub(crate) fn by_weight(served: &Served<'_>) {
     assert_eq!(served.who("http://any.example.net/other", None), "404");
 }
 
+/// "Sets the total weight, default is 100": 1 of 40, which no whole percentage can say.
+pub(crate) fn by_weight_total(served: &Served<'_>) {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..80 {
+        *counts.entry(served.who(URL, None)).or_default() += 1;
+    }
+    let wanted = [("demo-service", 78), ("demo-service-canary", 2)];
+    assert_eq!(
+        counts,
+        wanted.map(|(name, count)| (name.to_owned(), count)).into()
+    );
+}
+
 /// "When the request header is higress: v1, it will access the canary service demo-service-canary-v1 and add the header
 /// stage: gray; otherwise, it will access the production service demo-service and add the header stage: production."
 pub(crate) fn coloured(served: &Served<'_>) {

@@ -1,76 +1,21 @@
-//! Backend protocols, and TLS both ways, with real handshakes. Each check runs over the Ingresses and over their
+//! TLS with clients, with real handshakes. Each check runs over the Ingresses and over their
 //! translation.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use rustls::{ClientConfig, ProtocolVersion};
+use rustls::{ClientConfig, ProtocolVersion, crypto::CryptoProvider};
 use testkit::{
     call::{Answer, Call},
     certs::{Ca, client_config_presenting},
-    echo::Backend,
 };
 
 use crate::support::{Example, Served, secret};
 
 /// Runs a check over the example and over its translation.
-fn both(example: &Example, check: impl Fn(&Served<'_>)) {
+pub(super) fn both(example: &Example, check: impl Fn(&Served<'_>)) {
     check(&Served::new(example.folder.path(), &example.backends));
     let converted = example.converted();
     check(&Served::new(converted.path(), &example.backends));
-}
-
-/// "Forward the request example.com/test to the backend service using the HTTPS protocol."
-#[test]
-fn backend_protocol_https() {
-    let ca = Ca::new("nobody knows it");
-    let start = |name: &str| {
-        Backend::builder()
-            .tls(ca.issue(&["whoever"]).server_config(&["http/1.1"]))
-            .start(name)
-    };
-    let example = Example::with("backend-protocol-https", start);
-    both(&example, |served| {
-        let told = served.get("http://example.com/").json();
-        assert_eq!(
-            (told["backend"].as_str(), told["proto"].as_str()),
-            (Some("demo-service"), Some("HTTP/1.1"))
-        );
-    });
-    // A backend without TLS is not spoken to in plain text instead.
-    let example = Example::new("backend-protocol-https");
-    both(&example, |served| {
-        assert_eq!(served.get("http://example.com/").status.as_u16(), 502);
-        assert_eq!(served.hits("demo-service"), 0);
-    });
-}
-
-/// "Forward the request example/grpcbin.GRPCBin to the backend service using the GRPC protocol."
-pub(crate) fn grpc(served: &Served<'_>) {
-    let call = |url: &str| {
-        served
-            .call("POST", url)
-            .http2()
-            .header("te", "trailers")
-            .header("content-type", "application/grpc")
-    };
-    let answer = call("http://example.com/grpcbin.GRPCBin?trailers=1")
-        .send_blocking()
-        .unwrap();
-    let told = answer.json();
-    assert_eq!(
-        (told["backend"].as_str(), told["proto"].as_str()),
-        (Some("demo-service"), Some("HTTP/2.0"))
-    );
-    assert_eq!(told["headers"]["te"][0], "trailers");
-    assert_eq!(answer.trailers.unwrap()["x-trailer"], "end");
-    assert_eq!(
-        call("http://example.com/other")
-            .send_blocking()
-            .unwrap()
-            .status
-            .as_u16(),
-        404
-    );
 }
 
 /// An HTTPS request to the gateway.
@@ -160,61 +105,6 @@ fn client_mtls() {
     });
 }
 
-/// "Mutual authentication between the gateway and backend service, where the secret name used by the gateway is
-/// gateway-cert, namespace is default."
-#[test]
-fn backend_mtls() {
-    let (ours, others) = (Ca::new("ours"), Ca::new("others"));
-    let start = |servers: &Ca| {
-        let config = servers
-            .issue(&["demo-service.default.svc"])
-            .server_config_verifying(ours.pem(), true, &["http/1.1"]);
-        move |name: &str| Backend::builder().tls(config.clone()).start(name)
-    };
-    let shown = ours.issue_client("gateway");
-    let gateway_cert = secret(
-        "gateway-cert",
-        &[
-            ("tls.crt", &shown.cert_pem),
-            ("tls.key", &shown.key_pem),
-            ("ca.crt", ours.pem()),
-        ],
-    );
-    let example = Example::with("backend-mtls", start(&ours));
-    example.write("gateway-cert.yaml", &gateway_cert);
-    both(&example, |served| {
-        assert_eq!(
-            served.get("http://example.com/test").backend(),
-            "demo-service"
-        );
-    });
-    let impostor = Example::with("backend-mtls", start(&others));
-    impostor.write("gateway-cert.yaml", &gateway_cert);
-    both(&impostor, |served| {
-        assert_eq!(
-            served.get("http://example.com/test").status.as_u16(),
-            502,
-            "its certificate is not ours"
-        );
-        assert_eq!(served.hits("demo-service"), 0);
-    });
-    std::fs::remove_file(example.folder.path().join("gateway-cert.yaml")).unwrap();
-    both(&example, |served| {
-        assert_eq!(
-            served.get("http://example.com/test").status.as_u16(),
-            500,
-            "no Secret, no connection"
-        );
-        assert!(
-            served
-                .gateway
-                .status()
-                .to_string()
-                .contains("Secret default/gateway-cert does not exist")
-        );
-    });
-}
-
 /// "for the domain example.com, set the minimum TLS version to TLSv1.2 and the maximum version to TLSv1.2."
 #[test]
 fn tls_version() {
@@ -249,10 +139,53 @@ fn tls_version() {
     });
 }
 
+/// "Specifies TLS cipher suites, multiple can be specified separated by commas, only effective when TLSv1.0~1.2 is used"
+#[test]
+fn tls_ciphers() {
+    let ca = Ca::new("servers");
+    let pair = ca.issue(&["example.com"]);
+    let example = Example::new("tls-ciphers");
+    let entries = [
+        ("tls.crt", pair.cert_pem.as_str()),
+        ("tls.key", pair.key_pem.as_str()),
+    ];
+    example.write("secret.yaml", &secret("example-com", &entries));
+    both(&example, |served| {
+        let url = "https://example.com/test";
+        let with = |word: &str| {
+            let config = speaking_only(&ca, &rustls::version::TLS12, word);
+            ask(served, url, &config).map(|answer| answer.backend().to_owned())
+        };
+        assert_eq!(with("AES_256_GCM").as_deref(), Ok("demo-service"));
+        for other in ["AES_128_GCM", "CHACHA20"] {
+            assert!(with(other).unwrap_err().contains("handshake"), "{other}");
+        }
+        let new = speaking_only(&ca, &rustls::version::TLS13, "AES_128_GCM");
+        assert_eq!(
+            ask(served, url, &new).unwrap().backend(),
+            "demo-service",
+            "suites of its own"
+        );
+    });
+}
+
 /// A client of this authority that speaks one version only.
 fn speaking(ca: &Ca, version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
+    speaking_only(ca, version, "")
+}
+
+/// One that has only cipher suites with this in their names.
+fn speaking_only(
+    ca: &Ca,
+    version: &'static rustls::SupportedProtocolVersion,
+    suites: &str,
+) -> ClientConfig {
     let roots = ca.client_config(&[]);
-    let provider = roots.crypto_provider().clone();
+    let mut provider = CryptoProvider::clone(roots.crypto_provider());
+    provider
+        .cipher_suites
+        .retain(|suite| format!("{:?}", suite.suite()).contains(suites));
+    let provider = Arc::new(provider);
     let mut store = rustls::RootCertStore::empty();
     let der = rustls_pki_types::CertificateDer::from(pem(ca.pem()));
     store.add(der).unwrap();
@@ -289,21 +222,5 @@ fn pem(text: &str) -> Vec<u8> {
         .to_vec()
 }
 
-#[test]
-fn folders_are_there() {
-    for name in TESTED {
-        assert!(
-            Path::new(&crate::support::examples()).join(name).is_dir(),
-            "{name}"
-        );
-    }
-}
-
 /// Examples that are tested here and not by way of the list.
-pub(crate) const TESTED: &[&str] = &[
-    "backend-protocol-https",
-    "client-mtls",
-    "backend-mtls",
-    "tls-version",
-    "client-policy",
-];
+pub(crate) const TESTED: &[&str] = &["client-mtls", "tls-version", "tls-ciphers", "client-policy"];

@@ -1,66 +1,9 @@
-//! CORS, rewrite, redirect, header control, retry, timeout.
+//! Rewrite, redirect, retry, timeout, matching.
 
 use http::StatusCode;
 use testkit::call::Answer;
 
 use crate::support::Served;
-
-/// "Cross-origin requests are restricted to only come from the example.com domain, HTTP methods can only be GET and
-/// POST, allowed request header is X-Foo-Bar, and credentials are not allowed."
-pub(crate) fn cors(served: &Served<'_>) {
-    const URL: &str = "http://api.example.net/hello";
-    let preflight = |origin: &str| {
-        let call = served.call("OPTIONS", URL).header("origin", origin);
-        call.header("access-control-request-method", "POST")
-            .send_blocking()
-            .unwrap()
-    };
-    for origin in ["http://example.com", "https://example.com"] {
-        let answer = preflight(origin);
-        assert!(answer.status.is_success(), "{answer:?}");
-        assert_eq!(answer.header("access-control-allow-origin"), origin);
-        assert_eq!(answer.header("access-control-allow-methods"), "GET, POST");
-        assert_eq!(
-            answer.header("access-control-allow-headers").to_lowercase(),
-            "x-foo-bar"
-        );
-        assert_eq!(answer.header("access-control-allow-credentials"), "");
-        assert_eq!(answer.header("access-control-max-age"), "1728000");
-    }
-    assert_eq!(
-        served.hits("demo-service"),
-        0,
-        "the gateway answers preflights itself"
-    );
-    for origin in [
-        "https://example.org",
-        "https://www.example.com",
-        "https://example.com.evil.org",
-        "null",
-    ] {
-        let answer = preflight(origin);
-        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
-    }
-    let with_origin = |origin: &str| {
-        served
-            .call("GET", URL)
-            .header("origin", origin)
-            .send_blocking()
-            .unwrap()
-    };
-    let allowed = with_origin("https://example.com");
-    assert_eq!(allowed.backend(), "demo-service");
-    assert_eq!(
-        allowed.header("access-control-allow-origin"),
-        "https://example.com"
-    );
-    let other = with_origin("https://example.org");
-    assert_eq!(
-        (other.status, other.header("access-control-allow-origin")),
-        (StatusCode::OK, "")
-    );
-    assert_eq!(served.get(URL).header("access-control-allow-origin"), "");
-}
 
 /// Host and path as the backend saw them.
 fn seen(answer: &Answer) -> String {
@@ -193,54 +136,27 @@ pub(crate) fn redirect_permanent(served: &Served<'_>) {
     );
 }
 
+/// "higress.io/permanent-redirect-code: HTTP status code for permanent redirect"; a target without path keeps the path.
+pub(crate) fn redirect_permanent_code(served: &Served<'_>) {
+    redirected(
+        served,
+        308,
+        &[
+            ("http://example.com/test", "https://example.org/test"),
+            (
+                "http://example.com/test?a=b",
+                "https://example.org/test?a=b",
+            ),
+        ],
+    );
+}
+
 /// "Temporarily redirect the request http://example.com/test to http://example.com/app."
 pub(crate) fn redirect_temporary(served: &Served<'_>) {
     redirected(
         served,
         302,
         &[("http://example.com/test", "http://example.com/app")],
-    );
-}
-
-/// "Add two headers to the request example.com/test: foo: bar and test: true." "If the header exists, its value is
-/// appended to the original value."
-pub(crate) fn request_header_add(served: &Served<'_>) {
-    let headers = |answer: &Answer| answer.json()["headers"].clone();
-    let plain = headers(&served.get("http://example.com/test"));
-    assert_eq!(
-        (plain["foo"].to_string(), plain["test"].to_string()),
-        (r#"["bar"]"#.to_owned(), r#"["true"]"#.to_owned())
-    );
-    let extended = served
-        .call("GET", "http://example.com/test")
-        .header("foo", "old")
-        .send_blocking()
-        .unwrap();
-    assert_eq!(headers(&extended)["foo"].to_string(), r#"["old,bar"]"#);
-    let answer = served.get("http://example.com/test");
-    assert_eq!(answer.header("foo"), "", "the client does not see it");
-    assert_eq!(
-        served.get("http://example.com/other").status,
-        StatusCode::NOT_FOUND
-    );
-}
-
-/// "Remove the header req-cost-time from the response to the request example.com/test."
-pub(crate) fn response_header_remove(served: &Served<'_>) {
-    let answer =
-        served.get("http://example.com/test?set=req-cost-time:3&set=Req-Cost-Time:4&set=kept:yes");
-    assert_eq!(answer.backend(), "demo-service");
-    assert_eq!(
-        (answer.header("req-cost-time"), answer.header("kept")),
-        ("", "yes")
-    );
-    let call = served
-        .call("GET", "http://example.com/test")
-        .header("req-cost-time", "5");
-    let told = call.send_blocking().unwrap().json();
-    assert_eq!(
-        told["headers"]["req-cost-time"][0], "5",
-        "the request keeps it"
     );
 }
 
