@@ -86,8 +86,8 @@ pub struct Fallback {
     pub backend_refs: Vec<FallbackRef>,
     /// Statuses, of a backend or because one did not answer, in whose stead the last of the Services is asked, once: GET
     /// (or HEAD) of `/` with the host that the client asked for, and `X-Code` (the status), `X-Format` (the client's
-    /// `Accept`) and `X-Original-URI`. What it says is the answer; of 401, 403 and 407 the status stays. When it does not
-    /// answer either, the first answer counts. What the gateway refuses itself (403, 429) is not replaced. Default none.
+    /// `Accept`) and `X-Original-URI`, without `Authorization`. What it says is the answer; of 401, 403 and 407 the status
+    /// stays. When it does not answer either, the first answer counts. What the gateway refuses itself (403, 429) is not replaced. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(range(min = 400, max = 599)))]
     pub status_codes: Vec<u16>,

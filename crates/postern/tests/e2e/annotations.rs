@@ -1,5 +1,4 @@
-//! Annotations beyond the examples, over real sockets: request matching, paths, hosts, and the rules of class `nginx`. Each
-//! check runs over the Ingresses, and over what `convert` makes of them.
+//! Annotations beyond the examples, over real sockets. Each check runs over the Ingresses, and over what `convert` makes of them.
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
@@ -8,14 +7,22 @@ use testkit::{call::Call, certs::Ca, echo::Backend};
 
 use crate::support::{Start, postern, secret, text};
 
+mod elsewhere;
+mod fallback;
+mod limits;
 mod matching;
 mod nginx;
+mod refused;
+mod session;
+
+/// Keys and values.
+type Annotations<'a> = &'a [(&'a str, &'a str)];
 
 /// An Ingress in flow style: `paths` are type, path and Service.
 fn ingress(
     name: &str,
     (class, host): (&str, &str),
-    annotations: &[(&str, &str)],
+    annotations: Annotations<'_>,
     paths: &[(&str, &str, &str)],
     more: &str,
 ) -> String {
@@ -90,25 +97,42 @@ impl Site {
     }
 }
 
+/// A Service whose endpoints are these backends.
+fn service(name: &str, backends: &[&Backend]) -> String {
+    let endpoints: Vec<_> = backends
+        .iter()
+        .map(|backend| backend.address().to_string())
+        .collect();
+    let endpoints = endpoints.join(",");
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, annotations: {{postern.dev/endpoints: {endpoints:?}}}}}\n\
+         spec: {{ports: [{{port: 80}}]}}\n---\n"
+    )
+}
+
 /// Serves manifests and their translation, with a backend for each Service, and checks both.
 fn both(classes: &[&str], services: &[&str], manifests: &str, check: impl Fn(&Site)) {
+    both_around(classes, services, |_| manifests.to_owned(), check);
+}
+
+/// The same with manifests that know the backends.
+fn both_around(
+    classes: &[&str],
+    services: &[&str],
+    manifests: impl Fn(&[Backend]) -> String,
+    check: impl Fn(&Site),
+) {
     let classes: Vec<&str> = classes
         .iter()
         .flat_map(|class| ["--ingress-class", *class])
         .collect();
     for translated in [false, true] {
         let backends: Vec<_> = services.iter().map(|name| Backend::start(name)).collect();
-        let services: String = services
-            .iter()
-            .zip(&backends)
-            .map(|(name, backend)| {
-                format!(
-                    "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, annotations: {{postern.dev/endpoints: '{}'}}}}\n\
-                     spec: {{ports: [{{port: 80}}]}}\n---\n",
-                    backend.address()
-                )
-            })
+        let named = services.iter().zip(&backends);
+        let services: String = named
+            .map(|(name, backend)| service(name, &[backend]))
             .collect();
+        let manifests = manifests(&backends);
         let folder = tempfile::tempdir().unwrap();
         fs::write(
             folder.path().join("all.yaml"),

@@ -22,8 +22,10 @@ const CODE: HeaderName = HeaderName::from_static("x-code");
 const FORMAT: HeaderName = HeaderName::from_static("x-format");
 const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 
-/// What a page is not asked with: it is another request than the client's.
-const LEFT_OUT: [HeaderName; 13] = [
+/// What a page is not asked with: it is another request than the client's, and whoever has pages needs no passwords.
+const LEFT_OUT: [HeaderName; 15] = [
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
     header::CONNECTION,
     header::UPGRADE,
     header::CONTENT_LENGTH,

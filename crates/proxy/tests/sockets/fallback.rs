@@ -135,6 +135,8 @@ fn error_pages_are_asked_once_and_told_why() {
         .header("accept", "text/html")
         .header("if-none-match", "*")
         .header("x-code", "999")
+        .header("authorization", "Basic eDp5")
+        .header("proxy-authorization", "Basic eDp5")
         .body("hello")
         .send_blocking()
         .unwrap();
@@ -154,6 +156,8 @@ fn error_pages_are_asked_once_and_told_why() {
         ("x-format", "text/html"),
         ("x-original-uri", "/x?status=404"),
         ("if-none-match", ""),
+        ("authorization", ""),
+        ("proxy-authorization", ""),
         ("content-length", ""),
     ] {
         assert_eq!(seen(&page, 0, header), value, "{header}");
