@@ -7,6 +7,7 @@ use testkit::{call::Call, certs::Ca, echo::Backend};
 
 use crate::support::{Start, postern, secret, text};
 
+mod balance;
 mod elsewhere;
 mod fallback;
 mod limits;

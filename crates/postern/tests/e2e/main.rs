@@ -9,4 +9,5 @@ mod grpc;
 mod lifecycle;
 mod readme;
 mod reload;
+mod state;
 mod support;
