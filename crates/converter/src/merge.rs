@@ -401,7 +401,7 @@ pub(crate) struct ClientTls {
 }
 
 /// Settings for HTTPS of each host that has a certificate: those of the oldest Ingress of the host that has any, all
-/// together, as in Higress.
+/// together, as in Higress. Only certificates of clients are asked for as soon as any Ingress of the host says so.
 pub(crate) fn client_tls(
     sources: &[Arc<Source>],
     owners: &BTreeMap<Arc<str>, TlsOwner>,
@@ -416,36 +416,47 @@ pub(crate) fn client_tls(
             continue;
         };
         for host in &source.hosts {
-            let mut say = |message: String| {
-                notes.add(&source.object, None, Outcome::Approximated, message);
+            let mut say = |message: String, but: Option<&str>| {
+                let keys = settings.keys.iter().map(String::as_str);
+                for key in keys.filter(|key| Some(*key) != but) {
+                    notes.add(&source.object, Some(key), Outcome::Approximated, &*message);
+                }
             };
             let Some(owner) = owners.get(host) else {
-                say(format!(
+                let message = format!(
                     "settings for TLS have no effect on the host {host:?}, which has no certificate"
-                ));
+                );
+                say(message, None);
                 continue;
             };
-            if let Some(first) = found.get(host) {
-                say(format!(
+            let new = !found.contains_key(host);
+            let chosen = found.entry(Arc::clone(host)).or_insert_with(|| ClientTls {
+                tls: settings.tls.clone(),
+                origin: source.object.to_string(),
+            });
+            let asks = settings.auth_secret.is_some() && chosen.tls.get(CLIENTS).is_none();
+            if !new {
+                let message = format!(
                     "{} brings the settings for TLS of the host {host:?}; these are not used",
-                    first.origin
-                ));
-                continue;
+                    chosen.origin
+                );
+                say(message, settings.auth_key().filter(|_| asks));
             }
-            let mut tls = settings.tls.clone();
-            if let Some(secret) = &settings.auth_secret {
+            if let Some(secret) = settings.auth_secret.as_ref().filter(|_| asks) {
                 let (name, wrong) = authority(secret.as_ref(), source, owner);
-                tls["clientCertificate"] = json!({ "caCertificateRef": { "name": name } });
+                chosen.tls[CLIENTS] = json!({ "caCertificateRef": { "name": name } });
                 if let Some(message) = wrong {
-                    notes.add(&source.object, None, Outcome::Refused, message);
+                    let key = settings.auth_key();
+                    notes.add(&source.object, key, Outcome::Refused, message);
                 }
             }
-            let origin = source.object.to_string();
-            found.insert(Arc::clone(host), ClientTls { tls, origin });
         }
     }
     found
 }
+
+/// The field of a ClientPolicy's `tls` about certificates of clients.
+const CLIENTS: &str = "clientCertificate";
 
 /// A Secret that is nowhere: whoever refers to it is closed.
 const NOWHERE: &str = "auth-tls-secret-refused";

@@ -12,7 +12,7 @@ pub(super) const DOWNSTREAM_TLS: Family = Family {
         Key {
             name: "auth-tls-secret",
             doc: "Secret with the authority that client certificates must come from, key cacert or ca.crt: the name of the certificate's Secret followed by -cacert. Any other name refuses TLS for the host.",
-            becomes: "ClientPolicy `tls.clientCertificate` on the listener of the host. Approximated: the host has no certificate, or an older Ingress decides. Refused: a Secret that does not belong to the certificate; every TLS handshake for the host is refused.",
+            becomes: "ClientPolicy `tls.clientCertificate` on the listener of the host. Approximated: the host has no certificate, or an older Ingress of the host has this annotation too. Refused: a Secret that does not belong to the certificate; every TLS handshake for the host is refused.",
         },
         Key {
             name: "tls-min-protocol-version",
@@ -40,6 +40,16 @@ pub(crate) struct DownstreamTls {
     pub(crate) tls: Value,
     /// Namespace and name, as written; `Some(None)`: not to be read as one.
     pub(crate) auth_secret: Option<Option<(Option<String>, String)>>,
+    /// The annotations that say so, as they are spelled.
+    pub(crate) keys: Vec<String>,
+}
+
+impl DownstreamTls {
+    /// The annotation that names the Secret, as it is spelled.
+    pub(crate) fn auth_key(&self) -> Option<&str> {
+        let mut keys = self.keys.iter().map(String::as_str);
+        keys.find(|key| key.ends_with("/auth-tls-secret"))
+    }
 }
 
 /// Suites that we have, as `ir` has them: this crate does not know that one.
@@ -89,7 +99,13 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
                 None
             }
         });
-    settings.downstream_tls = Some(DownstreamTls { tls, auth_secret });
+    let keys = DOWNSTREAM_TLS.keys.iter();
+    let keys = keys.filter_map(|key| reader.key(key.name)).collect();
+    settings.downstream_tls = Some(DownstreamTls {
+        tls,
+        auth_secret,
+        keys,
+    });
 }
 
 fn version(reader: &mut Reader<'_>, key: &'static str, field: &str) -> Option<&'static str> {

@@ -1,10 +1,33 @@
 //! What cannot be honoured and keeps somebody out lets nobody in; it is said, and nothing else is touched.
 
-use super::{both, ingress};
-use crate::support::{Start, postern, text};
+use std::{fs, sync::Arc};
+
+use testkit::call::Call;
+
+use super::{Annotations, both, certificate, ingress};
+use crate::support::{Start, postern, secret, text};
 
 const CLASS: &str = "nginx";
 const PREFIX: &str = "nginx.ingress.kubernetes.io/";
+
+/// An Ingress of a host of its own, with annotations that have no prefix yet.
+fn site(name: &str, keys: Annotations<'_>, more: &str) -> String {
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|(key, value)| (format!("{PREFIX}{key}"), *value))
+        .collect();
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|(key, value)| (key.as_str(), *value))
+        .collect();
+    ingress(
+        name,
+        (CLASS, &format!("{name}.com")),
+        &keys,
+        &[("Prefix", "/", "one")],
+        more,
+    )
+}
 
 /// A host, its annotations without prefix, the answer that a client gets, and what the report says.
 type Case = (
@@ -96,32 +119,8 @@ const CASES: &[Case] = &[
 ];
 
 fn manifests() -> String {
-    let sites = CASES.iter().map(|(name, keys, ..)| {
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|(key, value)| (format!("{PREFIX}{key}"), *value))
-            .collect();
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|(key, value)| (key.as_str(), *value))
-            .collect();
-        ingress(
-            name,
-            (CLASS, &format!("{name}.com")),
-            &keys,
-            &[("Prefix", "/", "one")],
-            "",
-        )
-    });
-    sites
-        .chain([ingress(
-            "open",
-            (CLASS, "open.com"),
-            &[],
-            &[("Prefix", "/", "one")],
-            "",
-        )])
-        .collect()
+    let sites = CASES.iter().map(|(name, keys, ..)| site(name, keys, ""));
+    sites.chain([site("open", &[], "")]).collect()
 }
 
 #[test]
@@ -138,7 +137,7 @@ fn it_closes_its_own_route_and_no_other() {
 #[test]
 fn it_is_named_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("all.yaml"), manifests()).unwrap();
+    fs::write(folder.path().join("all.yaml"), manifests()).unwrap();
     let path = folder.path().to_str().unwrap();
     let class = ["--ingress-class", CLASS];
     let report = postern(&[&["convert", "--report", "-", "-f", path][..], &class].concat());
@@ -162,4 +161,97 @@ fn it_is_named_by_every_command() {
         }
     }
     assert_ne!(check.status.code(), Some(0));
+}
+
+/// A Secret, the annotations that name it, and what is said of it.
+const SECRETS: &[(&str, Annotations<'_>, &str)] = &[
+    (
+        "lost-users",
+        &[("auth-type", "basic"), ("auth-secret", "lost-users")],
+        "does not exist",
+    ),
+    (
+        "odd-users",
+        &[("auth-type", "basic"), ("auth-secret", "odd-users")],
+        "entries that cannot log in",
+    ),
+    (
+        "no-users",
+        &[("auth-type", "basic"), ("auth-secret", "no-users")],
+        "has no auth",
+    ),
+    (
+        "lost-cert",
+        &[("proxy-ssl-secret", "default/lost-cert")],
+        "does not exist",
+    ),
+    (
+        "odd-cert",
+        &[("proxy-ssl-secret", "default/odd-cert")],
+        "ca.crt",
+    ),
+    (
+        "lost-cacert",
+        &[("auth-tls-secret", "lost-cacert")],
+        "does not exist",
+    ),
+];
+
+/// Secrets are looked at when something is served, and not when it is translated: every such route is closed, and `check` and the
+/// status name the Secret and what is wrong with it.
+#[test]
+fn a_secret_that_is_missing_or_broken_is_named() {
+    let (certificate, client) = certificate("lost", &["lost-cacert.com"]);
+    let sites: String = SECRETS
+        .iter()
+        .map(|(name, keys, _)| {
+            let tls = match *name {
+                "lost-cacert" => "  tls: [{hosts: [lost-cacert.com], secretName: lost}]\n",
+                _ => "",
+            };
+            site(name, keys, tls)
+        })
+        .collect();
+    let odd = [
+        secret("odd-users", &[("auth", "plain text")]),
+        secret("no-users", &[("users", "john:x")]),
+        secret(
+            "odd-cert",
+            &[("tls.crt", "x"), ("tls.key", "x"), ("ca.crt", "x")],
+        ),
+    ];
+    let manifests = [odd.join("---\n"), "---\n".to_owned(), certificate, sites].concat();
+    both(&[CLASS], &["one"], &manifests, |site| {
+        for (name, ..) in &SECRETS[..5] {
+            assert_eq!(site.get(&format!("http://{name}.com/")), "500", "{name}");
+        }
+        let call = Call::get(site.https.unwrap(), "https://lost-cacert.com/");
+        let refused = call
+            .tls(Arc::clone(&client), "lost-cacert.com")
+            .send_blocking();
+        assert!(refused.unwrap_err().contains("handshake"));
+        assert_eq!(site.hits(0), 0);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("all.yaml"), manifests).unwrap();
+    let check = postern(&[
+        "check",
+        "--ingress-class",
+        CLASS,
+        "-f",
+        folder.path().to_str().unwrap(),
+    ]);
+    let check = text(&check.stdout) + &text(&check.stderr);
+    let start = Start::default().arg("--ingress-class").arg(CLASS);
+    let status = start.serve(folder.path()).status()["problems"].to_string();
+    for said in [check, status] {
+        for (name, _, why) in SECRETS {
+            let line = format!("Secret default/{name}");
+            let mut named = said.match_indices(&line).map(|(at, _)| &said[at..]);
+            assert!(
+                named.any(|text| text.chars().take(120).collect::<String>().contains(why)),
+                "{name}: {why}\n{said}"
+            );
+        }
+    }
 }
