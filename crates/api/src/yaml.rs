@@ -18,6 +18,18 @@ pub struct Manifests {
     pub skipped: Vec<Skipped>,
 }
 
+impl Manifests {
+    /// The objects together; of two of one kind and name the later.
+    #[must_use]
+    pub fn into_resources(self) -> Resources {
+        let mut resources = Resources::default();
+        for (object, _) in self.objects {
+            resources.insert(object);
+        }
+        resources
+    }
+}
+
 /// A document that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ManifestError {

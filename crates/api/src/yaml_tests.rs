@@ -26,11 +26,7 @@ spec:
 fn resources(text: &str) -> Resources {
     let manifests = read(text);
     assert_eq!(manifests.errors, vec![]);
-    let mut resources = Resources::default();
-    for (object, _) in manifests.objects {
-        resources.insert(object);
-    }
-    resources
+    manifests.into_resources()
 }
 
 #[test]

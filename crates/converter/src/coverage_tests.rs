@@ -155,9 +155,7 @@ fn notes(files: &[PathBuf]) -> Vec<Note> {
     for file in files {
         let read = yaml::read(&fs::read_to_string(file).unwrap());
         assert!(read.errors.is_empty(), "{file:?}: {:?}", read.errors);
-        for (object, _) in read.objects {
-            resources.insert(object);
-        }
+        resources.extend(read.into_resources());
     }
     let options = Options {
         ingress_classes: ["higress", "mse", "nginx"].map(str::to_owned).into(),

@@ -8,13 +8,9 @@ use crate::{
 };
 
 fn resources(text: &str) -> Resources {
-    let mut resources = Resources::default();
     let read = yaml::read(text);
     assert!(read.errors.is_empty(), "{:?}", read.errors);
-    for (object, _) in read.objects {
-        resources.insert(object);
-    }
-    resources
+    read.into_resources()
 }
 
 fn shown(expansion: &Expansion) -> String {

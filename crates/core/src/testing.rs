@@ -9,11 +9,7 @@ use ir::{Action, ClusterKey, Filter, Ir, Rule, Target};
 pub(crate) fn resources(text: &str) -> Resources {
     let manifests = api::yaml::read(text);
     assert_eq!(manifests.errors, vec![], "{text}");
-    let mut resources = Resources::default();
-    for (object, _) in manifests.objects {
-        resources.insert(object);
-    }
-    resources
+    manifests.into_resources()
 }
 
 /// Distinct rules of an IR, by key.

@@ -1,4 +1,4 @@
-use api::{Resources, yaml};
+use api::yaml;
 
 use super::{Explanation, Request, explain};
 use crate::pipeline::Pipeline;
@@ -59,10 +59,7 @@ spec: {ports: [{port: 80}]}
 fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
     let manifests = yaml::read(MANIFESTS);
     assert_eq!(manifests.errors, []);
-    let mut resources = Resources::default();
-    for (object, _) in manifests.objects {
-        resources.insert(object);
-    }
+    let resources = manifests.into_resources();
     let made = Pipeline::new(converter::Options::default()).run(&resources);
     let headers: Vec<_> = headers
         .iter()

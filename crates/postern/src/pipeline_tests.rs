@@ -28,11 +28,7 @@ spec: {ports: [{port: 80}]}
 fn resources(text: &str) -> Resources {
     let manifests = yaml::read(text);
     assert_eq!(manifests.errors, []);
-    let mut resources = Resources::default();
-    for (object, _) in manifests.objects {
-        resources.insert(object);
-    }
-    resources
+    manifests.into_resources()
 }
 
 fn pipeline() -> Pipeline {

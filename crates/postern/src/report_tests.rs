@@ -1,6 +1,6 @@
 use std::{fmt::Write as _, sync::Arc};
 
-use api::{Resources, yaml};
+use api::yaml;
 
 use super::Report;
 use crate::{output::Style, pipeline::Pipeline, source::Update};
@@ -40,12 +40,8 @@ metadata:
       - {{ path: {path}, pathType: Prefix, backend: {{ service: {{ name: app, port: {{ number: 80 }} }} }} }}"
         );
     }
-    let mut resources = Resources::default();
-    for (object, _) in yaml::read(&text).objects {
-        resources.insert(object);
-    }
     Update {
-        resources: Arc::new(resources),
+        resources: Arc::new(yaml::read(&text).into_resources()),
         ..Update::default()
     }
 }

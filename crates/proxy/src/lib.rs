@@ -6,6 +6,7 @@
 //! **Invariant:** this crate does not know Kubernetes. The hot path parses no configuration and takes no lock
 //! (a rule with passwords: one, for reading).
 
+mod anybody;
 mod auth;
 mod balance;
 mod body;
@@ -31,6 +32,7 @@ mod tls;
 mod upstream;
 mod worker;
 
+pub use anybody::Anybody;
 pub use config::{Config, Deadlines, Limits};
 pub use error::{ProxyError, Side};
 pub use observe::Telemetry;

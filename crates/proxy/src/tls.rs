@@ -4,23 +4,15 @@ use std::sync::Arc;
 
 use ir::{Certificate, CipherSuite, ClientAuth, TlsTermination, TlsVersions};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedCipherSuite,
-    SupportedProtocolVersion,
-    client::danger::HandshakeSignatureValid,
-    crypto::{
-        CryptoProvider, aws_lc_rs, aws_lc_rs::cipher_suite, verify_tls12_signature,
-        verify_tls13_signature,
-    },
-    server::{
-        ClientHello, ResolvesServerCert, WebPkiClientVerifier,
-        danger::{ClientCertVerified, ClientCertVerifier},
-    },
+    ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    crypto::{CryptoProvider, aws_lc_rs, aws_lc_rs::cipher_suite},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use crate::upstream;
+use crate::{anybody::Anybody, upstream};
 
 /// A certificate that cannot be served although its parts were found to fit. The listener answers no handshake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,7 +114,7 @@ fn verifier(
         ClientAuth::Refuse => {
             return Err("clients' certificates cannot be looked at as asked".to_owned());
         }
-        ClientAuth::Requested => return Ok(Arc::new(TakeAny(Arc::clone(provider)))),
+        ClientAuth::Requested => return Ok(Arc::new(Anybody::new(Arc::clone(provider)))),
         ClientAuth::Required(authorities) => (authorities, false),
         ClientAuth::Optional(authorities) => (authorities, true),
     };
@@ -135,53 +127,6 @@ fn verifier(
         builder
     };
     builder.build().map_err(|error| error.to_string())
-}
-
-/// Asks for a certificate, and takes any or none. That a client has the key to what it shows is still looked at.
-#[derive(Debug)]
-struct TakeAny(Arc<CryptoProvider>);
-
-impl ClientCertVerifier for TakeAny {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// The configuration of a listener: TLS 1.2 and 1.3 unless it wants less, HTTP/2 and HTTP/1.1 by ALPN, stateless session tickets.

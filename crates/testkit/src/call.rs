@@ -53,6 +53,13 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// The first cookie that is set, as `name=value`; empty if none is.
+    #[must_use]
+    pub fn cookie(&self) -> &str {
+        let set = self.header("set-cookie");
+        set.split_once(';').map_or(set, |(pair, _)| pair)
+    }
+
     /// The backend that answered; empty if it was none of ours.
     #[must_use]
     pub fn backend(&self) -> &str {

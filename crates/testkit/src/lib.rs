@@ -5,12 +5,14 @@
 //! - [`golden`] compares what a step made with `testdata/<topic>/<case>.out.yaml`;
 //! - [`certs`] makes certificates and rustls configurations;
 //! - [`echo`] is a real HTTP server that tells what it got, and fails on demand;
-//! - [`call`] sends a request and tells everything that came back.
+//! - [`call`] sends a request and tells everything that came back;
+//! - [`wait`] looks again until something holds.
 
 pub mod call;
 pub mod certs;
 pub mod echo;
 pub mod golden;
+pub mod wait;
 
 #[cfg(test)]
 mod echo_tests;

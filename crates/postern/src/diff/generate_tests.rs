@@ -8,10 +8,7 @@ use crate::pipeline::Pipeline;
 fn asked(manifests: &str) -> BTreeSet<String> {
     let read = yaml::read(manifests);
     assert!(read.errors.is_empty(), "{:?}", read.errors);
-    let mut resources = api::Resources::default();
-    for (object, _) in read.objects {
-        resources.insert(object);
-    }
+    let resources = read.into_resources();
     let made = Pipeline::new(converter::Options::default()).run(&resources);
     requests(&made.ir).iter().map(ToString::to_string).collect()
 }

@@ -19,7 +19,15 @@ mod session;
 /// Keys and values.
 type Annotations<'a> = &'a [(&'a str, &'a str)];
 
-/// An Ingress in flow style: `paths` are type, path and Service.
+/// The prefix that people of a class write.
+fn prefix(class: &str) -> &'static str {
+    match class {
+        "nginx" => "nginx.ingress.kubernetes.io/",
+        _ => "higress.io/",
+    }
+}
+
+/// An Ingress in flow style: keys without prefix get that of the class; `paths` are type, path and Service.
 fn ingress(
     name: &str,
     (class, host): (&str, &str),
@@ -29,7 +37,10 @@ fn ingress(
 ) -> String {
     let annotations: Vec<_> = annotations
         .iter()
-        .map(|(key, value)| format!("{key}: {value:?}"))
+        .map(|(key, value)| match key.contains('/') {
+            true => format!("{key}: {value:?}"),
+            false => format!("{}{key}: {value:?}", prefix(class)),
+        })
         .collect();
     let paths: Vec<_> = paths
         .iter()

@@ -5,7 +5,6 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -13,9 +12,10 @@ use tempfile::TempDir;
 use testkit::{
     certs::Ca,
     echo::{Backend, unused_address},
+    wait::eventually,
 };
 
-use crate::support::{DEADLINE, postern, secret, text};
+use crate::support::{postern, secret, text};
 
 /// Where Debian puts it; other systems have it in the path.
 fn nginx() -> PathBuf {
@@ -74,17 +74,14 @@ impl Nginx {
 
     /// Until both ports are open.
     fn wait(&mut self) {
-        let end = Instant::now() + DEADLINE;
-        while [self.http, self.https]
-            .iter()
-            .any(|address| TcpStream::connect(address).is_err())
-        {
+        let (http, https) = (self.http, self.https);
+        eventually("nginx listens", || {
             let ended = self.child.try_wait().unwrap();
             let log = || fs::read_to_string(self.folder.path().join("error.log"));
             assert!(ended.is_none(), "nginx has ended: {:?}", log());
-            assert!(Instant::now() < end, "nginx does not listen: {:?}", log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            let mut addresses = [http, https].into_iter();
+            addresses.all(|address| TcpStream::connect(address).is_ok())
+        });
     }
 }
 

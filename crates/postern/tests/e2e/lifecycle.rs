@@ -3,15 +3,16 @@
 use std::{
     fs,
     net::{TcpListener, TcpStream},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crate::support::{self, Example, Served, Start, postern, text};
+use crate::support::{Example, Served, Start, postern, text};
 use serde_json::Value;
 use testkit::{
     call::{Call, raw},
     certs::{Ca, Issued},
     echo::Backend,
+    wait::eventually,
 };
 
 #[test]
@@ -159,11 +160,7 @@ fn sigterm_lets_requests_finish() {
     let slow = std::thread::spawn(move || {
         Call::get(address, "http://any.example.com/hello?delay=1500").send_blocking()
     });
-    let end = Instant::now() + support::DEADLINE;
-    while served.hits("demo-service") == 0 {
-        assert!(Instant::now() < end, "the request does not arrive");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the request arrives", || served.hits("demo-service") == 1);
     served.gateway.signal("TERM");
     served.gateway.wait_for("draining");
     assert_eq!(served.gateway.page("/readyz").status.as_u16(), 503);
@@ -188,11 +185,9 @@ fn the_drain_has_a_deadline() {
     let slow = std::thread::spawn(move || {
         Call::get(address, "http://any.example.com/hello?delay=9000").send_blocking()
     });
-    let end = Instant::now() + support::DEADLINE;
-    while example.backends["demo-service"].hits() == 0 {
-        assert!(Instant::now() < end, "the request does not arrive");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the request arrives", || {
+        example.backends["demo-service"].hits() == 1
+    });
     gateway.signal("TERM");
     assert_eq!(gateway.end(), Some(0));
     gateway.wait_for("the deadline came before the last requests were finished");

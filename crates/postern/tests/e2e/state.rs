@@ -158,12 +158,7 @@ fn nothing_that_lasts_is_set_back_by_edits_of_other_things() {
     };
 
     let first = edited.get("http://sticky.com/", None);
-    let cookie = first
-        .header("set-cookie")
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned();
+    let cookie = first.cookie().to_owned();
     let user = |edited: &Edited| {
         let places = (0..9).map(|user| {
             edited

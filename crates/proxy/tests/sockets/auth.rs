@@ -11,11 +11,10 @@ use proxy::{Proxy, Telemetry};
 use testkit::{
     call::{Answer, Call},
     echo::Backend as Echo,
+    wait::eventually,
 };
 
-use crate::support::{
-    Config1, cluster, eventually, forward, http, route, serve, start, start_with,
-};
+use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
 
 /// `secret`.
 const STORED: &str = "$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0";

@@ -17,11 +17,10 @@ use telemetry::{access_log::AccessLog, metrics::Counter};
 use testkit::{
     call::{Answer, Call},
     echo::Backend as Echo,
+    wait::eventually,
 };
 
-use crate::support::{
-    Config1, cluster, eventually, forward, http, route, serve, start, start_with,
-};
+use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
 
 const A: &str = "203.0.113.1";
 const B: &str = "203.0.113.2";

@@ -9,11 +9,12 @@ use std::{
 
 use proxy::Telemetry;
 
-use crate::support::{Config1, eventually, http, https, route, serve, simple, start, start_with};
+use crate::support::{Config1, http, https, route, secured, serve, simple, start, start_with};
 use testkit::{
     call::{Call, raw},
     certs::{Ca, client_config_presenting},
     echo::Backend as Echo,
+    wait::eventually,
 };
 
 const QUIET: Duration = Duration::from_millis(500);
@@ -193,14 +194,7 @@ fn connections_made_on_other_terms_do_not_last() {
     let config = simple(echo.address());
     let tls = config.listeners(vec![("a.com", Some(&ca.issue(&["a.com"])))]);
     serve(&proxy, tls.clone());
-    let client = Arc::new(ca.client_config(&["http/1.1"]));
-    let name = rustls::pki_types::ServerName::try_from("a.com").unwrap();
-    let connection = rustls::ClientConnection::new(client, name).unwrap();
-    let stream = TcpStream::connect(https(&proxy)).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
-    let mut stream = rustls::StreamOwned::new(connection, stream);
+    let mut stream = secured(&proxy, &ca, "http/1.1");
     stream
         .write_all(b"GET / HTTP/1.1\r\nHost: a.com\r\n\r\n")
         .unwrap();
@@ -344,14 +338,7 @@ fn a_preface_that_does_not_come_is_not_waited_for() {
         simple(echo.address()).listeners(vec![("a.com", Some(&certificate))]),
     );
     for part in ["", "PRI * HTTP/2.0\r\n"] {
-        let client = Arc::new(ca.client_config(&["h2"]));
-        let name = rustls::pki_types::ServerName::try_from("a.com").unwrap();
-        let connection = rustls::ClientConnection::new(client, name).unwrap();
-        let stream = TcpStream::connect(https(&proxy)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
-        let mut stream = rustls::StreamOwned::new(connection, stream);
+        let mut stream = secured(&proxy, &ca, "h2");
         stream.conn.complete_io(&mut stream.sock).unwrap();
         stream.write_all(part.as_bytes()).unwrap();
         let error = loop {

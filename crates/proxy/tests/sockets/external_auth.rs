@@ -11,11 +11,10 @@ use proxy::{Proxy, Telemetry};
 use testkit::{
     call::{Answer, Call},
     echo::{Backend as Echo, unused_address},
+    wait::eventually,
 };
 
-use crate::support::{
-    Config1, cluster, eventually, forward, http, route, serve, start, start_with,
-};
+use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
 
 /// The authenticator answers as the request's query says.
 fn auth() -> ExternalAuth {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{cluster, eventually, forward, http, route, serve, simple, start};
+use crate::support::{cluster, forward, http, route, serve, simple, start};
 use http::StatusCode;
 use ir::{
     Action, Backend, ClusterKey, Filter, Fraction, Mirror, Reason, Retry, RetryOn, Target,
@@ -15,6 +15,7 @@ use ir::{
 use testkit::{
     call::{Answer, Call, raw},
     echo::{Backend as Echo, unused_address},
+    wait::eventually,
 };
 
 fn get(proxy: &proxy::Proxy, target: &str) -> Answer {

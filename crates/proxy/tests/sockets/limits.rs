@@ -8,11 +8,10 @@ use proxy::{Proxy, Telemetry};
 use testkit::{
     call::{Answer, Call, raw},
     echo::Backend as Echo,
+    wait::eventually,
 };
 
-use crate::support::{
-    Config1, cluster, eventually, forward, http, route, serve, start, start_with,
-};
+use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
 
 const LIMIT: usize = 100_000;
 

@@ -1,6 +1,11 @@
 //! A running data plane for tests: an IR built by hand, real sockets, real backends.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpStream},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use ir::{
     Action, Backend, BackendTimeouts, Balance, Certificate, ClientAuth, Cluster, ClusterKey,
@@ -9,7 +14,7 @@ use ir::{
     Upstream, VirtualHost,
 };
 use proxy::{Config, Proxy, Telemetry};
-use testkit::certs::Issued;
+use testkit::certs::{Ca, Issued};
 
 pub(crate) const HTTP: SocketKey = SocketKey {
     address: None,
@@ -171,11 +176,17 @@ pub(crate) fn certificate(name: &str, issued: &Issued) -> Arc<Certificate> {
     })
 }
 
-/// Looks again until it holds; only for what happens on another thread and has no other sign.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(std::time::Instant::now() < end, "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+/// A connection to `a.com` that has not shaken hands yet.
+pub(crate) fn secured(
+    proxy: &Proxy,
+    ca: &Ca,
+    protocol: &str,
+) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    let client = Arc::new(ca.client_config(&[protocol]));
+    let name = rustls::pki_types::ServerName::try_from("a.com").unwrap();
+    let connection = rustls::ClientConnection::new(client, name).unwrap();
+    let stream = TcpStream::connect(https(proxy)).unwrap();
+    let patience = Some(Duration::from_secs(5));
+    stream.set_read_timeout(patience).unwrap();
+    rustls::StreamOwned::new(connection, stream)
 }

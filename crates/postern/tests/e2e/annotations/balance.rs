@@ -21,7 +21,7 @@ fn rounds_and_chance() {
             // A Service for each: a round is the Service's.
             let backends: Vec<_> = backends.iter().collect();
             let annotations: Vec<_> = value
-                .map(|value| ("higress.io/load-balance", value))
+                .map(|value| ("load-balance", value))
                 .into_iter()
                 .collect();
             let site = ingress(

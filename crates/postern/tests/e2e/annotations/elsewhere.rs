@@ -1,12 +1,9 @@
 //! Where requests go besides, or instead of, the endpoints of the Service: `mirror-*`, `destination`, `service-upstream`,
 //! and what the backend is told of the way (`x-forwarded-prefix`).
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::fmt::Write as _;
 
-use testkit::call::Call;
+use testkit::{call::Call, wait::eventually};
 
 use super::{Site, both, both_around, ingress, service};
 
@@ -15,20 +12,15 @@ const HOST: (&str, &str) = (CLASS, "example.com");
 
 /// Copies are sent while the answer is on its way: they arrive a little later.
 fn hits_become(site: &Site, at: usize, wanted: usize) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while site.hits(at) < wanted {
-        assert!(Instant::now() < end, "{} of {wanted}", site.hits(at));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("copies arrive", || site.hits(at) >= wanted);
     assert_eq!(site.hits(at), wanted);
 }
 
 #[test]
 fn copies_in_their_share() {
     let share = |host: &'static str, percentage: Option<&'static str>| {
-        let mut annotations = vec![("higress.io/mirror-target-service", "copy:80")];
-        annotations
-            .extend(percentage.map(|percentage| ("higress.io/mirror-percentage", percentage)));
+        let mut annotations = vec![("mirror-target-service", "copy:80")];
+        annotations.extend(percentage.map(|percentage| ("mirror-percentage", percentage)));
         ingress(
             host,
             (CLASS, host),
@@ -76,8 +68,8 @@ fn copies_to_a_host_outside() {
     let manifests = |backends: &[testkit::echo::Backend]| {
         let port = backends[1].address().port().to_string();
         let annotations = [
-            ("higress.io/mirror-target-fqdn", "localhost"),
-            ("higress.io/mirror-target-fqdn-port", &port),
+            ("mirror-target-fqdn", "localhost"),
+            ("mirror-target-fqdn-port", &port),
         ];
         ingress("site", HOST, &annotations, &[("Prefix", "/", "main")], "")
     };
@@ -92,7 +84,7 @@ fn destinations() {
     let manifests = |backends: &[testkit::echo::Backend]| {
         let port = backends[0].address().port();
         let destinations = format!("75% localhost:{port}\n25% two.default.svc.cluster.local");
-        let annotations = [("higress.io/destination", &*destinations)];
+        let annotations = [("destination", &*destinations)];
         let site = ingress("site", HOST, &annotations, &[("Prefix", "/", "none")], "");
         let bridge = "resource: {apiGroup: networking.higress.io, kind: McpBridge, name: default}";
         let site = site.replace("service: {name: none, port: {number: 80}}", bridge);
@@ -118,7 +110,7 @@ fn the_address_of_the_service_itself() {
             .replace("spec: {", "spec: {clusterIP: 127.0.0.1, ");
         let mut text = vip;
         for (host, value) in [("own.com", "true"), ("endpoints.com", "false")] {
-            let annotations = [("higress.io/service-upstream", value)];
+            let annotations = [("service-upstream", value)];
             let site = ingress(
                 host,
                 (CLASS, host),

@@ -16,7 +16,7 @@ const USERS: (&str, &str) = ("auth", "john:$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0");
 
 #[test]
 fn a_service_without_endpoints_has_somebody_who_stands_in() {
-    let fallback = [("higress.io/default-backend", "page")];
+    let fallback = [("default-backend", "page")];
     let paths = [("Prefix", "/empty", "empty"), ("Prefix", "/", "main")];
     let manifests = [
         EMPTY.to_owned(),
@@ -87,57 +87,39 @@ fn error_pages() {
 
 /// What keeps somebody out, each for a host of its own.
 const GUARDS: &[(&str, Annotations<'_>)] = &[
-    (
-        "basic",
-        &[
-            ("higress.io/auth-type", "basic"),
-            ("higress.io/auth-secret", "users"),
-        ],
-    ),
+    ("basic", &[("auth-type", "basic"), ("auth-secret", "users")]),
     // There is no such Secret.
-    (
-        "lost",
-        &[
-            ("higress.io/auth-type", "basic"),
-            ("higress.io/auth-secret", "lost"),
-        ],
-    ),
+    ("lost", &[("auth-type", "basic"), ("auth-secret", "lost")]),
     (
         "external",
         &[(
-            "higress.io/auth-url",
+            "auth-url",
             "http://auth.default.svc.cluster.local/check?$args",
         )],
     ),
     // Nobody is there to be asked.
     (
         "gone",
-        &[(
-            "higress.io/auth-url",
-            "http://empty.default.svc.cluster.local/",
-        )],
+        &[("auth-url", "http://empty.default.svc.cluster.local/")],
     ),
-    (
-        "addresses",
-        &[("higress.io/denylist-source-range", "127.0.0.0/8")],
-    ),
+    ("addresses", &[("denylist-source-range", "127.0.0.0/8")]),
     (
         "limited",
         &[
-            ("higress.io/route-limit-rpm", "1"),
-            ("higress.io/route-limit-burst-multiplier", "1"),
+            ("route-limit-rpm", "1"),
+            ("route-limit-burst-multiplier", "1"),
         ],
     ),
-    ("small", &[("higress.io/proxy-body-size", "4")]),
+    ("small", &[("proxy-body-size", "4")]),
 ];
 
 /// Their Ingresses, with pages for the very statuses of denials, and with somebody who stands in for a Service without
 /// endpoints.
 fn guarded() -> String {
     let pages = [
-        ("higress.io/default-backend", "page"),
+        ("default-backend", "page"),
         (
-            "higress.io/custom-http-errors",
+            "custom-http-errors",
             "400,401,403,404,407,413,429,500,502,503,504",
         ),
     ];

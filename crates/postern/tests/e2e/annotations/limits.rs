@@ -31,19 +31,13 @@ fn source_ranges() {
     let manifests = [
         with(
             "allowed.com",
-            &[("higress.io/whitelist-source-range", "10.0.0.0/8, 127.0.0.1")],
+            &[("whitelist-source-range", "10.0.0.0/8, 127.0.0.1")],
         ),
         with(
             "foreign.com",
-            &[(
-                "higress.io/whitelist-source-range",
-                "10.0.0.0/8,2001:db8::/32",
-            )],
+            &[("whitelist-source-range", "10.0.0.0/8,2001:db8::/32")],
         ),
-        with(
-            "denied.com",
-            &[("higress.io/denylist-source-range", "127.0.0.0/8")],
-        ),
+        with("denied.com", &[("denylist-source-range", "127.0.0.0/8")]),
         with(
             "both.com",
             &[
@@ -59,7 +53,7 @@ fn source_ranges() {
         ),
         with(
             "broken.com",
-            &[("higress.io/whitelist-source-range", "127.0.0.0/8,everybody")],
+            &[("whitelist-source-range", "127.0.0.0/8,everybody")],
         ),
     ]
     .concat();
@@ -127,13 +121,13 @@ fn requests_a_minute_of_each_client() {
 #[test]
 fn a_rate_limit_counts_before_anybody_is_asked() {
     let annotations = [
-        ("higress.io/route-limit-rpm", "4"),
-        ("higress.io/route-limit-burst-multiplier", "1"),
+        ("route-limit-rpm", "4"),
+        ("route-limit-burst-multiplier", "1"),
         (
-            "higress.io/auth-url",
+            "auth-url",
             "http://auth.default.svc.cluster.local/check?$args",
         ),
-        ("higress.io/auth-signin", "https://login.example.com/"),
+        ("auth-signin", "https://login.example.com/"),
     ];
     let manifests = ingress(
         "site",
@@ -222,13 +216,13 @@ fn backends_that_take_too_long() {
         (
             "connect",
             &[
-                ("higress.io/backend-protocol", "HTTPS"),
-                ("higress.io/proxy-connect-timeout", "1"),
+                ("backend-protocol", "HTTPS"),
+                ("proxy-connect-timeout", "1"),
             ][..],
             "silent",
         ),
-        ("read", &[("higress.io/proxy-read-timeout", "1")], "one"),
-        ("send", &[("higress.io/proxy-send-timeout", "1")], "silent"),
+        ("read", &[("proxy-read-timeout", "1")], "one"),
+        ("send", &[("proxy-send-timeout", "1")], "silent"),
     ];
     let manifests = |_: &[Backend]| {
         let sites = keys.map(|(name, annotations, service)| {
@@ -263,7 +257,7 @@ fn backends_that_take_too_long() {
 #[test]
 fn requests_without_a_line_in_the_access_log() {
     let example = Example::new("timeout");
-    let unlogged = [("higress.io/enable-access-log", "false")];
+    let unlogged = [("enable-access-log", "false")];
     let quiet = ingress(
         "quiet",
         (CLASS, "quiet.com"),

@@ -11,21 +11,21 @@ fn methods_headers_and_queries() {
         ingress(
             "read",
             HOST,
-            &[("higress.io/match-method", "get HEAD")],
+            &[("match-method", "get HEAD")],
             &[("Prefix", "/m", "one")],
             "",
         ),
         ingress(
             "write",
             HOST,
-            &[("higress.io/match-method", "POST brew")],
+            &[("match-method", "POST brew")],
             &[("Prefix", "/m", "two")],
             "",
         ),
         ingress(
             "none",
             HOST,
-            &[("higress.io/match-method", "brew")],
+            &[("match-method", "brew")],
             &[("Prefix", "/n", "one")],
             "",
         ),
@@ -33,8 +33,8 @@ fn methods_headers_and_queries() {
             "header",
             HOST,
             &[
-                ("higress.io/prefix-match-header-X-Stage", "gr."),
-                ("higress.io/regex-match-header-user", "[ab]+"),
+                ("prefix-match-header-X-Stage", "gr."),
+                ("regex-match-header-user", "[ab]+"),
             ],
             &[("Exact", "/h", "two")],
             "",
@@ -43,14 +43,14 @@ fn methods_headers_and_queries() {
         ingress(
             "query",
             HOST,
-            &[("higress.io/exact-match-query-v", "1 2")],
+            &[("exact-match-query-v", "1 2")],
             &[("Exact", "/q", "one")],
             "",
         ),
         ingress(
             "host",
             (CLASS, "*.example.com"),
-            &[("higress.io/prefix-match-pseudo-header-authority", "Shop.")],
+            &[("prefix-match-pseudo-header-authority", "Shop.")],
             &[("Prefix", "/", "two")],
             "",
         ),
@@ -87,15 +87,12 @@ fn methods_headers_and_queries() {
 
 #[test]
 fn a_canary_keeps_the_conditions_of_its_base_and_is_asked_first() {
-    let conditions = [
-        ("higress.io/exact-match-header-x", "1"),
-        ("higress.io/exact-match-header-y", "2"),
-    ];
+    let conditions = [("exact-match-header-x", "1"), ("exact-match-header-y", "2")];
     let canary = [
         &[
-            ("higress.io/canary", "true"),
-            ("higress.io/canary-by-header", "user"),
-            ("higress.io/canary-by-header-pattern", "^a|z$"),
+            ("canary", "true"),
+            ("canary-by-header", "user"),
+            ("canary-by-header-pattern", "^a|z$"),
         ][..],
         &conditions,
     ]
@@ -131,34 +128,28 @@ fn paths_by_expression_in_any_case_and_rewritten() {
         ingress(
             "regex",
             HOST,
-            &[("higress.io/use-regex", "true")],
+            &[("use-regex", "true")],
             &[("Exact", "/v[0-9]+", "one")],
             "",
         ),
         ingress(
             "whole",
             HOST,
-            &[("higress.io/full-path-regex", "true")],
+            &[("full-path-regex", "true")],
             &[("Prefix", "/w[0-9]+", "one")],
             "",
         ),
         ingress(
             "case",
             HOST,
-            &[
-                ("higress.io/ignore-path-case", "true"),
-                ("higress.io/rewrite-target", "/new"),
-            ],
+            &[("ignore-path-case", "true"), ("rewrite-target", "/new")],
             &[("Prefix", "/Old", "two"), ("Exact", "/Page", "two")],
             "",
         ),
         ingress(
             "literal",
             HOST,
-            &[
-                ("higress.io/rewrite-path", "/lit"),
-                ("higress.io/rewrite-target", "/lost"),
-            ],
+            &[("rewrite-path", "/lit"), ("rewrite-target", "/lost")],
             &[("Prefix", "/pre", "two")],
             "",
         ),
@@ -184,10 +175,10 @@ fn hosts() {
     let (secret, client) = certificate("cert", &["example.com", "www.example.com", "example.net"]);
     let tls = "  tls: [{hosts: [example.com, www.example.com], secretName: cert}]\n";
     let annotations = [
-        ("higress.io/app-root", "/app"),
-        ("higress.io/server-alias", "example.net, taken.com"),
-        ("higress.io/from-to-www-redirect", "true"),
-        ("higress.io/ssl-redirect", "true"),
+        ("app-root", "/app"),
+        ("server-alias", "example.net, taken.com"),
+        ("from-to-www-redirect", "true"),
+        ("ssl-redirect", "true"),
     ];
     let manifests = [
         secret,

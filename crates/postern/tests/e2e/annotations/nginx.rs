@@ -7,8 +7,8 @@ const CLASS: &str = "nginx";
 #[test]
 fn paths() {
     let at = |host| (CLASS, host);
-    let target = [("nginx.ingress.kubernetes.io/rewrite-target", "/$2")];
-    let whole = [("nginx.ingress.kubernetes.io/rewrite-target", "/all")];
+    let target = [("rewrite-target", "/$2")];
+    let whole = [("rewrite-target", "/all")];
     let manifests = [
         ingress(
             "api",
@@ -81,7 +81,7 @@ fn paths() {
 fn a_certificate_implies_https() {
     let (secret, client) = certificate("cert", &["tls.com"]);
     let tls = "  tls: [{hosts: [tls.com], secretName: cert}]\n";
-    let off = [("nginx.ingress.kubernetes.io/ssl-redirect", "false")];
+    let off = [("ssl-redirect", "false")];
     let manifests = [
         secret,
         ingress(
@@ -121,11 +121,8 @@ fn a_certificate_implies_https() {
 #[test]
 fn tries_are_attempts() {
     let two = [
-        (
-            "nginx.ingress.kubernetes.io/proxy-next-upstream",
-            "http_502",
-        ),
-        ("nginx.ingress.kubernetes.io/proxy-next-upstream-tries", "2"),
+        ("proxy-next-upstream", "http_502"),
+        ("proxy-next-upstream-tries", "2"),
     ];
     let manifests = [
         ingress(

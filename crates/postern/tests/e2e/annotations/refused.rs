@@ -10,20 +10,12 @@ use crate::support::{Start, postern, secret, text};
 const CLASS: &str = "nginx";
 const PREFIX: &str = "nginx.ingress.kubernetes.io/";
 
-/// An Ingress of a host of its own, with annotations that have no prefix yet.
+/// An Ingress of a host of its own, with these annotations.
 fn site(name: &str, keys: Annotations<'_>, more: &str) -> String {
-    let keys: Vec<_> = keys
-        .iter()
-        .map(|(key, value)| (format!("{PREFIX}{key}"), *value))
-        .collect();
-    let keys: Vec<_> = keys
-        .iter()
-        .map(|(key, value)| (key.as_str(), *value))
-        .collect();
     ingress(
         name,
         (CLASS, &format!("{name}.com")),
-        &keys,
+        keys,
         &[("Prefix", "/", "one")],
         more,
     )

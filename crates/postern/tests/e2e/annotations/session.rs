@@ -73,16 +73,7 @@ fn attributes() {
     let manifests: String = cases
         .iter()
         .map(|(name, keys, _)| {
-            let mut annotations =
-                vec![("nginx.ingress.kubernetes.io/affinity".to_owned(), "cookie")];
-            annotations.extend(
-                keys.iter()
-                    .map(|(key, value)| (format!("nginx.ingress.kubernetes.io/{key}"), *value)),
-            );
-            let annotations: Vec<_> = annotations
-                .iter()
-                .map(|(key, value)| (key.as_str(), *value))
-                .collect();
+            let annotations = [&[("affinity", "cookie")][..], keys].concat();
             ingress(
                 name,
                 (CLASS, &format!("{name}.com")),
@@ -115,11 +106,8 @@ fn failures() {
             let all = service("all", &[&backends[0], &backend]);
             dying.replace(Some(backend));
             let annotations = [
-                ("nginx.ingress.kubernetes.io/affinity", "cookie"),
-                (
-                    "nginx.ingress.kubernetes.io/session-cookie-change-on-failure",
-                    change,
-                ),
+                ("affinity", "cookie"),
+                ("session-cookie-change-on-failure", change),
             ];
             all + &ingress(
                 "site",
@@ -136,12 +124,7 @@ fn failures() {
                 .into_iter()
                 .find(|answer| answer.backend() == "dying")
                 .unwrap();
-            let cookie = first
-                .header("set-cookie")
-                .split(';')
-                .next()
-                .unwrap()
-                .to_owned();
+            let cookie = first.cookie().to_owned();
             let again = get(site, url, Some(&cookie));
             assert_eq!((again.backend(), again.header("set-cookie")), ("dying", ""));
             drop(dying.take());
@@ -158,16 +141,10 @@ fn failures() {
 fn canaries() {
     for (behaviour, met) in [("sticky", 1), ("legacy", 2)] {
         let base = [
-            ("nginx.ingress.kubernetes.io/affinity", "cookie"),
-            (
-                "nginx.ingress.kubernetes.io/affinity-canary-behavior",
-                behaviour,
-            ),
+            ("affinity", "cookie"),
+            ("affinity-canary-behavior", behaviour),
         ];
-        let canary = [
-            ("nginx.ingress.kubernetes.io/canary", "true"),
-            ("nginx.ingress.kubernetes.io/canary-weight", "50"),
-        ];
+        let canary = [("canary", "true"), ("canary-weight", "50")];
         let host = (CLASS, "example.com");
         let manifests = [
             ingress("base", host, &base, &[("Prefix", "/", "one")], ""),
@@ -177,12 +154,7 @@ fn canaries() {
         both(&[CLASS], &["one", "two"], &manifests, |site| {
             let url = "http://example.com/";
             let first = get(site, url, None);
-            let cookie = first
-                .header("set-cookie")
-                .split(';')
-                .next()
-                .unwrap()
-                .to_owned();
+            let cookie = first.cookie().to_owned();
             let again = (0..8).map(|_| get(site, url, Some(&cookie)).backend().to_owned());
             assert_eq!(again.collect::<BTreeSet<_>>().len(), met, "{behaviour}");
         });

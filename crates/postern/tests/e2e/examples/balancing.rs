@@ -2,10 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use testkit::call::{Answer, Call};
+use testkit::{
+    call::{Answer, Call},
+    wait::eventually,
+};
 
 use crate::support::Served;
 
@@ -71,11 +74,7 @@ pub(crate) fn least_conn(served: &Served<'_>) {
             .map(|backend| backend.hits())
             .sum::<usize>()
     };
-    let end = Instant::now() + Duration::from_secs(2);
-    while hits() < 2 {
-        assert!(Instant::now() < end, "the slow requests do not arrive");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the slow requests arrive", || hits() == 2);
     let free: BTreeSet<String> = (0..20)
         .map(|_| served.who("http://example.com/order", None))
         .collect();

@@ -1,8 +1,8 @@
 //! Limits that ingress-nginx has: for each client, and for bodies.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use testkit::call::Call;
+use testkit::{call::Call, wait::eventually};
 
 use crate::support::Served;
 
@@ -18,11 +18,9 @@ pub(crate) fn clients(served: &Served<'_>) {
         })
     };
     let busy = [slow(), slow()];
-    let end = Instant::now() + Duration::from_secs(10);
-    while served.hits("demo-service") < 2 {
-        assert!(Instant::now() < end, "the slow requests do not arrive");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the slow requests arrive", || {
+        served.hits("demo-service") == 2
+    });
     let refused = served.get(URL);
     assert_eq!(refused.status.as_u16(), 429);
     assert_eq!(&refused.body[..], b"concurrency_limited");

@@ -54,7 +54,7 @@ pub(crate) fn backend_policy(served: &Served<'_>) {
         cookie.starts_with("cart=") && cookie.contains("; Path=/cart; Max-Age=3600"),
         "{cookie}"
     );
-    let pair = cookie.split(';').next().unwrap();
+    let pair = first.cookie();
     for _ in 0..6 {
         let who = served.who("http://example.com/cart", Some(("cookie", pair)));
         assert_eq!(who, first.backend());
