@@ -182,21 +182,21 @@ fn without_clashes(
     source: &Source,
     notes: &mut Notes,
 ) -> Canary {
-    let mut canary = canary.clone();
-    let mut say = |header: &str| {
+    let mut say = |header: &str, key: &str| {
         let message = format!(
             "the base has a condition on the header {header} already; the canary gets no requests by it"
         );
-        notes.add(&source.object, None, Outcome::Refused, message);
+        notes.add(&source.object, canary.key(key), Outcome::Refused, message);
     };
+    let mut canary = canary.clone();
     if let Some((header, _)) = &canary.header
         && conditions.headers.contains_key(header)
     {
-        say(header);
+        say(header, "/canary-by-header");
         canary.header = None;
     }
     if canary.cookie.is_some() && conditions.headers.contains_key("cookie") {
-        say("cookie");
+        say("cookie", "/canary-by-cookie");
         canary.cookie = None;
     }
     canary

@@ -15,7 +15,7 @@ pub(super) const CANARY: Family = Family {
         Key {
             name: "canary-by-header",
             doc: "Header whose value always sends a request here and never to the base.",
-            becomes: "Exact header matches: `always` leads here, `never` to the base.",
+            becomes: "Exact header matches: `always` leads here, `never` to the base. Refused: a header that the base has a condition on; then nobody comes here by header.",
         },
         Key {
             name: "canary-by-header-value",
@@ -30,7 +30,7 @@ pub(super) const CANARY: Family = Family {
         Key {
             name: "canary-by-cookie",
             doc: "Cookie whose value always sends a request here and never to the base.",
-            becomes: "RegularExpression matches on the Cookie header. Refused: no cookie's name.",
+            becomes: "RegularExpression matches on the Cookie header. Refused: no cookie's name, or the base has a condition on Cookie; then nobody comes here by cookie.",
         },
         Key {
             name: "canary-weight",
@@ -52,6 +52,16 @@ pub(crate) struct Canary {
     pub(crate) header: Option<(String, HeaderRule)>,
     pub(crate) cookie: Option<String>,
     pub(crate) weight: Option<Weight>,
+    /// The annotations that say so, as they are spelled.
+    keys: Vec<String>,
+}
+
+impl Canary {
+    /// The annotation that ends so, as it is spelled.
+    pub(crate) fn key(&self, end: &str) -> Option<&str> {
+        let mut keys = self.keys.iter().map(String::as_str);
+        keys.find(|key| key.ends_with(end))
+    }
 }
 
 /// A share: `part` of `total`, never more than all.
@@ -81,6 +91,11 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         header: header(reader),
         cookie: cookie(reader),
         weight: weight(reader),
+        keys: CANARY
+            .keys
+            .iter()
+            .filter_map(|key| reader.key(key.name))
+            .collect(),
     };
     if canary.header.is_none() && canary.cookie.is_none() && canary.weight.is_none() {
         let message = "nothing says which requests it takes: set canary-by-header, canary-by-cookie or canary-weight";

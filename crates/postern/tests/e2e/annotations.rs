@@ -5,11 +5,12 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 use rustls::ClientConfig;
 use testkit::{call::Call, certs::Ca, echo::Backend};
 
-use crate::support::{Start, postern, secret, text};
+use crate::support::{Start, postern, secret, service, text};
 
 mod balance;
 mod elsewhere;
 mod fallback;
+mod guard;
 mod limits;
 mod matching;
 mod nginx;
@@ -107,19 +108,6 @@ impl Site {
     fn hits(&self, at: usize) -> usize {
         self.backends[at].hits()
     }
-}
-
-/// A Service whose endpoints are these backends.
-fn service(name: &str, backends: &[&Backend]) -> String {
-    let endpoints: Vec<_> = backends
-        .iter()
-        .map(|backend| backend.address().to_string())
-        .collect();
-    let endpoints = endpoints.join(",");
-    format!(
-        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, annotations: {{postern.dev/endpoints: {endpoints:?}}}}}\n\
-         spec: {{ports: [{{port: 80}}]}}\n---\n"
-    )
 }
 
 /// Serves manifests and their translation, with a backend for each Service, and checks both.

@@ -12,7 +12,7 @@ use testkit::{
     echo::Backend,
 };
 
-use crate::support::{Gateway, Start};
+use crate::support::{Gateway, Start, service};
 
 /// An Ingress for one host, with a path for each Service.
 fn ingress(name: &str, annotations: &str, paths: &[(&str, &str)]) -> String {
@@ -29,18 +29,6 @@ fn ingress(name: &str, annotations: &str, paths: &[(&str, &str)]) -> String {
     )
 }
 
-fn service(name: &str, backends: &[Backend]) -> String {
-    let endpoints: Vec<_> = backends
-        .iter()
-        .map(|backend| backend.address().to_string())
-        .collect();
-    format!(
-        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, annotations: {{postern.dev/endpoints: '{}'}}}}\n\
-         spec: {{ports: [{{port: 80}}]}}\n---\n",
-        endpoints.join(",")
-    )
-}
-
 /// What is to last, with its paths in this order.
 fn lasting(backends: &[Backend], turned: bool) -> String {
     let order = |service: &'static str| {
@@ -52,10 +40,10 @@ fn lasting(backends: &[Backend], turned: bool) -> String {
     };
     let limits = "higress.io/route-limit-rpm: '8', higress.io/route-limit-burst-multiplier: '1'";
     let mut parts = vec![
-        service("all", backends),
-        service("one", &backends[..1]),
-        service("two", &backends[1..2]),
-        service("other", &backends[2..]),
+        service("all", &[&backends[0], &backends[1], &backends[2]]),
+        service("one", &[&backends[0]]),
+        service("two", &[&backends[1]]),
+        service("other", &[&backends[2]]),
         ingress("limited", limits, &order("one")),
         ingress("round", "", &order("all")),
         ingress("sticky", "higress.io/affinity: cookie", &order("all")),
@@ -100,12 +88,13 @@ impl Edited {
             // The endpoints of a Service that nobody's state is about.
             2 => write(
                 &self.path("other.yaml"),
-                &(other("/") + &service("beside", &backends[..1])),
+                &(other("/") + &service("beside", &[&backends[0]])),
             ),
             // Objects and rules stand in another order, and a Service of the same endpoints is new.
             3 => write(
                 &self.path("lasting.yaml"),
-                &(lasting(backends, self.edits < 6) + &service("more", &backends[..2])),
+                &(lasting(backends, self.edits < 6)
+                    + &service("more", &[&backends[0], &backends[1]])),
             ),
             // The file has another name, and is read at another time.
             4 => {

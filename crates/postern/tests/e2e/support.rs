@@ -389,3 +389,16 @@ pub(crate) fn secret(name: &str, entries: &[(&str, &str)]) -> String {
     }
     text
 }
+
+/// A Service whose endpoints are these backends.
+pub(crate) fn service(name: &str, backends: &[&Backend]) -> String {
+    let endpoints: Vec<_> = backends
+        .iter()
+        .map(|backend| backend.address().to_string())
+        .collect();
+    let endpoints = endpoints.join(",");
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, annotations: {{postern.dev/endpoints: {endpoints:?}}}}}\n\
+         spec: {{ports: [{{port: 80}}]}}\n---\n"
+    )
+}

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use testkit::echo::Backend;
 
-use super::{both_around, ingress, service};
+use super::{both_around, ingress};
+use crate::support::service;
 
 const CLASS: &str = "higress";
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use testkit::{call::Call, wait::eventually};
 
-use super::{Site, both, both_around, ingress, service};
+use super::{Site, both, both_around, ingress};
+use crate::support::service;
 
 const CLASS: &str = "higress";
 const HOST: (&str, &str) = (CLASS, "example.com");

@@ -8,8 +8,8 @@ use std::{
 
 use testkit::{call::Call, echo::Backend};
 
-use super::{both, both_around, ingress, service};
-use crate::support::{Example, Start};
+use super::{both, both_around, ingress};
+use crate::support::{Example, Start, service};
 
 const CLASS: &str = "higress";
 

@@ -7,7 +7,8 @@ use testkit::{
     echo::Backend,
 };
 
-use super::{Annotations, Site, both, both_around, ingress, service};
+use super::{Annotations, Site, both, both_around, ingress};
+use crate::support::service;
 
 const CLASS: &str = "nginx";
 

@@ -1,0 +1,129 @@
+//! Guards of an Ingress hold wherever its rules go: for canaries, aliases, other spellings of a path, and HTTPS.
+
+use testkit::call::Call;
+
+use super::{Annotations, both, certificate, ingress};
+use crate::support::secret;
+
+const CLASS: &str = "nginx";
+
+/// Ways to be kept out, and the status that says so.
+const GUARDS: &[(&str, Annotations<'_>, u16)] = &[
+    (
+        "basic",
+        &[("auth-type", "basic"), ("auth-secret", "users")],
+        401,
+    ),
+    (
+        "external",
+        &[(
+            "auth-url",
+            "http://auth.default.svc.cluster.local/?status=403",
+        )],
+        403,
+    ),
+    ("addresses", &[("denylist-source-range", "127.0.0.1")], 403),
+    ("snippet", &[("configuration-snippet", "deny all;")], 403),
+];
+
+/// What may stand for one of the two paths.
+const PATHS: &[&str] = &[
+    "/a",
+    "/a/x",
+    "/A/x",
+    "/a//x",
+    "/%61/x",
+    "/a/../a/x",
+    "/b",
+    "/B",
+];
+
+/// What chooses among base and canaries.
+const HEADERS: &[(&str, &str)] = &[
+    ("x-canary", "always"),
+    ("x-canary", "never"),
+    ("cookie", "canary=always"),
+    ("x", "y"),
+];
+
+/// A host with two paths, an alias, and canaries of every kind; the base alone has the guard.
+fn guarded(name: &str, guard: Annotations<'_>) -> String {
+    let (host, alias) = (format!("{name}.com"), format!("alias-{name}.com"));
+    let tls = format!("  tls: [{{hosts: [{host}], secretName: cert}}]\n");
+    let more = [
+        ("server-alias", alias.as_str()),
+        ("ssl-redirect", "false"),
+        ("ignore-path-case", "true"),
+    ];
+    let site = (CLASS, host.as_str());
+    let paths = |service| [("Prefix", "/a", service), ("Exact", "/b", service)];
+    let base = ingress(
+        name,
+        site,
+        &[guard, &more[..]].concat(),
+        &paths("base"),
+        &tls,
+    );
+    let canaries = [
+        ("canary-by-header", "x-canary"),
+        ("canary-by-cookie", "canary"),
+        ("canary-weight", "50"),
+    ]
+    .map(|kind| {
+        let annotations = [("canary", "true"), kind];
+        ingress(
+            &format!("{name}-{}", kind.0),
+            site,
+            &annotations,
+            &paths("canary"),
+            "",
+        )
+    });
+    base + &canaries.concat()
+}
+
+#[test]
+fn nobody_gets_around_them() {
+    let users = secret(
+        "users",
+        &[("auth", "john:$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0")],
+    );
+    let hosts: Vec<_> = GUARDS
+        .iter()
+        .map(|(name, ..)| format!("{name}.com"))
+        .collect();
+    let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+    let (cert, client) = certificate("cert", &hosts);
+    let sites = GUARDS.iter().map(|(name, guard, _)| guarded(name, guard));
+    let manifests = format!("{users}---\n{cert}{}", sites.collect::<String>());
+    both(&[CLASS], &["base", "canary", "auth"], &manifests, |site| {
+        for (name, _, status) in GUARDS {
+            let denied = |call: Call, case: &str| {
+                for (header, value) in HEADERS {
+                    let answer = call.clone().header(header, value).send_blocking().unwrap();
+                    assert_eq!(answer.status.as_u16(), *status, "{case} {header}: {value}");
+                }
+            };
+            let host = format!("{name}.com");
+            for path in PATHS {
+                for url in [
+                    format!("http://{host}{path}"),
+                    format!("http://alias-{host}{path}"),
+                ] {
+                    denied(Call::get(site.http, &url), &url);
+                }
+            }
+            let url = format!("https://{host}/a");
+            denied(
+                Call::get(site.https.unwrap(), &url).tls(client.clone(), &host),
+                &url,
+            );
+        }
+        assert_eq!((site.hits(0), site.hits(1)), (0, 0));
+        let login = [
+            ("authorization", "Basic am9objpzZWNyZXQ="),
+            ("x-canary", "always"),
+        ];
+        assert_eq!(site.get_with("http://basic.com/a", &login), "canary /a");
+    });
+}
