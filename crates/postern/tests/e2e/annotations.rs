@@ -8,6 +8,7 @@ use testkit::{call::Call, certs::Ca, echo::Backend};
 use crate::support::{Start, postern, secret, service, text};
 
 mod balance;
+mod canary;
 mod elsewhere;
 mod fallback;
 mod guard;
@@ -15,6 +16,7 @@ mod limits;
 mod matching;
 mod nginx;
 mod refused;
+mod retry;
 mod session;
 
 /// Keys and values.
