@@ -173,3 +173,67 @@ fn every_annotation_is_answered_for() {
     );
     assert!(note(&[("example.com/foreign", "1")]).is_empty());
 }
+
+/// Annotations that keep somebody out.
+const GUARDS: &[&str] = &[
+    "whitelist-source-range",
+    "allowlist-source-range",
+    "denylist-source-range",
+    "auth-type",
+    "auth-secret",
+    "auth-url",
+];
+
+/// The rules with backends that nothing guards.
+fn open_rules(expansion: &Expansion) -> Vec<String> {
+    let guards: Vec<_> = expansion
+        .generated
+        .route_policies
+        .values()
+        .filter(|policy| {
+            let spec = &policy.spec;
+            let lists = spec.client_addresses.as_ref();
+            lists.is_some_and(|lists| !lists.allow.is_empty() || !lists.deny.is_empty())
+                || spec.basic_auth.is_some()
+                || spec.external_auth.is_some()
+        })
+        .flat_map(|policy| &policy.spec.target_refs)
+        .collect();
+    let mut open = Vec::new();
+    for route in expansion.generated.http_routes.values() {
+        let name = route.metadata.name.clone().unwrap_or_default();
+        for rule in route.spec.rules.iter().flatten() {
+            let guarded = guards.iter().any(|target| {
+                target.name == name
+                    && (target.section_name.is_none() || target.section_name == rule.name)
+            });
+            if !guarded && rule.backend_refs.iter().flatten().next().is_some() {
+                open.push(format!("{name}/{}", rule.name.clone().unwrap_or_default()));
+            }
+        }
+    }
+    open
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever stands in it, and beside it.
+    #[test]
+    fn what_keeps_somebody_out_is_never_lost(
+        guard in prop::sample::select(GUARDS),
+        prefix in prop::sample::select(vec![HIGRESS, NGINX]),
+        text in prop_oneof!["[a-z0-9./:, $-]{1,20}", "[, \n]{1,3}", "[0-9a-f.:]{1,9}/[+0-9]{1,3}", "\\PC{1,10}", Just("basic".to_owned()), Just("10.0.0.0/8".to_owned())],
+        others in prop::collection::btree_map(keys(), values(), 0..6),
+        class in prop::sample::select(vec!["higress", "nginx"]),
+    ) {
+        // An empty text is no guard.
+        let text = if text.trim().is_empty() { ",".to_owned() } else { text };
+        let mut annotations: Vec<_> = others.into_iter().filter(|(key, _)| !key.ends_with(&format!("/{guard}"))).collect();
+        annotations.push((format!("{prefix}{guard}"), text.clone()));
+        let resources = ingress_of(class, "/a", "Prefix", "a.com", &annotations);
+        let options = Options { ingress_classes: vec![class.to_owned()], ..Options::default() };
+        let open = open_rules(&expand(&resources, &options));
+        prop_assert!(open.is_empty(), "{open:?} with {annotations:?}");
+    }
+}

@@ -14,7 +14,7 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
         Key {
             name: "whitelist-source-range",
             doc: "Networks or addresses, separated by commas, that may ask; others are answered with 403. A list that cannot be read lets nobody in.",
-            becomes: "RoutePolicy `clientAddresses.allow`. Refused: an entry that is no address or network; nobody is let in.",
+            becomes: "RoutePolicy `clientAddresses.allow`. Refused: an entry that is no address or network, or no entry at all; nobody is let in.",
         },
         Key {
             name: "allowlist-source-range",
@@ -24,7 +24,7 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
         Key {
             name: "denylist-source-range",
             doc: "Networks or addresses, separated by commas, that may not ask; they are answered with 403. A list that cannot be read lets nobody in.",
-            becomes: "RoutePolicy `clientAddresses.deny`. Refused: an entry that is no address or network; nobody is let in.",
+            becomes: "RoutePolicy `clientAddresses.deny`. Refused: an entry that is no address or network, or no entry at all; nobody is let in.",
         },
     ],
     apply,
@@ -48,16 +48,13 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             continue;
         };
         wanted = true;
-        let entries = value::list(&text);
-        match entries.iter().find(|entry| !is_network(entry)) {
-            None => {
+        match networks(&text) {
+            Ok(entries) => {
                 addresses[field] = json!(entries);
                 reader.exact(key, format!("RoutePolicy clientAddresses.{field}"));
             }
-            Some(wrong) => {
-                let message = format!(
-                    "{wrong:?} is neither an address nor a network such as 10.0.0.0/8; nobody is let in"
-                );
+            Err(why) => {
+                let message = format!("{why}; nobody is let in");
                 reader.say(key, Outcome::Refused, message);
                 return settings.close();
             }
@@ -66,6 +63,22 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if wanted {
         // Whoever has closed the route before keeps it closed.
         settings.client_addresses.get_or_insert(addresses);
+    }
+}
+
+/// As many entries as a RoutePolicy takes.
+const MOST: usize = 1024;
+
+/// A list that says something: an empty one would let in everybody.
+fn networks(text: &str) -> Result<Vec<&str>, String> {
+    let entries = value::list(text);
+    match entries.iter().find(|entry| !is_network(entry)) {
+        Some(wrong) => Err(format!(
+            "{wrong:?} is neither an address nor a network such as 10.0.0.0/8"
+        )),
+        None if entries.is_empty() => Err(format!("{text:?} names no network")),
+        None if entries.len() > MOST => Err(format!("more than {MOST} networks")),
+        None => Ok(entries),
     }
 }
 
@@ -79,5 +92,8 @@ pub(super) fn is_network(text: &str) -> bool {
         Ok(IpAddr::V6(_)) => 128,
         Err(_) => return false,
     };
-    prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|prefix| prefix <= longest))
+    let digits = |prefix: &str| prefix.len() <= 3 && prefix.bytes().all(|b| b.is_ascii_digit());
+    prefix.is_none_or(|prefix| {
+        digits(prefix) && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= longest)
+    })
 }
