@@ -50,6 +50,9 @@ fn a_gateway_is_made_only_where_it_is_missing() {
     );
 }
 
+/// A host that has a certificate.
+const SECURED: &str = "secured.com";
+
 /// An Ingress with one annotation of each kind of text.
 fn ingress(path: &str, path_type: &str, host: &str, annotations: &[(String, String)]) -> Resources {
     ingress_of("higress", path, path_type, host, annotations)
@@ -71,10 +74,14 @@ fn ingress_of(
         "host": host,
         "http": { "paths": [{ "path": path, "pathType": path_type, "backend": backend }] },
     });
+    let tls = match host {
+        SECURED => serde_json::json!([{ "hosts": [host], "secretName": "cert" }]),
+        _ => serde_json::Value::Null,
+    };
     let object = serde_json::json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
         "metadata": { "name": "demo", "namespace": "default", "annotations": annotations },
-        "spec": { "ingressClassName": class, "rules": [rule] },
+        "spec": { "ingressClassName": class, "rules": [rule], "tls": tls },
     });
     resources(&object.to_string())
 }
@@ -215,6 +222,69 @@ fn open_rules(expansion: &Expansion) -> Vec<String> {
     open
 }
 
+/// The routes with backends that are reached without looking at who they are.
+fn unverified_routes(expansion: &Expansion) -> Vec<String> {
+    let verified = |target: &str| {
+        let policies = expansion.generated.backend_policies.values();
+        let mut modes = policies
+            .filter(|policy| policy.spec.target_refs.iter().any(|t| t.name == target))
+            .filter_map(|policy| policy.spec.tls.as_ref());
+        modes.any(|tls| {
+            use api::BackendTlsMode::{Verified, VerifiedChain};
+            matches!(tls.mode, Verified | VerifiedChain)
+        })
+    };
+    let routes = expansion.generated.http_routes.values();
+    let names = routes
+        .filter(|route| {
+            let mut rules = route.spec.rules.iter().flatten();
+            rules.any(|rule| rule.backend_refs.iter().flatten().next().is_some())
+        })
+        .filter_map(|route| route.metadata.name.clone());
+    names.filter(|name| !verified(name)).collect()
+}
+
+fn anything() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        "[a-z0-9./:, $-]{1,20}",
+        "[, \n]{1,3}",
+        "[0-9a-f.:]{1,9}/[+0-9]{1,3}",
+        "\\PC{1,10}",
+        "[a-z]{1,3}/[a-z]{1,3}",
+        prop::sample::select(vec!["basic", "10.0.0.0/8", "cert-cacert"]).prop_map(str::to_owned),
+    ];
+    // An empty text asks for nothing.
+    text.prop_map(|text| match text.trim().is_empty() {
+        true => ",".to_owned(),
+        false => text,
+    })
+}
+
+/// An Ingress with this annotation, and others.
+fn with_others(
+    (class, host): (&str, &str),
+    (key, text): (&str, &str),
+    others: &[(String, String)],
+) -> Expansion {
+    let (_, name) = key.split_once('/').unwrap();
+    let mut annotations: Vec<_> = others
+        .iter()
+        .filter(|(key, _)| !key.ends_with(&format!("/{name}")))
+        .cloned()
+        .collect();
+    annotations.push((key.to_owned(), text.to_owned()));
+    let resources = ingress_of(class, "/a", "Prefix", host, &annotations);
+    let options = Options {
+        ingress_classes: vec![class.to_owned()],
+        ..Options::default()
+    };
+    expand(&resources, &options)
+}
+
+fn others() -> impl Strategy<Value = Vec<(String, String)>> {
+    prop::collection::btree_map(keys(), values(), 0..6).prop_map(|map| map.into_iter().collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -223,17 +293,52 @@ proptest! {
     fn what_keeps_somebody_out_is_never_lost(
         guard in prop::sample::select(GUARDS),
         prefix in prop::sample::select(vec![HIGRESS, NGINX]),
-        text in prop_oneof!["[a-z0-9./:, $-]{1,20}", "[, \n]{1,3}", "[0-9a-f.:]{1,9}/[+0-9]{1,3}", "\\PC{1,10}", Just("basic".to_owned()), Just("10.0.0.0/8".to_owned())],
-        others in prop::collection::btree_map(keys(), values(), 0..6),
+        text in anything(),
+        others in others(),
         class in prop::sample::select(vec!["higress", "nginx"]),
     ) {
-        // An empty text is no guard.
-        let text = if text.trim().is_empty() { ",".to_owned() } else { text };
-        let mut annotations: Vec<_> = others.into_iter().filter(|(key, _)| !key.ends_with(&format!("/{guard}"))).collect();
-        annotations.push((format!("{prefix}{guard}"), text.clone()));
-        let resources = ingress_of(class, "/a", "Prefix", "a.com", &annotations);
-        let options = Options { ingress_classes: vec![class.to_owned()], ..Options::default() };
-        let open = open_rules(&expand(&resources, &options));
-        prop_assert!(open.is_empty(), "{open:?} with {annotations:?}");
+        let key = format!("{prefix}{guard}");
+        let open = open_rules(&with_others((class, "a.com"), (&key, &text), &others));
+        prop_assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn a_backend_that_is_to_be_verified_is(
+        prefix in prop::sample::select(vec![HIGRESS, NGINX]),
+        text in anything(),
+        others in others(),
+        class in prop::sample::select(vec!["higress", "nginx"]),
+    ) {
+        prop_assume!(!others.iter().any(|(key, _)| key.ends_with("/proxy-ssl-verify")));
+        let key = format!("{prefix}proxy-ssl-secret");
+        let open = unverified_routes(&with_others((class, "a.com"), (&key, &text), &others));
+        prop_assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn clients_that_are_to_show_a_certificate_have_to(
+        prefix in prop::sample::select(vec![HIGRESS, NGINX]),
+        text in anything(),
+        others in others(),
+        class in prop::sample::select(vec!["higress", "nginx"]),
+    ) {
+        let key = format!("{prefix}auth-tls-secret");
+        let expansion = with_others((class, SECURED), (&key, &text), &others);
+        let asked: Vec<_> = expansion
+            .generated
+            .client_policies
+            .values()
+            .filter(|policy| policy.spec.tls.as_ref().is_some_and(|tls| tls.client_certificate.is_some()))
+            .flat_map(|policy| &policy.spec.target_refs)
+            .collect();
+        for (at, set) in &expansion.generated.listener_sets {
+            for listener in &set.spec.listeners {
+                let asks = asked.iter().any(|target| {
+                    target.name == at.name
+                        && target.section_name.as_ref().is_none_or(|name| *name == listener.name)
+                });
+                prop_assert!(asks, "{} of {at:?}", listener.name);
+            }
+        }
     }
 }
