@@ -9,5 +9,6 @@ mod grpc;
 mod lifecycle;
 mod readme;
 mod reload;
+mod secrets;
 mod state;
 mod support;
