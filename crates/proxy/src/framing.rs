@@ -56,7 +56,7 @@ impl HeadScanner {
                 };
                 continue;
             }
-            let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
+            let Some(end) = memchr::memchr(b'\n', bytes) else {
                 self.keep(bytes);
                 return Ok(());
             };

@@ -28,6 +28,7 @@ mod server;
 mod session;
 mod silence;
 mod snapshot;
+mod socket;
 mod tls;
 mod upstream;
 mod worker;

@@ -1,11 +1,16 @@
 //! The workers as one thing: start, swap, drain.
 
 use std::{
-    collections::BTreeMap, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
+    collections::{BTreeMap, HashMap},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use ir::{ClientAuth, HostPattern, Ir, Port, SocketKey};
+use ir::{ClientAuth, Ir, Listener, Port, SocketKey};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -202,24 +207,25 @@ impl Proxy {
 /// The ports whose open connections were made on other terms than a new one would be: protocol, and who has to show
 /// which certificate.
 fn stricter(before: &Ir, now: &Ir) -> Vec<SocketKey> {
-    let terms = |port: &Port| {
-        let clients = port.listeners.iter().map(|listener| {
-            let clients = listener.tls.as_ref().map(|tls| tls.clients.clone());
-            (listener.hostname.clone(), clients)
-        });
-        (port.protocol, clients.collect::<Vec<_>>())
-    };
-    let changed = |(key, port): (&SocketKey, &Port)| {
-        let new = terms(now.ports.get(key)?);
-        let old = terms(port);
+    let changed = |(key, old): (&SocketKey, &Port)| {
+        let new = now.ports.get(key)?;
         // A listener that joined or left changes nothing for the connections of others.
-        let kept = |(host, clients): &(HostPattern, Option<ClientAuth>)| {
-            let found = new.1.iter().find(|(other, _)| other == host);
-            found.is_none_or(|(_, other)| other == clients)
+        let listeners = new.listeners.iter();
+        let listeners: HashMap<_, _> = listeners
+            .map(|listener| (&listener.hostname, clients(listener)))
+            .collect();
+        let kept = |listener: &Arc<Listener>| {
+            let found = listeners.get(&listener.hostname);
+            found.is_none_or(|now| *now == clients(listener))
         };
-        (old.0 != new.0 || !old.1.iter().all(kept)).then_some(*key)
+        (old.protocol != new.protocol || !old.listeners.iter().all(kept)).then_some(*key)
     };
     before.ports.iter().filter_map(changed).collect()
+}
+
+/// Who has to show a certificate.
+fn clients(listener: &Listener) -> Option<&ClientAuth> {
+    listener.tls.as_ref().map(|tls| &tls.clients)
 }
 
 impl Drop for Proxy {

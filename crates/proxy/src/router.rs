@@ -9,7 +9,7 @@ mod matching;
 use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, Method};
-use ir::{HostPattern, Port, Route, Rule};
+use ir::{HostPattern, Port, Route, Rule, VirtualHost};
 
 use index::Index;
 pub(crate) use matching::query_value;
@@ -31,22 +31,21 @@ pub struct ListenerRouter<T> {
     pub name: Arc<str>,
     /// Hosts it serves.
     pub hostname: HostPattern,
-    hosts: Vec<Host<T>>,
+    hosts: Vec<Arc<Host<T>>>,
     by_host: Hosts,
 }
 
 /// The routes of one host, in order of precedence, and an index over them.
 #[derive(Debug)]
 struct Host<T> {
-    routes: Vec<Entry<T>>,
+    host: Arc<VirtualHost>,
+    /// Parallel to the routes.
+    payloads: Box<[T]>,
     index: Index,
 }
 
-#[derive(Debug)]
-struct Entry<T> {
-    route: Route,
-    payload: T,
-}
+/// Hosts that were built before, by where their routes lie; they keep them, so that no address comes to mean another.
+type Built<'a, T> = HashMap<*const VirtualHost, &'a Arc<Host<T>>, foldhash::fast::RandomState>;
 
 /// What of a request takes part in matching.
 #[derive(Debug, Clone, Copy)]
@@ -75,11 +74,27 @@ pub struct Found<'a, T> {
 impl<T: Clone> PortRouter<T> {
     /// Builds the router of a port. `payload` is called once for each rule, however many routes share it.
     pub fn build(port: &Port, payload: &mut dyn FnMut(&Arc<Rule>) -> T) -> Self {
-        let mut made: HashMap<*const Rule, T> = HashMap::new();
+        Self::rebuild(port, None, &|_| false, payload)
+    }
+
+    /// [`Self::build`], where much is as it was: a virtual host that is the same [`Arc`] as in `before`, and all of whose
+    /// payloads are to `keep`, is taken over.
+    pub fn rebuild(
+        port: &Port,
+        before: Option<&Self>,
+        keep: &dyn Fn(&T) -> bool,
+        payload: &mut dyn FnMut(&Arc<Rule>) -> T,
+    ) -> Self {
+        let mut made: HashMap<*const Rule, T, foldhash::fast::RandomState> = HashMap::default();
         let mut payload = |rule: &Arc<Rule>| {
             made.entry(Arc::as_ptr(rule))
                 .or_insert_with(|| payload(rule))
                 .clone()
+        };
+        let built = before.map(Self::built).unwrap_or_default();
+        let mut host = |host: &Arc<VirtualHost>| match built.get(&Arc::as_ptr(host)) {
+            Some(known) if known.payloads.iter().all(keep) => Arc::clone(known),
+            _ => Arc::new(Host::build(host, &mut payload)),
         };
         let listeners: Vec<_> = port
             .listeners
@@ -87,11 +102,7 @@ impl<T: Clone> PortRouter<T> {
             .map(|listener| ListenerRouter {
                 name: Arc::clone(&listener.name),
                 hostname: listener.hostname.clone(),
-                hosts: listener
-                    .hosts
-                    .iter()
-                    .map(|host| Host::build(&host.routes, &mut payload))
-                    .collect(),
+                hosts: listener.hosts.iter().map(&mut host).collect(),
                 by_host: Hosts::build(listener.hosts.iter().map(|host| &host.host)),
             })
             .collect();
@@ -102,20 +113,29 @@ impl<T: Clone> PortRouter<T> {
     }
 }
 
-impl<T: Clone> Host<T> {
-    fn build(routes: &[Route], payload: &mut impl FnMut(&Arc<Rule>) -> T) -> Self {
-        let entries = routes.iter().map(|route| Entry {
-            route: route.clone(),
-            payload: payload(&route.rule),
-        });
+impl<T> Host<T> {
+    fn build(host: &Arc<VirtualHost>, payload: &mut impl FnMut(&Arc<Rule>) -> T) -> Self {
+        let routes = &host.routes;
         Self {
-            routes: entries.collect(),
+            host: Arc::clone(host),
+            payloads: routes.iter().map(|route| payload(&route.rule)).collect(),
             index: Index::build(routes),
         }
     }
 }
 
 impl<T> PortRouter<T> {
+    fn built(&self) -> Built<'_, T> {
+        let hosts = self.listeners.iter().flat_map(|listener| &listener.hosts);
+        hosts.map(|host| (Arc::as_ptr(&host.host), host)).collect()
+    }
+
+    /// What the rules have become, each at least once.
+    pub fn payloads(&self) -> impl Iterator<Item = &T> {
+        let hosts = self.listeners.iter().flat_map(|listener| &listener.hosts);
+        hosts.flat_map(|host| &host.payloads)
+    }
+
     /// The most specific listener whose hostname covers `host`: a request's, or a TLS server name.
     #[must_use]
     pub fn listener_for(&self, host: &str) -> Option<usize> {
@@ -148,15 +168,14 @@ impl<T> Host<T> {
         request: &RequestView<'_>,
         allowed: impl Fn(&Route) -> bool,
     ) -> Option<Found<'_, T>> {
+        let routes = &*self.host.routes;
         let at = self.index.first(request.path, |at| {
-            self.routes.get(at).is_some_and(|entry| {
-                allowed(&entry.route) && matching::matches(&entry.route.matches, request)
-            })
+            routes
+                .get(at)
+                .is_some_and(|route| allowed(route) && matching::matches(&route.matches, request))
         })?;
-        self.routes.get(at).map(|entry| Found {
-            payload: &entry.payload,
-            route: &entry.route,
-        })
+        let (route, payload) = routes.get(at).zip(self.payloads.get(at))?;
+        Some(Found { payload, route })
     }
 }
 

@@ -38,6 +38,7 @@ use crate::{
     handle,
     io::{Watched, sniff},
     port::{Counted, PortHandle},
+    socket::Socket,
     worker::{LocalExecutor, Worker},
 };
 
@@ -107,7 +108,7 @@ fn admit(worker: &Rc<Worker>, port: &Arc<PortHandle>, stream: TcpStream, peer: S
     match port.count(worker.config.limits.connections) {
         Some(counted) => {
             let (worker, port) = (Rc::clone(worker), Arc::clone(port));
-            tokio::task::spawn_local(serve(worker, port, stream, peer, counted));
+            tokio::task::spawn_local(serve(worker, port, Socket::new(stream), peer, counted));
         }
         None => worker.observer.connection_rejected("limit"),
     }
@@ -124,12 +125,10 @@ fn is_client_error(error: &io::Error) -> bool {
 async fn serve(
     worker: Rc<Worker>,
     port: Arc<PortHandle>,
-    stream: TcpStream,
+    stream: Socket,
     peer: SocketAddr,
     _counted: Counted,
 ) {
-    // Small answers must not wait for acknowledgements; a socket that refuses the option still works.
-    let _ = stream.set_nodelay(true);
     let state = Arc::new(ConnState::new(worker.clock.clone()));
     let _registered = worker.register(port.key, &state);
     let _observed = port.metrics.connection();
@@ -179,8 +178,8 @@ fn conn(
 async fn handshake(
     worker: &Worker,
     port: &PortHandle,
-    stream: TcpStream,
-) -> Option<(TlsStream<TcpStream>, HostPattern)> {
+    stream: Socket,
+) -> Option<(TlsStream<Socket>, HostPattern)> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
         .await
         .ok()?;
@@ -199,7 +198,7 @@ async fn handshake(
     Some((stream, listener))
 }
 
-async fn serve_plain(conn: Rc<Conn>, mut stream: TcpStream) {
+async fn serve_plain(conn: Rc<Conn>, mut stream: Socket) {
     let limit = conn.worker.config.deadlines.header;
     match timeout(limit, sniff(&mut stream)).await {
         Ok(Ok((ahead, http2))) if !ahead.is_empty() => serve_http(conn, stream, ahead, http2).await,
@@ -209,7 +208,7 @@ async fn serve_plain(conn: Rc<Conn>, mut stream: TcpStream) {
     }
 }
 
-async fn serve_tls(conn: Rc<Conn>, stream: TlsStream<TcpStream>) {
+async fn serve_tls(conn: Rc<Conn>, stream: TlsStream<Socket>) {
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     serve_http(conn, stream, Bytes::new(), http2).await;
 }

@@ -15,6 +15,7 @@ use super::{Secured, Way};
 use crate::{
     body::UpBody,
     error::ProxyError,
+    socket::Socket,
     worker::{LocalExecutor, Worker},
 };
 
@@ -35,14 +36,12 @@ pub(crate) async fn resolve(
     found.ok_or(ProxyError::ConnectFailed)
 }
 
-async fn dial(limit: Duration, address: SocketAddr) -> Result<TcpStream, ProxyError> {
+async fn dial(limit: Duration, address: SocketAddr) -> Result<Socket, ProxyError> {
     let stream = timeout(limit, TcpStream::connect(address))
         .await
         .map_err(|_| ProxyError::ConnectTimeout)?
         .map_err(|_| ProxyError::ConnectFailed)?;
-    // Without it small writes wait for acknowledgements; a socket that refuses the option still works.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+    Ok(Socket::new(stream))
 }
 
 /// Opens an HTTP/1.1 connection.
@@ -75,8 +74,8 @@ where
 async fn secure(
     limit: Duration,
     tls: &Secured,
-    stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, ProxyError> {
+    stream: Socket,
+) -> Result<TlsStream<Socket>, ProxyError> {
     timeout(limit, tls.connect(stream))
         .await
         .unwrap_or(Err(ProxyError::ConnectTimeout))

@@ -16,10 +16,9 @@ use rustls::{
     crypto::aws_lc_rs,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::error::ProxyError;
+use crate::{error::ProxyError, socket::Socket};
 
 /// How a cluster's connections are secured. Two of them share no connection, even to the same address.
 pub(crate) struct UpstreamClient {
@@ -90,10 +89,7 @@ impl UpstreamClient {
 
 impl Secured {
     /// Shakes hands.
-    pub(crate) async fn connect(
-        &self,
-        stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, ProxyError> {
+    pub(crate) async fn connect(&self, stream: Socket) -> Result<TlsStream<Socket>, ProxyError> {
         let config = self.client.config.as_ref().ok_or(ProxyError::UpstreamTls)?;
         let bare = self.name.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare)

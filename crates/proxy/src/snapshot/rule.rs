@@ -1,0 +1,236 @@
+//! A rule with everything at hand that its requests need.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use http::StatusCode;
+use ir::{Action, BasicAuth, ClusterKey, ExternalAuth, Filter, Forward, Reason, Rule, Target};
+
+use super::{
+    Addresses, Table,
+    lasting::{Lasting, concurrency},
+    spread::Spread,
+};
+use crate::{balance::ClusterState, error::ProxyError, limit::Permit};
+
+/// A rule with its clusters at hand.
+pub(crate) struct RuleState {
+    pub(crate) rule: Arc<Rule>,
+    /// Parallel to the rule's backends; `None` where the backend stands for an error.
+    clusters: Vec<Option<Arc<ClusterState>>>,
+    /// Where to and how often requests are copied.
+    mirrors: Vec<(Spread, Arc<ClusterState>)>,
+    /// Who stands in for backends that cannot answer.
+    fallbacks: Vec<Arc<ClusterState>>,
+    split: Spread,
+    pub(super) lasting: Arc<Lasting>,
+    /// Who has to say who they are.
+    basic_auth: Option<Arc<BasicAuth>>,
+    external_auths: Box<[Authenticator]>,
+}
+
+/// Somebody who decides, and where to ask.
+pub(crate) type Authenticator = (Arc<ExternalAuth>, Option<Arc<ClusterState>>);
+
+impl RuleState {
+    /// Takes a token from each bucket; without one, gives how long it takes until there is one.
+    pub(crate) fn take_tokens(&self, client: IpAddr) -> Result<(), Duration> {
+        self.lasting
+            .buckets
+            .iter()
+            .try_for_each(|bucket| bucket.take(client))
+    }
+
+    /// Counts a request for its client while it is in flight, where the rule limits that.
+    ///
+    /// # Errors
+    /// The client has as many as it may.
+    pub(crate) fn enter(&self, client: IpAddr) -> Result<Option<Permit>, ProxyError> {
+        let Some((in_flight, limit)) = self.lasting.in_flight.as_ref().zip(concurrency(&self.rule))
+        else {
+            return Ok(None);
+        };
+        if limit.exempt.iter().any(|net| net.contains(&client)) {
+            return Ok(None);
+        }
+        let permit = in_flight.enter(client, limit.requests.get());
+        permit.map(Some).ok_or(ProxyError::ConcurrencyLimited)
+    }
+
+    /// Whether anything is counted at all.
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.lasting.buckets.is_empty() || self.lasting.in_flight.is_some()
+    }
+
+    /// Whether anybody has to say who they are.
+    pub(crate) const fn is_guarded(&self) -> bool {
+        self.basic_auth.is_some() || !self.external_auths.is_empty()
+    }
+
+    /// The users of the rule, if it has any.
+    pub(crate) const fn basic_auth(&self) -> Option<&Arc<BasicAuth>> {
+        self.basic_auth.as_ref()
+    }
+
+    /// Whoever has to let requests pass.
+    pub(crate) const fn external_auths(&self) -> &[Authenticator] {
+        &self.external_auths
+    }
+
+    /// The backend that has the endpoint of a session.
+    pub(crate) fn pick_marked(&self, mark: u64) -> Option<(usize, Option<&Arc<ClusterState>>)> {
+        let has = |cluster: &Option<Arc<ClusterState>>| {
+            cluster
+                .as_ref()
+                .is_some_and(|cluster| cluster.has_mark(mark))
+        };
+        let at = self.clusters.iter().position(has)?;
+        Some((at, self.clusters.get(at)?.as_ref()))
+    }
+
+    /// The backend whose share this request falls in: its place, and its cluster unless it stands for an error.
+    pub(crate) fn pick(&self) -> Option<(usize, Option<&Arc<ClusterState>>)> {
+        let backends = &self.forward()?.backends;
+        let at = if backends.len() == 1 {
+            0
+        } else {
+            let mut point = self.split.next(&self.lasting.positions.split);
+            backends.iter().position(|backend| {
+                let weight = u64::from(backend.weight.get());
+                let here = point < weight;
+                point = point.saturating_sub(weight);
+                here
+            })?
+        };
+        Some((at, self.clusters.get(at)?.as_ref()))
+    }
+
+    /// A backend that was chosen, or whoever stands in for one without endpoints.
+    pub(crate) fn standing<'a>(
+        &'a self,
+        (at, cluster): (usize, Option<&'a Arc<ClusterState>>),
+    ) -> (usize, Option<&'a Arc<ClusterState>>) {
+        if self.fallbacks.is_empty() || cluster.is_some_and(|cluster| cluster.has_endpoints()) {
+            return (at, cluster);
+        }
+        let backends = self.forward().map_or(&[][..], |forward| &forward.backends);
+        let broken = Target::Invalid(Reason::InvalidRule);
+        if backends
+            .get(at)
+            .is_some_and(|backend| backend.target == broken)
+        {
+            return (at, cluster);
+        }
+        let Some(found) = self.fallbacks.iter().find(|other| other.has_endpoints()) else {
+            return (at, cluster);
+        };
+        // What the rule says for one of its own backends holds for it here, too.
+        let own = |cluster: &Option<Arc<ClusterState>>| {
+            cluster.as_ref().is_some_and(|own| Arc::ptr_eq(own, found))
+        };
+        let at = self.clusters.iter().position(own).unwrap_or(at);
+        (at, Some(found))
+    }
+
+    /// Who is asked instead of a backend that answered with one of these statuses.
+    pub(crate) fn error_page(&self) -> Option<(&[StatusCode], &Arc<ClusterState>)> {
+        let fallback = self.forward()?.fallback.as_ref()?;
+        let page = self.fallbacks.last()?;
+        (!fallback.statuses.is_empty()).then_some((&fallback.statuses[..], page))
+    }
+
+    /// How the rule forwards, if it does.
+    pub(crate) fn forward(&self) -> Option<&Forward> {
+        match &self.rule.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::Respond { .. } => None,
+        }
+    }
+
+    /// The filters of one backend.
+    pub(crate) fn backend_filters(&self, at: usize) -> &[Filter] {
+        self.forward()
+            .and_then(|forward| forward.backends.get(at))
+            .map_or(&[], |backend| &backend.filters)
+    }
+
+    /// Whether there is anything to copy at all.
+    pub(crate) fn has_mirrors(&self) -> bool {
+        !self.mirrors.is_empty()
+    }
+
+    /// The clusters that get a copy of this request.
+    pub(crate) fn mirrors(&self) -> impl Iterator<Item = &Arc<ClusterState>> {
+        let turn = self.lasting.positions.mirror.fetch_add(1, Relaxed);
+        self.mirrors
+            .iter()
+            .filter(move |(spread, _)| spread.at(turn) < spread.share)
+            .map(|(_, cluster)| cluster)
+    }
+}
+
+impl RuleState {
+    /// Whether requests may go to one of these clusters.
+    pub(super) fn uses(&self, clusters: &Addresses) -> bool {
+        let asked = self.external_auths.iter().map(|(_, cluster)| cluster);
+        let own = self.clusters.iter().chain(asked).flatten();
+        let mirrors = self.mirrors.iter().map(|(_, cluster)| cluster);
+        let mut all = own.chain(mirrors).chain(&self.fallbacks);
+        all.any(|cluster| clusters.contains(&Arc::as_ptr(cluster)))
+    }
+
+    pub(super) fn new(
+        rule: &Arc<Rule>,
+        known: &Table<ClusterKey, Arc<ClusterState>>,
+        lasting: &Arc<Lasting>,
+    ) -> Self {
+        let backends = match &rule.action {
+            Action::Forward(forward) => &*forward.backends,
+            Action::Redirect(_) | Action::Respond { .. } => &[],
+        };
+        let fallbacks = match &rule.action {
+            Action::Forward(forward) => forward.fallback.as_ref(),
+            Action::Redirect(_) | Action::Respond { .. } => None,
+        };
+        let fallbacks = fallbacks
+            .into_iter()
+            .flat_map(|fallback| &fallback.clusters)
+            .filter_map(|key| known.get(key).cloned());
+        let total = backends.iter().map(|b| u64::from(b.weight.get())).sum();
+        let mirrors = rule.filters.iter().filter_map(|filter| match filter {
+            Filter::Mirror(mirror) => known
+                .get(&mirror.cluster)
+                .map(|cluster| (Spread::of(mirror.fraction), Arc::clone(cluster))),
+            _ => None,
+        });
+        Self {
+            rule: Arc::clone(rule),
+            clusters: backends
+                .iter()
+                .map(|backend| match &backend.target {
+                    Target::Cluster(key) => known.get(key).cloned(),
+                    Target::Invalid(_) => None,
+                })
+                .collect(),
+            mirrors: mirrors.collect(),
+            fallbacks: fallbacks.collect(),
+            split: Spread::new(total, 0),
+            lasting: Arc::clone(lasting),
+            external_auths: { rule.filters.iter() }
+                .filter_map(|filter| match filter {
+                    Filter::ExternalAuth(auth) => {
+                        Some((Arc::clone(auth), known.get(&auth.cluster).cloned()))
+                    }
+                    _ => None,
+                })
+                .collect(),
+            basic_auth: rule.filters.iter().find_map(|filter| match filter {
+                Filter::BasicAuth(auth) => Some(Arc::clone(auth)),
+                _ => None,
+            }),
+        }
+    }
+}
