@@ -1,6 +1,7 @@
-//! Benchmarks, and what they run on: a gateway with a large route table, a large fleet of Ingresses.
+//! Benchmarks, and what they run on: a gateway with a large route table, a large fleet of Ingresses, policies.
 
 pub(crate) mod fleet;
+pub(crate) mod policies;
 
 use std::{
     fmt::Write as _,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    bench::{Manifests, fleet::Fleet},
+    bench::{Manifests, fleet::Fleet, policies::Policies},
     check::Step,
     cluster::{self, Request},
 };
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     BenchManifests(Manifests),
     /// Measure what a fleet of Ingresses costs.
     BenchFleet(Fleet),
+    /// Measure what policies cost a request.
+    BenchPolicies(Policies),
 }
 
 /// What takes arguments of its own.
@@ -116,7 +118,8 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
     let (folder, options) = match &words[..] {
         ["manifests", folder, options @ ..] => (folder, options),
         ["fleet", options @ ..] => return parse_fleet(options),
-        _ => return Err("bench wants: manifests DIR, or fleet".to_owned()),
+        ["policies", options @ ..] => return parse_policies(options),
+        _ => return Err("bench wants: manifests DIR, fleet or policies".to_owned()),
     };
     let mut manifests = Manifests {
         folder: (*folder).into(),
@@ -149,6 +152,28 @@ fn parse_fleet(options: &[&str]) -> Result<Command, String> {
     Ok(Command::BenchFleet(Fleet { ingresses }))
 }
 
+fn parse_policies(options: &[&str]) -> Result<Command, String> {
+    let mut policies = Policies {
+        binary: "target/release/postern".into(),
+        rounds: 5,
+        seconds: 3,
+    };
+    let number = |text: &str| {
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| format!("{text:?} is no number above 0"))
+    };
+    for option in options.chunks(2) {
+        match *option {
+            ["--binary", path] => policies.binary = path.into(),
+            ["--rounds", rounds] => policies.rounds = number(rounds)?,
+            ["--seconds", seconds] => policies.seconds = number(seconds)? as u64,
+            [other, ..] => return Err(format!("bench policies has no option {other:?}")),
+            [] => {}
+        }
+    }
+    Ok(Command::BenchPolicies(policies))
+}
+
 /// The text of `--help`.
 pub(crate) fn usage() -> String {
     let mut text = "\
@@ -168,6 +193,9 @@ Commands:
   bench fleet [--ingresses N]
                       Measure expand and translate over N Ingresses (10000): from scratch, after one change,
                       and the memory. With cargo run --release -p xtask, or the figures mean nothing.
+  bench policies [--binary PATH] [--rounds N] [--seconds N]
+                      Measure what rate limit, CORS, header control and least requests cost a request, with the
+                      release build of the gateway (target/release/postern), by turns with a bare route.
 "
     .to_owned();
     text.push_str(cluster::USAGE);

@@ -1,6 +1,6 @@
 use super::{Command, usage};
 use crate::{
-    bench::{Manifests, fleet::Fleet},
+    bench::{Manifests, fleet::Fleet, policies::Policies},
     check::Step,
 };
 
@@ -45,6 +45,26 @@ fn a_fleet_is_as_large_as_wanted() {
     let fleet = |ingresses| Ok(Command::BenchFleet(Fleet { ingresses }));
     assert_eq!(parse("bench fleet"), fleet(10_000));
     assert_eq!(parse("bench fleet --ingresses 20"), fleet(20));
+}
+
+#[test]
+fn bench_policies_has_defaults_and_options() {
+    let policies = |binary: &str, rounds, seconds| {
+        Ok(Command::BenchPolicies(Policies {
+            binary: binary.into(),
+            rounds,
+            seconds,
+        }))
+    };
+    let defaults = policies("target/release/postern", 5, 3);
+    assert_eq!(parse("bench policies"), defaults);
+    assert_eq!(
+        parse("bench policies --rounds 2 --binary p --seconds 1"),
+        policies("p", 2, 1)
+    );
+    for wrong in ["--rounds 0", "--rounds", "--what 1"] {
+        assert!(parse(&format!("bench policies {wrong}")).is_err());
+    }
 }
 
 #[test]

@@ -20,6 +20,9 @@ use terminal::Terminal;
 /// Exit code for a command line that makes no sense, as shells and clap have it.
 const USAGE_ERROR: u8 = 2;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match Command::parse(&arguments) {
@@ -63,6 +66,10 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         }
         Command::BenchFleet(fleet) => {
             terminal.line(&fleet.run()?)?;
+            true
+        }
+        Command::BenchPolicies(policies) => {
+            terminal.line(&policies.run()?)?;
             true
         }
         Command::Crds { check: false } => {

@@ -35,7 +35,7 @@ pub use client_policy::{ClientCertificate, ClientPolicy, ClientPolicySpec, Clien
 pub use condition::{Condition, ConditionStatus};
 pub use object::{Kind, ObjectKey, ObjectRef};
 pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, SecretRef};
-pub use resources::{Change, Object, Resources, Store};
+pub use resources::{Change, Joined, Object, Resources, Store};
 pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
 pub use route_policy::{
     AuthCookies, BasicAuth, BasicAuthFormat, ClientAddresses, ConcurrencyLimit, ExternalAuth,

@@ -1,33 +1,35 @@
 //! Names of objects.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use kube::ResourceExt;
 use serde::{Serialize, Serializer};
 
-/// Namespace and name; the namespace is empty for cluster-scoped kinds.
+/// Namespace and name; the namespace is empty for cluster-scoped kinds. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// Namespace, or empty.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl ObjectKey {
     /// A key from its parts.
     #[must_use]
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
         Self {
-            namespace: namespace.into(),
-            name: name.into(),
+            namespace: namespace.as_ref().into(),
+            name: name.as_ref().into(),
         }
     }
 
     /// The key of an object.
     #[must_use]
     pub fn of(object: &impl ResourceExt) -> Self {
-        Self::new(object.namespace().unwrap_or_default(), object.name_any())
+        let metadata = object.meta();
+        let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+        Self::new(namespace.unwrap_or_default(), name.unwrap_or_default())
     }
 }
 

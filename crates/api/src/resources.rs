@@ -118,28 +118,38 @@ macro_rules! resources {
                 match reference.kind { $(Kind::$type => self.$field.get(&reference.key).cloned().map(Object::$type)),* }
             }
 
-            /// Becomes both together: an object that somebody wrote by hand counts before a generated one of the same name.
-            /// What is the same `Arc` already is not touched, so that cost follows the change. Gives the names that are
-            /// in both, and whose generated object does not count.
-            pub fn join(&mut self, own: &Self, generated: &Self) -> Vec<ObjectRef> {
+            /// Both together, as [`Self::join`] has it, and the names that are in both.
+            #[must_use]
+            pub fn joined(own: &Self, generated: &Self) -> (Self, Vec<ObjectRef>) {
                 let mut clashes = Vec::new();
-                $(join(&mut self.$field, &own.$field, &generated.$field, |key| {
-                    clashes.push(ObjectRef::new(Kind::$type, key.clone()));
-                });)*
-                clashes
+                $(let $field = {
+                    let clash = |key: &ObjectKey| {
+                        clashes.push(ObjectRef::new(Kind::$type, key.clone()));
+                    };
+                    let wanted = both(&own.$field, &generated.$field, clash);
+                    wanted.map(|(key, object)| (key.clone(), Arc::clone(object))).collect()
+                };)*
+                (Self { $($field),* }, clashes)
             }
 
-            /// Becomes the same as `other`, and says what that changes. What is the same `Arc` already is not touched.
-            pub fn follow(&mut self, other: &Self) -> Vec<Change> {
-                let mut changes = Vec::new();
-                $(for (key, before, now) in adopt(&mut self.$field, other.$field.iter()) {
-                    changes.push(Change {
-                        reference: ObjectRef::new(Kind::$type, key),
-                        before: before.map(Object::$type),
-                        now: now.map(Object::$type),
-                    });
+            /// Becomes both together: an object that somebody wrote by hand counts before a generated one of the same name.
+            /// What is the same `Arc` already is not touched, so that cost follows the change.
+            pub fn join(&mut self, own: &Self, generated: &Self) -> Joined {
+                let mut joined = Joined::default();
+                $({
+                    let clash = |key: &ObjectKey| {
+                        joined.clashes.push(ObjectRef::new(Kind::$type, key.clone()));
+                    };
+                    let wanted = both(&own.$field, &generated.$field, clash);
+                    for (key, before, now) in adopt(&mut self.$field, wanted) {
+                        joined.changes.push(Change {
+                            reference: ObjectRef::new(Kind::$type, key),
+                            before: before.map(Object::$type),
+                            now: now.map(Object::$type),
+                        });
+                    }
                 })*
-                changes
+                joined
             }
 
             /// The names of all objects of a kind.
@@ -193,6 +203,15 @@ resources! {
     namespaces: Namespace,
 }
 
+/// What joining has brought.
+#[derive(Debug, Clone, Default)]
+pub struct Joined {
+    /// What is not what it was.
+    pub changes: Vec<Change>,
+    /// The names that are in both, and whose generated object does not count.
+    pub clashes: Vec<ObjectRef>,
+}
+
 /// What happened to an object.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -228,15 +247,6 @@ fn both<'a, T: Resource<DynamicType = ()>>(
         (Some(_), None) => own.next(),
         (None, _) => generated.next(),
     })
-}
-
-fn join<T: Resource<DynamicType = ()>>(
-    all: &mut Store<T>,
-    own: &Store<T>,
-    generated: &Store<T>,
-    clash: impl FnMut(&ObjectKey),
-) {
-    adopt(all, both(own, generated, clash));
 }
 
 /// A name, what it meant before, and what it means now.

@@ -29,8 +29,9 @@ fn resources() -> impl Strategy<Value = Resources> {
 proptest! {
     #[test]
     fn joined_is_what_is_inserted_one_by_one(before in resources(), own in resources(), generated in resources()) {
+        let (at_once, clashing) = Resources::joined(&own, &generated);
         let mut joined = before;
-        let clashes = joined.join(&own, &generated);
+        let clashes = joined.join(&own, &generated).clashes;
         let (mut all, mut expected) = (own.clone(), Vec::new());
         for object in generated.iter() {
             match own.get(&object.reference()) {
@@ -39,19 +40,21 @@ proptest! {
             }
         }
         prop_assert_eq!(&joined, &all);
+        prop_assert_eq!(&at_once, &all);
+        prop_assert_eq!(&clashing, &clashes);
         prop_assert_eq!(clashes, expected);
         for (key, object) in &joined.config_maps {
             let source = [&own, &generated].map(|source| source.config_maps.get(key));
             prop_assert!(source.into_iter().flatten().any(|known| Arc::ptr_eq(known, object)));
         }
         let mut follower = generated.clone();
-        let changes = follower.follow(&joined);
+        let changes = follower.join(&joined, &Resources::default()).changes;
         prop_assert_eq!(&follower, &joined);
         for change in &changes {
             prop_assert_eq!(change.now.clone(), joined.get(&change.reference));
             prop_assert!(change.before.is_some() || change.now.is_some());
         }
-        prop_assert!(follower.follow(&joined).is_empty());
+        prop_assert!(follower.join(&joined, &Resources::default()).changes.is_empty());
         let again = joined.clone();
         joined.join(&own, &generated);
         let same = |object: Object| again.get(&object.reference()) == Some(object);

@@ -23,7 +23,7 @@ use crate::{
     value::{object_name, short_hash},
 };
 
-pub(crate) use memo::Memo;
+pub(crate) use memo::{Memo, Plans};
 
 /// Gateway API's limit of rules in a route.
 const RULES: usize = 16;

@@ -1,14 +1,12 @@
 //! Expanding again and again: what did not change is not made again.
 
-use std::sync::Arc;
-
 use api::Resources;
 
 use crate::{
-    Expansion, Note, Options, Report, emit, host,
-    ingress::{self, Source},
+    Expansion, Options, Report, emit, host, ingress,
     lookup::Lookup,
     merge,
+    neighbours::{Concerned, Neighbours, Said},
     note::Notes,
 };
 
@@ -16,19 +14,21 @@ use crate::{
 /// for it for as long as the Ingress, and all that was read of others for it, is the same. Results are those of `expand`.
 ///
 /// What is settled between Ingresses (who owns a path, which canary belongs where, who brings the certificate) is settled
-/// anew each time: that compares names and makes nothing.
+/// anew for those that share a host with one that changed.
 #[derive(Default)]
 pub struct Expander {
     options: Options,
     readings: ingress::Memo,
+    neighbours: Neighbours,
     settled: host::Memo,
     written: emit::Memo,
+    said: Said,
     expansion: Expansion,
 }
 
 impl Expander {
-    /// Translates every Ingress of our classes. An unchanged object must be the same [`Arc`] as before to be recognised;
-    /// generated objects that do not change stay the same `Arc`.
+    /// Translates every Ingress of our classes. An unchanged object must be the same [`Arc`](std::sync::Arc) as before to be
+    /// recognised; generated objects that do not change stay the same `Arc`.
     pub fn expand(&mut self, resources: &Resources, options: &Options) -> &Expansion {
         if self.options != *options {
             *self = Self {
@@ -37,11 +37,26 @@ impl Expander {
             };
         }
         let lookup = Lookup::new(resources);
+        let changes = self.readings.update(&lookup, &options.ingress_classes);
+        let concerned = self.neighbours.update(changes);
+        if concerned.keys.is_empty() {
+            let generated = &mut self.expansion.generated;
+            self.written.update_gateway((&lookup, options), generated);
+            return &self.expansion;
+        }
+        self.settle(concerned, &lookup);
+        let lists = self.said.values().cloned();
+        self.expansion.notes = Report::new(lists.collect());
+        &self.expansion
+    }
+
+    /// Settles what is between these Ingresses, and writes what has changed by it.
+    fn settle(&mut self, concerned: Concerned, lookup: &Lookup<'_>) {
+        let Concerned { keys, sources } = concerned;
         let mut notes = Notes::default();
-        let sources = ingress::sources(&lookup, &options.ingress_classes, &mut self.readings);
         let sources = self.settled.settle(sources, &mut notes);
         let mut groups = merge::groups(&sources, &mut notes);
-        merge::default_backends(&mut groups, &sources, &lookup, &mut notes);
+        merge::default_backends(&mut groups, &sources, &mut notes);
         let owners = merge::tls_owners(&sources, &mut notes);
         merge::redirect_to_https(&mut groups, &owners, &mut notes);
         let clients = merge::client_tls(&sources, &owners, &mut notes);
@@ -49,12 +64,35 @@ impl Expander {
         for group in &mut groups {
             group.listener_set = sets.get(&group.host).cloned();
         }
-        let plans = emit::plans(&groups, &owners, &clients, resources);
+        let plans = emit::plans(&groups, &owners, &clients, lookup.resources);
+        for key in &keys {
+            self.said.remove(key);
+            if self.neighbours.get(key).is_none() {
+                self.settled.forget(key);
+            }
+        }
+        for source in &sources {
+            let said = match notes.take(&source.object) {
+                Some(met) => {
+                    let mut notes = Notes::default();
+                    notes.repeat(source.notes.as_deref());
+                    notes.extend(met);
+                    notes.into_lists().next()
+                }
+                None => source.notes.clone(),
+            };
+            if let Some(said) = said {
+                self.said.insert(source.object.key.clone(), said);
+            }
+        }
         let generated = &mut self.expansion.generated;
+        let plans = emit::Plans {
+            concerned: keys,
+            groups,
+            sets: plans,
+        };
         self.written
-            .update((groups, plans), &lookup, options, generated);
-        self.expansion.notes = report(&sources, notes);
-        &self.expansion
+            .update(plans, (lookup, &self.options), generated);
     }
 
     /// What was made last.
@@ -74,23 +112,6 @@ impl std::fmt::Debug for Expander {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Expander").finish_non_exhaustive()
     }
-}
-
-/// What each reading said, and what was said when Ingresses met.
-fn report(sources: &[Arc<Source>], mut met: Notes) -> Report {
-    let mut lists: Vec<Arc<[Note]>> = Vec::with_capacity(sources.len());
-    for source in sources {
-        match met.take(&source.object) {
-            Some(more) => {
-                let mut notes = source.notes.clone();
-                notes.extend(more);
-                lists.extend(notes.into_lists());
-            }
-            None => lists.extend(source.report.clone()),
-        }
-    }
-    lists.extend(met.into_lists());
-    Report::new(lists)
 }
 
 #[cfg(test)]

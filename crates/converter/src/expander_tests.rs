@@ -53,6 +53,10 @@ fn annotation() -> impl Strategy<Value = (&'static str, &'static str)> {
         ("higress.io/auth-tls-secret", "default/cert-cacert"),
         ("higress.io/tls-min-protocol-version", "TLSv1.3"),
         ("nginx.ingress.kubernetes.io/timeout", "ten"),
+        ("nginx.ingress.kubernetes.io/server-alias", "b.com"),
+        ("nginx.ingress.kubernetes.io/server-alias", "www.b.com"),
+        ("nginx.ingress.kubernetes.io/from-to-www-redirect", "true"),
+        ("nginx.ingress.kubernetes.io/app-root", "/x"),
         ("higress.io/no-such-key", "1"),
     ])
 }

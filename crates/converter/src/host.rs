@@ -3,18 +3,16 @@
 //! [`Facts`] are gathered from all Ingresses. Each Ingress is then told what concerns it, and settled: that is a function of
 //! the Ingress and of what it was told, so it is kept for as long as both stay the same.
 
-use std::{
-    collections::{HashMap, HashSet},
-    mem,
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use api::ObjectKey;
+use foldhash::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use crate::{
     annotations::{HostSettings, Matching},
     ingress::{self, Backend, Path, PathKind, Source},
+    neighbours::www,
     note::{Notes, Outcome},
 };
 
@@ -37,23 +35,25 @@ impl Memo {
         sources: Vec<Arc<Source>>,
         notes: &mut Notes,
     ) -> Vec<Arc<Source>> {
-        let mut before = mem::take(&mut self.known);
         let concerned = |source: &Arc<Source>| {
             source.profile.regex_is_host_wide()
                 || source.profile.adds_slash()
                 || source.settings.host != HostSettings::default()
         };
         if !sources.iter().any(concerned) {
+            for source in &sources {
+                self.forget(&source.object.key);
+            }
             return sources;
         }
         let facts = Facts::of(&sources, notes);
         let settle = |read: Arc<Source>| {
             let told = facts.tell(&read);
+            let key = read.object.key.clone();
+            let known = self.known.remove(&key);
             if told.is_empty() {
                 return read;
             }
-            let key = read.object.key.clone();
-            let known = before.remove(&key);
             let known = known.filter(|known| Arc::ptr_eq(&known.read, &read) && known.told == told);
             let settled = known.unwrap_or_else(|| Settled {
                 source: Arc::new(apply(&read, &told)),
@@ -65,6 +65,11 @@ impl Memo {
             source
         };
         sources.into_iter().map(settle).collect()
+    }
+
+    /// An Ingress is gone, or is told nothing any more.
+    pub(crate) fn forget(&mut self, key: &ObjectKey) {
+        self.known.remove(key);
     }
 }
 
@@ -218,10 +223,7 @@ impl Facts {
         };
         let names = |host: &&Arc<str>| !host.is_empty() && !host.starts_with("*.");
         for host in source.hosts.iter().filter(names) {
-            let other = match host.strip_prefix("www.") {
-                Some(bare) => bare.to_owned(),
-                None => format!("www.{host}"),
-            };
+            let other = www(host);
             if self.hosts.contains_key(other.as_str()) || self.alias_of.contains_key(&other) {
                 let message = format!("{other:?} has rules of its own and is not redirected");
                 notes.add(&source.object, Some(key), Outcome::Approximated, message);
@@ -271,9 +273,11 @@ fn slashes(source: &Source, host: &Arc<str>, facts: &HostFacts) -> Vec<usize> {
 /// The Ingress with everything that it was told.
 fn apply(read: &Source, told: &[Told]) -> Source {
     let mut source = read.clone();
+    let mut said = Notes::default();
+    said.repeat(read.notes.as_deref());
     let mut more: Vec<Path> = Vec::new();
     for told in told {
-        add_slashes(read, told, &mut more, &mut source.notes);
+        add_slashes(read, told, &mut more, &mut said);
         if let Some((_, target)) = read
             .settings
             .host
@@ -286,7 +290,7 @@ fn apply(read: &Source, told: &[Told]) -> Source {
             });
             more.push(moved(&told.host, PathKind::Exact("/".to_owned()), filter));
         }
-        make_regex(&mut source, told);
+        make_regex(&mut source, told, &mut said);
     }
     source.paths.extend(more.into_iter().map(Arc::new));
     if told.iter().any(|told| told.regex.is_some()) {
@@ -313,12 +317,12 @@ fn apply(read: &Source, told: &[Told]) -> Source {
             source.hosts.push(Arc::clone(other));
         }
     }
-    source.report = source.notes.clone().into_lists().next();
+    source.notes = said.into_lists().next();
     source
 }
 
 /// One expression makes expressions of every path of its host.
-fn make_regex(source: &mut Source, told: &Told) {
+fn make_regex(source: &mut Source, told: &Told, said: &mut Notes) {
     let Some(by) = &told.regex else {
         return;
     };
@@ -329,14 +333,12 @@ fn make_regex(source: &mut Source, told: &Told) {
         let whole = source.settings.full_path_regex;
         let pattern = source.profile.expression(&path.written.0, whole);
         let place = (&source.object, path.field.as_str());
-        if ingress::check_regex(&path.written.0, &pattern, place, &mut source.notes) {
+        if ingress::check_regex(&path.written.0, &pattern, place, said) {
             let message = format!(
                 "a regular expression that paths have to begin with, in any case: class nginx reads every path of a host so once one Ingress (here {by}) has use-regex or rewrite-target"
             );
             let field = Some(path.field.as_str());
-            source
-                .notes
-                .add(&source.object, field, Outcome::Exact, message);
+            said.add(&source.object, field, Outcome::Exact, message);
         }
         Arc::make_mut(path).kind = PathKind::Regex(pattern);
     }

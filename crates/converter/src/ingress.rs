@@ -1,24 +1,25 @@
-//! Which Ingresses are ours, and what their rules say, path by path.
+//! What the rules of our Ingresses say, path by path.
+
+mod sources;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{Kind, ObjectKey, ObjectRef, Resources};
+use api::{Kind, ObjectKey, ObjectRef};
 use k8s_openapi::{
-    api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressClass},
+    api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend},
     apimachinery::pkg::apis::meta::v1::Time,
 };
 use serde_json::Value;
 
 use crate::{
     annotations::{self, Destination, Settings},
-    lookup::{Lookup, Read},
+    lookup::Lookup,
     note::{Note, Notes, Outcome},
     profile::Profile,
     value,
 };
 
-const CLASS: &str = "kubernetes.io/ingress.class";
-const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+pub(crate) use sources::{Change, Memo, is_ours};
 
 /// An Ingress of ours, read.
 #[derive(Clone)]
@@ -32,10 +33,10 @@ pub(crate) struct Source {
     pub(crate) paths: Vec<Arc<Path>>,
     /// Hosts of all rules, without repetition, in order; then those that annotations add.
     pub(crate) hosts: Vec<Arc<str>>,
+    /// `spec.defaultBackend`; none of a canary.
+    pub(crate) default_backend: Option<Backend>,
     /// What was said while it was read, apart from other Ingresses.
-    pub(crate) notes: Notes,
-    /// [`Source::notes`] as they are reported if nobody adds to them.
-    pub(crate) report: Option<Arc<[Note]>>,
+    pub(crate) notes: Option<Arc<[Note]>>,
 }
 
 /// One path of one host.
@@ -87,110 +88,10 @@ pub(crate) enum Backend {
 
 impl Source {
     /// Age, then name: the order in which Ingresses win.
-    fn order(&self) -> (bool, Option<&Time>, &ObjectKey) {
+    pub(crate) fn order(&self) -> (bool, Option<&Time>, &ObjectKey) {
         let created = self.ingress.metadata.creation_timestamp.as_ref();
         (created.is_none(), created, &self.object.key)
     }
-}
-
-/// How Ingresses were read, for as long as they and all that was read for them stay the same.
-#[derive(Default)]
-pub(crate) struct Memo {
-    known: BTreeMap<ObjectKey, Known>,
-}
-
-struct Known {
-    source: Arc<Source>,
-    reads: Vec<Read>,
-}
-
-impl Memo {
-    fn get(
-        &mut self,
-        key: &ObjectKey,
-        ingress: &Arc<Ingress>,
-        (lookup, profile): (&Lookup<'_>, Profile),
-    ) -> Arc<Source> {
-        if let Some(known) = self.known.get(key)
-            && Arc::ptr_eq(&known.source.ingress, ingress)
-            && known.source.profile == profile
-            && known.reads.iter().all(|read| lookup.still(read))
-        {
-            return Arc::clone(&known.source);
-        }
-        lookup.take_reads();
-        let source = Arc::new(source(key, ingress, (lookup, profile)));
-        let known = Known {
-            source: Arc::clone(&source),
-            reads: lookup.take_reads(),
-        };
-        self.known.insert(key.clone(), known);
-        source
-    }
-
-    /// Forgets Ingresses that are gone.
-    fn sweep(&mut self, resources: &Resources) {
-        if self.known.len() > resources.ingresses.len() {
-            self.known
-                .retain(|key, _| resources.ingresses.contains_key(key));
-        }
-    }
-}
-
-/// The class that makes an Ingress ours: its own, or the default where it has none.
-fn our_class<'a>(
-    ingress: &'a Ingress,
-    resources: &'a Resources,
-    classes: &[String],
-) -> Option<&'a str> {
-    let is_default = |(key, class): &(&ObjectKey, &Arc<IngressClass>)| {
-        let annotations = class.metadata.annotations.as_ref();
-        let marked = annotations.and_then(|a| a.get(DEFAULT_CLASS));
-        classes.contains(&key.name) && marked.is_some_and(|text| text == "true")
-    };
-    match class(ingress) {
-        Some(class) => classes.iter().any(|ours| ours == class).then_some(class),
-        None => {
-            let mut known = resources.ingress_classes.iter();
-            known.find(is_default).map(|(key, _)| key.name.as_str())
-        }
-    }
-}
-
-/// Whether an Ingress is of one of the classes.
-pub(crate) fn is_ours(ingress: &Ingress, resources: &Resources, classes: &[String]) -> bool {
-    our_class(ingress, resources, classes).is_some()
-}
-
-/// All Ingresses of the wanted classes, oldest first.
-pub(crate) fn sources(
-    lookup: &Lookup<'_>,
-    classes: &[String],
-    memo: &mut Memo,
-) -> Vec<Arc<Source>> {
-    let resources = lookup.resources;
-    let mut sources = Vec::new();
-    for (key, ingress) in resources.ingresses.iter() {
-        if let Some(class) = our_class(ingress, resources, classes) {
-            let profile = Profile::of_class(class);
-            sources.push(memo.get(key, ingress, (lookup, profile)));
-        }
-    }
-    memo.sweep(resources);
-    sources.sort_by(|a, b| a.order().cmp(&b.order()));
-    sources
-}
-
-/// The old annotation decides alone where it is set.
-fn class(ingress: &Ingress) -> Option<&str> {
-    let annotation = ingress
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|a| a.get(CLASS));
-    annotation
-        .map(String::as_str)
-        .or_else(|| ingress.spec.as_ref()?.ingress_class_name.as_deref())
 }
 
 /// Reads one Ingress.
@@ -247,6 +148,7 @@ fn source(
             paths.extend(path.map(Arc::new));
         }
     }
+    let default_backend = default_backend(&object, ingress, &settings, (lookup, notes));
     Source {
         object,
         ingress: Arc::clone(ingress),
@@ -254,9 +156,33 @@ fn source(
         settings,
         paths,
         hosts,
-        report: said.clone().into_lists().next(),
-        notes: said,
+        default_backend,
+        notes: said.into_lists().next(),
     }
+}
+
+/// The field of an Ingress's default backend.
+pub(crate) const DEFAULT_BACKEND: &str = "spec.defaultBackend";
+
+fn default_backend(
+    object: &ObjectRef,
+    ingress: &Ingress,
+    settings: &Settings,
+    (lookup, notes): (&Lookup<'_>, &mut Notes),
+) -> Option<Backend> {
+    let backend = ingress.spec.as_ref()?.default_backend.as_ref()?;
+    let mut say = |message: String| {
+        notes.add(object, Some(DEFAULT_BACKEND), Outcome::Dropped, message);
+    };
+    if settings.canary.is_some() {
+        say("a canary has no default backend".to_owned());
+        return None;
+    }
+    let found = resolve(backend, &object.key.namespace, lookup);
+    Some(found.unwrap_or_else(|why| {
+        say(format!("{why}; requests are answered with 500"));
+        Backend::Broken
+    }))
 }
 
 fn host(text: &str) -> Result<String, String> {
@@ -332,10 +258,11 @@ impl Reading<'_> {
                 "the path {text:?} holds //, a dot segment, a query or a blank, which no request path does"
             ));
         }
+        let text = value::ascii_path(text);
         match path_type {
-            "Exact" => Ok(PathKind::Exact(text.to_owned())),
-            "Prefix" => Ok(PathKind::prefix(text)),
-            "ImplementationSpecific" | "" => Ok(self.profile.untyped(text)),
+            "Exact" => Ok(PathKind::Exact(text.into_owned())),
+            "Prefix" => Ok(PathKind::prefix(&text)),
+            "ImplementationSpecific" | "" => Ok(self.profile.untyped(&text)),
             other => Err(format!(
                 "pathType {other:?} is not Exact, Prefix or ImplementationSpecific"
             )),
@@ -366,7 +293,7 @@ pub(crate) fn check_regex(
     (object, field): (&ObjectRef, &str),
     notes: &mut Notes,
 ) -> bool {
-    let Err(why) = value::regex(pattern) else {
+    let Err(why) = value::path_regex(pattern) else {
         return true;
     };
     let message =

@@ -334,7 +334,7 @@ proptest! {
         for (at, set) in &expansion.generated.listener_sets {
             for listener in &set.spec.listeners {
                 let asks = asked.iter().any(|target| {
-                    target.name == at.name
+                    *target.name == *at.name
                         && target.section_name.as_ref().is_none_or(|name| *name == listener.name)
                 });
                 prop_assert!(asks, "{} of {at:?}", listener.name);

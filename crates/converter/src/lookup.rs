@@ -69,7 +69,7 @@ impl<'a> Lookup<'a> {
             let from = grant.spec.from.iter().any(|from| {
                 from.group == kind.group() && from.kind == kind.as_str() && from.namespace == home
             });
-            let name = |name: Option<&str>| name.is_none_or(|name| name == to.name);
+            let name = |name: Option<&str>| name.is_none_or(|name| *name == *to.name);
             let mut targets = grant.spec.to.iter();
             from && targets.any(|target| {
                 target.group.is_empty()

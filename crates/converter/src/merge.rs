@@ -1,17 +1,14 @@
 //! Several Ingresses, one host: who owns a path, which canaries belong to it, who brings the certificate.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::ObjectKey;
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 use serde_json::{Value, json};
 
 use crate::{
     annotations::{Canary, HttpsRedirect, Matching},
-    ingress::{Backend, Path, PathKind, Source, resolve},
-    lookup::Lookup,
+    ingress::{Backend, DEFAULT_BACKEND, Path, PathKind, Source},
     note::{Notes, Outcome},
 };
 
@@ -70,7 +67,8 @@ pub(crate) struct TlsOwner {
 /// Groups by Ingress and host. Of two Ingresses with the same path of the same host and the same conditions the older one has
 /// it.
 pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGroup> {
-    let mut taken: HashMap<(&str, &PathKind, &Matching), &Source> = HashMap::new();
+    let count = sources.iter().map(|source| source.paths.len()).sum();
+    let mut taken: HashMap<(&str, &PathKind, &Matching), &Source> = HashMap::with_capacity(count);
     let mut groups = Vec::with_capacity(sources.len());
     for source in sources
         .iter()
@@ -238,7 +236,6 @@ pub(crate) fn redirect_to_https(
 pub(crate) fn default_backends(
     groups: &mut Vec<HostGroup>,
     sources: &[Arc<Source>],
-    lookup: &Lookup<'_>,
     notes: &mut Notes,
 ) {
     let root = PathKind::Prefix("/".to_owned());
@@ -252,37 +249,16 @@ pub(crate) fn default_backends(
         .then(|| "another Ingress without host and with the path /".to_owned());
     let mut places = Places::default();
     for source in sources {
-        let Some(backend) = source
-            .ingress
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.default_backend.as_ref())
-        else {
+        let Some(backend) = &source.default_backend else {
             continue;
         };
-        const FIELD: &str = "spec.defaultBackend";
-        if source.settings.canary.is_some() {
-            notes.add(
-                &source.object,
-                Some(FIELD),
-                Outcome::Dropped,
-                "a canary has no default backend",
-            );
-            continue;
-        }
-        let backend =
-            resolve(backend, &source.object.key.namespace, lookup).unwrap_or_else(|why| {
-                let message = format!("{why}; requests are answered with 500");
-                notes.add(&source.object, Some(FIELD), Outcome::Dropped, message);
-                Backend::Broken
-            });
         let owned = |host: &Arc<str>| Owned {
             path: Arc::new(Path {
                 host: Arc::clone(host),
                 written: ("/".to_owned(), "Prefix".to_owned()),
                 kind: root.clone(),
                 backend: backend.clone(),
-                field: FIELD.to_owned(),
+                field: DEFAULT_BACKEND.to_owned(),
             }),
             canaries: Vec::new(),
             is_default: true,
@@ -295,7 +271,12 @@ pub(crate) fn default_backends(
         match &everywhere {
             Some(owner) => {
                 let message = format!("for hosts of other Ingresses {owner} answers already");
-                notes.add(&source.object, Some(FIELD), Outcome::Approximated, message);
+                notes.add(
+                    &source.object,
+                    Some(DEFAULT_BACKEND),
+                    Outcome::Approximated,
+                    message,
+                );
             }
             None => {
                 everywhere = Some(source.object.to_string());
@@ -471,9 +452,9 @@ fn authority(
     let Some((namespace, name)) = secret else {
         return (NOWHERE.to_owned(), None);
     };
-    let namespace = namespace.as_ref().unwrap_or(&source.object.key.namespace);
+    let namespace = namespace.as_deref().unwrap_or(&source.object.key.namespace);
     let fits = *name == format!("{}-cacert", owner.secret) || *name == owner.secret;
-    if fits && *namespace == owner.ingress.namespace {
+    if fits && *namespace == *owner.ingress.namespace {
         return (name.clone(), None);
     }
     let message = format!(

@@ -58,7 +58,7 @@ impl fmt::Display for Note {
 }
 
 /// Collects notes: one for each object and key, the worst outcome said about it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Notes(BTreeMap<ObjectRef, BTreeMap<Option<String>, (Outcome, String)>>);
 
 impl Notes {
@@ -75,6 +75,18 @@ impl Notes {
         }
         if let Some(keys) = self.0.get_mut(object) {
             keep_worst(keys, key.map(str::to_owned), (outcome, message.into()));
+        }
+    }
+
+    /// Says again what was said.
+    pub(crate) fn repeat(&mut self, notes: Option<&[Note]>) {
+        for note in notes.unwrap_or_default() {
+            self.add(
+                &note.object,
+                note.key.as_deref(),
+                note.outcome,
+                note.message.clone(),
+            );
         }
     }
 
@@ -131,14 +143,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Puts lists in order.
-    pub(crate) fn new(mut lists: Vec<Arc<[Note]>>) -> Self {
-        lists.retain(|list| !list.is_empty());
-        // Stable, and quick for lists that are in order already.
-        lists.sort_by(|a, b| {
-            let (a, b) = (a.first(), b.first());
-            a.map(|note| &note.object).cmp(&b.map(|note| &note.object))
-        });
+    /// Of lists by object.
+    pub(crate) const fn new(lists: Vec<Arc<[Note]>>) -> Self {
         Self { lists }
     }
 

@@ -1,6 +1,9 @@
 //! Values of annotations: text to types. Every error says what is allowed.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, HeaderValue};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Go's `ParseBool`, as Kubernetes controllers read booleans.
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
@@ -140,28 +143,86 @@ pub(crate) fn precise_hostname(text: &str) -> Result<String, String> {
     }
 }
 
+/// The largest expression that the gateway compiles, in bytes of what comes of it.
+const LARGEST: usize = 256 * 1024;
+
 /// A regular expression that our gateway will compile: syntax and size are checked as it does.
 pub(crate) fn regex(pattern: &str) -> Result<(), String> {
-    const SIZE: usize = 256 * 1024;
-    let check = |text: &str| {
-        regex::RegexBuilder::new(text)
-            .size_limit(SIZE)
-            .build()
-            .map(drop)
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(limit) => {
-                    format!("larger than {limit} bytes once compiled")
-                }
-                other => other
-                    .to_string()
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ")
-                    .to_owned(),
-            })
+    compiles(pattern, &[true])
+}
+
+/// Likewise one for paths, which are ASCII.
+pub(crate) fn path_regex(pattern: &str) -> Result<(), String> {
+    compiles(pattern, &[false, true])
+}
+
+/// Whether the expression can be compiled in one of these ways, with Unicode or without. Nearly all are so small that there
+/// is no need to try.
+fn compiles(pattern: &str, unicode: &[bool]) -> Result<(), String> {
+    let reason = |error: String| {
+        let last = error.lines().last().unwrap_or_default();
+        last.trim_start_matches("error: ").to_owned()
     };
-    check(pattern).and_then(|()| check(&format!("^(?:{pattern})$")))
+    // By itself, for it is put into a group: `a)|(b` would be fine there.
+    let parsed = regex_syntax::Parser::new().parse(pattern);
+    let parsed = parsed.map_err(|error| reason(error.to_string()))?;
+    if at_most(&parsed) <= LARGEST / 4 {
+        return Ok(());
+    }
+    let anchored = format!("^(?:{pattern})$");
+    let build = |unicode: &bool| {
+        let mut builder = regex::bytes::RegexBuilder::new(&anchored);
+        builder.unicode(*unicode).size_limit(LARGEST).build()
+    };
+    let mut tried = unicode.iter().map(build);
+    let first = tried.next();
+    let built = match first {
+        Some(Err(_)) => tried.next().or(first),
+        first => first,
+    };
+    match built {
+        Some(Err(regex::Error::CompiledTooBig(limit))) => {
+            Err(format!("larger than {limit} bytes once compiled"))
+        }
+        Some(Err(error)) => Err(reason(error.to_string())),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+/// How many bytes an expression takes at most once it is compiled: generously, and without overflow.
+fn at_most(hir: &Hir) -> usize {
+    const STATE: usize = 128;
+    // A range of characters is up to a few sequences of up to four bytes.
+    const RANGE: usize = 16 * STATE;
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => STATE,
+        HirKind::Literal(literal) => literal.0.len().saturating_mul(STATE),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len().saturating_mul(RANGE),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len().saturating_mul(RANGE),
+        HirKind::Capture(capture) => at_most(&capture.sub).saturating_add(2 * STATE),
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.unwrap_or(repetition.min.saturating_add(1));
+            let times = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+            let once = at_most(&repetition.sub).saturating_add(STATE);
+            once.saturating_mul(times)
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            let sizes = parts.iter().map(at_most);
+            sizes.fold(STATE, usize::saturating_add)
+        }
+    }
+}
+
+/// A path with what is not ASCII escaped, as clients send it and HTTPRoute wants it (RFC 3987 section 3.1).
+pub(crate) fn ascii_path(path: &str) -> Cow<'_, str> {
+    if path.is_ascii() {
+        return Cow::Borrowed(path);
+    }
+    let escaped = path.bytes().map(|byte| match byte {
+        0..=0x7f => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    Cow::Owned(escaped.collect())
 }
 
 /// FNV-1a, 64 bits, in eight hexadecimal digits: names of generated objects must not change between versions, which
@@ -195,7 +256,8 @@ pub(crate) fn object_name(name: &str, suffix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        boolean, duration, list, number, object_name, precise_hostname, regex, short_hash, size,
+        ascii_path, boolean, duration, list, number, object_name, path_regex, precise_hostname,
+        regex, short_hash, size,
     };
 
     #[test]
@@ -232,6 +294,41 @@ mod tests {
         assert!(
             regex("/a(b").is_err() && regex(r"\w{1000}{100}").is_err() && regex("a)|(b").is_err()
         );
+    }
+
+    #[test]
+    fn the_size_of_an_expression_is_not_underrated() {
+        for pattern in [
+            "",
+            "/a",
+            "/a(/|$)(.*)",
+            r"/\w+/\d{2,9}",
+            "(?i)/[a-zé]+",
+            ".*.*.*",
+            r"(\pL|x){3}",
+            "(a|b|cd){40}",
+            r"\bx\B",
+        ] {
+            let most = super::at_most(&regex_syntax::Parser::new().parse(pattern).unwrap());
+            for unicode in [true, false] {
+                let mut builder = regex::bytes::RegexBuilder::new(&format!("^(?:{pattern})$"));
+                let built = builder.unicode(unicode).size_limit(most + 4096).build();
+                // Some expressions need Unicode.
+                assert!(
+                    built.is_ok() || !unicode && pattern.contains(['L', 'é']),
+                    "{pattern}: {built:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn paths_speak_ascii() {
+        assert_eq!(ascii_path("/a%20b"), "/a%20b");
+        assert_eq!(ascii_path("/é/x"), "/%C3%A9/x");
+        // A word character of Unicode is large, one of ASCII is not.
+        assert!(regex(r"/\w{200}").is_err() && path_regex(r"/\w{200}").is_ok());
+        assert!(path_regex(r"/\p{L}+").is_ok() && path_regex("a)|(b").is_err());
     }
 
     #[test]

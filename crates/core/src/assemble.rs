@@ -1,50 +1,74 @@
 //! The IR's ports, listeners and virtual hosts, from listeners and the routes attached to them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use api::ObjectKey;
+
+use foldhash::{HashMap, HashMapExt as _};
 use ir::{HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, VirtualHost};
 
-use crate::{attach::Routes, backend::ClusterRef, gateway::Parents, http_route::TranslatedRoute};
+use crate::{attach::Routes, gateway::Parents, http_route::TranslatedRoute};
 
 /// Listeners of Gateways that share a socket and a hostname, oldest Gateway first.
 type Shared = BTreeMap<HostPattern, Vec<usize>>;
 
-/// Virtual hosts, for as long as their routes stay the same. They know routes by address, and keep them so that no
-/// address comes to mean another.
+/// Virtual hosts by the routes that they are built from. Routes are known by address, and kept by whoever holds this, so
+/// that no address comes to mean another.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    known: HashMap<(HostPattern, Vec<usize>), Known>,
-    /// Those of the translation before; what is not asked for again is dropped.
-    before: HashMap<(HostPattern, Vec<usize>), Known>,
+    /// Within one translation: listeners with the same routes share hosts.
+    known: HashMap<Address, Known>,
+    /// Hosts of listeners that share a socket and hostname; those of one listener alone are kept with their routes.
+    shared: Vec<(Address, Known)>,
 }
+
+/// A host, and where its routes lie.
+type Address = (HostPattern, Vec<usize>);
 
 type Known = (Vec<Arc<TranslatedRoute>>, Arc<VirtualHost>);
 
 impl Memo {
-    fn host(&mut self, host: &HostPattern, routes: Vec<&Arc<TranslatedRoute>>) -> Arc<VirtualHost> {
-        let addresses = routes.iter().map(|route| Arc::as_ptr(route) as usize);
-        let key = (host.clone(), addresses.collect());
-        if let Some((_, known)) = self.known.get(&key) {
-            return Arc::clone(known);
+    /// Hosts that were built before listeners changed; with others, their routes may be the same.
+    pub(crate) fn remember(&mut self, before: &Routes) {
+        for (host, on_host) in before.hosts() {
+            if let Some(built) = &on_host.built {
+                let routes: Vec<_> = on_host.routes.values().cloned().collect();
+                let known = (routes, Arc::clone(built));
+                self.known.insert(address(host, known.0.iter()), known);
+            }
         }
-        let known = self.before.remove(&key).unwrap_or_else(|| {
-            let built = Arc::new(virtual_host(host, &routes));
-            (routes.into_iter().cloned().collect(), built)
-        });
-        Arc::clone(&self.known.entry(key).or_insert(known).1)
     }
+
+    fn host<'r>(
+        &mut self,
+        host: &HostPattern,
+        routes: impl Iterator<Item = &'r Arc<TranslatedRoute>> + Clone,
+    ) -> (Address, &Known) {
+        let address = address(host, routes.clone());
+        let known = self.known.entry(address.clone()).or_insert_with(|| {
+            let built = Arc::new(virtual_host(host, routes.clone()));
+            (routes.cloned().collect(), built)
+        });
+        (address, known)
+    }
+}
+
+fn address<'r>(
+    host: &HostPattern,
+    routes: impl Iterator<Item = &'r Arc<TranslatedRoute>>,
+) -> Address {
+    let addresses = routes.map(|route| Arc::as_ptr(route) as usize);
+    (host.clone(), addresses.collect())
 }
 
 /// What is bound.
 pub(crate) fn ports(
     parents: &Parents<'_>,
-    routes: &Routes,
+    routes: &mut Routes,
     memo: &mut Memo,
 ) -> BTreeMap<SocketKey, Port> {
-    memo.before = std::mem::take(&mut memo.known);
+    let shared = std::mem::take(&mut memo.shared);
+    memo.known.extend(shared);
     let mut sockets: BTreeMap<SocketKey, (Protocol, u16, Shared)> = BTreeMap::new();
     for gateway in &parents.gateways {
         for index in gateway.all.clone() {
@@ -87,14 +111,14 @@ pub(crate) fn ports(
             )
         })
         .collect();
-    memo.before.clear();
+    memo.known.clear();
     ports
 }
 
 fn listener(
     hostname: HostPattern,
     indices: &[usize],
-    (parents, routes): (&Parents<'_>, &Routes),
+    (parents, routes): (&Parents<'_>, &mut Routes),
     memo: &mut Memo,
 ) -> Listener {
     let members = || indices.iter().map(|&index| &parents.listeners[index]);
@@ -126,51 +150,43 @@ fn listener(
     }
 }
 
-fn hosts(indices: &[usize], routes: &Routes, memo: &mut Memo) -> Vec<Arc<VirtualHost>> {
-    let mut by_host: HashMap<&HostPattern, Vec<&Arc<TranslatedRoute>>> = HashMap::new();
+fn hosts(indices: &[usize], routes: &mut Routes, memo: &mut Memo) -> Vec<Arc<VirtualHost>> {
+    if let [index] = indices {
+        let attached = routes.of_mut(*index).map(|attached| &mut attached.hosts);
+        let hosts = attached.into_iter().flatten().map(|(host, on_host)| {
+            let (built, routes) = (&mut on_host.built, &on_host.routes);
+            let build = || Arc::clone(&memo.host(host, routes.values()).1.1);
+            Arc::clone(built.get_or_insert_with(build))
+        });
+        return hosts.collect();
+    }
     // A route may come by more than one of the listeners that share a socket and hostname.
-    let mut seen: BTreeSet<(usize, &HostPattern)> = BTreeSet::new();
-    for (route, hosts) in indices
-        .iter()
-        .filter_map(|index| routes.attached.get(index))
-        .flatten()
-    {
-        for host in hosts.iter() {
-            if indices.len() == 1 || seen.insert((*route, host)) {
-                let on_host = by_host.entry(host).or_default();
-                on_host.push(&routes.routes[*route]);
-            }
+    let mut by_host: BTreeMap<&HostPattern, BTreeMap<&ObjectKey, &Arc<TranslatedRoute>>> =
+        BTreeMap::new();
+    for attached in indices.iter().filter_map(|index| routes.of(*index)) {
+        for (host, on_host) in &attached.hosts {
+            by_host.entry(host).or_default().extend(&on_host.routes);
         }
     }
     let hosts = by_host.into_iter();
-    let mut hosts: Vec<_> = hosts
-        .map(|(host, routes)| memo.host(host, routes))
-        .collect();
-    hosts.sort_unstable_by(|a, b| a.host.cmp(&b.host));
-    hosts
+    let hosts = hosts.map(|(host, routes)| {
+        let (address, known) = memo.host(host, routes.values().copied());
+        let known = known.clone();
+        let built = Arc::clone(&known.1);
+        memo.shared.push((address, known));
+        built
+    });
+    hosts.collect()
 }
 
-fn virtual_host(host: &HostPattern, routes: &[&Arc<TranslatedRoute>]) -> VirtualHost {
-    let mut entries: Vec<_> = routes.iter().flat_map(|route| &route.entries).collect();
+fn virtual_host<'r>(
+    host: &HostPattern,
+    routes: impl Iterator<Item = &'r Arc<TranslatedRoute>>,
+) -> VirtualHost {
+    let mut entries: Vec<_> = routes.flat_map(|route| &route.entries).collect();
     entries.sort_unstable_by(|a, b| a.precedence.cmp(&b.precedence));
     VirtualHost {
         host: host.clone(),
         routes: entries.iter().map(|entry| entry.route.clone()).collect(),
     }
-}
-
-/// Clusters of the routes that are served somewhere.
-pub(crate) fn clusters<'r>(
-    parents: &Parents<'_>,
-    routes: &'r Routes,
-) -> impl Iterator<Item = &'r ClusterRef> {
-    let served: BTreeSet<usize> = routes
-        .attached
-        .iter()
-        .filter(|(listener, _)| parents.listeners[**listener].programmed())
-        .flat_map(|(_, attached)| attached.iter().map(|(route, _)| *route))
-        .collect();
-    served
-        .into_iter()
-        .flat_map(|route| &routes.routes[route].clusters)
 }

@@ -11,13 +11,13 @@ use api::{
     condition::reasons,
     gateway::{HttpRoute, httproutes::HttpRouteParentRefs},
 };
-use ir::HostPattern;
+use ir::{HostPattern, VirtualHost};
 
 use crate::{
     changes::Changes,
     fault::Fault,
     gateway::Parents,
-    http_route::{self, TranslatedRoute},
+    http_route::{self, Known, Moved, TranslatedRoute},
     listener::Listener,
     lookup::Lookup,
     status::{ParentRef, RouteParentStatus, RouteStatus},
@@ -26,46 +26,139 @@ use crate::{
 /// Listeners by index, each with the hosts that a route has in common with it.
 type Hosts = BTreeMap<usize, Arc<BTreeSet<HostPattern>>>;
 
-/// A route by its index, and the hosts that it shares with a listener.
-pub(crate) type Attached = (usize, Arc<BTreeSet<HostPattern>>);
-
-/// All routes that have a parent of ours.
-#[derive(Debug, Default)]
-pub(crate) struct Routes {
-    pub(crate) routes: Vec<Arc<TranslatedRoute>>,
-    /// For each listener: routes by index, and hosts.
-    pub(crate) attached: BTreeMap<usize, Vec<Attached>>,
-}
-
 /// Where a route attaches, and what is to be said about it; `None` without any parent of ours.
 pub(crate) type Place = Option<(Hosts, Arc<RouteStatus>)>;
+
+/// All routes that have a parent of ours, kept from one translation to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    /// By the listener's index.
+    listeners: BTreeMap<usize, Attached>,
+    /// What is to be said about them.
+    pub(crate) statuses: BTreeMap<ObjectKey, Arc<RouteStatus>>,
+}
+
+/// The routes of a listener.
+#[derive(Debug, Default)]
+pub(crate) struct Attached {
+    /// How many it has that nothing in themselves keeps from being accepted.
+    accepted: u32,
+    pub(crate) hosts: BTreeMap<HostPattern, OnHost>,
+}
+
+/// The routes of one host of a listener, by name.
+#[derive(Debug, Default)]
+pub(crate) struct OnHost {
+    pub(crate) routes: BTreeMap<ObjectKey, Arc<TranslatedRoute>>,
+    /// What they make together, once it is built.
+    pub(crate) built: Option<Arc<VirtualHost>>,
+}
+
+impl Routes {
+    /// Listeners have changed: routes are attached anew. Gives the routes as they were attached before.
+    fn reset(&mut self, memo: &http_route::Memo) -> Self {
+        let before = std::mem::take(self);
+        for (key, known) in memo.iter() {
+            self.add(key, known);
+        }
+        before
+    }
+
+    fn add(&mut self, key: &ObjectKey, known: &Known) {
+        let Some((hosts, status)) = &known.place else {
+            return;
+        };
+        self.statuses.insert(key.clone(), Arc::clone(status));
+        for (listener, hosts) in hosts {
+            let attached = self.listeners.entry(*listener).or_default();
+            attached.accepted += u32::from(known.outcome.acceptable());
+            for host in hosts.iter() {
+                let on_host = match attached.hosts.get_mut(host) {
+                    Some(on_host) => on_host,
+                    None => attached.hosts.entry(host.clone()).or_default(),
+                };
+                on_host
+                    .routes
+                    .insert(key.clone(), Arc::clone(&known.outcome));
+                on_host.built = None;
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey, known: &Known) {
+        let Some((hosts, _)) = &known.place else {
+            return;
+        };
+        self.statuses.remove(key);
+        for (listener, hosts) in hosts {
+            let Some(attached) = self.listeners.get_mut(listener) else {
+                continue;
+            };
+            attached.accepted -= u32::from(known.outcome.acceptable());
+            for host in hosts.iter() {
+                let Some(on_host) = attached.hosts.get_mut(host) else {
+                    continue;
+                };
+                on_host.routes.remove(key);
+                on_host.built = None;
+                if on_host.routes.is_empty() {
+                    attached.hosts.remove(host);
+                }
+            }
+        }
+    }
+
+    /// The routes of a listener, if it has any.
+    pub(crate) fn of_mut(&mut self, listener: usize) -> Option<&mut Attached> {
+        self.listeners.get_mut(&listener)
+    }
+
+    pub(crate) fn of(&self, listener: usize) -> Option<&Attached> {
+        self.listeners.get(&listener)
+    }
+
+    /// Every host of every listener.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&HostPattern, &OnHost)> {
+        self.listeners.values().flat_map(|attached| &attached.hosts)
+    }
+}
+
+/// What attaching has come to.
+pub(crate) struct Outcome {
+    /// Routes that are not what or where they were.
+    pub(crate) moved: Moved,
+    /// All routes as they were attached before, if listeners have changed.
+    pub(crate) before: Routes,
+}
 
 /// Translates and attaches all HTTPRoutes.
 pub(crate) fn translate(
     parents: &mut Parents<'_>,
     lookup: &Lookup<'_>,
     changes: &Changes,
-    memo: &mut http_route::Memo,
-) -> (Routes, BTreeMap<ObjectKey, Arc<RouteStatus>>) {
-    let known = memo.update(lookup, changes, |key, route, translated| {
+    (memo, routes): (&mut http_route::Memo, &mut Routes),
+) -> Outcome {
+    let moved = memo.update(lookup, changes, |key, route, translated| {
         place((key, route), translated, parents, lookup)
     });
-    let mut routes = Routes::default();
-    let mut said = Vec::with_capacity(known.len());
-    for (key, known) in known {
-        let Some((hosts, status)) = &known.place else {
-            continue;
-        };
-        said.push((key.clone(), Arc::clone(status)));
-        let index = routes.routes.len();
-        for (listener, hosts) in hosts {
-            parents.listeners[*listener].attached += u32::from(known.outcome.acceptable());
-            let attached = routes.attached.entry(*listener).or_default();
-            attached.push((index, Arc::clone(hosts)));
+    let mut before = Routes::default();
+    match &moved {
+        Moved::All => before = routes.reset(memo),
+        Moved::Some(moved) => {
+            for (key, before) in moved {
+                if let Some(before) = before {
+                    routes.remove(key, before);
+                }
+                if let Some(now) = memo.get(key) {
+                    routes.add(key, now);
+                }
+            }
         }
-        routes.routes.push(Arc::clone(&known.outcome));
     }
-    (routes, said.into_iter().collect())
+    for (listener, attached) in &routes.listeners {
+        parents.listeners[*listener].attached += attached.accepted;
+    }
+    Outcome { moved, before }
 }
 
 fn place(

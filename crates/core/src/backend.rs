@@ -1,12 +1,13 @@
 //! backendRefs: from a reference to the cluster it means.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use api::{Kind, ObjectKey, condition::reasons};
+use foldhash::HashMap;
 use ir::{
     BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, Upstream, UpstreamName, UpstreamTls,
     Verify,
@@ -17,6 +18,7 @@ use crate::{
     changes::Changes,
     endpoint::{self, Slices},
     fault::Fault,
+    http_route::{self, Moved},
     lookup::Lookup,
     policy::{BackendScope, BackendSettings, Place},
 };
@@ -322,56 +324,149 @@ fn hint(app_protocol: Option<&str>, port_name: Option<&str>) -> Hint {
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     slices: Slices,
-    known: HashMap<ClusterKey, Made>,
+    known: HashMap<ClusterKey, Wanted>,
+    by_service: HashMap<ObjectKey, BTreeSet<ClusterKey>>,
     /// Those of [`Memo::known`], ready to be given away.
     clusters: BTreeMap<ClusterKey, Arc<Cluster>>,
-    /// Counts translations; a cluster that was not asked for in this one is gone.
-    run: u64,
 }
 
-#[derive(Debug)]
-struct Made {
-    from: ClusterRef,
-    run: u64,
+/// A cluster that routes need.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// What it was made from.
+    made: Option<Arc<ClusterRef>>,
+    /// By the route; the first one's counts, should they differ.
+    by_route: BTreeMap<ObjectKey, Arc<ClusterRef>>,
 }
 
 impl Memo {
-    /// The clusters that rules need.
-    pub(crate) fn clusters<'r>(
+    /// The clusters that routes need which are served somewhere.
+    pub(crate) fn clusters(
         &mut self,
-        wanted: impl Iterator<Item = &'r ClusterRef>,
-        lookup: &Lookup<'_>,
-        changes: &Changes,
+        (moved, routes): (&Moved, &http_route::Memo),
+        served: impl Fn(&http_route::Known) -> bool,
+        (lookup, changes): (&Lookup<'_>, &Changes),
     ) -> BTreeMap<ClusterKey, Arc<Cluster>> {
         self.slices.update(changes, lookup.resources);
-        self.run += 1;
-        let run = self.run;
-        for wanted in wanted {
-            let service = &wanted.service;
-            let moved = changes.has(Kind::Service, service) || self.slices.moved(service);
-            match self.known.get_mut(&wanted.key) {
-                Some(made) if made.run == run => {}
-                Some(made) if !moved && made.from == *wanted => made.run = run,
-                _ => {
-                    let now = cluster(wanted, &self.slices, lookup);
-                    let before = self.clusters.get(&wanted.key);
-                    if before.is_none_or(|before| **before != *now) {
-                        self.clusters.insert(wanted.key.clone(), now);
+        let mut stale = BTreeSet::new();
+        match moved {
+            Moved::All => {
+                for (key, wanted) in &mut self.known {
+                    wanted.by_route.clear();
+                    stale.insert(key.clone());
+                }
+                for (key, known) in routes.iter().filter(|(_, known)| served(known)) {
+                    self.want(key, &known.outcome.clusters, &mut stale);
+                }
+            }
+            Moved::Some(moved) => {
+                for (key, before) in moved {
+                    let before = before.as_ref().filter(|before| served(before));
+                    if let Some(before) = before {
+                        self.forget(key, &before.outcome.clusters, &mut stale);
                     }
-                    let from = wanted.clone();
-                    let made = Made { from, run };
-                    self.known.insert(wanted.key.clone(), made);
+                    let now = routes.get(key).filter(|now| served(now));
+                    if let Some(now) = now {
+                        self.want(key, &now.outcome.clusters, &mut stale);
+                    }
                 }
             }
         }
-        self.known.retain(|key, made| {
-            let wanted = made.run == run;
-            if !wanted {
-                self.clusters.remove(key);
-            }
-            wanted
-        });
+        for key in stale {
+            self.settle(&key, lookup);
+        }
+        self.endpoints_changed(changes, lookup);
         self.clusters.clone()
+    }
+
+    fn want(
+        &mut self,
+        route: &ObjectKey,
+        clusters: &[Arc<ClusterRef>],
+        stale: &mut BTreeSet<ClusterKey>,
+    ) {
+        for cluster in clusters {
+            let wanted = self.known.entry(cluster.key.clone()).or_default();
+            let by_route = wanted.by_route.entry(route.clone());
+            by_route.or_insert_with(|| Arc::clone(cluster));
+            let of_service = self.by_service.entry(cluster.service.clone()).or_default();
+            of_service.insert(cluster.key.clone());
+            stale.insert(cluster.key.clone());
+        }
+    }
+
+    fn forget(
+        &mut self,
+        route: &ObjectKey,
+        clusters: &[Arc<ClusterRef>],
+        stale: &mut BTreeSet<ClusterKey>,
+    ) {
+        for cluster in clusters {
+            if let Some(wanted) = self.known.get_mut(&cluster.key) {
+                wanted.by_route.remove(route);
+            }
+            stale.insert(cluster.key.clone());
+        }
+    }
+
+    /// Makes the cluster that is wanted now, unless it is there.
+    fn settle(&mut self, key: &ClusterKey, lookup: &Lookup<'_>) {
+        let Some(wanted) = self.known.get_mut(key) else {
+            return;
+        };
+        let Some(first) = wanted.by_route.values().next() else {
+            let of_service = wanted.made.as_ref().map(|made| &made.service);
+            if let Some(service) = of_service
+                && let Some(clusters) = self.by_service.get_mut(service)
+            {
+                clusters.remove(key);
+                if clusters.is_empty() {
+                    self.by_service.remove(service);
+                }
+            }
+            self.known.remove(key);
+            self.clusters.remove(key);
+            return;
+        };
+        if wanted.made.as_ref() != Some(first) {
+            let first = Arc::clone(first);
+            make(&first, &self.slices, &mut self.clusters, lookup);
+            wanted.made = Some(first);
+        }
+    }
+
+    /// Makes clusters of Services again that have changed, or whose endpoints have.
+    fn endpoints_changed(&mut self, changes: &Changes, lookup: &Lookup<'_>) {
+        // The first time all have just been made.
+        let Changes::Some(all) = changes else {
+            return;
+        };
+        let changed = all.iter().map(|change| &change.reference);
+        let changed = changed.filter(|reference| reference.kind == Kind::Service);
+        let changed = changed.map(|reference| &reference.key);
+        let services: BTreeSet<&ObjectKey> = changed.chain(self.slices.moved()).collect();
+        let keys = services
+            .into_iter()
+            .filter_map(|service| self.by_service.get(service));
+        for key in keys.flatten() {
+            if let Some(made) = self.known.get(key).and_then(|wanted| wanted.made.as_ref()) {
+                make(made, &self.slices, &mut self.clusters, lookup);
+            }
+        }
+    }
+}
+
+/// Puts the cluster in its place. One that is the same stays the same object.
+fn make(
+    wanted: &ClusterRef,
+    slices: &Slices,
+    clusters: &mut BTreeMap<ClusterKey, Arc<Cluster>>,
+    lookup: &Lookup<'_>,
+) {
+    let now = cluster(wanted, slices, lookup);
+    let before = clusters.get(&wanted.key);
+    if before.is_none_or(|before| **before != *now) {
+        clusters.insert(wanted.key.clone(), now);
     }
 }
 

@@ -1,8 +1,6 @@
 //! What changed from one translation to the next, by name.
 
-use std::collections::{HashMap, HashSet};
-
-use api::{Change, Kind, Object, ObjectKey, Resources};
+use api::{Change, Kind, Object};
 
 use crate::reach::gateway_of;
 
@@ -25,42 +23,15 @@ pub(crate) enum Changes {
     /// There was none before: nothing is known of anything.
     Everything,
     /// These.
-    Some {
-        all: Vec<Change>,
-        names: HashMap<Kind, HashSet<ObjectKey>>,
-    },
+    Some(Vec<Change>),
 }
 
 impl Changes {
-    /// Brings `seen` up to date.
-    pub(crate) fn since(seen: &mut Option<Resources>, now: &Resources) -> Self {
-        let Some(seen) = seen else {
-            *seen = Some(now.clone());
-            return Self::Everything;
-        };
-        let all = seen.follow(now);
-        let mut names: HashMap<Kind, HashSet<ObjectKey>> = HashMap::new();
-        for change in &all {
-            let reference = &change.reference;
-            let of_kind = names.entry(reference.kind).or_default();
-            of_kind.insert(reference.key.clone());
-        }
-        Self::Some { all, names }
-    }
-
     /// Whether any object of that kind changed.
     pub(crate) fn any(&self, kind: Kind) -> bool {
         match self {
             Self::Everything => true,
-            Self::Some { names, .. } => names.contains_key(&kind),
-        }
-    }
-
-    /// Whether that object changed, came or went.
-    pub(crate) fn has(&self, kind: Kind, key: &ObjectKey) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Some { names, .. } => names.get(&kind).is_some_and(|names| names.contains(key)),
+            Self::Some(all) => all.iter().any(|change| change.reference.kind == kind),
         }
     }
 
@@ -68,8 +39,11 @@ impl Changes {
     pub(crate) fn spare_listeners(&self) -> bool {
         match self {
             Self::Everything => false,
-            Self::Some { all, names } => {
-                names.keys().all(|kind| OF_ROUTES.contains(kind)) && !all.iter().any(is_road)
+            Self::Some(all) => {
+                let spares = |change: &Change| {
+                    OF_ROUTES.contains(&change.reference.kind) && !is_road(change)
+                };
+                all.iter().all(spares)
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Conflicts: listeners that claim the same port or host.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use api::{ObjectKey, condition::reasons};
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use ir::{HostPattern, Protocol, SocketKey};
 
 use crate::{fault::Fault, listener::Listener, reach::Reach};

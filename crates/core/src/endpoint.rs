@@ -1,12 +1,13 @@
 //! Endpoints of a Service port.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use api::{Object, ObjectKey, Resources, annotation};
+use foldhash::{HashMap, HashSet};
 use ir::Endpoint;
 use k8s_openapi::{
     api::{
@@ -43,7 +44,7 @@ impl Slices {
                     }
                 }
             }
-            Changes::Some { all, .. } => {
+            Changes::Some(all) => {
                 for change in all {
                     let key = &change.reference.key;
                     if let Some(Object::EndpointSlice(slice)) = &change.before
@@ -69,9 +70,9 @@ impl Slices {
         }
     }
 
-    /// Whether slices of the Service changed.
-    pub(crate) fn moved(&self, service: &ObjectKey) -> bool {
-        self.moved.contains(service)
+    /// Services whose slices changed.
+    pub(crate) fn moved(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.moved.iter()
     }
 
     /// Usable endpoints of a port of a Service, sorted and distinct.

@@ -37,7 +37,7 @@ pub(crate) struct Filters {
     pub(crate) steps: Vec<Filter>,
     pub(crate) redirect: Option<Redirect>,
     /// Clusters of mirrors.
-    pub(crate) clusters: Vec<ClusterRef>,
+    pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Values that cannot be honoured: the rule must not be served without them.
     pub(crate) faults: Vec<Fault>,
     /// References without which the rule must not be served.
@@ -132,7 +132,7 @@ fn one(
             match external_auth::parse(declared, namespace, lookup)? {
                 Ok((auth, cluster)) => {
                     into.steps.push(Filter::ExternalAuth(Arc::new(auth)));
-                    into.clusters.push(cluster);
+                    into.clusters.push(Arc::new(cluster));
                 }
                 Err(fault) => into.missing.push(fault),
             }
@@ -173,7 +173,7 @@ fn route_filter<'a>(
 
 fn regex_rewrite(key: &ObjectKey, filter: &RouteFilter) -> Result<Filter, Fault> {
     let rewrite = &filter.spec.regex_rewrite;
-    let pattern = Pattern::search(&rewrite.pattern)
+    let pattern = Pattern::in_path(&rewrite.pattern)
         .map_err(|error| unsupported(format!("RouteFilter {key}: {error}")))?;
     Ok(Filter::Rewrite(Rewrite {
         host: None,
@@ -293,7 +293,7 @@ fn mirror(
                 cluster: cluster.key.clone(),
                 fraction,
             }));
-            into.clusters.push(cluster);
+            into.clusters.push(Arc::new(cluster));
         }
         Err(error) => into.lost_mirrors.push(error.into()),
     }

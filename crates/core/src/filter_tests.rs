@@ -8,7 +8,7 @@ fn parse(yaml: &str, prefix: Option<&str>) -> Filters {
     let declared: Vec<HttpRouteRulesFilters> = serde_saphyr::from_str(yaml).unwrap();
     let resources = api::Resources::default();
     let policies = crate::policy::Policies::default();
-    let lookup = Lookup::new(&resources, &policies, &crate::changes::Changes::Everything);
+    let lookup = Lookup::new(&resources, &policies);
     super::parse(&declared, prefix, "default", &lookup)
 }
 
@@ -26,8 +26,8 @@ fn substitutions_read_as_nginx_reads_them() {
         ("/a", "/v2", "/v2"),
         ("/é$1", "/v1/x", "/é/x"),
     ] {
-        let pattern = Pattern::search("^/v1(/.*)$").unwrap();
-        let got = pattern.regex().replace(path, &*path::replacement(given));
+        let pattern = Pattern::in_path("^/v1(/.*)$").unwrap();
+        let got = pattern.replace(path, &path::replacement(given));
         assert_eq!(got, expected, "{given}");
     }
 }

@@ -29,7 +29,7 @@ impl<'a> Grants<'a> {
             to,
             target,
         } = access;
-        let grants = self.by_namespace.get(target.namespace.as_str());
+        let grants = self.by_namespace.get(&*target.namespace);
         grants.into_iter().flatten().any(|grant| {
             let source = grant.spec.from.iter().any(|f| {
                 f.group == from.group() && f.kind == from.as_str() && f.namespace == *namespace
@@ -37,7 +37,7 @@ impl<'a> Grants<'a> {
             let destination = grant.spec.to.iter().any(|t| {
                 t.group == to.group()
                     && t.kind == to.as_str()
-                    && t.name.as_ref().is_none_or(|name| *name == target.name)
+                    && t.name.as_ref().is_none_or(|name| **name == *target.name)
             });
             source && destination
         })

@@ -20,8 +20,11 @@ use crate::{
     attach::Place,
     backend::ClusterRef,
     changes::Changes,
+    dependents::{Dependents, topics},
     fault::{self, Fault},
     filter::unsupported,
+    gateway::Parents,
+    listener::Listener,
     lookup::{Lookup, Read},
     precedence::{Precedence, RouteOrder},
     rule::{self, Owner, TranslatedRule},
@@ -38,7 +41,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct TranslatedRoute {
     pub(crate) entries: Vec<Entry>,
-    pub(crate) clusters: Vec<ClusterRef>,
+    pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Hosts; `None`: those of the listener.
     pub(crate) hosts: Option<Vec<HostPattern>>,
     /// Why no parent can accept it.
@@ -81,6 +84,7 @@ impl TranslatedRoute {
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     known: BTreeMap<ObjectKey, Known>,
+    dependents: Dependents,
 }
 
 #[derive(Debug)]
@@ -91,6 +95,24 @@ pub(crate) struct Known {
     pub(crate) place: Place,
 }
 
+impl Known {
+    /// Whether requests can come to the route.
+    pub(crate) fn is_served(&self, parents: &Parents<'_>) -> bool {
+        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts.keys());
+        let mut listeners = listeners.map(|listener| &parents.listeners[*listener]);
+        listeners.any(Listener::programmed)
+    }
+}
+
+/// Which routes are not what they were, or not where they were.
+#[derive(Debug)]
+pub(crate) enum Moved {
+    /// Listeners have changed, so all of them.
+    All,
+    /// These, each with what it was.
+    Some(Vec<(ObjectKey, Option<Known>)>),
+}
+
 impl Memo {
     /// Brings what is known up to date. `place` says where a route attaches.
     pub(crate) fn update(
@@ -98,34 +120,62 @@ impl Memo {
         lookup: &Lookup<'_>,
         changes: &Changes,
         place: impl Fn(&ObjectKey, &HttpRoute, &TranslatedRoute) -> Place,
-    ) -> &BTreeMap<ObjectKey, Known> {
+    ) -> Moved {
         let routes = &lookup.resources.http_routes;
-        self.known.retain(|key, known| {
-            !changes.has(Kind::HttpRoute, key) && known.reads.iter().all(|read| lookup.still(read))
-        });
-        let mut new = Vec::new();
-        let stays = changes.spare_listeners();
-        let mut known = self.known.iter_mut().peekable();
-        for (key, route) in routes {
-            match known.next_if(|(known, _)| *known == key) {
-                Some(_) if stays => {}
-                Some((_, known)) => known.place = place(key, route, &known.outcome),
-                None => new.push((key, route)),
+        let stale = self.stale(lookup, changes);
+        let mut moved = Vec::with_capacity(stale.len());
+        for key in stale {
+            let before = self.known.remove(&key);
+            if let Some(before) = &before {
+                self.dependents.remove(&key, topics(&before.reads));
             }
+            if let Some(route) = routes.get(&key) {
+                lookup.take_reads();
+                let outcome = Arc::new(translate(&key, route, lookup));
+                let reads = lookup.take_reads();
+                self.dependents.add(&key, topics(&reads));
+                let place = place(&key, route, &outcome);
+                let known = Known {
+                    reads,
+                    outcome,
+                    place,
+                };
+                self.known.insert(key.clone(), known);
+            }
+            moved.push((key, before));
         }
-        for (key, route) in new {
-            lookup.take_reads();
-            let outcome = Arc::new(translate(key, route, lookup));
-            let reads = lookup.take_reads();
-            let place = place(key, route, &outcome);
-            let known = Known {
-                reads,
-                outcome,
-                place,
-            };
-            self.known.insert(key.clone(), known);
+        if changes.spare_listeners() {
+            return Moved::Some(moved);
         }
-        &self.known
+        for ((key, route), known) in routes.iter().zip(self.known.values_mut()) {
+            known.place = place(key, route, &known.outcome);
+        }
+        Moved::All
+    }
+
+    fn stale(&self, lookup: &Lookup<'_>, changes: &Changes) -> BTreeSet<ObjectKey> {
+        let Changes::Some(all) = changes else {
+            return lookup.resources.http_routes.keys().cloned().collect();
+        };
+        let grants_stand = |key: &ObjectKey| {
+            let known = self.known.get(key);
+            known.is_none_or(|known| lookup.grants_stand(&known.reads))
+        };
+        let mut stale = self.dependents.stale(changes, lookup, grants_stand);
+        let own = all.iter().map(|change| &change.reference);
+        let own = own.filter(|reference| reference.kind == Kind::HttpRoute);
+        stale.extend(own.map(|reference| reference.key.clone()));
+        stale
+    }
+
+    /// A route that was translated.
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Known> {
+        self.known.get(key)
+    }
+
+    /// All of them, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Known)> {
+        self.known.iter()
     }
 }
 

@@ -18,6 +18,7 @@ mod cert;
 mod changes;
 mod class;
 mod conflict;
+mod dependents;
 mod endpoint;
 mod fault;
 mod filter;
@@ -38,7 +39,7 @@ mod status;
 
 use std::collections::BTreeMap;
 
-use api::ObjectKey;
+use api::{Joined, ObjectKey, ObjectRef, Resources};
 
 use crate::{changes::Changes, lookup::Lookup, reach::Roads};
 
@@ -94,11 +95,12 @@ pub fn translate(resources: &api::Resources, options: &Options) -> Translation {
 #[derive(Debug, Default)]
 pub struct Translator {
     options: Options,
-    /// What was translated last.
+    /// What was translated last; nothing before the first time.
     seen: Option<api::Resources>,
     policies: policy::Policies,
     certificates: cert::Memo,
     routes: http_route::Memo,
+    attached: attach::Routes,
     hosts: assemble::Memo,
     clusters: backend::Memo,
     route_verdicts: policy::Verdicts,
@@ -110,24 +112,56 @@ impl Translator {
     /// Translates all objects. An unchanged object must be the same [`std::sync::Arc`] as before to be recognised.
     #[must_use]
     pub fn translate(&mut self, resources: &api::Resources, options: &Options) -> Translation {
+        let (translation, _) = self.translate_joined(resources, &Resources::default(), options);
+        translation
+    }
+
+    /// [`Self::translate`] of objects that somebody wrote and of generated ones, [joined](Resources::join). Gives the names that
+    /// are in both, and whose generated object does not count.
+    #[must_use]
+    pub fn translate_joined(
+        &mut self,
+        own: &Resources,
+        generated: &Resources,
+        options: &Options,
+    ) -> (Translation, Vec<ObjectRef>) {
         if self.options != *options {
             *self = Self {
                 options: options.clone(),
                 ..Self::default()
             };
         }
-        let changes = Changes::since(&mut self.seen, resources);
-        self.policies.update(&changes, resources);
+        let (resources, changes, clashes) = match self.seen.take() {
+            Some(mut resources) => {
+                let Joined { changes, clashes } = resources.join(own, generated);
+                (resources, Changes::Some(changes), clashes)
+            }
+            None => {
+                let (resources, clashes) = Resources::joined(own, generated);
+                (resources, Changes::Everything, clashes)
+            }
+        };
+        let translation = self.step(&resources, &changes);
+        self.seen = Some(resources);
+        (translation, clashes)
+    }
+
+    fn step(&mut self, resources: &Resources, changes: &Changes) -> Translation {
+        let options = &self.options;
+        self.policies.update(changes, resources);
         let policies = &self.policies;
         let (classes, gateway_classes) = class::translate(resources, options);
-        let lookup = Lookup::new(resources, policies, &changes);
+        let lookup = Lookup::new(resources, policies);
         let mut roads = Roads::new(resources, options);
         let mut parents = gateway::translate(&classes, &lookup, &mut roads, &mut self.certificates);
-        let (routes, http_routes) =
-            attach::translate(&mut parents, &lookup, &changes, &mut self.routes);
-        let ports = assemble::ports(&parents, &routes, &mut self.hosts);
-        let wanted = assemble::clusters(&parents, &routes);
-        let clusters = self.clusters.clusters(wanted, &lookup, &changes);
+        let (memo, attached) = (&mut self.routes, &mut self.attached);
+        let attach::Outcome { moved, before } =
+            attach::translate(&mut parents, &lookup, changes, (memo, attached));
+        self.hosts.remember(&before);
+        let ports = assemble::ports(&parents, attached, &mut self.hosts);
+        let served = |known: &http_route::Known| known.is_served(&parents);
+        let reading = (&lookup, changes);
+        let clusters = (self.clusters).clusters((&moved, memo), served, reading);
         let listeners = &parents.listeners;
         let gateways = parents.gateways.iter();
         let sets = gateways.clone().flat_map(|gateway| gateway.sets());
@@ -145,14 +179,14 @@ impl Translator {
                 listener_sets: sets
                     .map(|set| (set.key.clone(), set.status(listeners)))
                     .collect(),
-                http_routes,
-                route_policies: (self.route_verdicts).status(&policies.route, &lookup, &changes),
+                http_routes: self.attached.statuses.clone(),
+                route_policies: (self.route_verdicts).status(&policies.route, &lookup, changes),
                 backend_policies: (self.backend_verdicts).status(
                     &policies.backend,
                     &lookup,
-                    &changes,
+                    changes,
                 ),
-                client_policies: (self.client_verdicts).status(&policies.client, &lookup, &changes),
+                client_policies: (self.client_verdicts).status(&policies.client, &lookup, changes),
                 ingresses: BTreeMap::new(),
             },
             demands: demands.collect(),

@@ -6,7 +6,6 @@ use api::{BackendPolicy, Kind, ObjectKey, Resources, RouteFilter, RoutePolicy};
 use k8s_openapi::api::core::v1::{Secret, Service};
 
 use crate::{
-    changes::Changes,
     grant::Grants,
     policy::{BackendScope, Policies},
 };
@@ -19,7 +18,6 @@ pub(crate) struct Lookup<'a> {
     pub(crate) resources: &'a Resources,
     pub(crate) policies: &'a Policies,
     grants: Grants<'a>,
-    changes: &'a Changes,
     noted: RefCell<Vec<Read>>,
 }
 
@@ -46,16 +44,11 @@ pub(crate) struct Access {
 }
 
 impl<'a> Lookup<'a> {
-    pub(crate) fn new(
-        resources: &'a Resources,
-        policies: &'a Policies,
-        changes: &'a Changes,
-    ) -> Self {
+    pub(crate) fn new(resources: &'a Resources, policies: &'a Policies) -> Self {
         Self {
             resources,
             policies,
             grants: Grants::of(resources),
-            changes,
             noted: RefCell::default(),
         }
     }
@@ -73,23 +66,12 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// Whether a question of the translation before has the same answer now.
-    pub(crate) fn still(&self, read: &Read) -> bool {
-        let policies = self.policies;
-        match read {
-            Read::Object(kind, key) => !self.changes.has(*kind, key),
-            Read::RoutePolicies(route) => !policies.route.moved(Kind::HttpRoute, route),
-            Read::BackendPolicies(route, service) => {
-                let moved = |kind, key| policies.backend.moved(kind, key);
-                !moved(Kind::Service, service)
-                    && !route
-                        .as_ref()
-                        .is_some_and(|route| moved(Kind::HttpRoute, route))
-            }
-            Read::Permit(access, then) => {
-                !self.changes.any(Kind::ReferenceGrant) || self.grants.permit(access) == *then
-            }
-        }
+    /// Whether ReferenceGrants let the same pass as when these questions were asked.
+    pub(crate) fn grants_stand(&self, reads: &[Read]) -> bool {
+        reads.iter().all(|read| match read {
+            Read::Permit(access, then) => self.grants.permit(access) == *then,
+            _ => true,
+        })
     }
 
     pub(crate) fn service(&self, key: &ObjectKey) -> Option<&'a Service> {
@@ -184,7 +166,7 @@ impl<'a> Lookup<'a> {
 
     /// Whether a ReferenceGrant permits the reference. Within a namespace none is needed.
     pub(crate) fn permit(&self, from: Kind, namespace: &str, to: Kind, target: &ObjectKey) -> bool {
-        if namespace == target.namespace {
+        if *namespace == *target.namespace {
             return true;
         }
         let access = Access {

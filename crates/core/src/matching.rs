@@ -75,7 +75,7 @@ fn path(declared: Option<&HttpRouteRulesMatchesPath>) -> Result<PathMatch, Fault
         None | Some(HttpRouteRulesMatchesPathType::PathPrefix) => {
             Ok(PathMatch::prefix(absolute()?))
         }
-        Some(HttpRouteRulesMatchesPathType::RegularExpression) => Pattern::full(value)
+        Some(HttpRouteRulesMatchesPathType::RegularExpression) => Pattern::full_path(value)
             .map(PathMatch::Regex)
             .map_err(|error| nothing(format_args!("path: {error}"))),
     }

@@ -7,7 +7,7 @@ mod external_auth;
 mod route;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -16,13 +16,15 @@ use api::{
     Resources, RoutePolicy, Store,
     condition::{reasons, types},
 };
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 use kube::ResourceExt;
 
 use crate::{
     ParentRef,
     changes::Changes,
+    dependents::{Dependents, Topic, topics},
     fault::Fault,
-    lookup::{Lookup, Read},
+    lookup::Lookup,
     precedence::Age,
     status::{PolicyAncestorStatus, PolicyStatus},
 };
@@ -157,25 +159,20 @@ impl Policies {
     }
 }
 
-type Targets = HashMap<Kind, HashSet<ObjectKey>>;
-
 /// The policies of one kind by what they want to hold, kept from one translation to the next.
 #[derive(Debug)]
 pub(crate) struct Held<P> {
     /// Whether there are such targets is asked when they are.
     by_target: HashMap<Kind, HashMap<ObjectKey, Vec<Holder<P>>>>,
     /// Targets of policies that changed.
-    moved: Targets,
-    /// Nothing was known before.
-    all_moved: bool,
+    moved: HashSet<(Kind, ObjectKey)>,
 }
 
 impl<P> Default for Held<P> {
     fn default() -> Self {
         Self {
             by_target: HashMap::new(),
-            moved: Targets::new(),
-            all_moved: true,
+            moved: HashSet::default(),
         }
     }
 }
@@ -192,16 +189,15 @@ struct Holder<P> {
 impl<P: Policy> Held<P> {
     fn update(&mut self, changes: &Changes, resources: &Resources) {
         self.moved.clear();
-        self.all_moved = false;
         match changes {
             Changes::Everything => {
                 self.by_target.clear();
                 for (key, policy) in P::store(resources) {
                     self.add(key, policy);
                 }
-                self.all_moved = true;
+                self.moved.clear();
             }
-            Changes::Some { all, .. } => {
+            Changes::Some(all) => {
                 for change in all {
                     let key = &change.reference.key;
                     if let Some(before) = change.before.as_ref().and_then(P::of) {
@@ -233,7 +229,7 @@ impl<P: Policy> Held<P> {
             let at = holders
                 .partition_point(|known| (&known.age, &known.key) <= (&holder.age, &holder.key));
             holders.insert(at, holder);
-            self.moved.entry(kind).or_default().insert(object);
+            self.moved.insert((kind, object));
         }
     }
 
@@ -250,17 +246,13 @@ impl<P: Policy> Held<P> {
                     of_kind.remove(&object);
                 }
             }
-            self.moved.entry(kind).or_default().insert(object);
+            self.moved.insert((kind, object));
         }
     }
 
-    /// Whether any policy that has to do with the target is not what it was.
-    pub(crate) fn moved(&self, kind: Kind, key: &ObjectKey) -> bool {
-        self.all_moved
-            || self
-                .moved
-                .get(&kind)
-                .is_some_and(|moved| moved.contains(key))
+    /// Targets whose policies are not what they were; after the first time.
+    pub(crate) fn moved(&self) -> impl Iterator<Item = (Kind, &ObjectKey)> {
+        self.moved.iter().map(|(kind, key)| (*kind, key))
     }
 
     fn holder(&self, kind: Kind, key: &ObjectKey, section: Option<&str>) -> Option<&Holder<P>> {
@@ -303,14 +295,9 @@ impl<P: Policy> Held<P> {
 /// What was said about policies, for as long as they, their targets and all that was read for them stay the same.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
-    known: BTreeMap<ObjectKey, Verdict>,
-}
-
-#[derive(Debug)]
-struct Verdict {
-    targets: Vec<(Kind, ObjectKey)>,
-    reads: Vec<Read>,
-    status: Arc<PolicyStatus>,
+    known: HashMap<ObjectKey, Vec<Topic>>,
+    dependents: Dependents,
+    said: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
 }
 
 impl Verdicts {
@@ -322,36 +309,39 @@ impl Verdicts {
         changes: &Changes,
     ) -> BTreeMap<ObjectKey, Arc<PolicyStatus>> {
         let store = P::store(lookup.resources);
-        self.known.retain(|key, verdict| {
-            !changes.has(P::KIND, key)
-                && verdict.reads.iter().all(|read| lookup.still(read))
-                && !verdict
-                    .targets
-                    .iter()
-                    .any(|(kind, target)| changes.has(*kind, target) || held.moved(*kind, target))
-        });
-        let mut new = Vec::new();
-        let mut known = self.known.keys().peekable();
-        for (key, policy) in store {
-            if known.next_if(|known| *known == key).is_none() {
-                new.push((key, policy));
+        let stale: BTreeSet<ObjectKey> = match changes {
+            Changes::Everything => store.keys().cloned().collect(),
+            Changes::Some(all) => {
+                let own = all.iter().filter(|change| change.reference.kind == P::KIND);
+                let own = own.map(|change| change.reference.key.clone());
+                // Which grants policies need is not written down apart: whoever needs any is judged again.
+                let of_others = self.dependents.stale(changes, lookup, |_| false);
+                own.chain(of_others).collect()
             }
+        };
+        for key in stale {
+            if let Some(topics) = self.known.remove(&key) {
+                self.dependents.remove(&key, topics);
+            }
+            let Some(policy) = store.get(&key) else {
+                self.said.remove(&key);
+                continue;
+            };
+            let (status, topics) = judge(held, (&key, policy), lookup);
+            self.dependents.add(&key, topics.iter().cloned());
+            self.said.insert(key.clone(), Arc::new(status));
+            self.known.insert(key, topics);
         }
-        for (key, policy) in new {
-            self.known
-                .insert(key.clone(), judge(held, (key, policy), lookup));
-        }
-        let said = self.known.iter();
-        said.map(|(key, verdict)| (key.clone(), Arc::clone(&verdict.status)))
-            .collect()
+        self.said.clone()
     }
 }
 
+/// What is to be said about a policy, and what that depends on.
 fn judge<P: Policy>(
     held: &Held<P>,
     (key, policy): (&ObjectKey, &Arc<P>),
     lookup: &Lookup<'_>,
-) -> Verdict {
+) -> (PolicyStatus, Vec<Topic>) {
     lookup.take_reads();
     let fault = policy.fault(key, lookup);
     let ancestors = policy.targets().iter().map(|target| PolicyAncestorStatus {
@@ -366,13 +356,13 @@ fn judge<P: Policy>(
     });
     let ancestors = ancestors.collect();
     let targets = policy.targets().iter();
-    Verdict {
-        targets: targets
-            .filter_map(|target| named::<P>(key, target))
-            .collect(),
-        reads: lookup.take_reads(),
-        status: Arc::new(PolicyStatus { ancestors }),
-    }
+    let targets = targets.filter_map(|target| named::<P>(key, target));
+    let targets = targets.flat_map(|(kind, target)| {
+        let held = Topic::Policies(P::KIND, kind, target.clone());
+        [Topic::Object(kind, target), held]
+    });
+    let topics = targets.chain(topics(&lookup.take_reads())).collect();
+    (PolicyStatus { ancestors }, topics)
 }
 
 /// What a target names, whether or not there is such a thing.
@@ -385,7 +375,7 @@ fn ancestor(key: &ObjectKey, target: &PolicyTarget) -> ParentRef {
     ParentRef {
         group: target.group.clone(),
         kind: target.kind.clone(),
-        namespace: Some(key.namespace.clone()),
+        namespace: Some(key.namespace.as_ref().to_owned()),
         name: target.name.clone(),
         section_name: target.section_name.clone(),
         port: None,

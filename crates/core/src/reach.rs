@@ -1,11 +1,12 @@
 //! How Gateways are reached: which sockets are theirs, and at which addresses clients find them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
 
 use api::{GATEWAY_GROUP, Kind, ObjectKey, Resources, condition::reasons, gateway::Gateway};
+use foldhash::{HashSet, HashSetExt as _};
 use ir::SocketKey;
 use k8s_openapi::{
     api::core::v1::Service,

@@ -35,7 +35,7 @@ pub(crate) struct TranslatedRule {
     /// Usually one. Several when the rule replaces the matched prefix and its matches have different ones.
     pub(crate) variants: Vec<Variant>,
     /// Clusters that backends and mirrors name.
-    pub(crate) clusters: Vec<ClusterRef>,
+    pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Why the rule answers 500 as a whole.
     pub(crate) faults: Vec<Fault>,
     /// What is wrong with single backends, whose share answers 500.
@@ -316,7 +316,7 @@ fn policy_filters(
         .find_map(|policy| policy.spec.external_auth.as_ref())
         .map(|auth| {
             let (auth, cluster) = policy::external_auth(auth, lookup)?;
-            rule.clusters.push(cluster);
+            rule.clusters.push(Arc::new(cluster));
             Ok(ir::Filter::ExternalAuth(Arc::new(auth)))
         });
     let mut filters = Vec::new();
@@ -385,7 +385,7 @@ fn share(
                 rule.warnings.push(message);
             }
             rule.warnings.extend(cluster.warning.clone());
-            rule.clusters.push(cluster);
+            rule.clusters.push(Arc::new(cluster));
         }
         Ok(_) => {}
     }

@@ -1,13 +1,14 @@
 //! Hosts, paths, headers and queries: what a request must look like.
 
 use std::{
+    borrow::Cow,
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
 };
 
 use http::{HeaderName, Method};
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use serde::{Serialize, Serializer};
 
 /// Upper bound of a compiled pattern, in bytes. A larger one is refused with [`InvalidPattern`].
@@ -36,48 +37,52 @@ impl Pattern {
     /// # Errors
     /// Bad syntax, or more than [`PATTERN_SIZE_LIMIT`] once compiled.
     pub fn full(source: &str) -> Result<Self, InvalidPattern> {
-        Self::compile(source, &format!("^(?:{source})$"))
+        Self::compile(source, format!("^(?:{source})$"), Input::Text)
     }
 
-    /// Compiles `source` so that it must match at the start of the input and may leave a rest.
+    /// [`Pattern::full`] for canonical paths, which are ASCII: much smaller, and faster to compile, where a dot stands
+    /// for any character.
     ///
     /// # Errors
     /// As [`Pattern::full`].
-    pub fn prefix(source: &str) -> Result<Self, InvalidPattern> {
-        Self::compile(source, &format!("^(?:{source})"))
+    pub fn full_path(source: &str) -> Result<Self, InvalidPattern> {
+        Self::compile(source, format!("^(?:{source})$"), Input::Path)
     }
 
-    /// Compiles `source` so that it may match anywhere in the input.
+    /// Compiles `source` so that it may match anywhere in a canonical path.
     ///
     /// # Errors
     /// As [`Pattern::full`].
-    pub fn search(source: &str) -> Result<Self, InvalidPattern> {
-        Self::compile(source, source)
+    pub fn in_path(source: &str) -> Result<Self, InvalidPattern> {
+        Self::compile(source, source.to_owned(), Input::Path)
     }
 
-    fn compile(source: &str, anchored: &str) -> Result<Self, InvalidPattern> {
-        // A source such as `a)|(b` only becomes valid inside the anchoring group: check it alone first.
-        let refuse = |error: regex::Error| InvalidPattern {
+    fn compile(source: &str, anchored: String, input: Input) -> Result<Self, InvalidPattern> {
+        let refuse = |why: String| InvalidPattern {
             pattern: source.to_owned(),
-            why: match error {
-                regex::Error::CompiledTooBig(limit) => {
-                    format!("larger than {limit} bytes once compiled")
-                }
-                other => other
-                    .to_string()
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ")
-                    .to_owned(),
-            },
+            why,
         };
-        regex_syntax_check(source).map_err(refuse)?;
-        let regex = regex::RegexBuilder::new(anchored)
-            .size_limit(PATTERN_SIZE_LIMIT)
-            .dfa_size_limit(PATTERN_SIZE_LIMIT * 4)
-            .build()
-            .map_err(refuse)?;
+        // A source such as `a)|(b` only becomes valid inside the anchoring group: check it alone first.
+        let syntax = regex_syntax::ast::parse::Parser::new().parse(source);
+        syntax.map_err(|error| refuse(reason(&error.to_string())))?;
+        let build = |unicode| {
+            RegexBuilder::new(&anchored)
+                .unicode(unicode)
+                .size_limit(PATTERN_SIZE_LIMIT)
+                .dfa_size_limit(PATTERN_SIZE_LIMIT * 4)
+                .build()
+        };
+        let regex = match input {
+            Input::Text => build(true),
+            // Some expressions speak of Unicode by name.
+            Input::Path => build(false).or_else(|_| build(true)),
+        };
+        let regex = regex.map_err(|error| match error {
+            regex::Error::CompiledTooBig(limit) => {
+                refuse(format!("larger than {limit} bytes once compiled"))
+            }
+            other => refuse(reason(&other.to_string())),
+        })?;
         Ok(Self {
             source: anchored.into(),
             regex,
@@ -90,24 +95,39 @@ impl Pattern {
         &self.source
     }
 
-    /// The compiled expression, already anchored.
-    #[must_use]
-    pub const fn regex(&self) -> &Regex {
-        &self.regex
-    }
-
     /// Whether `text` matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        self.regex.is_match(text.as_bytes())
+    }
+
+    /// `text` with `replacement` in the stead of the first match; `$1` and `${name}` stand for what groups have matched.
+    #[must_use]
+    pub fn replace<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
+        match self.regex.replace(text.as_bytes(), replacement.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(new) => Cow::Owned(match String::from_utf8(new) {
+                Ok(new) => new,
+                // Only of a text that is no canonical path.
+                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            }),
+        }
     }
 }
 
-fn regex_syntax_check(source: &str) -> Result<(), regex::Error> {
-    regex::RegexBuilder::new(source)
-        .size_limit(PATTERN_SIZE_LIMIT)
-        .build()
-        .map(drop)
+/// What an expression is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Any text.
+    Text,
+    /// ASCII.
+    Path,
+}
+
+/// The last line of an error, which says what is wrong; those before it show where.
+fn reason(error: &str) -> String {
+    let last = error.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }
 
 impl fmt::Debug for Pattern {

@@ -108,7 +108,7 @@ impl Reporter {
         Some(Event {
             metadata: ObjectMeta {
                 name: Some(format!("{start}.{said:016x}")),
-                namespace: Some(key.namespace.clone()),
+                namespace: Some(key.namespace.to_string()),
                 ..ObjectMeta::default()
             },
             action: Some("Translate".to_owned()),
@@ -118,8 +118,8 @@ impl Reporter {
             regarding: Some(ObjectReference {
                 api_version: Some(Kind::Ingress.api_version().to_owned()),
                 kind: Some(Kind::Ingress.as_str().to_owned()),
-                name: Some(key.name.clone()),
-                namespace: Some(key.namespace.clone()),
+                name: Some(key.name.to_string()),
+                namespace: Some(key.namespace.to_string()),
                 uid: Some(uid),
                 ..ObjectReference::default()
             }),

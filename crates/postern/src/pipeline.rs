@@ -17,8 +17,6 @@ pub(crate) struct Pipeline {
     converter: converter::Options,
     core: gateway_core::Options,
     expander: Expander,
-    /// The input, and what Ingresses became.
-    all: Resources,
     translator: Translator,
     /// Objects come from a cluster, and what becomes of them goes back there.
     cluster: bool,
@@ -48,7 +46,6 @@ impl Pipeline {
             converter,
             core: gateway_core::Options::default(),
             expander: Expander::default(),
-            all: Resources::default(),
             translator: Translator::default(),
             cluster: false,
         }
@@ -64,12 +61,15 @@ impl Pipeline {
     /// Runs all steps.
     pub(crate) fn run(&mut self, input: &Resources) -> Made {
         let expansion = self.expander.expand(input, &self.converter);
-        let clashes = self.all.join(input, &expansion.generated);
+        let generated = &expansion.generated;
+        let (translation, clashes) = self
+            .translator
+            .translate_joined(input, generated, &self.core);
         let Translation {
             ir,
             mut status,
             demands,
-        } = self.translator.translate(&self.all, &self.core);
+        } = translation;
         let mut generated = Resources::default();
         if self.cluster {
             generated = expansion.generated.clone();

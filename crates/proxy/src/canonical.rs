@@ -104,7 +104,7 @@ pub fn path(raw: &str) -> Result<Cow<'_, str>, BadPath> {
     for byte in raw.bytes() {
         match byte {
             0..=0x20 | 0x7f | b'\\' => return Err(BadPath),
-            b'%' => plain = false,
+            b'%' | 0x80.. => plain = false,
             b'.' if previous == b'/' => plain = false,
             _ => {}
         }
@@ -122,12 +122,13 @@ pub fn path(raw: &str) -> Result<Cow<'_, str>, BadPath> {
     })
 }
 
-/// Undoes the escapes of unreserved characters (RFC 3986 section 6.2.2.2), writes the others in upper case.
+/// Undoes the escapes of unreserved characters (RFC 3986 section 6.2.2.2), writes the others in upper case, and escapes what
+/// is not ASCII (RFC 3987 section 3.1).
 fn unescape(raw: &str) -> Result<String, BadPath> {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
+        push_ascii(&mut out, &rest[..at]);
         let byte = escape(&rest.as_bytes()[at..]).ok_or(BadPath)?;
         match byte {
             0..=0x1f | 0x7f | b'\\' => return Err(BadPath),
@@ -141,8 +142,18 @@ fn unescape(raw: &str) -> Result<String, BadPath> {
         }
         rest = &rest[at + 3..];
     }
-    out.push_str(rest);
+    push_ascii(&mut out, rest);
     Ok(out)
+}
+
+fn push_ascii(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii() {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
 }
 
 fn escape(bytes: &[u8]) -> Option<u8> {

@@ -1,19 +1,16 @@
 //! What was written for each Ingress and each ListenerSet, for as long as what it is written from stays the same.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    mem,
+    collections::{BTreeMap, BTreeSet},
+    hash::Hash,
     sync::Arc,
 };
 
 use api::{Object, ObjectKey, ObjectRef, Resources};
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{Emitter, SetPlan};
-use crate::{
-    Options,
-    lookup::{Lookup, Read},
-    merge::HostGroup,
-};
+use crate::{Options, ingress::Source, lookup::Lookup, merge::HostGroup};
 
 /// What was written, by what it was written for.
 #[derive(Default)]
@@ -23,16 +20,20 @@ pub(crate) struct Memo {
     gateway: Vec<(ObjectRef, Object)>,
     /// By how many units each object is written.
     writers: HashMap<ObjectRef, u32>,
-    /// Counts runs; a unit that was not asked for in this one is gone.
-    run: u64,
 }
 
 /// Objects that are written together. Of two with the same name the later one counts.
 struct Unit<Plan> {
     plan: Plan,
-    reads: Vec<Read>,
     objects: Vec<(ObjectRef, Object)>,
-    run: u64,
+}
+
+/// What is to be written.
+pub(crate) struct Plans {
+    /// Ingresses for which nothing else is to be written than this.
+    pub(crate) concerned: BTreeSet<ObjectKey>,
+    pub(crate) groups: Vec<HostGroup>,
+    pub(crate) sets: BTreeMap<Arc<ObjectKey>, SetPlan>,
 }
 
 /// Objects of units that changed, and what they are now.
@@ -42,49 +43,27 @@ struct Touched {
 }
 
 impl Memo {
-    /// Brings `generated` from what it was after the last call to what is written for these groups and sets. Objects
-    /// that stay the same are not replaced by equal ones.
+    /// Brings `generated` from what it was after the last call to what is to be written now. Objects that stay the same
+    /// are not replaced by equal ones.
     pub(crate) fn update(
         &mut self,
-        (groups, sets): (Vec<HostGroup>, BTreeMap<Arc<ObjectKey>, SetPlan>),
-        lookup: &Lookup<'_>,
-        options: &Options,
+        plans: Plans,
+        (lookup, options): (&Lookup<'_>, &Options),
         generated: &mut Resources,
     ) {
-        self.run += 1;
         let mut touched = Touched::default();
-        let order = self.ingresses(by_ingress(groups), lookup, options, &mut touched);
-        let sets = self.sets(sets, lookup, options, &mut touched);
-        let mut emitter = Emitter::new(lookup, options);
-        if options.synthesize_gateway && !order.is_empty() {
-            emitter.gateway();
-        }
-        let gateway = mem::replace(&mut self.gateway, named(emitter.made));
-        touched.replace(&mut self.writers, &gateway, &self.gateway);
-        self.sweep(&mut touched);
-        self.settle_contested(&mut touched, &order, &sets);
-        for (reference, object) in touched.now {
-            match object {
-                Some(object) if generated.get(&reference).as_ref() != Some(&object) => {
-                    generated.insert(object);
-                }
-                Some(_) => {}
-                None => drop(generated.remove(&reference)),
+        let writers = &mut self.writers;
+        let mut concerned = plans.concerned;
+        self.sets.retain(|key, unit| {
+            let stays =
+                plans.sets.contains_key(key) || !concerned.contains(&unit.plan.owner.ingress);
+            if !stays {
+                touched.replace(writers, &unit.objects, &[]);
             }
-        }
-    }
-
-    /// Writes what changed. Gives the Ingresses in order.
-    fn ingresses(
-        &mut self,
-        plans: Vec<(ObjectKey, Vec<HostGroup>)>,
-        lookup: &Lookup<'_>,
-        options: &Options,
-        touched: &mut Touched,
-    ) -> Vec<ObjectKey> {
-        let mut order = Vec::with_capacity(plans.len());
-        for (key, plan) in plans {
-            order.push(key.clone());
+            stays
+        });
+        for (key, plan) in by_ingress(plans.groups) {
+            concerned.remove(&key);
             let write = |plan: &Vec<HostGroup>| {
                 let mut emitter = Emitter::new(lookup, options);
                 for group in plan {
@@ -92,70 +71,61 @@ impl Memo {
                 }
                 emitter.made
             };
-            let job = Job {
-                lookup,
-                run: self.run,
-                writers: &mut self.writers,
-            };
-            job.unit(&mut self.ingresses, key, plan, write, touched);
+            unit(
+                &mut self.ingresses,
+                (key, plan),
+                write,
+                (writers, &mut touched),
+            );
         }
-        order
-    }
-
-    fn sets(
-        &mut self,
-        plans: BTreeMap<Arc<ObjectKey>, SetPlan>,
-        lookup: &Lookup<'_>,
-        options: &Options,
-        touched: &mut Touched,
-    ) -> Vec<Arc<ObjectKey>> {
-        let mut order = Vec::with_capacity(plans.len());
-        for (key, plan) in plans {
-            order.push(Arc::clone(&key));
+        // Nothing is to be written for those that are left.
+        for key in concerned {
+            if let Some(unit) = self.ingresses.remove(&key) {
+                touched.replace(writers, &unit.objects, &[]);
+            }
+        }
+        for (key, plan) in plans.sets {
             let name = Arc::clone(&key);
             let write = |plan: &SetPlan| {
                 let mut emitter = Emitter::new(lookup, options);
                 emitter.listener_set(&name, plan);
                 emitter.made
             };
-            let job = Job {
-                lookup,
-                run: self.run,
-                writers: &mut self.writers,
-            };
-            job.unit(&mut self.sets, key, plan, write, touched);
+            unit(&mut self.sets, (key, plan), write, (writers, &mut touched));
         }
-        order
+        self.gateway((lookup, options), &mut touched);
+        self.settle_contested(&mut touched);
+        touched.apply(generated);
     }
 
-    /// Forgets what was not asked for.
-    fn sweep(&mut self, touched: &mut Touched) {
-        let run = self.run;
-        let writers = &mut self.writers;
-        self.ingresses.retain(|_, unit| {
-            let stays = unit.run == run;
-            if !stays {
-                touched.replace(writers, &unit.objects, &[]);
-            }
-            stays
-        });
-        self.sets.retain(|_, unit| {
-            let stays = unit.run == run;
-            if !stays {
-                touched.replace(writers, &unit.objects, &[]);
-            }
-            stays
-        });
-    }
-
-    /// Of an object that several units write, the one of the last unit counts. That takes different names with the same
-    /// hash, so it may cost a walk over everything.
-    fn settle_contested(
-        &self,
-        touched: &mut Touched,
-        order: &[ObjectKey],
-        sets: &[Arc<ObjectKey>],
+    /// [`Memo::update`], where no Ingress has changed.
+    pub(crate) fn update_gateway(
+        &mut self,
+        (lookup, options): (&Lookup<'_>, &Options),
+        generated: &mut Resources,
     ) {
+        let mut touched = Touched::default();
+        self.gateway((lookup, options), &mut touched);
+        self.settle_contested(&mut touched);
+        touched.apply(generated);
+    }
+
+    /// The Gateway, and its class, where routes hang on it.
+    fn gateway(&mut self, (lookup, options): (&Lookup<'_>, &Options), touched: &mut Touched) {
+        let mut emitter = Emitter::new(lookup, options);
+        if options.synthesize_gateway && !self.ingresses.is_empty() {
+            emitter.gateway();
+        }
+        let made = named(emitter.made);
+        if made != self.gateway {
+            touched.replace(&mut self.writers, &self.gateway, &made);
+            self.gateway = made;
+        }
+    }
+
+    /// Of an object that several units write, the one of the last unit counts: of the newest Ingress, and of a
+    /// ListenerSet before all Ingresses. That takes different names with the same hash, so it may cost a walk over everything.
+    fn settle_contested(&self, touched: &mut Touched) {
         let writers = |reference: &ObjectRef| self.writers.get(reference).map_or(0, |count| *count);
         let settled = |(reference, object): (&ObjectRef, &Option<Object>)| {
             writers(reference) == u32::from(object.is_some())
@@ -163,15 +133,22 @@ impl Memo {
         if touched.now.iter().all(settled) {
             return;
         }
-        let units = order
-            .iter()
-            .filter_map(|key| self.ingresses.get(key))
-            .map(|unit| &unit.objects)
-            .chain(
-                sets.iter()
-                    .filter_map(|key| self.sets.get(key))
-                    .map(|unit| &unit.objects),
-            )
+        let mut ingresses: Vec<_> = self.ingresses.values().collect();
+        let source = |unit: &Unit<Vec<HostGroup>>| {
+            let first = unit.plan.first();
+            first.map(|group| Arc::clone(&group.source))
+        };
+        ingresses.sort_by(|a, b| {
+            let (a, b) = (source(a), source(b));
+            a.as_deref()
+                .map(Source::order)
+                .cmp(&b.as_deref().map(Source::order))
+        });
+        let mut sets: Vec<_> = self.sets.iter().collect();
+        sets.sort_by_key(|(key, _)| *key);
+        let units = ingresses.into_iter().map(|unit| &unit.objects);
+        let units = units
+            .chain(sets.into_iter().map(|(_, unit)| &unit.objects))
             .chain([&self.gateway]);
         for (reference, object) in units.flatten() {
             if let Some(now) = touched.now.get_mut(reference) {
@@ -181,41 +158,21 @@ impl Memo {
     }
 }
 
-/// The making of one unit.
-struct Job<'a> {
-    lookup: &'a Lookup<'a>,
-    run: u64,
-    writers: &'a mut HashMap<ObjectRef, u32>,
-}
-
-impl Job<'_> {
-    fn unit<Key: Eq + std::hash::Hash, Plan: PartialEq>(
-        self,
-        units: &mut HashMap<Key, Unit<Plan>>,
-        key: Key,
-        plan: Plan,
-        write: impl FnOnce(&Plan) -> Vec<Object>,
-        touched: &mut Touched,
-    ) {
-        if let Some(unit) = units.get_mut(&key)
-            && unit.plan == plan
-            && unit.reads.iter().all(|read| self.lookup.still(read))
-        {
-            unit.run = self.run;
-            return;
-        }
-        self.lookup.take_reads();
-        let objects = named(write(&plan));
-        let unit = Unit {
-            plan,
-            reads: self.lookup.take_reads(),
-            objects,
-            run: self.run,
-        };
-        let before = units.get(&key).map_or(&[][..], |before| &before.objects);
-        touched.replace(self.writers, before, &unit.objects);
-        units.insert(key, unit);
+/// Writes the objects of a plan, unless they are written.
+fn unit<Key: Eq + Hash, Plan: PartialEq>(
+    units: &mut HashMap<Key, Unit<Plan>>,
+    (key, plan): (Key, Plan),
+    write: impl FnOnce(&Plan) -> Vec<Object>,
+    (writers, touched): (&mut HashMap<ObjectRef, u32>, &mut Touched),
+) {
+    let before = units.get(&key);
+    if before.is_some_and(|before| before.plan == plan) {
+        return;
     }
+    let objects = named(write(&plan));
+    let before = before.map_or(&[][..], |before| &before.objects);
+    touched.replace(writers, before, &objects);
+    units.insert(key, Unit { plan, objects });
 }
 
 impl Touched {
@@ -238,6 +195,18 @@ impl Touched {
         for (reference, object) in now {
             *writers.entry(reference.clone()).or_default() += 1;
             self.now.insert(reference.clone(), Some(object.clone()));
+        }
+    }
+
+    fn apply(self, generated: &mut Resources) {
+        for (reference, object) in self.now {
+            match object {
+                Some(object) if generated.get(&reference).as_ref() != Some(&object) => {
+                    generated.insert(object);
+                }
+                Some(_) => {}
+                None => drop(generated.remove(&reference)),
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Who answers where a backend of the rule cannot.
 
+use std::sync::Arc;
+
 use api::{Fallback, FallbackRef, Kind, gateway::httproutes::HttpRouteRules};
 
 use super::{Owner, TranslatedRule};
@@ -41,7 +43,7 @@ pub(super) fn translate(
         match resolved {
             Ok(cluster) => {
                 clusters.push(cluster.key.clone());
-                rule.clusters.push(cluster);
+                rule.clusters.push(Arc::new(cluster));
             }
             Err(error) => rule.unresolved.push(error.into()),
         }

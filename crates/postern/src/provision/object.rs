@@ -135,7 +135,7 @@ impl Reached<'_> {
         let data_plane = &self.options.data_plane;
         let ours = resources.endpoint_slices.iter().filter(|(key, slice)| {
             let of = slice.labels().get(SERVICE_NAME);
-            key.namespace == data_plane.namespace && of == Some(&data_plane.name)
+            key.namespace == data_plane.namespace && of.is_some_and(|of| **of == *data_plane.name)
         });
         let copies = ours.map(|(key, slice)| {
             let name = format!(
@@ -242,7 +242,7 @@ fn wanted_elsewhere(
     wanted: impl Fn(&ObjectRef) -> bool,
 ) -> bool {
     let of = |service: &Service| {
-        gateway_core::gateway_of(service).is_some_and(|o| o.name == gateway.name)
+        gateway_core::gateway_of(service).is_some_and(|o| *o.name == *gateway.name)
     };
     let mut services = resources.services.iter();
     services.any(|(key, service)| {

@@ -25,7 +25,7 @@ pub fn rewrite<'a>(change: &'a PathRewrite, path: &'a str) -> Cow<'a, str> {
         PathRewrite::Regex {
             pattern,
             replacement,
-        } => match pattern.regex().replace(path, &**replacement) {
+        } => match pattern.replace(path, replacement) {
             Cow::Borrowed(same) => Cow::Borrowed(same),
             Cow::Owned(new) => clean(if new.starts_with('/') {
                 new
