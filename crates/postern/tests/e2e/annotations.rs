@@ -15,6 +15,7 @@ mod guard;
 mod limits;
 mod matching;
 mod nginx;
+mod order;
 mod refused;
 mod retry;
 mod session;

@@ -42,6 +42,58 @@ fn a_service_without_endpoints_has_somebody_who_stands_in() {
     });
 }
 
+/// A canary without endpoints is no reason to fail: its base answers. What chose the canary by a header is coloured as the
+/// canary's all the same, for the Services behind.
+#[test]
+fn a_canary_that_is_down_is_its_base() {
+    let manifests = [
+        EMPTY.to_owned(),
+        ingress(
+            "base",
+            HOST,
+            &[("request-header-control-add", "stage base")],
+            &[("Prefix", "/", "main")],
+            "",
+        ),
+        ingress(
+            "header",
+            HOST,
+            &[
+                ("canary", "true"),
+                ("canary-by-header", "x-gray"),
+                ("request-header-control-add", "stage gray"),
+            ],
+            &[("Prefix", "/", "empty")],
+            "",
+        ),
+        ingress(
+            "weight",
+            HOST,
+            &[("canary", "true"), ("canary-weight", "50")],
+            &[("Prefix", "/", "empty")],
+            "",
+        ),
+    ]
+    .concat();
+    both(&[CLASS], &["main"], &manifests, |site| {
+        for (value, stage) in [
+            ("always", "gray"),
+            ("never", "base"),
+            ("x", "base"),
+            ("x", "base"),
+        ] {
+            let call = Call::get(site.http, "http://example.com/").header("x-gray", value);
+            let answer = call.send_blocking().unwrap();
+            assert_eq!(answer.backend(), "main", "{value}");
+            assert_eq!(
+                answer.json()["headers"]["stage"],
+                serde_json::json!([stage]),
+                "{value}"
+            );
+        }
+    });
+}
+
 #[test]
 fn error_pages() {
     let annotations = [
