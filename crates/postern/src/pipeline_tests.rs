@@ -1,6 +1,7 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Resources, yaml};
+use proptest::prelude::*;
 
 use super::Pipeline;
 
@@ -92,4 +93,106 @@ fn a_hand_written_object_counts_before_a_generated_one() {
         .map(|h| h.host.to_string())
         .collect();
     assert_eq!(hosts, ["own.example.com"]);
+}
+
+/// What keeps somebody out: a key, and texts that may stand in it, good and bad.
+const GUARDS: &[(&str, &[&str])] = &[
+    (
+        "whitelist-source-range",
+        &[
+            "10.0.0.0/8",
+            ",",
+            "office",
+            "10.0.0.0/33",
+            "10.0.0.1/8,::/0x",
+        ],
+    ),
+    (
+        "denylist-source-range",
+        &["10.0.0.0/8", ", ,", "2001:db8::/200", "1.2.3"],
+    ),
+    ("auth-type", &["basic", "digest", "Basic"]),
+    (
+        "auth-secret",
+        &["users", "broken", "lost", "other/users", "a/b/c", "-"],
+    ),
+    (
+        "auth-url",
+        &[
+            "http://demo.default.svc.cluster.local/",
+            "https://nowhere.example/",
+            "demo",
+            "http://$host/",
+            "http://$x/",
+            "http://[::1",
+        ],
+    ),
+];
+
+/// Users that can log in, and one that cannot.
+const SECRETS: &str = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: users}\nstringData: {auth: 'john:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ='}\n\
+    ---\napiVersion: v1\nkind: Secret\nmetadata: {name: broken}\nstringData: {auth: john}\n";
+
+/// What may stand beside it.
+fn others() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
+    let keys: Vec<&'static str> = converter::annotations::FAMILIES
+        .iter()
+        .flat_map(|family| family.keys)
+        .filter(|key| key.prefix().is_none())
+        .map(|key| key.name)
+        .collect();
+    let value = prop_oneof![
+        Just("true".to_owned()),
+        "[0-9]{1,3}",
+        "/[a-z$0-9]{0,5}",
+        "[a-z]{1,5}",
+        "http://[a-z]{1,3}(/[a-z]{0,3})?",
+        "default/(users|broken|lost)",
+    ];
+    prop::collection::btree_map(prop::sample::select(keys), value, 0..6)
+}
+
+/// Whether somebody is kept out of a rule.
+fn is_guarded(rule: &ir::Rule) -> bool {
+    rule.filters.iter().any(|filter| match filter {
+        ir::Filter::ClientAddresses(lists) => !lists.allow.is_empty() || !lists.deny.is_empty(),
+        ir::Filter::BasicAuth(_) | ir::Filter::ExternalAuth(_) => true,
+        _ => false,
+    })
+}
+
+/// [`INGRESS`] with annotations.
+fn annotated(name: &str, annotations: &BTreeMap<&str, String>) -> String {
+    let lines: String = annotations
+        .iter()
+        .map(|(key, value)| format!("    higress.io/{key}: {value:?}\n"))
+        .collect();
+    let head = format!("  name: {name}\n  annotations:\n{lines}spec:\n  ingress");
+    INGRESS.replace("  name: demo\nspec:\n  ingress", &head)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// From the annotation to the data plane: a rule that leads to a backend has its guard, or answers an error.
+    #[test]
+    fn no_guard_is_lost_on_the_way(
+        (guard, text) in prop::sample::select(GUARDS)
+            .prop_flat_map(|(guard, texts)| (Just(guard), prop::sample::select(texts))),
+        mut annotations in others(),
+        class in prop::sample::select(vec!["higress", "nginx"]),
+        canary in prop::sample::select(vec!["canary-by-header", "canary-weight", "canary-by-cookie"]),
+    ) {
+        annotations.insert(guard, text.to_owned());
+        let canary = BTreeMap::from([("canary", "true".to_owned()), (canary, "50".to_owned())]);
+        let manifests = [annotated("demo", &annotations), annotated("canary", &canary)].join("---\n");
+        let manifests = manifests.replace("Class: higress", &format!("Class: {class}")) + SECRETS;
+        let options = converter::Options { ingress_classes: vec![class.to_owned()], ..converter::Options::default() };
+        let made = Pipeline::new(options).run(&resources(&manifests));
+        let listeners = made.ir.ports.values().flat_map(|port| &port.listeners);
+        for route in listeners.flat_map(|listener| &listener.hosts).flat_map(|host| &host.routes) {
+            let forwards = matches!(route.rule.action, ir::Action::Forward(_));
+            prop_assert!(!forwards || is_guarded(&route.rule), "{:?}", route.rule);
+        }
+    }
 }
