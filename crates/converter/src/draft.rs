@@ -408,7 +408,7 @@ impl Builder<'_> {
             PathKind::Regex(pattern) => pattern.clone(),
             _ => self.profile.expression(&self.owned.path.written.0, false),
         };
-        json!({ "regexRewrite": { "pattern": format!("^{pattern}$"), "substitution": target } })
+        json!({ "regexRewrite": { "pattern": format!("^(?:{pattern})$"), "substitution": target } })
     }
 
     fn timing(&self, rule: &mut Value) {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Listeners by index, each with the hosts that a route has in common with it.
-type Hosts = BTreeMap<usize, Arc<BTreeSet<HostPattern>>>;
+type Hosts = Vec<(usize, Box<[HostPattern]>)>;
 
 /// Where a route attaches, and what is to be said about it; `None` without any parent of ours.
 pub(crate) type Place = Option<(Hosts, Arc<RouteStatus>)>;
@@ -194,7 +194,8 @@ fn place(
         }
     }
     let hosts = hosts.into_iter();
-    let hosts = hosts.map(|(at, hosts)| (at, Arc::new(hosts))).collect();
+    let hosts = hosts.map(|(at, hosts)| (at, hosts.into_iter().collect()));
+    let hosts = hosts.collect();
     Some((hosts, Arc::new(RouteStatus { parents: entries })))
 }
 

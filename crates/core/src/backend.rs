@@ -325,7 +325,7 @@ fn hint(app_protocol: Option<&str>, port_name: Option<&str>) -> Hint {
 pub(crate) struct Memo {
     slices: Slices,
     known: HashMap<ClusterKey, Wanted>,
-    by_service: HashMap<ObjectKey, BTreeSet<ClusterKey>>,
+    by_service: HashMap<ObjectKey, Vec<ClusterKey>>,
     /// Those of [`Memo::known`], ready to be given away.
     clusters: BTreeMap<ClusterKey, Arc<Cluster>>,
 }
@@ -335,8 +335,16 @@ pub(crate) struct Memo {
 struct Wanted {
     /// What it was made from.
     made: Option<Arc<ClusterRef>>,
-    /// By the route; the first one's counts, should they differ.
-    by_route: BTreeMap<ObjectKey, Arc<ClusterRef>>,
+    /// By the route, sorted; the first one's counts, should they differ. Most have one, which is why this is no tree.
+    by_route: Vec<(ObjectKey, Arc<ClusterRef>)>,
+}
+
+impl Wanted {
+    /// Where a route stands, or would.
+    fn place(&self, route: &ObjectKey) -> Result<usize, usize> {
+        self.by_route
+            .binary_search_by(|(known, _)| known.cmp(route))
+    }
 }
 
 impl Memo {
@@ -386,11 +394,15 @@ impl Memo {
         stale: &mut BTreeSet<ClusterKey>,
     ) {
         for cluster in clusters {
+            if !self.known.contains_key(&cluster.key) {
+                let of_service = self.by_service.entry(cluster.service.clone());
+                of_service.or_default().push(cluster.key.clone());
+            }
             let wanted = self.known.entry(cluster.key.clone()).or_default();
-            let by_route = wanted.by_route.entry(route.clone());
-            by_route.or_insert_with(|| Arc::clone(cluster));
-            let of_service = self.by_service.entry(cluster.service.clone()).or_default();
-            of_service.insert(cluster.key.clone());
+            if let Err(place) = wanted.place(route) {
+                let users = &mut wanted.by_route;
+                users.insert(place, (route.clone(), Arc::clone(cluster)));
+            }
             stale.insert(cluster.key.clone());
         }
     }
@@ -402,8 +414,10 @@ impl Memo {
         stale: &mut BTreeSet<ClusterKey>,
     ) {
         for cluster in clusters {
-            if let Some(wanted) = self.known.get_mut(&cluster.key) {
-                wanted.by_route.remove(route);
+            if let Some(wanted) = self.known.get_mut(&cluster.key)
+                && let Ok(place) = wanted.place(route)
+            {
+                wanted.by_route.remove(place);
             }
             stale.insert(cluster.key.clone());
         }
@@ -414,12 +428,12 @@ impl Memo {
         let Some(wanted) = self.known.get_mut(key) else {
             return;
         };
-        let Some(first) = wanted.by_route.values().next() else {
+        let Some((_, first)) = wanted.by_route.first() else {
             let of_service = wanted.made.as_ref().map(|made| &made.service);
             if let Some(service) = of_service
                 && let Some(clusters) = self.by_service.get_mut(service)
             {
-                clusters.remove(key);
+                clusters.retain(|known| known != key);
                 if clusters.is_empty() {
                     self.by_service.remove(service);
                 }

@@ -14,7 +14,8 @@ use crate::{
 /// Objects, by what their outcome was made from.
 #[derive(Debug, Default)]
 pub(crate) struct Dependents {
-    by_topic: HashMap<Topic, BTreeSet<ObjectKey>>,
+    /// Sorted; most topics have one reader, which is why this is no tree.
+    by_topic: HashMap<Topic, Vec<ObjectKey>>,
 }
 
 /// What can change.
@@ -55,7 +56,10 @@ impl Dependents {
     /// An object's outcome was made from these.
     pub(crate) fn add(&mut self, key: &ObjectKey, topics: impl IntoIterator<Item = Topic>) {
         for topic in topics {
-            self.by_topic.entry(topic).or_default().insert(key.clone());
+            let keys = self.by_topic.entry(topic).or_default();
+            if let Err(place) = keys.binary_search(key) {
+                keys.insert(place, key.clone());
+            }
         }
     }
 
@@ -63,7 +67,9 @@ impl Dependents {
     pub(crate) fn remove(&mut self, key: &ObjectKey, topics: impl IntoIterator<Item = Topic>) {
         for topic in topics {
             if let Some(keys) = self.by_topic.get_mut(&topic) {
-                keys.remove(key);
+                if let Ok(place) = keys.binary_search(key) {
+                    keys.remove(place);
+                }
                 if keys.is_empty() {
                     self.by_topic.remove(&topic);
                 }

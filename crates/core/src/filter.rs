@@ -15,7 +15,10 @@ use api::{
     },
 };
 use http::{HeaderValue, StatusCode};
-use ir::{Filter, Fraction, HostPattern, HostRewrite, Mirror, Pattern, Redirect, Rewrite};
+use ir::{
+    Filter, Fraction, HostPattern, HostRewrite, InvalidPattern, Mirror, PathMatch, Pattern,
+    Redirect, RequestMatch, Rewrite,
+};
 use std::{num::NonZeroU32, sync::Arc};
 
 use crate::{
@@ -60,16 +63,11 @@ pub(crate) fn replaces_prefix(filters: &[HttpRouteRulesFilters]) -> bool {
 }
 
 /// Parses the filters of a rule of a route in `namespace` that matched `prefix`.
-pub(crate) fn parse(
-    declared: &[HttpRouteRulesFilters],
-    prefix: Option<&str>,
-    namespace: &str,
-    lookup: &Lookup<'_>,
-) -> Filters {
+pub(crate) fn parse(declared: &[HttpRouteRulesFilters], of: Of<'_>) -> Filters {
     let mut filters = Filters::default();
     let mut rewrites = 0;
     for filter in declared {
-        if let Err(fault) = one(filter, prefix, (namespace, lookup), &mut filters) {
+        if let Err(fault) = one(filter, of, &mut filters) {
             filters.faults.push(fault);
         }
         rewrites += usize::from(filter.url_rewrite.is_some());
@@ -87,12 +85,38 @@ pub(crate) fn parse(
     filters
 }
 
-fn one(
-    filter: &HttpRouteRulesFilters,
-    prefix: Option<&str>,
-    (namespace, lookup): (&str, &Lookup<'_>),
-    into: &mut Filters,
-) -> Result<(), Fault> {
+/// The rule that filters belong to.
+#[derive(Clone, Copy)]
+pub(crate) struct Of<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) matches: &'a [(usize, RequestMatch)],
+    /// The prefix that all of them match, where the rule replaces it.
+    pub(crate) prefix: Option<&'a str>,
+    pub(crate) lookup: &'a Lookup<'a>,
+}
+
+impl Of<'_> {
+    /// The expression, unless it is one that a path is matched with already: those are large.
+    fn pattern(&self, source: &str) -> Result<Pattern, InvalidPattern> {
+        let mut known = self
+            .matches
+            .iter()
+            .filter_map(|(_, matches)| match &matches.path {
+                PathMatch::Regex(pattern) => Some(pattern),
+                _ => None,
+            });
+        let same = known.find(|pattern| pattern.as_str() == source);
+        same.map_or_else(|| Pattern::in_path(source), |same| Ok(same.clone()))
+    }
+}
+
+fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result<(), Fault> {
+    let Of {
+        namespace,
+        prefix,
+        lookup,
+        ..
+    } = of;
     let absent = |field: &str| unsupported(format!("filter without its field {field}"));
     match filter.r#type {
         HttpRouteRulesFiltersType::RequestHeaderModifier => {
@@ -142,7 +166,7 @@ fn one(
             let reference = reference.ok_or_else(|| absent("extensionRef"))?;
             let key = ObjectKey::new(namespace, &reference.name);
             match route_filter(&reference.group, &reference.kind, &key, lookup) {
-                Ok(found) => into.steps.push(regex_rewrite(&key, found)?),
+                Ok(found) => into.steps.push(regex_rewrite((&key, found), of)?),
                 Err(fault) => into.missing.push(fault),
             }
         }
@@ -171,9 +195,10 @@ fn route_filter<'a>(
     })
 }
 
-fn regex_rewrite(key: &ObjectKey, filter: &RouteFilter) -> Result<Filter, Fault> {
+fn regex_rewrite((key, filter): (&ObjectKey, &RouteFilter), of: Of<'_>) -> Result<Filter, Fault> {
     let rewrite = &filter.spec.regex_rewrite;
-    let pattern = Pattern::in_path(&rewrite.pattern)
+    let pattern = of
+        .pattern(&rewrite.pattern)
         .map_err(|error| unsupported(format!("RouteFilter {key}: {error}")))?;
     Ok(Filter::Rewrite(Rewrite {
         host: None,

@@ -9,7 +9,13 @@ fn parse(yaml: &str, prefix: Option<&str>) -> Filters {
     let resources = api::Resources::default();
     let policies = crate::policy::Policies::default();
     let lookup = Lookup::new(&resources, &policies);
-    super::parse(&declared, prefix, "default", &lookup)
+    let of = super::Of {
+        namespace: "default",
+        matches: &[],
+        prefix,
+        lookup: &lookup,
+    };
+    super::parse(&declared, of)
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub(crate) struct Memo {
 
 #[derive(Debug)]
 pub(crate) struct Known {
-    reads: Vec<Read>,
+    reads: Box<[Read]>,
     pub(crate) outcome: Arc<TranslatedRoute>,
     /// Where it attaches, for as long as listeners stay the same; without any parent of ours, nowhere.
     pub(crate) place: Place,
@@ -98,8 +98,8 @@ pub(crate) struct Known {
 impl Known {
     /// Whether requests can come to the route.
     pub(crate) fn is_served(&self, parents: &Parents<'_>) -> bool {
-        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts.keys());
-        let mut listeners = listeners.map(|listener| &parents.listeners[*listener]);
+        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts);
+        let mut listeners = listeners.map(|(listener, _)| &parents.listeners[*listener]);
         listeners.any(Listener::programmed)
     }
 }
@@ -132,7 +132,7 @@ impl Memo {
             if let Some(route) = routes.get(&key) {
                 lookup.take_reads();
                 let outcome = Arc::new(translate(&key, route, lookup));
-                let reads = lookup.take_reads();
+                let reads = lookup.take_reads().into_boxed_slice();
                 self.dependents.add(&key, topics(&reads));
                 let place = place(&key, route, &outcome);
                 let known = Known {
@@ -195,7 +195,10 @@ fn translate(key: &ObjectKey, route: &HttpRoute, lookup: &Lookup<'_>) -> Transla
     };
     let (hosts, host_faults) = hosts(route);
     let mut outcome = Outcome::default();
-    let (mut entries, mut clusters) = (Vec::new(), Vec::new());
+    let matches = declared
+        .iter()
+        .map(|rule| rule.matches.as_ref().map_or(1, Vec::len));
+    let (mut entries, mut clusters) = (Vec::with_capacity(matches.sum()), Vec::new());
     for (index, (declared, id)) in declared.iter().zip(ids(declared)).enumerate() {
         let mut rule = rule::translate(declared, &id, owner, lookup);
         clusters.append(&mut rule.clusters);

@@ -83,12 +83,13 @@ pub(crate) fn translate(
     let several = groups.len() > 1;
     let mut drafts = Vec::new();
     for (prefix, matches) in groups {
-        let mut filters = filter::parse(
-            declared_filters,
-            prefix.as_deref(),
-            &owner.key.namespace,
+        let of = filter::Of {
+            namespace: &owner.key.namespace,
+            matches: &matches,
+            prefix: prefix.as_deref(),
             lookup,
-        );
+        };
+        let mut filters = filter::parse(declared_filters, of);
         rule.faults.append(&mut filters.faults);
         rule.clusters.append(&mut filters.clusters);
         rule.unresolved.append(&mut filters.lost_mirrors);

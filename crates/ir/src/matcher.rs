@@ -5,6 +5,7 @@ use std::{
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
+    sync::Arc,
 };
 
 use http::{HeaderName, Method};
@@ -14,9 +15,12 @@ use serde::{Serialize, Serializer};
 /// Upper bound of a compiled pattern, in bytes. A larger one is refused with [`InvalidPattern`].
 pub const PATTERN_SIZE_LIMIT: usize = 256 * 1024;
 
-/// A compiled regular expression (RE2 syntax, linear time), equal by its source text.
+/// A compiled regular expression (RE2 syntax, linear time), equal by its source text. Cheap to clone.
 #[derive(Clone)]
-pub struct Pattern {
+pub struct Pattern(Arc<Compiled>);
+
+/// Shared by clones as a whole: one of a `Regex` alone would have a pool of its own, which is larger than most expressions.
+struct Compiled {
     source: Box<str>,
     regex: Regex,
 }
@@ -83,28 +87,30 @@ impl Pattern {
             }
             other => refuse(reason(&other.to_string())),
         })?;
-        Ok(Self {
-            source: anchored.into(),
-            regex,
-        })
+        let source = anchored.into();
+        Ok(Self(Arc::new(Compiled { source, regex })))
     }
 
     /// The anchored text that was compiled.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// Whether `text` matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text.as_bytes())
+        self.0.regex.is_match(text.as_bytes())
     }
 
     /// `text` with `replacement` in the stead of the first match; `$1` and `${name}` stand for what groups have matched.
     #[must_use]
     pub fn replace<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
-        match self.regex.replace(text.as_bytes(), replacement.as_bytes()) {
+        match self
+            .0
+            .regex
+            .replace(text.as_bytes(), replacement.as_bytes())
+        {
             Cow::Borrowed(_) => Cow::Borrowed(text),
             Cow::Owned(new) => Cow::Owned(match String::from_utf8(new) {
                 Ok(new) => new,
@@ -132,13 +138,13 @@ fn reason(error: &str) -> String {
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}/", self.source)
+        write!(f, "/{}/", self.0.source)
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        self.0.source == other.0.source
     }
 }
 
@@ -146,7 +152,7 @@ impl Eq for Pattern {}
 
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.source.hash(state);
+        self.0.source.hash(state);
     }
 }
 
@@ -158,13 +164,13 @@ impl PartialOrd for Pattern {
 
 impl Ord for Pattern {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.source.cmp(&other.source)
+        self.0.source.cmp(&other.0.source)
     }
 }
 
 impl Serialize for Pattern {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.source)
+        serializer.serialize_str(&self.0.source)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, time::Duration};
 
 use anyhow::Context as _;
-use api::{Object, ObjectKey, ObjectRef, Resources, yaml};
+use api::{Kind, Object, ObjectKey, ObjectRef, Resources};
 use converter::Expander;
 use gateway_core::Translator;
 use rustix::time::{ClockId, clock_gettime};
@@ -124,19 +124,19 @@ impl Fleet {
         for at in 0..CHANGES {
             let at = at * self.ingresses / CHANGES;
             let path = format!("/edited-{at}");
-            input.insert(object(&ingress(at, &path))?);
+            input.insert(object(ingress(at, &path))?);
             changes.push(steps.run(&input).0);
         }
         line(&mut text, "one Ingress changed", &changes);
         let mut changes = Vec::new();
         for at in 0..CHANGES {
             let at = at * self.ingresses / CHANGES;
-            input.insert(object(&slice(at, 9))?);
+            input.insert(object(slice(at, 9))?);
             changes.push(steps.run(&input).0);
         }
         line(&mut text, "one EndpointSlice changed", &changes);
         let key = ObjectKey::new("fleet", "s0");
-        input.remove(&ObjectRef::new(api::Kind::Service, key));
+        input.remove(&ObjectRef::new(Kind::Service, key));
         line(&mut text, "one Service gone", &[steps.run(&input).0]);
         if let (Some(before), Some(after)) = (before, peak_memory()) {
             let _ = writeln!(
@@ -150,9 +150,9 @@ impl Fleet {
     fn resources(&self) -> anyhow::Result<Resources> {
         let mut resources = Resources::default();
         for at in 0..self.ingresses {
-            resources.insert(object(&ingress(at, &format!("/{at}")))?);
-            resources.insert(object(&service(at))?);
-            resources.insert(object(&slice(at, 3))?);
+            resources.insert(object(ingress(at, &format!("/{at}")))?);
+            resources.insert(object(service(at))?);
+            resources.insert(object(slice(at, 3))?);
         }
         Ok(resources)
     }
@@ -200,13 +200,13 @@ fn peak_memory() -> Option<u64> {
     Some(kib / 1024)
 }
 
-/// JSON is YAML, so the reader of manifests makes the object.
-fn object(value: &Value) -> anyhow::Result<Object> {
-    let read = yaml::read(&value.to_string());
-    let object = read.objects.into_iter().next();
-    object
-        .map(|(object, _)| object)
-        .with_context(|| format!("{value} is no object"))
+fn object(value: Value) -> anyhow::Result<Object> {
+    let text = |field: &str| value[field].as_str().unwrap_or_default();
+    let group = text("apiVersion")
+        .split_once('/')
+        .map_or("", |(group, _)| group);
+    let kind = Kind::find(group, text("kind")).with_context(|| format!("{value} is of no kind"))?;
+    Ok(Object::from_json(kind, value)?)
 }
 
 fn ingress(at: usize, path: &str) -> Value {
