@@ -17,7 +17,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -96,7 +96,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Listens there instead of on a free port of 127.0.0.1.
+    /// Listens there instead of on a free port of 127.0.0.1, or of what `TESTKIT_ADDRESS` says: clients in pods do not
+    /// find loopback.
     #[must_use]
     pub fn at(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
@@ -127,12 +128,11 @@ impl Builder {
     /// Starts it.
     ///
     /// # Panics
-    /// The address is taken, or the machine has no more threads.
+    /// The address is taken or none at all, or the machine has no more threads.
     #[must_use]
     pub fn start(self, name: &str) -> Backend {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener =
-            TcpListener::bind(self.address.unwrap_or(any)).expect("the backend's address is free");
+        let address = self.address.unwrap_or_else(any);
+        let listener = TcpListener::bind(address).expect("the backend's address is free");
         listener
             .set_nonblocking(true)
             .expect("a socket can be made non-blocking");
@@ -445,6 +445,15 @@ fn upgrade(request: &mut Request<Incoming>) -> Response<Echo> {
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     response
+}
+
+/// A free port of the address for backends.
+fn any() -> SocketAddr {
+    let said = std::env::var("TESTKIT_ADDRESS");
+    let address = said.map_or(IpAddr::from([127, 0, 0, 1]), |said| {
+        said.parse().expect("TESTKIT_ADDRESS is an IP address")
+    });
+    SocketAddr::new(address, 0)
 }
 
 /// An address that nobody listens on.

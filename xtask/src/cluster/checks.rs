@@ -2,8 +2,11 @@
 
 mod cases;
 mod definitions;
-mod examples;
+mod installed;
+mod life;
+mod pods;
 mod rules;
+mod sections;
 
 use std::{
     io::Write as _,
@@ -39,8 +42,21 @@ const CHECKS: &[Check] = &[
         run: rules::every_rule_is_enforced,
     },
     Check {
+        name: "pods",
+        run: pods::are_served,
+    },
+    Check {
         name: "examples",
-        run: examples::are_served,
+        run: sections::are_honoured,
+    },
+    Check {
+        name: "life",
+        run: life::nothing_is_lost,
+    },
+    // The last: about all that went before.
+    Check {
+        name: "permissions",
+        run: life::nothing_is_forbidden,
     },
 ];
 

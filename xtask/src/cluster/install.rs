@@ -83,8 +83,10 @@ impl Installation<'_> {
         let folder = gateway_api()?.join(GATEWAY_API_CRDS);
         let apply = ["apply", "--server-side", "--force-conflicts", "-k"];
         workspace::output_of(self.kubectl(&apply)?.arg(&folder))?;
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s", "-k"];
-        workspace::output_of(self.kubectl(&wait)?.arg(&folder)).map(drop)
+        // Not `wait -k`, which not every kubectl has.
+        let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
+        let all = ["crds", "--all"];
+        workspace::output_of(self.kubectl(&wait)?.args(all)).map(drop)
     }
 
     fn chart(self, helm: &Path, name: &str, values: &[&str]) -> anyhow::Result<()> {
@@ -170,15 +172,16 @@ fn binary(root: &Path, profile: &str) -> anyhow::Result<PathBuf> {
         "{} failed",
         workspace::shown(&cargo)
     );
-    executable(&String::from_utf8_lossy(&output.stdout))
+    executable(&String::from_utf8_lossy(&output.stdout), "postern")
         .context("cargo does not say where the binary is")
 }
 
-/// The binary that cargo's messages name.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The binary of that target which cargo's messages name.
+pub(super) fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == target)
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back()
 }
@@ -202,12 +205,12 @@ mod tests {
     #[test]
     fn cargo_says_where_the_binary_is() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"build-script-build"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"e2e"},"executable":"/t/debug/deps/e2e-1"}
 {"reason":"compiler-artifact","target":{"name":"postern"},"executable":"/t/debug/postern"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(
-            executable(messages),
-            Some(PathBuf::from("/t/debug/postern"))
-        );
-        assert_eq!(executable("{}"), None);
+        let found = |target: &str| executable(messages, target);
+        assert_eq!(found("postern"), Some(PathBuf::from("/t/debug/postern")));
+        assert_eq!(found("e2e"), Some(PathBuf::from("/t/debug/deps/e2e-1")));
+        assert_eq!(found("proxy"), None);
     }
 }

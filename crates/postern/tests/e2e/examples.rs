@@ -78,6 +78,9 @@ examples! {
 fn both_ways(name: &str, check: fn(&Served<'_>)) {
     let example = Example::new(name);
     check(&Served::new(example.folder.path(), &example.backends));
+    if support::in_cluster() {
+        return; // where Postern translates by itself
+    }
     let example = Example::new(name);
     let converted = example.converted();
     check(&Served::new(converted.path(), &example.backends));

@@ -1,10 +1,12 @@
 //! The real binary, on ports that the system chose, with real backends.
 
+mod cluster;
+
 use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Condvar},
@@ -18,6 +20,11 @@ use testkit::{
     call::{Answer, Call},
     echo::Backend,
 };
+
+use self::cluster::{Applied, Cluster};
+
+/// Backends by the names of their EndpointSlices.
+pub(crate) type Backends = BTreeMap<String, Backend>;
 
 /// The longest that any step of the binary may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -65,6 +72,8 @@ pub(crate) struct Gateway {
     log: Arc<Log>,
     reader: Option<JoinHandle<()>>,
     pub(crate) admin: SocketAddr,
+    /// Where it is found, if not where it is bound.
+    published: Option<IpAddr>,
 }
 
 /// How to start it.
@@ -122,6 +131,7 @@ impl<'a> Start<'a> {
             log,
             reader: Some(reader),
             admin: SocketAddr::from(([0, 0, 0, 0], 0)),
+            published: None,
         };
         gateway.admin = field(&gateway.wait_for("admin endpoint"), "address")
             .parse()
@@ -212,6 +222,9 @@ impl Gateway {
 
     /// Where a listener's port is really bound.
     pub(crate) fn address(&self, port: u16) -> SocketAddr {
+        if let Some(published) = self.published {
+            return SocketAddr::new(published, port);
+        }
         let status = self.status();
         let address = status["addresses"][format!("*:{port}")].as_str();
         address
@@ -258,8 +271,7 @@ impl Drop for Gateway {
 /// A copy of an example whose endpoints are backends of ours.
 pub(crate) struct Example {
     pub(crate) folder: TempDir,
-    /// By name of the EndpointSlice.
-    pub(crate) backends: BTreeMap<String, Backend>,
+    pub(crate) backends: Backends,
 }
 
 impl Example {
@@ -306,12 +318,21 @@ impl Example {
     }
 }
 
+/// Whether examples are served by Postern as it is installed in a cluster, where it translates Ingresses by itself.
+pub(crate) fn in_cluster() -> bool {
+    Cluster::of_environment().is_some()
+}
+
+/// Runs a check over an example as it stands and, but in a cluster, over its translation.
+pub(crate) fn both(example: &Example, check: impl Fn(&Served<'_>)) {
+    check(&Served::new(example.folder.path(), &example.backends));
+    if !in_cluster() {
+        check(&Served::new(example.converted().path(), &example.backends));
+    }
+}
+
 /// Starts a backend for each EndpointSlice and has its document name the backend's port.
-fn with_backends(
-    text: &str,
-    backends: &mut BTreeMap<String, Backend>,
-    start: &impl Fn(&str) -> Backend,
-) -> String {
+fn with_backends(text: &str, backends: &mut Backends, start: &impl Fn(&str) -> Backend) -> String {
     let documents = text.split("---\n").map(|document| {
         if !document.contains("kind: EndpointSlice") {
             return document.to_owned();
@@ -326,8 +347,9 @@ fn with_backends(
         let old = format!("port: {}", line("port: "));
         let backend = start(&name);
         let new = format!("port: {}", backend.address().port());
+        let host = backend.address().ip().to_string();
         backends.insert(name, backend);
-        document.replace(&old, &new)
+        document.replace(&old, &new).replace("127.0.0.1", &host)
     });
     documents.collect::<Vec<_>>().join("---\n")
 }
@@ -336,17 +358,26 @@ fn with_backends(
 pub(crate) struct Served<'a> {
     pub(crate) gateway: Gateway,
     pub(crate) http: SocketAddr,
-    pub(crate) backends: &'a BTreeMap<String, Backend>,
+    pub(crate) backends: &'a Backends,
+    /// In a cluster, the objects.
+    _applied: Option<Applied>,
 }
 
 impl<'a> Served<'a> {
-    pub(crate) fn new(manifests: &Path, backends: &'a BTreeMap<String, Backend>) -> Self {
-        let gateway = Start::default().serve(manifests);
+    pub(crate) fn new(manifests: &Path, backends: &'a Backends) -> Self {
+        let (gateway, applied) = match Cluster::of_environment() {
+            Some(cluster) => {
+                let (gateway, applied) = cluster.serve(manifests);
+                (gateway, Some(applied))
+            }
+            None => (Start::default().serve(manifests), None),
+        };
         let http = gateway.address(80);
         Self {
             gateway,
             http,
             backends,
+            _applied: applied,
         }
     }
 

@@ -10,6 +10,8 @@ pub(super) struct Case {
     pub(super) object: Value,
     /// What the refusal must say; none if the object is to be accepted.
     pub(super) refusal: Option<String>,
+    /// Whether it is at a bound of one field, and no heed was paid to rules that span fields.
+    pub(super) derived: bool,
 }
 
 /// A rule that spans fields, as the API server enforces it. Which objects break it cannot be derived.
@@ -35,6 +37,7 @@ pub(super) fn of_fields(schema: &Value, object: &Value) -> Result<Vec<Case>, Str
                 rule: format!("{at} {rule}"),
                 object: with(object, at, changed),
                 refusal,
+                derived: true,
             });
         }
         Ok(())

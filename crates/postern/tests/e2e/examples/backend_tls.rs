@@ -6,8 +6,7 @@ use testkit::{
     echo::Backend,
 };
 
-use super::tls::both;
-use crate::support::{Example, Served, secret};
+use crate::support::{Example, Served, both, secret};
 
 /// "Forward the request example.com/test to the backend service using the HTTPS protocol."
 #[test]

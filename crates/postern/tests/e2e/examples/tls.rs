@@ -9,14 +9,7 @@ use testkit::{
     certs::{Ca, client_config_presenting},
 };
 
-use crate::support::{Example, Served, secret};
-
-/// Runs a check over the example and over its translation.
-pub(super) fn both(example: &Example, check: impl Fn(&Served<'_>)) {
-    check(&Served::new(example.folder.path(), &example.backends));
-    let converted = example.converted();
-    check(&Served::new(converted.path(), &example.backends));
-}
+use crate::support::{Example, Served, both, secret};
 
 /// An HTTPS request to the gateway.
 fn ask(served: &Served<'_>, url: &str, config: &ClientConfig) -> Result<Answer, String> {

@@ -1,4 +1,5 @@
-//! Examples in a cluster: applied as they are, with pods as backends, and asked through the address that the Gateway got.
+//! Some examples in a cluster as a user would try them: applied as they are, with pods as backends, and asked through the
+//! address that the Gateway got.
 
 use std::{
     ffi::OsStr,

@@ -1,0 +1,166 @@
+//! What happens to requests while Postern, as its chart installs it, or what it depends on comes and goes: nothing.
+//!
+//! No part of plain `cargo test`: `cargo xtask cluster test life`.
+
+mod cluster;
+mod load;
+
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use testkit::{
+    call::{Answer, Call},
+    echo::Backend,
+    wait::eventually,
+};
+
+use cluster::{Cluster, until};
+use load::Load;
+
+/// How long the load goes on after something happened: what comes late is met too.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+
+/// A change of leaders may take that long.
+const TAKEOVER: Duration = Duration::from_secs(15);
+
+/// Where probes go.
+const ADMIN: u16 = 15000;
+
+/// Runs something under load, with two backends; every request has to be answered with 200.
+fn nothing_is_lost(name: &str, happens: impl FnOnce(&Cluster, &[Backend; 2])) {
+    let cluster = Cluster::new(name);
+    let backends = [Backend::start("one"), Backend::start("two")];
+    cluster.gateway();
+    cluster.endpoints(&[&backends[0], &backends[1]]);
+    let address = cluster.served();
+    let load = Load::start(address);
+    happens(&cluster, &backends);
+    thread::sleep(AFTERWARDS);
+    let (answered, failures) = load.end();
+    assert!(failures.is_empty(), "of {answered}: {failures:#?}");
+    assert!(answered > 500, "{answered} requests are no load");
+}
+
+#[test]
+fn replicas_are_replaced_one_by_one() {
+    nothing_is_lost("restart", |cluster, _| {
+        cluster.run(&["rollout", "restart", "deployment", "postern"]);
+        cluster.rolled_out();
+    });
+}
+
+#[test]
+fn replicas_come_and_go() {
+    nothing_is_lost("scale", |cluster, _| {
+        for replicas in [4, 1, 2] {
+            cluster.scale(replicas);
+        }
+    });
+}
+
+#[test]
+fn the_writing_replica_is_deleted() {
+    nothing_is_lost("leader", |cluster, _| {
+        let leader = cluster.leader();
+        let start = Instant::now();
+        cluster.run(&["delete", "pod", &leader, "--wait=false"]);
+        until("another leader", || {
+            let now = cluster.leader();
+            (!now.is_empty() && now != leader).then_some(())
+        });
+        let took = start.elapsed();
+        // It goes on for the seconds of preStop, and gives the Lease back when it ends.
+        assert!(took < TAKEOVER, "{took:?}");
+        cluster.rolled_out();
+    });
+}
+
+#[test]
+fn the_api_server_is_restarted() {
+    nothing_is_lost("apiserver", |cluster, backends| {
+        cluster.restart_api_server();
+        // What changes afterwards is followed as before.
+        cluster.endpoints(&[&backends[1]]);
+        let address = cluster.address();
+        let who = || Call::get(address, "http://life.example/").send_blocking();
+        until("only the second backend", || {
+            let answers: Vec<_> = (0..8).map(|_| who().unwrap()).collect();
+            let second = |answer: &Answer| answer.backend() == "two";
+            answers.iter().all(second).then_some(())
+        });
+    });
+}
+
+#[test]
+fn endpoints_change_all_the_time() {
+    nothing_is_lost("endpoints", |cluster, [one, two]| {
+        for _ in 0..15 {
+            cluster.endpoints(&[one]);
+            cluster.endpoints(&[one, two]);
+            cluster.endpoints(&[two]);
+        }
+        cluster.endpoints(&[one, two]);
+    });
+}
+
+#[test]
+fn a_slow_request_and_a_stream_live_while_their_replica_drains() {
+    let cluster = Cluster::new("drain");
+    let backend = Backend::start("one");
+    cluster.gateway();
+    cluster.endpoints(&[&backend]);
+    let address = cluster.served();
+    cluster.scale(1);
+    // Longer than preStop: it is answered while the replica drains.
+    let slow = thread::spawn(move || {
+        Call::get(address, "http://life.example/?delay=9000").send_blocking()
+    });
+    let mut stream = load::WebSocket::open(address);
+    eventually("the slow request arrives", || backend.hits() >= 2);
+    cluster.delete_pods();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(12) {
+        assert!(stream.echoes(), "after {:?}", start.elapsed());
+        thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(slow.join().unwrap().unwrap().status.as_u16(), 200);
+    // The drain deadline of the chart, and what preStop waits.
+    until("the end of the stream", || (!stream.echoes()).then_some(()));
+    let lived = start.elapsed();
+    assert!(
+        lived > Duration::from_secs(25) && lived < Duration::from_secs(45),
+        "{lived:?}"
+    );
+    cluster.scale(2);
+}
+
+#[test]
+fn a_replica_is_not_ready_before_it_serves_everything() {
+    let cluster = Cluster::new("ready");
+    let backend = Backend::start("one");
+    cluster.gateway();
+    cluster.endpoints(&[&backend]);
+    cluster.served();
+    cluster.scale(1);
+    cluster.delete_pods();
+    // The new one is asked past the Service.
+    let port = cluster.container_port().unwrap();
+    let pod = until("the new pod", || cluster.new_pod());
+    let status = |port: u16| {
+        let direct = SocketAddr::new(pod, port);
+        let answer = Call::get(direct, "http://life.example/readyz").send_blocking();
+        answer.ok().map(|answer| answer.status.as_u16())
+    };
+    until("readiness", || {
+        let ready = status(ADMIN) == Some(200);
+        let served = status(port);
+        // No listener at all, or one that has all routes.
+        assert!(served.is_none_or(|status| status == 200), "{served:?}");
+        assert!(!ready || served.is_some(), "Ready, and nobody listens");
+        ready.then_some(())
+    });
+    cluster.scale(2);
+}
