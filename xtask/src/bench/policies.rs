@@ -63,12 +63,18 @@ impl Policies {
                 bare.push(gateway.turn("bare.test", self.seconds)?);
                 policies.push(gateway.turn("policies.test", self.seconds)?);
             }
-            let (bare, policies) = (median(bare), median(policies));
+            let cost = [&bare, &policies].map(|turns| median(turns.iter().map(|turn| turn.cost)));
+            let rate = [&bare, &policies].map(|turns| median(turns.iter().map(|turn| turn.rate)));
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{workers} worker(s)  bare route {bare:>6.2} us/request  with policies {policies:>6.2} us/request  ratio {:.3}",
-                policies / bare
+                "{workers} worker(s)  bare route {:>6.2} us/request {:>6.0} requests/s  \
+                 with policies {:>6.2} us/request {:>6.0} requests/s  ratio of cost {:.3}",
+                cost[0],
+                rate[0],
+                cost[1],
+                rate[1],
+                cost[1] / cost[0]
             );
         }
         let _ = writeln!(
@@ -80,7 +86,16 @@ impl Policies {
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+/// What one turn has shown.
+struct Turn {
+    /// Microseconds of the gateway's processor time for each request.
+    cost: f64,
+    /// Requests in a second.
+    rate: f64,
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -152,8 +167,8 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Microseconds of the gateway's processor time for each request of a host.
-    fn turn(&self, host: &str, seconds: u64) -> anyhow::Result<f64> {
+    /// Asks for a host for so many seconds.
+    fn turn(&self, host: &str, seconds: u64) -> anyhow::Result<Turn> {
         let request =
             format!("GET /bench HTTP/1.1\r\nhost: {host}\r\norigin: https://example.com\r\n\r\n");
         let (over, done) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -177,7 +192,10 @@ impl Gateway {
         })?;
         let count = done.load(Relaxed);
         ensure!(count > 0, "no request was answered");
-        Ok(used.as_secs_f64() * 1e6 / count as f64)
+        Ok(Turn {
+            cost: used.as_secs_f64() * 1e6 / count as f64,
+            rate: count as f64 / seconds as f64,
+        })
     }
 
     /// What all threads have used.
