@@ -56,7 +56,8 @@ impl Dependents {
     /// An object's outcome was made from these.
     pub(crate) fn add(&mut self, key: &ObjectKey, topics: impl IntoIterator<Item = Topic>) {
         for topic in topics {
-            let keys = self.by_topic.entry(topic).or_default();
+            let alone = || Vec::with_capacity(1);
+            let keys = self.by_topic.entry(topic).or_insert_with(alone);
             if let Err(place) = keys.binary_search(key) {
                 keys.insert(place, key.clone());
             }

@@ -94,11 +94,14 @@ impl Memo {
         for cluster in clusters {
             if !self.known.contains_key(&cluster.key) {
                 let of_service = self.by_service.entry(cluster.service.clone());
-                of_service.or_default().push(cluster.key.clone());
+                of_service
+                    .or_insert_with(|| Vec::with_capacity(1))
+                    .push(cluster.key.clone());
             }
             let wanted = self.known.entry(cluster.key.clone()).or_default();
             if let Err(place) = wanted.place(route) {
                 let users = &mut wanted.by_route;
+                users.reserve_exact(usize::from(users.is_empty()));
                 users.insert(place, (route.clone(), Arc::clone(cluster)));
             }
             stale.insert(cluster.key.clone());
