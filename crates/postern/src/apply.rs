@@ -6,7 +6,7 @@ use api::{Kind, ObjectRef};
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
-    core::{ApiResource, DynamicObject, GroupVersionKind},
+    core::{ApiResource, DynamicObject, GroupVersionKind, Status},
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -31,11 +31,34 @@ pub(crate) enum Step {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     /// The API server does not take it.
+    #[error("the API server answers {}: {}", .0.code, .0.message)]
+    Refused(Box<Status>),
+    /// It does not get that far.
     #[error(transparent)]
-    Refused(#[from] kube::Error),
+    Failed(kube::Error),
     /// No answer within the deadline.
     #[error("the API server does not answer")]
     Late,
+}
+
+impl From<kube::Error> for WriteError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused(status),
+            error => Self::Failed(error),
+        }
+    }
+}
+
+/// Whether nothing can be written there any more because the whole namespace goes.
+fn is_ending(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// Marks an object with the hash of what it should be. `body` is complete but for that.
@@ -108,8 +131,13 @@ pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), WriteError>
             let (api, patch) = (api(client, object), Patch::Apply(body));
             let answer = api.patch(&object.key.name, &parameters, &patch);
             let answer = timeout(DEADLINE, answer).await;
-            answer.map_err(|_| WriteError::Late)??;
-            tracing::info!(%object, "applied");
+            match answer.map_err(|_| WriteError::Late)? {
+                Ok(_) => tracing::info!(%object, "applied"),
+                Err(error) if is_ending(&error) => {
+                    tracing::debug!(%object, "not applied, since its namespace is being deleted");
+                }
+                Err(error) => return Err(error.into()),
+            }
             Ok(())
         }
         Step::Delete(object, uid) => {

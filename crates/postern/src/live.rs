@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::{
     pipeline::{self, Made, Pipeline},
     source::Update,
+    status::unbound,
 };
 
 /// More new lines than this at once go to `/status` only.
@@ -157,10 +158,14 @@ impl Publisher {
 
     /// Serves what `update` says from now on. Gives the ports that could not be bound.
     pub(crate) fn publish(&mut self, update: &Arc<Update>) -> Swapped {
-        let made = self.pipeline.run(&update.resources);
+        let mut made = self.pipeline.run(&update.resources);
         let swapped = self.proxy.swap(Arc::clone(&made.ir));
-        let bind = swapped.bind_errors.iter().map(ToString::to_string);
+        let bind = swapped.bind_errors.iter();
+        let bind: Vec<_> = bind.map(|error| (error.port, error.to_string())).collect();
+        unbound::mark(&mut made.status, &made.ir, &bind);
         let failures = bind
+            .into_iter()
+            .map(|(_, error)| error)
             .chain(swapped.tls_errors.iter().map(ToString::to_string))
             .collect();
         let addresses = self.proxy.addresses();

@@ -1,10 +1,11 @@
 //! Status, from what translation says to what the API server holds.
 //!
 //! [`merge`] makes the status that a live object should have, [`plan`] decides which objects are written when, and
-//! [`writer`] writes them, if this replica holds the Lease.
+//! [`writer`] writes them, if this replica holds the Lease. [`unbound`] adds what only the data plane can know.
 
 mod merge;
 mod plan;
+pub(crate) mod unbound;
 pub(crate) mod writer;
 
 use api::{Kind, ObjectKey, ObjectRef};

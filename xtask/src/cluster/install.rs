@@ -76,6 +76,9 @@ impl Installation<'_> {
             self.kubectl(&["delete", "--ignore-not-found", "-f"])?
                 .arg(crds),
         )?;
+        // With the pods that still drain, and the Gateway for Ingresses that Postern has made.
+        let namespace = ["delete", "namespace", NAMESPACE, "--ignore-not-found"];
+        workspace::output_of(&mut self.kubectl(&namespace)?)?;
         Ok(self.terminal.line("Postern is uninstalled")?)
     }
 

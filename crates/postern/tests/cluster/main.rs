@@ -3,6 +3,8 @@
 //! No part of plain `cargo test`. Where a cluster answers (KUBECONFIG) whose nodes this machine is one of:
 //! `cargo xtask cluster exec -- cargo test -p postern --test cluster`.
 
+mod addresses;
+mod bad_input;
 mod support;
 
 use serde_json::{Value, json};

@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) backend: String,
     _echo: Backend,
     replicas: Vec<Child>,
+    /// More arguments for the binary.
+    arguments: Vec<String>,
 }
 
 impl Drop for World {
@@ -50,19 +52,34 @@ fn resource(kind: &str) -> ApiResource {
         "Ingress" => ("networking.k8s.io", "v1"),
         "Event" => ("events.k8s.io", "v1"),
         "EndpointSlice" => ("discovery.k8s.io", "v1"),
-        "Service" | "Namespace" => ("", "v1"),
+        "Service" | "Namespace" | "Secret" => ("", "v1"),
+        "RoutePolicy" | "ClientPolicy" => ("postern.dev", "v1alpha1"),
+        "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         _ => ("gateway.networking.k8s.io", "v1"),
     };
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+    let kind = GroupVersionKind::gvk(group, version, kind);
+    match kind.kind.as_str() {
+        "RoutePolicy" => ApiResource::from_gvk_with_plural(&kind, "routepolicies"),
+        "ClientPolicy" => ApiResource::from_gvk_with_plural(&kind, "clientpolicies"),
+        _ => ApiResource::from_gvk(&kind),
+    }
+}
+
+async fn client() -> Client {
+    Client::try_default()
+        .await
+        .expect("KUBECONFIG names a cluster")
 }
 
 impl World {
     /// Sets everything up and starts one replica.
     pub(crate) async fn new(name: &str) -> Self {
-        let client = Client::try_default()
-            .await
-            .expect("KUBECONFIG names a cluster");
-        let nodes = Api::<Node>::all(client.clone())
+        Self::with(name, &[]).await
+    }
+
+    /// The address of this machine in the cluster.
+    pub(crate) async fn node() -> IpAddr {
+        let nodes = Api::<Node>::all(client().await)
             .list(&ListParams::default())
             .await
             .unwrap();
@@ -73,7 +90,13 @@ impl World {
         let internal = addresses
             .flatten()
             .find(|address| address.type_ == "InternalIP");
-        let node: IpAddr = internal.unwrap().address.parse().unwrap();
+        internal.unwrap().address.parse().unwrap()
+    }
+
+    /// The same with more arguments for the binary.
+    pub(crate) async fn with(name: &str, arguments: &[&str]) -> Self {
+        let client = client().await;
+        let node = Self::node().await;
         let listener = std::net::TcpListener::bind((node, 0)).expect("this machine is the node");
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -86,13 +109,13 @@ impl World {
             backend: "web".to_owned(),
             _echo: Backend::builder().at(address).start("web"),
             replicas: Vec::new(),
+            arguments: arguments.iter().map(|&a| a.to_owned()).collect(),
         };
         world.clear().await;
         for namespace in [world.app.clone(), world.system.clone()] {
             world.put("", "Namespace", &namespace, json!({})).await;
         }
-        let controller = json!({ "spec": { "controllerName": world.controller() } });
-        world.put("", "GatewayClass", &class, controller).await;
+        world.class_of(&world.controller(), &class).await;
         let (app, system) = (world.app.clone(), world.system.clone());
         world.service(&app, "web", address.port(), node).await;
         world.service(&system, "postern", 1, node).await;
@@ -100,8 +123,57 @@ impl World {
         world
     }
 
-    fn controller(&self) -> String {
+    pub(crate) fn controller(&self) -> String {
         format!("postern.dev/{}", self.class)
+    }
+
+    /// A GatewayClass.
+    pub(crate) async fn class_of(&self, controller: &str, name: &str) {
+        let spec = json!({ "spec": { "controllerName": controller } });
+        self.put("", "GatewayClass", name, spec).await;
+    }
+
+    /// Deletes a GatewayClass.
+    pub(crate) async fn delete_class(&self, name: &str) {
+        let classes = self.api("", "GatewayClass");
+        classes
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+
+    /// Removes one of our definitions, and gives it.
+    pub(crate) async fn take_definition(&self, plural: &str) -> Value {
+        let definitions = self.api("", "CustomResourceDefinition");
+        let name = format!("{plural}.postern.dev");
+        let taken = definitions.get(&name).await.unwrap();
+        let parameters = DeleteParams::default();
+        definitions.delete(&name, &parameters).await.unwrap();
+        let start = Instant::now();
+        while definitions.get_opt(&name).await.unwrap().is_some() {
+            assert!(start.elapsed() < DEADLINE, "{name} does not go");
+            tokio::time::sleep(PAUSE).await;
+        }
+        json!({
+            "metadata": { "name": name, "labels": taken.metadata.labels, "annotations": taken.metadata.annotations },
+            "spec": taken.data["spec"],
+        })
+    }
+
+    /// Puts it back, and waits until its objects can be written.
+    pub(crate) async fn give_definition(&self, definition: &Value) {
+        let name = definition["metadata"]["name"].as_str().unwrap();
+        let kind = "CustomResourceDefinition";
+        self.put("", kind, name, definition.clone()).await;
+        let start = Instant::now();
+        let established = |object: DynamicObject| {
+            let conditions = object.data["status"]["conditions"].to_string();
+            conditions.contains("\"Established\"")
+        };
+        while !established(self.api("", kind).get(name).await.unwrap()) {
+            assert!(start.elapsed() < DEADLINE, "{name} is not established");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// A Service with one endpoint on the node.
@@ -151,6 +223,7 @@ impl World {
             ])
             .args(["--ingress-class", &self.class])
             .args(["--container-ports", &format!("{first}-{}", first + 199)])
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         self.replicas.push(command.spawn().unwrap());
@@ -194,6 +267,28 @@ impl World {
         api.patch(name, &parameters, &Patch::Merge(&body))
             .await
             .unwrap();
+    }
+
+    /// Writes status as another controller would.
+    pub(crate) async fn patch_status(&self, kind: &str, name: &str, status: Value) {
+        let parameters = PatchParams::default();
+        let body = json!({ "status": status });
+        let api = self.api(&self.app, kind);
+        api.patch_status(name, &parameters, &Patch::Merge(&body))
+            .await
+            .unwrap();
+    }
+
+    /// The address of a Gateway, once it is programmed.
+    pub(crate) async fn address(&self, gateway: &str) -> IpAddr {
+        let address = |gateway: &Value| -> Option<IpAddr> {
+            let address = gateway["status"]["addresses"][0]["value"].as_str()?;
+            address.parse().ok()
+        };
+        let now = self
+            .until("Gateway", gateway, |gateway| address(gateway).is_some())
+            .await;
+        address(&now).unwrap()
     }
 
     /// Deletes an object under test.
@@ -292,7 +387,8 @@ impl World {
     }
 
     async fn answers(&self, address: &str, url: &str, status: u16) {
-        let address = SocketAddr::new(address.parse().unwrap(), 80);
+        let port = url.parse::<http::Uri>().unwrap().port_u16().unwrap_or(80);
+        let address = SocketAddr::new(address.parse().unwrap(), port);
         let start = Instant::now();
         loop {
             let call = Call::get(address, url).send();
