@@ -1,7 +1,6 @@
 //! Endpoints of a Service port.
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -25,10 +24,13 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// EndpointSlices by the Service they belong to, kept from one translation to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Slices {
-    by_service: HashMap<ObjectKey, BTreeMap<ObjectKey, Arc<EndpointSlice>>>,
+    by_service: HashMap<ObjectKey, OfService>,
     /// Services whose slices changed.
     moved: HashSet<ObjectKey>,
 }
+
+/// By name. Most Services have one, which is why this is no tree.
+type OfService = Vec<(ObjectKey, Arc<EndpointSlice>)>;
 
 impl Slices {
     /// Takes in what changed.
@@ -39,8 +41,7 @@ impl Slices {
                 self.by_service.clear();
                 for (key, slice) in &resources.endpoint_slices {
                     if let Some(service) = service_of(key, slice) {
-                        let slices = self.by_service.entry(service).or_default();
-                        slices.insert(key.clone(), Arc::clone(slice));
+                        self.add(service, (key, slice));
                     }
                 }
             }
@@ -50,23 +51,36 @@ impl Slices {
                     if let Some(Object::EndpointSlice(slice)) = &change.before
                         && let Some(service) = service_of(key, slice)
                     {
-                        if let Some(slices) = self.by_service.get_mut(&service) {
-                            slices.remove(key);
-                            if slices.is_empty() {
-                                self.by_service.remove(&service);
-                            }
-                        }
+                        self.remove(&service, key);
                         self.moved.insert(service);
                     }
                     if let Some(Object::EndpointSlice(slice)) = &change.now
                         && let Some(service) = service_of(key, slice)
                     {
-                        let slices = self.by_service.entry(service.clone()).or_default();
-                        slices.insert(key.clone(), Arc::clone(slice));
+                        self.add(service.clone(), (key, slice));
                         self.moved.insert(service);
                     }
                 }
             }
+        }
+    }
+
+    fn add(&mut self, service: ObjectKey, (key, slice): (&ObjectKey, &Arc<EndpointSlice>)) {
+        let slices = self.by_service.entry(service);
+        let slices = slices.or_insert_with(|| Vec::with_capacity(1));
+        let place = slices.binary_search_by(|(known, _)| known.cmp(key));
+        if let Err(place) = place {
+            slices.insert(place, (key.clone(), Arc::clone(slice)));
+        }
+    }
+
+    fn remove(&mut self, service: &ObjectKey, key: &ObjectKey) {
+        let Some(slices) = self.by_service.get_mut(service) else {
+            return;
+        };
+        slices.retain(|(known, _)| known != key);
+        if slices.is_empty() {
+            self.by_service.remove(service);
         }
     }
 
@@ -84,7 +98,10 @@ impl Slices {
     ) -> Arc<[Endpoint]> {
         let mut found = match (external_name(service), self.by_service.get(key)) {
             (Some(name), _) => endpoint(name, port).into_iter().collect(),
-            (None, Some(slices)) => from_slices(slices.values(), service, port),
+            (None, Some(slices)) => {
+                let slices = slices.iter().map(|(_, slice)| slice);
+                from_slices(slices, service, port)
+            }
             (None, None) => from_annotation(service),
         };
         found.sort_unstable();
