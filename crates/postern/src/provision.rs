@@ -2,7 +2,8 @@
 //!
 //! What a port leads to is decided once, and stands in the Service from then on: every replica reads it there, after any
 //! restart. The pods are in another namespace than the Service, where no selector reaches; so the EndpointSlices of the
-//! release's own Service are copied beside each Gateway's. [`object`] writes the objects, [`allocation`] chooses ports.
+//! release's own Service are copied beside each Gateway's. On the host's network there is nothing to make, and what was made
+//! before goes. [`object`] writes the objects, [`allocation`] chooses ports.
 
 mod allocation;
 mod object;
@@ -33,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How Gateways are to be reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
-    /// `type` of the Services.
-    pub(crate) service_type: &'static str,
+    /// `type` of the Services; none where Gateways want none, and those of before go.
+    pub(crate) service_type: Option<&'static str>,
     /// Ports that listeners may be given.
     pub(crate) ports: RangeInclusive<u16>,
     /// The Service that selects our pods.

@@ -117,7 +117,7 @@ impl Reached<'_> {
         if let Some(address) = self
             .addresses
             .first()
-            .filter(|_| self.options.service_type == "LoadBalancer")
+            .filter(|_| self.options.service_type == Some("LoadBalancer"))
         {
             spec["loadBalancerIP"] = json!(address);
         }
@@ -227,8 +227,9 @@ pub(super) fn surplus(
             .cloned()
             .unwrap_or_default();
         let service = ObjectRef::new(Kind::Service, ObjectKey::new(&key.namespace, service));
-        // Without its Service being looked after, nobody knows what a slice should be.
-        if wanted(&service) && !wanted(&object) {
+        // Without its Service being looked after, nobody knows what a slice should be; it goes where the Service does.
+        let known = wanted(&service) || found.iter().any(|(object, _)| *object == service);
+        if known && !wanted(&object) {
             found.extend(uid(&**slice).map(|uid| (object, uid)));
         }
     }

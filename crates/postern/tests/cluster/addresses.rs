@@ -106,6 +106,43 @@ async fn on_the_hosts_network_ports_are_bound_as_written_and_a_taken_one_is_not_
 }
 
 #[tokio::test]
+async fn services_go_when_none_are_asked_for_any_more() {
+    let node = World::node().await;
+    let mut world = World::new("without").await;
+    edge(&world, json!([listener("http", 18_081)]), json!({})).await;
+    let before = world.address("edge").await;
+    assert_ne!(before, node);
+    world
+        .until_answers(&format!("http://{before}:18081/"), 200)
+        .await;
+    let publish = node.to_string();
+    world.arguments(&[
+        "--gateway-service-type",
+        "none",
+        "--publish-address",
+        &publish,
+    ]);
+    world.start("second");
+    world.kill_first();
+    world
+        .until("Gateway", "edge", |gateway| {
+            gateway["status"]["addresses"][0]["value"] == *publish
+        })
+        .await;
+    world
+        .until_answers(&format!("http://{node}:18081/"), 200)
+        .await;
+    world
+        .until_gone("Service", "edge-postern-test-without")
+        .await;
+    let slices = world.list("EndpointSlice").await;
+    let of_backend =
+        |slice: &Value| slice["metadata"]["labels"]["kubernetes.io/service-name"] == *world.backend;
+    assert!(slices.iter().all(of_backend), "{}", json!(slices));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_address_that_was_asked_for_is_the_gateways() {
     let world = World::new("static").await;
     let address = "10.89.0.180";

@@ -229,6 +229,11 @@ impl World {
         self.replicas.push(command.spawn().unwrap());
     }
 
+    /// More arguments for replicas that are yet to be started, instead of those of before.
+    pub(crate) fn arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&a| a.to_owned()).collect();
+    }
+
     /// Ends the first replica without a word.
     pub(crate) fn kill_first(&mut self) {
         let mut first = self.replicas.remove(0);

@@ -99,20 +99,18 @@ struct Writing {
 impl Writing {
     /// Everything that is written, for as long as the Lease is held.
     fn start(self, args: &ClusterArgs, candidacy: &Candidacy) {
-        if let Some(service_type) = args.gateway_service_type.name() {
-            let keeper = provision::Keeper {
-                client: self.client.clone(),
-                live: Arc::clone(&self.live),
-                leader: candidacy.leader(),
-                options: provision::Options {
-                    service_type,
-                    ports: args.container_ports.clone(),
-                    data_plane: self.data_plane,
-                    controller: args.controller_name.clone(),
-                },
-            };
-            tokio::spawn(keeper.run());
-        }
+        let keeper = provision::Keeper {
+            client: self.client.clone(),
+            live: Arc::clone(&self.live),
+            leader: candidacy.leader(),
+            options: provision::Options {
+                service_type: args.gateway_service_type.name(),
+                ports: args.container_ports.clone(),
+                data_plane: self.data_plane,
+                controller: args.controller_name.clone(),
+            },
+        };
+        tokio::spawn(keeper.run());
         let keeper = translated::Keeper {
             client: self.client.clone(),
             live: Arc::clone(&self.live),
