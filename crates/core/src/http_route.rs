@@ -123,6 +123,7 @@ impl Memo {
     ) -> Moved {
         let routes = &lookup.resources.http_routes;
         let stale = self.stale(lookup, changes);
+        let listeners_stay = changes.spare_listeners();
         let mut moved = Vec::with_capacity(stale.len());
         for key in stale {
             let before = self.known.remove(&key);
@@ -134,7 +135,10 @@ impl Memo {
                 let outcome = Arc::new(translate(&key, route, lookup));
                 let reads = lookup.take_reads().into_boxed_slice();
                 self.dependents.add(&key, topics(&reads));
-                let place = place(&key, route, &outcome);
+                // Else all of them find their places below.
+                let place = listeners_stay
+                    .then(|| place(&key, route, &outcome))
+                    .flatten();
                 let known = Known {
                     reads,
                     outcome,
@@ -144,11 +148,13 @@ impl Memo {
             }
             moved.push((key, before));
         }
-        if changes.spare_listeners() {
+        if listeners_stay {
             return Moved::Some(moved);
         }
-        for ((key, route), known) in routes.iter().zip(self.known.values_mut()) {
-            known.place = place(key, route, &known.outcome);
+        for (key, known) in &mut self.known {
+            if let Some(route) = routes.get(key) {
+                known.place = place(key, route, &known.outcome);
+            }
         }
         Moved::All
     }
