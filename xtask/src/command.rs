@@ -185,7 +185,8 @@ Commands:
                       A step that fails does not stop the others.
   crds [--check]      Write the CRDs of postern.dev to crds/. With --check: write nothing, name the files
                       that differ.
-  docs [--check]      Write docs/annotations.md and docs/crds.md from the code. With --check as above.
+  docs [--check]      Write docs/annotations.md, chart.md and crds.md, and the tables of configuration.md, from the
+                      code. With --check as above.
   manifests [--check] Render the Helm chart to deploy/manifests/. With --check: only compare.
   bench manifests DIR [--routes N] [--backend HOST:PORT]
                       Write a Gateway with N routes (1000) and one that leads everything else to the backend

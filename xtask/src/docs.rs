@@ -1,12 +1,16 @@
 //! Pages of the documentation that come from the code, so that they cannot say anything else: `docs/annotations.md` from
-//! the converter's families, `docs/crds.md` from the schemas of our kinds.
+//! the converter's families, `docs/chart.md` from the chart, `docs/crds.md` from the schemas of our kinds. Parts of
+//! `docs/configuration.md` come from the command line and the metrics, which only the binary knows: a test in there.
 
 mod annotations;
+mod chart;
 mod crds;
 
 use std::{fs, io, path::Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+
+use crate::workspace::{cargo, succeeds};
 
 /// A page: its path from the root, and its text.
 type Page = (&'static str, String);
@@ -14,6 +18,7 @@ type Page = (&'static str, String);
 fn pages(root: &Path) -> anyhow::Result<Vec<Page>> {
     Ok(vec![
         ("docs/annotations.md", annotations::page()),
+        ("docs/chart.md", chart::page(root)?),
         ("docs/crds.md", crds::page(root)?),
     ])
 }
@@ -47,6 +52,21 @@ pub(crate) fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(findings)
+}
+
+/// What the binary knows: its test writes it, or says how the page differs.
+pub(crate) fn of_binary(root: &Path, write: bool) -> anyhow::Result<()> {
+    let mut test = cargo(root);
+    test.args(["test", "--quiet", "--locked", "--package", "postern"])
+        .args(["--bin", "postern", "--", "documentation::"]);
+    if write {
+        test.env("UPDATE_GOLDEN", "1");
+    }
+    ensure!(
+        succeeds(&mut test)?,
+        "docs/configuration.md is not what it should be: run `cargo xtask docs`"
+    );
+    Ok(())
 }
 
 fn present(root: &Path, path: &str) -> anyhow::Result<Option<String>> {

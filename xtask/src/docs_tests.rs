@@ -1,4 +1,4 @@
-use super::{annotations, cell, crds, findings};
+use super::{annotations, cell, chart, crds, findings};
 use crate::workspace;
 
 /// Every annotation of the annotation document, and those beyond it that we promise to answer for by name.
@@ -71,4 +71,29 @@ fn every_kind_has_fields_rules_and_conditions() {
     ] {
         assert!(page.contains(wanted), "{wanted:?} is not on the page");
     }
+}
+
+#[test]
+fn values_are_told_with_default_type_and_bounds() {
+    let schema = serde_json::json!({ "properties": {
+        "replicas": { "type": "integer", "minimum": 0 },
+        "image": { "properties": { "pullPolicy": { "enum": ["Always", "Never"] } } },
+        "labels": { "type": "object" },
+    }});
+    let values = "# About the file.\n\n# -- How many.\n# More of it.\nreplicas: 2\n\nimage:\n  # -- When.\n  pullPolicy: Never\n";
+    let table = |values: &str| chart::table(values, &schema).map_err(|e| e.to_string());
+    let wanted = "\
+| value | type | default | bounds | meaning |
+| --- | --- | --- | --- | --- |
+| `replicas` | integer | `2` | at least 0 | How many. More of it. |
+| `image.pullPolicy` | string | `Never` | `Always`, `Never` | When. |
+";
+    assert_eq!(table(values).as_deref(), Ok(wanted));
+    let untold = table(&format!("{values}labels: {{}}\n"));
+    assert_eq!(
+        untold,
+        Err("values.yaml says nothing about labels".to_owned())
+    );
+    let unknown = table(&format!("{values}# -- What?\nlabel: a\n"));
+    assert_eq!(unknown, Err("values.schema.json has no label".to_owned()));
 }

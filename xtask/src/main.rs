@@ -79,16 +79,20 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
             true
         }
         Command::Docs { check: false } => {
-            for line in docs::write(&workspace::root()?)? {
+            let root = workspace::root()?;
+            for line in docs::write(&root)? {
                 terminal.line(&line)?;
             }
+            docs::of_binary(&root, true)?;
             true
         }
         Command::Docs { check: true } => {
-            let findings = docs::findings(&workspace::root()?)?;
+            let root = workspace::root()?;
+            let findings = docs::findings(&root)?;
             for finding in &findings {
                 terminal.line(finding)?;
             }
+            docs::of_binary(&root, false)?;
             findings.is_empty()
         }
         Command::Crds { check: true } => {

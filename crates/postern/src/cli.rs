@@ -90,7 +90,7 @@ pub(crate) struct ManifestArgs {
 /// How Ingresses are read.
 #[derive(Debug, Args)]
 pub(crate) struct IngressArgs {
-    /// Ingress class that is ours. Repeatable.
+    /// Ingress class that is ours, instead of these. Repeatable.
     #[arg(
         long = "ingress-class",
         value_name = "NAME",
@@ -115,8 +115,7 @@ impl IngressArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Manifests to serve: a directory, read with all below it, or a file of YAML or JSON. Changes are followed,
-    /// SIGHUP looks at once. Repeatable. Without any, the cluster is served that the pod runs in, or that the
-    /// kubeconfig names.
+    /// SIGHUP looks at once. Repeatable. Default: the cluster that the pod runs in, or that the kubeconfig names.
     #[arg(
         short = 'f',
         long = "file",
@@ -151,10 +150,12 @@ pub(crate) struct ProcessArgs {
     /// On SIGTERM, how long requests in flight may take to finish.
     #[arg(long, value_name = "TIME", env = "POSTERN_DRAIN_TIMEOUT", default_value = "30s", value_parser = value::duration)]
     pub(crate) drain_timeout: Duration,
-    /// Where the access log goes, one JSON object for each request: `off`, `stdout`, or a file.
+    /// Where the access log goes, one JSON object for each request: `off`, `stdout`, or a file, which is
+    /// appended to.
     #[arg(long, value_name = "TARGET", env = "POSTERN_ACCESS_LOG", default_value = "stdout", value_parser = target)]
     pub(crate) access_log: access_log::Target,
-    /// How diagnostics are written to standard error: `text`, `json`, or `auto`, which is text on a terminal.
+    /// How diagnostics are written to standard error: `text`, `json`, or `auto`, which is text on a terminal
+    /// and JSON elsewhere.
     #[arg(
         long,
         value_name = "FORMAT",

@@ -14,34 +14,6 @@ fn the_command_line_is_sound() {
     Cli::command().debug_assert();
 }
 
-/// Each with its variable and its defaults, in one row of a table.
-#[test]
-fn the_page_about_configuration_has_every_flag_of_run() {
-    let page = include_str!("../../../docs/configuration.md");
-    let cli = Cli::command();
-    let run = cli.find_subcommand("run").unwrap();
-    let mut flags = 0;
-    for argument in run.get_arguments() {
-        let Some(long) = argument.get_long().filter(|long| *long != "help") else {
-            continue;
-        };
-        let flag = format!("`--{long}");
-        let starts = |line: &&str| line.starts_with('|') && line.contains(&flag);
-        let whole = |line: &&str| {
-            let (_, rest) = line.split_once(&flag).unwrap_or_default();
-            rest.starts_with([' ', '`'])
-        };
-        let row = page.lines().filter(starts).find(whole);
-        let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row for --{long}"));
-        let variable = argument.get_env().map(|name| name.to_string_lossy());
-        if let Some(variable) = variable {
-            assert!(row.contains(&*variable), "--{long}: {variable}: {row}");
-        }
-        flags += 1;
-    }
-    assert!(flags > 30, "{flags}");
-}
-
 #[test]
 fn every_flag_is_documented() {
     for command in Cli::command().get_subcommands() {

@@ -26,6 +26,10 @@ use crate::{
 /// More new lines than this at once go to `/status` only.
 const LOG_LINES: usize = 100;
 
+/// How a configuration was published.
+const OK: &str = "ok";
+const WITH_ERRORS: &str = "with_errors";
+
 /// The state of the process.
 #[derive(Default)]
 pub(crate) struct Live {
@@ -145,6 +149,7 @@ impl Publisher {
         live: Arc<Live>,
         metrics: Metrics,
     ) -> Self {
+        metrics.config_reloads.declare(&[OK, WITH_ERRORS]);
         Self {
             pipeline,
             proxy,
@@ -192,7 +197,7 @@ impl Publisher {
         let broken = !(current.update.problems.is_empty() && current.failures.is_empty());
         self.metrics
             .config_reloads
-            .inc(if broken { "with_errors" } else { "ok" });
+            .inc(if broken { WITH_ERRORS } else { OK });
         self.metrics.snapshot_generation.set(self.generation);
         let ports = &current.made.ir.ports;
         let mut names: BTreeSet<String> = ports

@@ -11,6 +11,8 @@ mod cli;
 mod command;
 mod demo;
 mod diff;
+#[cfg(test)]
+mod documentation;
 mod event;
 mod explain;
 mod lease;

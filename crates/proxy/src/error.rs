@@ -163,3 +163,25 @@ impl ProxyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_about_requests_has_every_word() {
+        let page = include_str!("../../../docs/life-of-a-request.md");
+        let words = |source: &'static str| {
+            let arms = source.lines().filter_map(|line| line.split_once("=> \""));
+            arms.filter_map(|(_, rest)| rest.split_once("\",").map(|(word, _)| word))
+        };
+        let sources = [
+            include_str!("error.rs"),
+            include_str!("../../ir/src/route.rs"),
+        ];
+        let all: Vec<_> = sources.into_iter().flat_map(words).collect();
+        for word in &all {
+            let told = page.contains(&format!("`{word}`"));
+            assert!(told, "docs/life-of-a-request.md lacks {word}");
+        }
+        assert!(all.len() > 25, "{all:?}");
+    }
+}

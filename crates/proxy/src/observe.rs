@@ -1,6 +1,8 @@
 //! What the data plane tells the outside: metrics, spans, access log. All of it is handed in by the binary, and what is off
 //! costs a branch.
 
+mod rejection;
+
 use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::SystemTime};
 
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, header};
@@ -19,6 +21,13 @@ use crate::{
     server::Conn,
     upstream::{Head, Way},
 };
+
+pub(crate) use rejection::Rejection;
+
+/// What may become of an attempt, beside the words of errors.
+const ANSWERED: &str = "answered";
+const POOLED_CLOSED: &str = "pooled_closed";
+const MIRROR_DROPPED: &str = "mirror_dropped";
 
 /// Where the data plane reports to. Clones are handles to the same things.
 #[derive(Debug, Clone)]
@@ -48,15 +57,22 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
+    /// The words that are known beforehand are counted from zero: Prometheus sees no first time otherwise.
     pub(crate) fn new(telemetry: &Telemetry) -> Self {
+        let metrics = &telemetry.metrics;
+        let rejected = Rejection::ALL.map(Rejection::word);
+        metrics.connections_rejected.declare(&rejected);
+        let attempts = [ANSWERED, POOLED_CLOSED, MIRROR_DROPPED];
+        metrics.upstream_attempts.declare(&attempts);
         Self {
             telemetry: telemetry.clone(),
         }
     }
 
     /// A connection was closed before it served a request.
-    pub(crate) fn connection_rejected(&self, reason: &'static str) {
-        self.telemetry.metrics.connections_rejected.inc(reason);
+    pub(crate) fn connection_rejected(&self, why: Rejection) {
+        let metrics = &self.telemetry.metrics;
+        metrics.connections_rejected.inc(why.word());
     }
 
     /// A request begins; its port's numbers count until its listener is known.
@@ -113,18 +129,12 @@ impl Observer {
 
     /// A pooled connection turned out to be dead.
     pub(crate) fn transparent_retry(&self) {
-        self.telemetry
-            .metrics
-            .upstream_attempts
-            .inc("pooled_closed");
+        self.telemetry.metrics.upstream_attempts.inc(POOLED_CLOSED);
     }
 
     /// A copy could not be sent.
     pub(crate) fn mirror_dropped(&self) {
-        self.telemetry
-            .metrics
-            .upstream_attempts
-            .inc("mirror_dropped");
+        self.telemetry.metrics.upstream_attempts.inc(MIRROR_DROPPED);
     }
 }
 
@@ -240,7 +250,7 @@ impl Observed {
         outcome: Result<StatusCode, ProxyError>,
     ) {
         let word = match outcome {
-            Ok(_) => "answered",
+            Ok(_) => ANSWERED,
             Err(error) => error.flag(),
         };
         observer.telemetry.metrics.upstream_attempts.inc(word);

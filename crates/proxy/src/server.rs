@@ -37,6 +37,7 @@ use crate::{
     connection::{Command, ConnState},
     handle,
     io::{Watched, sniff},
+    observe::Rejection,
     port::{Counted, PortHandle},
     socket::Socket,
     worker::{LocalExecutor, Worker},
@@ -84,7 +85,7 @@ pub(crate) async fn accept(
             Ok((stream, peer)) => admit(&worker, &port, stream, peer),
             // Out of file descriptors or memory: the kernel's queue waits while others finish.
             Err(error) if !is_client_error(&error) => {
-                worker.observer.connection_rejected("accept");
+                worker.observer.connection_rejected(Rejection::Accept);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(_) => {}
@@ -110,7 +111,7 @@ fn admit(worker: &Rc<Worker>, port: &Arc<PortHandle>, stream: TcpStream, peer: S
             let (worker, port) = (Rc::clone(worker), Arc::clone(port));
             tokio::task::spawn_local(serve(worker, port, Socket::new(stream), peer, counted));
         }
-        None => worker.observer.connection_rejected("limit"),
+        None => worker.observer.connection_rejected(Rejection::Limit),
     }
 }
 
@@ -145,8 +146,8 @@ async fn serve(
                     let conn = conn(worker, port, state, peer, Some(listener));
                     serve_tls(conn, stream).await;
                 }
-                Ok(None) => worker.observer.connection_rejected("tls"),
-                Err(_) => worker.observer.connection_rejected("tls_timeout"),
+                Ok(None) => worker.observer.connection_rejected(Rejection::Tls),
+                Err(_) => worker.observer.connection_rejected(Rejection::TlsTimeout),
             }
         }
         None => {}
@@ -204,7 +205,10 @@ async fn serve_plain(conn: Rc<Conn>, mut stream: Socket) {
         Ok(Ok((ahead, http2))) if !ahead.is_empty() => serve_http(conn, stream, ahead, http2).await,
         // Closed before it said anything, as health checks of load balancers do.
         Ok(_) => {}
-        Err(_) => conn.worker.observer.connection_rejected("header_timeout"),
+        Err(_) => conn
+            .worker
+            .observer
+            .connection_rejected(Rejection::HeaderTimeout),
     }
 }
 
@@ -232,7 +236,7 @@ where
     // Errors are the client's; what hyper has refused with an answer of its own is counted.
     let ended = |result: hyper::Result<()>| {
         if result.is_err_and(|error| error.is_parse()) {
-            worker.observer.connection_rejected("malformed");
+            worker.observer.connection_rejected(Rejection::Malformed);
         }
     };
     if http2 {

@@ -179,7 +179,8 @@ impl Fields {
     }
 }
 
-fn kind(property: &Value) -> String {
+/// `list of strings`, or a plain type.
+pub(super) fn kind(property: &Value) -> String {
     let word = |node: &Value| node["type"].as_str().unwrap_or("any").to_owned();
     match property["type"].as_str() {
         Some("array") => format!("list of {}s", word(&property["items"])),
@@ -188,7 +189,7 @@ fn kind(property: &Value) -> String {
 }
 
 /// Enums, ranges, lengths and patterns, of the items too.
-fn bounds(property: &Value) -> String {
+pub(super) fn bounds(property: &Value) -> String {
     let mut words = Vec::new();
     if let Some(values) = property["enum"].as_array() {
         let values: Vec<String> = values

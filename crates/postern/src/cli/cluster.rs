@@ -52,7 +52,7 @@ pub(crate) struct ClusterArgs {
         default_value = "load-balancer"
     )]
     pub(crate) gateway_service_type: ServiceType,
-    /// Ports of the pod that listeners are given, one for each Gateway and port.
+    /// Ports of the pod that listeners are given, one for each Gateway and port. A NetworkPolicy has to let them in.
     #[arg(long, value_name = "FIRST-LAST", env = "POSTERN_CONTAINER_PORTS", default_value = "10000-14999", value_parser = ports)]
     pub(crate) container_ports: RangeInclusive<u16>,
     /// The Service in --namespace that selects the pods of this installation. Its endpoints are those of every Gateway's

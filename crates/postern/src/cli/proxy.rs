@@ -33,7 +33,8 @@ pub(crate) struct ProxyArgs {
     /// Threads that serve traffic. Default: one for each core.
     #[arg(long, value_name = "N", env = "POSTERN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// Network whose X-Forwarded-* headers are believed and extended; those of others are replaced. Repeatable.
+    /// Network of peers whose X-Forwarded-For, -Proto and -Host are believed and extended; those of others are replaced.
+    /// Repeatable.
     #[arg(
         long = "trusted-proxy",
         value_name = "CIDR",
@@ -122,7 +123,7 @@ struct DeadlineArgs {
     /// From accept to the end of the TLS handshake.
     #[arg(long, value_name = "TIME", env = "POSTERN_TLS_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = deadline)]
     tls_handshake_timeout: Duration,
-    /// From the first byte of a request to the end of its head.
+    /// The first bytes of a plain connection; then from the first byte of a request to the end of its head (HTTP/1.1).
     #[arg(long, value_name = "TIME", env = "POSTERN_HEADER_TIMEOUT", default_value = "10s", value_parser = deadline)]
     header_timeout: Duration,
     /// A client connection without a request.
@@ -131,10 +132,10 @@ struct DeadlineArgs {
     /// A client that neither takes nor gives a byte that is waited for.
     #[arg(long, value_name = "TIME", env = "POSTERN_STALL_TIMEOUT", default_value = "300s", value_parser = deadline)]
     stall_timeout: Duration,
-    /// Opening a connection to a backend.
+    /// Resolving a backend's name, and connecting to it.
     #[arg(long, value_name = "TIME", env = "POSTERN_CONNECT_TIMEOUT", default_value = "5s", value_parser = deadline)]
     connect_timeout: Duration,
-    /// A connection to a backend without a request.
+    /// An HTTP/1.1 connection to a backend without a request.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_UPSTREAM_TIMEOUT", default_value = "60s", value_parser = deadline)]
     idle_upstream_timeout: Duration,
 }

@@ -16,25 +16,25 @@ impl Collector for Series {
         let words = [
             (
                 "gateway_responses",
-                "Responses the gateway made itself",
+                "Responses of the gateway's own, by their word",
                 "reason",
                 &self.gateway_responses,
             ),
             (
                 "upstream_attempts",
-                "Attempts to reach a backend",
+                "Attempts to reach a backend: answered, pooled_closed (tried again unasked), mirror_dropped, or the word of the failure",
                 "result",
                 &self.upstream_attempts,
             ),
             (
                 "connections_rejected",
-                "Connections closed before serving a request",
+                "Client connections closed before they served a request",
                 "reason",
                 &self.connections_rejected,
             ),
             (
                 "config_reloads",
-                "Configuration loads",
+                "Published configurations: ok, or with_errors of files, ports or certificates",
                 "result",
                 &self.config_reloads,
             ),
@@ -44,22 +44,18 @@ impl Collector for Series {
             encode_words(metric, label, counters)?;
         }
         let counters = [
-            (
-                "retries",
-                "Upstream attempts after the first",
-                &self.retries,
-            ),
+            ("retries", "Repeats that a rule asked for", &self.retries),
             (
                 "access_log_dropped",
-                "Access log records lost because the log could not keep up",
+                "Lines of the access log that could not be written in time",
                 &self.access_log_dropped,
             ),
             (
                 "spans_dropped",
-                "Spans lost because the collector could not keep up or be reached",
+                "Spans that could not be exported in time",
                 &self.spans_dropped,
             ),
-            ("panics", "Panics that cost a request", &self.panics),
+            ("panics", "Panics; each is a mistake of ours", &self.panics),
         ];
         for (name, help, counter) in counters {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -67,7 +63,7 @@ impl Collector for Series {
         }
         let generation = encoder.encode_descriptor(
             "snapshot_generation",
-            "Generation of the snapshot that serves requests",
+            "Number of the configuration that is served",
             None,
             MetricType::Gauge,
         )?;
@@ -83,7 +79,7 @@ impl Series {
             return Ok(());
         }
 
-        let help = "Requests finished";
+        let help = "Finished requests; class none when the client left first";
         let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
         for (name, listener) in &listeners {
             encode_requests(&mut metric, name, listener)?;
@@ -91,7 +87,7 @@ impl Series {
 
         let mut metric = encoder.encode_descriptor(
             "request_duration_seconds",
-            "Time from request head to end of response",
+            "From the head of a request to the end of its response",
             None,
             MetricType::Histogram,
         )?;
@@ -102,7 +98,7 @@ impl Series {
                 .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
 
-        let help = "Connections open now";
+        let help = "Client connections that are open; under port/N only";
         let mut metric =
             encoder.encode_descriptor("connections_open", help, None, MetricType::Gauge)?;
         for (name, listener) in &listeners {
@@ -111,7 +107,7 @@ impl Series {
                 .encode_gauge(&listener.open_connections())?;
         }
 
-        let help = "Connections accepted";
+        let help = "Client connections that were accepted; under port/N only";
         let mut metric =
             encoder.encode_descriptor("connections", help, None, MetricType::Counter)?;
         for (name, listener) in &listeners {

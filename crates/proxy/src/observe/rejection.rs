@@ -1,0 +1,42 @@
+//! Why a connection was closed by us.
+
+/// One word for each reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rejection {
+    /// No file descriptor, or no memory.
+    Accept,
+    /// As many connections as the port may have.
+    Limit,
+    /// No TLS connection came about.
+    Tls,
+    /// The TLS handshake took too long.
+    TlsTimeout,
+    /// Nothing was said.
+    HeaderTimeout,
+    /// What was said is no HTTP.
+    Malformed,
+}
+
+impl Rejection {
+    /// Every reason.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Accept,
+        Self::Limit,
+        Self::Tls,
+        Self::TlsTimeout,
+        Self::HeaderTimeout,
+        Self::Malformed,
+    ];
+
+    /// For metrics.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Limit => "limit",
+            Self::Tls => "tls",
+            Self::TlsTimeout => "tls_timeout",
+            Self::HeaderTimeout => "header_timeout",
+            Self::Malformed => "malformed",
+        }
+    }
+}
