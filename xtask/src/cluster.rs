@@ -13,6 +13,7 @@ mod machine;
 mod processes;
 mod programs;
 mod request;
+mod scale;
 
 use std::{
     ffi::OsStr,
@@ -88,6 +89,7 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Action::Scale(options) => return installation.scale(&request.profile, options),
         Action::Image(_) | Action::Restart(_) => {
             bail!("only the components of the local cluster can be restarted")
         }

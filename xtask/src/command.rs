@@ -119,7 +119,8 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
         ["manifests", folder, options @ ..] => (folder, options),
         ["fleet", options @ ..] => return parse_fleet(options),
         ["policies", options @ ..] => return parse_policies(options),
-        _ => return Err("bench wants: manifests DIR, fleet or policies".to_owned()),
+        ["scale", ..] => return Request::parse_scale(&arguments[1..]).map(Command::Cluster),
+        _ => return Err("bench wants: manifests DIR, fleet, policies or scale".to_owned()),
     };
     let mut manifests = Manifests {
         folder: (*folder).into(),
@@ -197,6 +198,10 @@ Commands:
   bench policies [--binary PATH] [--rounds N] [--seconds N]
                       Measure what rate limit, CORS, header control and least requests cost a request, with the
                       release build of the gateway (target/release/postern), by turns with a bare route.
+  bench scale [-- OPTIONS…]
+                      Measure on a cluster that is up, and where Postern is not installed, what thousands of routes
+                      and Ingresses cost: status, time until they are served, memory. Takes --cluster, --name and
+                      --profile (release) as cluster does; -- --help says what else.
 "
     .to_owned();
     text.push_str(cluster::USAGE);

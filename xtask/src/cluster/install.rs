@@ -50,8 +50,7 @@ impl Installation<'_> {
         load(self.machine, &archive, std::slice::from_ref(&name))?;
         fs::remove_file(&archive).context("the image's archive cannot be removed")?;
         self.step(started, "loaded it")?;
-        self.definitions()?;
-        self.chart(&helm, "postern-crds", &[])?;
+        self.all_definitions()?;
         self.step(started, "the definitions are there")?;
         let (repository, tag) = name.rsplit_once(':').unwrap_or((&name, ""));
         let (repository, tag) = (
@@ -80,6 +79,13 @@ impl Installation<'_> {
         let namespace = ["delete", "namespace", NAMESPACE, "--ignore-not-found"];
         workspace::output_of(&mut self.kubectl(&namespace)?)?;
         Ok(self.terminal.line("Postern is uninstalled")?)
+    }
+
+    /// Those of the Gateway API, and ours.
+    pub(super) fn all_definitions(self) -> anyhow::Result<()> {
+        self.definitions()?;
+        let helm = Program::Helm.built(self.root, self.terminal)?;
+        self.chart(&helm, "postern-crds", &[])
     }
 
     fn definitions(self) -> anyhow::Result<()> {
@@ -117,7 +123,7 @@ impl Installation<'_> {
         format!("{pods}{events}{logs}")
     }
 
-    fn kubectl(self, arguments: &[&str]) -> anyhow::Result<Command> {
+    pub(super) fn kubectl(self, arguments: &[&str]) -> anyhow::Result<Command> {
         let program = kubectl_program(self.root, self.terminal)?;
         let mut kubectl = self.machine.inside(program.as_os_str());
         kubectl.args(arguments);

@@ -8,6 +8,9 @@ const NAME: &str = "postern";
 /// How cargo builds Postern, unless it is said: what is there already, mostly.
 const PROFILE: &str = "dev";
 
+/// How cargo builds what is measured.
+const MEASURED: &str = "release";
+
 /// The usage, as lines of the command's own.
 pub(crate) const USAGE: &str = "\
   cluster up | down   Start a Kubernetes of one node on this machine, or end it and remove all that it left.
@@ -67,18 +70,36 @@ pub(crate) enum Action {
     Exec(Vec<String>),
     Restart(String),
     Test(Vec<String>),
+    /// Measure what many objects cost: `bench scale`. What follows is the benchmark's.
+    Scale(Vec<String>),
 }
 
 impl Request {
     /// Reads what follows `cluster`. An error says in one line what is wrong.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        Self::read(arguments, PROFILE, Action::of)
+    }
+
+    /// Reads what follows `bench scale`.
+    pub(crate) fn parse_scale(arguments: &[String]) -> Result<Self, String> {
+        Self::read(arguments, MEASURED, |words, theirs| match words {
+            [] => Ok(Action::Scale(theirs.unwrap_or_default())),
+            [word, ..] => Err(format!("bench scale does not take {word:?}")),
+        })
+    }
+
+    fn read(
+        arguments: &[String],
+        profile: &str,
+        action: impl Fn(&[&str], Option<Vec<String>>) -> Result<Action, String>,
+    ) -> Result<Self, String> {
         let end = arguments.iter().position(|argument| argument == "--");
         let (ours, theirs) = match end {
             Some(at) => (&arguments[..at], Some(arguments[at + 1..].to_vec())),
             None => (arguments, None),
         };
         let (mut engine, mut words) = (Engine::Local, Vec::new());
-        let (mut name, mut profile) = (NAME.to_owned(), PROFILE.to_owned());
+        let (mut name, mut profile) = (NAME.to_owned(), profile.to_owned());
         let mut rest = ours.iter();
         while let Some(argument) = rest.next() {
             match argument.as_str() {
@@ -89,12 +110,12 @@ impl Request {
                     value.clone_into(&mut profile);
                 }
                 option if option.starts_with('-') => {
-                    return Err(format!("cluster has no option {option:?}"));
+                    return Err(format!("there is no option {option:?}"));
                 }
                 word => words.push(word),
             }
         }
-        let action = Action::of(&words, theirs)?;
+        let action = action(&words, theirs)?;
         Ok(Self {
             engine,
             name,

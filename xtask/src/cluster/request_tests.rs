@@ -76,7 +76,7 @@ fn errors_say_what_is_wrong() {
             "up --cluster eks",
             "--cluster is local or kind, not \"eks\"",
         ),
-        ("up --force", "cluster has no option \"--force\""),
+        ("up --force", "there is no option \"--force\""),
         (
             "up --name ../x",
             "\"../x\" is no name: up to 30 lower-case letters, digits and hyphens",
@@ -84,4 +84,20 @@ fn errors_say_what_is_wrong() {
     ] {
         assert_eq!(parse(line), Err(expected.to_owned()), "{line}");
     }
+}
+
+#[test]
+fn what_is_measured_is_a_release_build_and_the_benchmark_has_options_of_its_own() {
+    let scale = |line: &str| {
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Request::parse_scale(&arguments)
+    };
+    let request = scale("--name mine -- --only attach").unwrap();
+    assert_eq!(
+        (request.name, request.profile),
+        ("mine".into(), "release".into())
+    );
+    assert_eq!(request.action, Action::Scale(words(&["--only", "attach"])));
+    assert_eq!(scale("").map(|r| r.action), Ok(Action::Scale(Vec::new())));
+    assert_eq!(scale("up").unwrap_err(), "bench scale does not take \"up\"");
 }
