@@ -7,7 +7,7 @@ use api::{
     condition::{reasons, types},
 };
 
-use crate::{GatewayClassStatus, Options, fault::Fault};
+use crate::{GatewayClassStatus, Options, fault::Fault, version};
 
 /// Features that are really done, by the names of the conformance suite, in ascending order.
 const SUPPORTED_FEATURES: &[&str] = &[
@@ -77,6 +77,7 @@ pub(crate) fn translate<'a>(
 ) -> (Classes<'a>, BTreeMap<ObjectKey, GatewayClassStatus>) {
     let mut classes = Classes::default();
     let mut status = BTreeMap::new();
+    let version = version::condition(&options.definitions);
     for (key, class) in &resources.gateway_classes {
         if class.spec.controller_name != options.controller_name {
             continue;
@@ -96,7 +97,10 @@ pub(crate) fn translate<'a>(
             }
         };
         let entry = GatewayClassStatus {
-            conditions: vec![condition],
+            conditions: [Some(condition), version.clone()]
+                .into_iter()
+                .flatten()
+                .collect(),
             supported_features: SUPPORTED_FEATURES,
         };
         status.insert(key.clone(), entry);

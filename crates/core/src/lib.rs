@@ -36,6 +36,7 @@ mod precedence;
 mod reach;
 mod rule;
 mod status;
+mod version;
 
 use std::collections::BTreeMap;
 
@@ -48,6 +49,7 @@ pub use status::{
     GatewayClassStatus, GatewayStatus, ListenerSetStatus, ListenerStatus, ParentRef,
     PolicyAncestorStatus, PolicyStatus, RouteParentStatus, RouteStatus, Status,
 };
+pub use version::Definitions;
 
 /// How to read objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Options {
     pub topology: Topology,
     /// Where clients find Gateways that are bound on this machine. Default none: nothing is said about it.
     pub published: Vec<Address>,
+    /// Definitions that were found in the cluster. Default none: nothing is said about their versions.
+    pub definitions: Definitions,
 }
 
 impl Default for Options {
@@ -69,6 +73,7 @@ impl Default for Options {
             implied_class: Some("postern".to_owned()),
             topology: Topology::default(),
             published: Vec::new(),
+            definitions: Definitions::new(),
         }
     }
 }

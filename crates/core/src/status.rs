@@ -44,7 +44,7 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayClassStatus {
-    /// `Accepted`.
+    /// `Accepted`, and `SupportedVersion` in a cluster.
     pub conditions: Vec<Condition>,
     /// Feature names of the conformance suite, in ascending order.
     pub supported_features: &'static [&'static str],

@@ -163,6 +163,7 @@ impl Publisher {
 
     /// Serves what `update` says from now on. Gives the ports that could not be bound.
     pub(crate) fn publish(&mut self, update: &Arc<Update>) -> Swapped {
+        self.pipeline.define(&update.definitions);
         let mut made = self.pipeline.run(&update.resources);
         let swapped = self.proxy.swap(Arc::clone(&made.ir));
         let bind = swapped.bind_errors.iter();

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use api::{ObjectKey, ObjectRef, Resources};
 use converter::{Expander, Outcome, Report};
-use gateway_core::{Demand, Status, Translation, Translator};
+use gateway_core::{Definitions, Demand, Status, Translation, Translator};
 use ir::Ir;
 
 /// Pure steps that remember what they made, so that cost follows the change.
@@ -56,6 +56,13 @@ impl Pipeline {
         self.core = core;
         self.cluster = true;
         self
+    }
+
+    /// From now on these are the definitions that the objects come from.
+    pub(crate) fn define(&mut self, definitions: &Definitions) {
+        if self.core.definitions != *definitions {
+            self.core.definitions.clone_from(definitions);
+        }
     }
 
     /// Runs all steps.

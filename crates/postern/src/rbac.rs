@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::Kind;
+use api::{GATEWAY_GROUP, Kind};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -21,6 +21,9 @@ const WRITTEN: &[Kind] = &[
 ];
 
 type Rules = BTreeMap<(String, String), BTreeSet<&'static str>>;
+
+/// Resource of definitions, of which only those of the Gateway API are read.
+const DEFINITIONS: &str = "customresourcedefinitions";
 
 /// Everywhere in the cluster.
 fn cluster() -> Rules {
@@ -48,7 +51,20 @@ fn cluster() -> Rules {
     allow(Kind::Gateway, "", &["create", "patch"]);
     let events = ("events.k8s.io".to_owned(), "events".to_owned());
     rules.insert(events, BTreeSet::from(["create"]));
+    let definitions = ("apiextensions.k8s.io".to_owned(), DEFINITIONS.to_owned());
+    rules.insert(definitions, BTreeSet::from(["get"]));
     rules
+}
+
+/// The objects that a rule is about; none: all.
+fn names(of: &str) -> Vec<String> {
+    let ours = Kind::ALL
+        .iter()
+        .filter(|kind| kind.group() == GATEWAY_GROUP);
+    let names = ours.map(|kind| format!("{}.{GATEWAY_GROUP}", resource(*kind).1));
+    let mut names: Vec<_> = names.filter(|_| of == DEFINITIONS).collect();
+    names.sort();
+    names
 }
 
 /// In the namespace of the installation.
@@ -70,7 +86,14 @@ fn rules(rules: &Rules) -> Value {
     for ((group, resource), verbs) in rules {
         merged.entry((group, verbs)).or_default().push(resource);
     }
-    let rule = |((group, verbs), resources): ((&str, &BTreeSet<&str>), Vec<&str>)| json!({ "apiGroups": [group], "resources": resources, "verbs": verbs });
+    let rule = |((group, verbs), resources): ((&str, &BTreeSet<&str>), Vec<&str>)| {
+        let mut rule = json!({ "apiGroups": [group], "resources": resources, "verbs": verbs });
+        let names: Vec<_> = resources.iter().flat_map(|of| names(of)).collect();
+        if !names.is_empty() {
+            rule["resourceNames"] = json!(names);
+        }
+        rule
+    };
     merged.into_iter().map(rule).collect()
 }
 
@@ -129,6 +152,11 @@ mod tests {
             let mut all = BTreeMap::<_, BTreeSet<String>>::new();
             for rule in chart[place].as_array().unwrap() {
                 for resource in texts(&rule["resources"]) {
+                    let only = match &rule["resourceNames"] {
+                        Value::Null => Vec::new(),
+                        only => texts(only),
+                    };
+                    assert_eq!(only, names(&resource), "{resource}");
                     let key = (texts(&rule["apiGroups"])[0].clone(), resource);
                     all.entry(key).or_default().extend(texts(&rule["verbs"]));
                 }

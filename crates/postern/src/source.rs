@@ -15,6 +15,7 @@ use std::{
 };
 
 use api::{ObjectRef, Resources};
+use gateway_core::Definitions;
 use serde::{Serialize, Serializer};
 
 /// Everything that was read, and what could not be.
@@ -28,6 +29,8 @@ pub(crate) struct Update {
     pub(crate) problems: Vec<Problem>,
     /// Kinds that Postern does not read, as `apiVersion kind`, and how many objects of them there are.
     pub(crate) skipped: BTreeMap<String, usize>,
+    /// Definitions of the Gateway API in the cluster, and their versions.
+    pub(crate) definitions: Definitions,
 }
 
 /// A file and a line in it.

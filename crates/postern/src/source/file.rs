@@ -154,6 +154,7 @@ impl Files {
             origins: Arc::new(origins),
             problems,
             skipped,
+            ..Update::default()
         }
     }
 }

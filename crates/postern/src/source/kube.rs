@@ -1,6 +1,6 @@
 //! A cluster: every kind is watched, and the newest state of all objects is always at hand.
 //!
-//! [`discovery`] says which kinds there are, a [`feed`] for each brings its events, and the [`mirror`] makes objects of
+//! [`discovery`] says which kinds there are and of which version, a [`feed`] for each brings its events, and the [`mirror`] makes objects of
 //! them; of Secrets and ConfigMaps only those are read that something refers to ([`on_demand`]). An API server that is
 //! gone, slow or has forgotten the past costs nothing but news: the last state stays.
 
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use self::{
-    discovery::{Discovery, Served},
+    discovery::{Discovery, Found, Served},
     feed::Feed,
     mirror::Mirror,
     observed::Observed,
@@ -57,7 +57,7 @@ enum Message {
         kind: Kind,
         event: Box<Event<DynamicObject>>,
     },
-    Served(Served),
+    Found(Found),
     Fetched {
         object: ObjectRef,
         version: Box<str>,
@@ -117,8 +117,8 @@ async fn discover(client: Client, to: Sender<Message>) {
     let mut pause = feed::Pause::default();
     loop {
         let wait = match discovery.ask(&client).await {
-            Ok(served) => {
-                if to.send(Message::Served(served.clone())).await.is_err() {
+            Ok(found) => {
+                if to.send(Message::Found(found.clone())).await.is_err() {
                     return;
                 }
                 pause = feed::Pause::default();
@@ -204,7 +204,10 @@ impl Watching {
                     self.mirror.event(kind, *event);
                 }
             }
-            Message::Served(served) => self.serve(&served),
+            Message::Found(found) => {
+                self.serve(&found.served);
+                self.mirror.define(found.definitions);
+            }
             Message::Fetched {
                 object,
                 version,

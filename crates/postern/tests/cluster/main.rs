@@ -5,6 +5,7 @@
 
 mod addresses;
 mod bad_input;
+mod classes;
 mod support;
 
 use serde_json::{Value, json};

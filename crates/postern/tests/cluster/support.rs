@@ -142,6 +142,39 @@ impl World {
             .unwrap();
     }
 
+    /// A GatewayClass, once it is as wanted.
+    pub(crate) async fn class_once(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let class = self.api("", "GatewayClass").get(&self.class).await.unwrap();
+            let class = serde_json::to_value(&class).unwrap();
+            if wanted(&class) {
+                return class;
+            }
+            assert!(start.elapsed() < DEADLINE, "not as wanted in time: {class}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// An annotation of a definition of the Gateway API.
+    pub(crate) async fn annotation(&self, plural: &str, key: &str) -> Option<String> {
+        let name = format!("{plural}.gateway.networking.k8s.io");
+        let definition = self.api("", "CustomResourceDefinition").get(&name).await;
+        definition.unwrap().annotations().get(key).cloned()
+    }
+
+    /// Writes such an annotation.
+    pub(crate) async fn annotate(&self, plural: &str, key: &str, value: &str) {
+        let name = format!("{plural}.gateway.networking.k8s.io");
+        let body = json!({ "metadata": { "annotations": { key: value } } });
+        let definitions = self.api("", "CustomResourceDefinition");
+        let parameters = PatchParams::default();
+        definitions
+            .patch(&name, &parameters, &Patch::Merge(&body))
+            .await
+            .unwrap();
+    }
+
     /// Removes one of our definitions, and gives it.
     pub(crate) async fn take_definition(&self, plural: &str) -> Value {
         let definitions = self.api("", "CustomResourceDefinition");

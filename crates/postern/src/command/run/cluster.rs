@@ -169,6 +169,7 @@ fn pipeline(args: &RunArgs, namespace: &str) -> Pipeline {
             .iter()
             .map(|text| Address::from(text.as_str()))
             .collect(),
+        ..gateway_core::Options::default()
     };
     Pipeline::new(converter).in_cluster(core)
 }

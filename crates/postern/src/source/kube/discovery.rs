@@ -1,31 +1,54 @@
-//! Which kinds the API server serves, and in which version. CRDs come and go while we run.
+//! Which kinds the API server serves, in which version, and of which release of the Gateway API their definitions are. CRDs
+//! come and go while we run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use api::{GATEWAY_GROUP, GROUP, Kind};
+use gateway_core::Definitions;
 use k8s_openapi::{
     api::{
         core::v1::{ConfigMap, Namespace, Secret, Service},
         discovery::v1::EndpointSlice,
         networking::v1::{Ingress, IngressClass},
     },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::APIResourceList,
 };
-use kube::{Client, core::ApiResource};
+use kube::{Api, Client, core::ApiResource};
+use tokio::time::timeout;
 
 /// Groups that are CRDs with the versions that we can read, best first.
 const GROUPS: &[(&str, &[&str])] = &[(GATEWAY_GROUP, &["v1", "v1beta1"]), (GROUP, &["v1alpha1"])];
 
+/// On a definition of the Gateway API: its release.
+const BUNDLE_VERSION: &str = "gateway.networking.k8s.io/bundle-version";
+
+/// Nothing waits longer for definitions.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What is served, by kind.
 pub(super) type Served = BTreeMap<Kind, ApiResource>;
+
+/// What there is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    pub(super) served: Served,
+    /// Of the kinds of the Gateway API among them.
+    pub(super) definitions: Definitions,
+}
 
 /// Asks again and again.
 #[derive(Debug, Default)]
 pub(super) struct Discovery {
-    known: Served,
+    known: Found,
     /// Kinds that were not found when last asked for, although known: gone if they are not found once more. An API
     /// server that has just started may not know all of its CRDs yet.
     missing: BTreeSet<Kind>,
+    /// Somebody has been told that definitions cannot be read.
+    told: bool,
 }
 
 impl Discovery {
@@ -33,7 +56,7 @@ impl Discovery {
     ///
     /// # Errors
     /// The API server cannot be asked; what was known still holds.
-    pub(super) async fn ask(&mut self, client: &Client) -> kube::Result<&Served> {
+    pub(super) async fn ask(&mut self, client: &Client) -> kube::Result<&Found> {
         let mut found = native();
         for (group, versions) in GROUPS {
             for version in *versions {
@@ -48,18 +71,48 @@ impl Discovery {
             }
         }
         self.settle(found);
+        if timeout(PATIENCE, self.define(client)).await.is_err() {
+            tracing::debug!("definitions are not read in time; asking again");
+        }
         Ok(&self.known)
     }
 
+    /// Looks at the definitions themselves. Nothing but a condition depends on it, so that failing is no failure.
+    async fn define(&mut self, client: &Client) {
+        let api = Api::<CustomResourceDefinition>::all(client.clone());
+        let mut definitions = Definitions::new();
+        let ours = self.known.served.values();
+        for resource in ours.filter(|resource| resource.group == GATEWAY_GROUP) {
+            let name = format!("{}.{}", resource.plural, resource.group);
+            match api.get_metadata_opt(&name).await {
+                Ok(Some(definition)) => {
+                    let mut annotations = definition.metadata.annotations.unwrap_or_default();
+                    let version = annotations.remove(BUNDLE_VERSION);
+                    definitions.insert(resource.plural.clone(), version);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut self.told, true) {
+                        tracing::warn!(definition = %name, %error, "cannot be read: GatewayClasses do not say whether its version is known");
+                    }
+                    return;
+                }
+            }
+        }
+        self.told = false;
+        self.known.definitions = definitions;
+    }
+
     fn settle(&mut self, found: Served) {
-        let absent = self.known.keys().filter(|kind| !found.contains_key(kind));
+        let known = &mut self.known.served;
+        let absent = known.keys().filter(|kind| !found.contains_key(kind));
         let (gone, missing): (Vec<_>, Vec<_>) =
             absent.partition(|kind| self.missing.contains(kind));
         let missing = missing.into_iter().copied().collect();
         for kind in gone.into_iter().copied().collect::<Vec<_>>() {
-            self.known.remove(&kind);
+            known.remove(&kind);
         }
-        self.known.extend(found);
+        known.extend(found);
         self.missing = missing;
     }
 }
@@ -139,13 +192,13 @@ mod tests {
         let mut discovery = Discovery::default();
         discovery.settle(served(&[("v1", "Gateway")]));
         discovery.settle(served(&[]));
-        assert!(discovery.known.contains_key(&Kind::Gateway));
+        assert!(discovery.known.served.contains_key(&Kind::Gateway));
         discovery.settle(served(&[("v1", "Gateway")]));
         discovery.settle(served(&[]));
-        assert!(discovery.known.contains_key(&Kind::Gateway));
+        assert!(discovery.known.served.contains_key(&Kind::Gateway));
         discovery.settle(served(&[]));
-        assert!(!discovery.known.contains_key(&Kind::Gateway));
+        assert!(!discovery.known.served.contains_key(&Kind::Gateway));
         discovery.settle(served(&[("v1", "Gateway")]));
-        assert!(discovery.known.contains_key(&Kind::Gateway));
+        assert!(discovery.known.served.contains_key(&Kind::Gateway));
     }
 }

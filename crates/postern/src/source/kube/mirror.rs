@@ -7,6 +7,7 @@ use std::{
 };
 
 use api::{Kind, Object, ObjectKey, ObjectRef, Resources, annotation};
+use gateway_core::Definitions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::{core::DynamicObject, runtime::watcher::Event};
 
@@ -29,6 +30,7 @@ pub(super) struct Mirror {
     held: OnDemand,
     problems: BTreeMap<ObjectRef, String>,
     changed: bool,
+    definitions: Definitions,
     /// Our name on objects that we keep.
     controller: String,
 }
@@ -65,6 +67,12 @@ impl Mirror {
     pub(super) fn forget(&mut self, kind: Kind) {
         self.kinds.remove(&kind);
         self.remove_but(kind, &BTreeSet::new());
+    }
+
+    /// These are the definitions of the Gateway API now.
+    pub(super) fn define(&mut self, definitions: Definitions) {
+        self.changed |= self.definitions != definitions;
+        self.definitions = definitions;
     }
 
     /// Whether every kind has been listed, and what they refer to read.
@@ -147,6 +155,7 @@ impl Mirror {
         Some(Update {
             resources: Arc::new(self.resources.clone()),
             problems: self.problems.iter().map(problem).collect(),
+            definitions: self.definitions.clone(),
             ..Update::default()
         })
     }
