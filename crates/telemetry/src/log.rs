@@ -74,6 +74,10 @@ pub fn init(format: LogFormat, filter: &str, tracing: &Tracing) -> Result<(), Lo
     Ok(())
 }
 
+/// Lines of the client for the API server about each request that failed: neither which nor why, which whoever has sent it
+/// says. Whoever names the target gets them.
+const QUIET: &str = "kube_client::client::builder=off";
+
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     let directives = if filter.trim().is_empty() {
         "info"
@@ -81,7 +85,7 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
         filter
     };
     EnvFilter::builder()
-        .parse(directives)
+        .parse(format!("{QUIET},{directives}"))
         .map_err(|source| LogError::Filter {
             filter: filter.to_owned(),
             source,

@@ -64,6 +64,16 @@ fn filters_select_by_target_and_bad_ones_are_named() {
     });
     assert!(out.contains("kept") && !out.contains("left out"), "{out:?}");
 
+    let noise = || tracing::error!(target: "kube_client::client::builder", "failed with error client error");
+    assert_eq!(written(true, false, "info", noise), "");
+    let asked = written(
+        true,
+        false,
+        "info,kube_client::client::builder=error",
+        noise,
+    );
+    assert!(asked.contains("failed"), "{asked:?}");
+
     let error = parse_filter("proxy=loud").unwrap_err();
     assert!(matches!(error, LogError::Filter { .. }));
     assert!(error.to_string().contains("proxy=loud"), "{error}");

@@ -88,6 +88,9 @@ pub(crate) async fn client() -> anyhow::Result<(Client, Config)> {
     let mut config = Config::infer().await?;
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_secs(u64::from(feed::WATCH_SECONDS) + 10));
+    // Whoever asks, asks again, within a bound. kube would do so below, where nobody sees it: 15 times, with waits that
+    // double until they are minutes, long after a busy API server has time again.
+    config.default_retry = false;
     Ok((Client::try_from(config.clone())?, config))
 }
 

@@ -6,6 +6,8 @@
 mod addresses;
 mod bad_input;
 mod classes;
+mod faults;
+mod relay;
 mod support;
 
 use serde_json::{Value, json};

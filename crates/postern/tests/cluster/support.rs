@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -31,10 +32,12 @@ pub(crate) struct World {
     pub(crate) class: String,
     /// Name of the backend's Service.
     pub(crate) backend: String,
-    _echo: Backend,
+    echo: Backend,
     replicas: Vec<Child>,
     /// More arguments for the binary.
     arguments: Vec<String>,
+    /// What it reaches the API server by, if not by what the tests do.
+    kubeconfig: Option<PathBuf>,
 }
 
 impl Drop for World {
@@ -52,6 +55,7 @@ fn resource(kind: &str) -> ApiResource {
         "Ingress" => ("networking.k8s.io", "v1"),
         "Event" => ("events.k8s.io", "v1"),
         "EndpointSlice" => ("discovery.k8s.io", "v1"),
+        "Lease" => ("coordination.k8s.io", "v1"),
         "Service" | "Namespace" | "Secret" => ("", "v1"),
         "RoutePolicy" | "ClientPolicy" => ("postern.dev", "v1alpha1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
@@ -65,6 +69,18 @@ fn resource(kind: &str) -> ApiResource {
     }
 }
 
+/// An address with a port.
+pub(crate) fn socket(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(address.parse().unwrap(), port)
+}
+
+async fn asked(address: SocketAddr, url: &str) -> Option<u16> {
+    let call = Call::get(address, url).send();
+    let answer = tokio::time::timeout(Duration::from_secs(2), call).await;
+    let answer = answer.ok().and_then(Result::ok);
+    answer.map(|answer| answer.status.as_u16())
+}
+
 async fn client() -> Client {
     Client::try_default()
         .await
@@ -75,6 +91,19 @@ impl World {
     /// Sets everything up and starts one replica.
     pub(crate) async fn new(name: &str) -> Self {
         Self::with(name, &[]).await
+    }
+
+    /// The same with another way to the API server for the binary.
+    pub(crate) async fn behind(name: &str, kubeconfig: &Path) -> Self {
+        let mut world = Self::prepared(name).await;
+        world.kubeconfig = Some(kubeconfig.to_owned());
+        world.start("first");
+        world
+    }
+
+    /// Replicas that are yet to be started go the way of the tests.
+    pub(crate) fn in_front(&mut self) {
+        self.kubeconfig = None;
     }
 
     /// The address of this machine in the cluster.
@@ -95,21 +124,30 @@ impl World {
 
     /// The same with more arguments for the binary.
     pub(crate) async fn with(name: &str, arguments: &[&str]) -> Self {
+        let mut world = Self::prepared(name).await;
+        world.arguments(arguments);
+        world.start("first");
+        world
+    }
+
+    /// All that is there before the binary.
+    async fn prepared(name: &str) -> Self {
         let client = client().await;
         let node = Self::node().await;
         let listener = std::net::TcpListener::bind((node, 0)).expect("this machine is the node");
         let address = listener.local_addr().unwrap();
         drop(listener);
         let class = format!("postern-test-{name}");
-        let mut world = Self {
+        let world = Self {
             client,
             app: format!("{class}-app"),
             system: format!("{class}-system"),
             class: class.clone(),
             backend: "web".to_owned(),
-            _echo: Backend::builder().at(address).start("web"),
+            echo: Backend::builder().at(address).start("web"),
             replicas: Vec::new(),
-            arguments: arguments.iter().map(|&a| a.to_owned()).collect(),
+            arguments: Vec::new(),
+            kubeconfig: None,
         };
         world.clear().await;
         for namespace in [world.app.clone(), world.system.clone()] {
@@ -119,7 +157,6 @@ impl World {
         let (app, system) = (world.app.clone(), world.system.clone());
         world.service(&app, "web", address.port(), node).await;
         world.service(&system, "postern", 1, node).await;
-        world.start("first");
         world
     }
 
@@ -209,6 +246,13 @@ impl World {
         }
     }
 
+    /// A Service with the backend's endpoint.
+    pub(crate) async fn another_backend(&self, name: &str) {
+        let address = self.echo.address();
+        let app = &self.app;
+        self.service(app, name, address.port(), address.ip()).await;
+    }
+
     /// A Service with one endpoint on the node.
     async fn service(&self, namespace: &str, name: &str, port: u16, node: IpAddr) {
         let ports = json!([{ "name": "http", "port": 80, "targetPort": port }]);
@@ -259,12 +303,22 @@ impl World {
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.env("KUBECONFIG", kubeconfig);
+        }
         self.replicas.push(command.spawn().unwrap());
     }
 
     /// More arguments for replicas that are yet to be started, instead of those of before.
     pub(crate) fn arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|&a| a.to_owned()).collect();
+    }
+
+    /// Who writes, and since when.
+    pub(crate) async fn lease(&self) -> Value {
+        let leases = self.api(&self.system, "Lease");
+        let lease = leases.get("postern").await.unwrap();
+        lease.data["spec"].clone()
     }
 
     /// Ends the first replica without a word.
@@ -424,17 +478,17 @@ impl World {
             .await;
     }
 
+    /// What a request for a host is answered with now.
+    pub(crate) async fn status(&self, address: &str, host: &str) -> Option<u16> {
+        asked(socket(address, 80), &format!("http://{host}/")).await
+    }
+
     async fn answers(&self, address: &str, url: &str, status: u16) {
         let port = url.parse::<http::Uri>().unwrap().port_u16().unwrap_or(80);
-        let address = SocketAddr::new(address.parse().unwrap(), port);
+        let address = socket(address, port);
         let start = Instant::now();
         loop {
-            let call = Call::get(address, url).send();
-            let answer = tokio::time::timeout(Duration::from_secs(2), call).await;
-            let got = answer
-                .ok()
-                .and_then(Result::ok)
-                .map(|answer| answer.status.as_u16());
+            let got = asked(address, url).await;
             if got == Some(status) {
                 return;
             }

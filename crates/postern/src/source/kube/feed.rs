@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::Kind;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use kube::{
     Api, Client,
     core::{ApiResource, DynamicObject, PartialObjectMeta},
@@ -55,16 +55,45 @@ pub(super) fn start(
     let (client, to) = (client.clone(), to.clone());
     let task = if matches!(kind, Kind::Secret | Kind::ConfigMap) {
         let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, resource);
-        let events = watcher(api, config).map(|event| event.map(full));
-        tokio::spawn(follow((id, kind), events, to))
+        let begin = move || watcher(api.clone(), config.clone()).map(|event| event.map(full));
+        tokio::spawn(follow((id, kind), anew(begin), to))
     } else {
         let api = Api::<DynamicObject>::all_with(client, resource);
-        tokio::spawn(follow((id, kind), watcher(api, config), to))
+        let begin = move || watcher(api.clone(), config.clone());
+        tokio::spawn(follow((id, kind), anew(begin), to))
     };
     Feed {
         id,
         resource: resource.clone(),
         task,
+    }
+}
+
+/// A watch that begins anew, with a list, when the API server has forgotten what it should go on from. kube's does so
+/// where an event of the watch says it; where the answer's status does, it would ask for the same again and again.
+fn anew<S>(begin: impl Fn() -> S) -> impl Stream<Item = S::Item>
+where
+    S: Stream<Item = watcher::Result<Event<DynamicObject>>>,
+{
+    let events = Box::pin(begin());
+    stream::unfold((begin, events), async |(begin, mut events)| {
+        let event = events.next().await?;
+        if is_forgotten(&event) {
+            events.set(begin());
+        }
+        Some((event, (begin, events)))
+    })
+}
+
+/// Whether the API server says that it does not know any more what happened since.
+fn is_forgotten<T>(event: &watcher::Result<T>) -> bool {
+    use kube::Error::Api;
+    use watcher::Error::{WatchError, WatchFailed, WatchStartFailed};
+    match event {
+        Err(WatchError(status) | WatchFailed(Api(status)) | WatchStartFailed(Api(status))) => {
+            status.code == 410
+        }
+        _ => false,
     }
 }
 
@@ -86,7 +115,7 @@ async fn follow(
                 Message::Event { feed, kind, event }
             }
             // A watch window that has passed is nothing to worry about: the list comes next.
-            Err(watcher::Error::WatchError(status)) if status.code == 410 => continue,
+            event if is_forgotten(&event) => continue,
             Err(error) => {
                 if std::mem::replace(&mut well, false) {
                     tracing::warn!(%kind, %error, "the watch is broken; the last state is served until it is well again");
