@@ -21,6 +21,9 @@ pub struct Config {
     pub workers: usize,
     /// Peers whose `X-Forwarded-*` headers are believed and extended. Default none: what clients send is replaced.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether backends may be at addresses that mean this machine or its link (loopback, link-local, unspecified, multicast).
+    /// Default true; no, where others than the operator say where backends are.
+    pub local_backends: bool,
     /// How much is too much.
     pub limits: Limits,
     /// How long is too long.
@@ -34,6 +37,7 @@ impl Default for Config {
             port_map: BTreeMap::new(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             trusted_proxies: Vec::new(),
+            local_backends: true,
             limits: Limits::default(),
             deadlines: Deadlines::default(),
         }

@@ -5,7 +5,11 @@ mod pool;
 mod replay_body;
 mod tls;
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header,
@@ -107,14 +111,39 @@ pub(crate) struct Destination {
     pub(crate) connect: Duration,
 }
 
-/// The address behind an endpoint.
+/// The address behind an endpoint, unless the operator keeps it from backends.
 pub(crate) async fn resolve(
+    worker: &Worker,
     endpoint: &Endpoint,
     limit: Duration,
 ) -> Result<SocketAddr, ProxyError> {
-    match endpoint {
-        Endpoint::Address(address) => Ok(*address),
-        Endpoint::Name { host, port } => Box::pin(connect::resolve(host, *port, limit)).await,
+    let address = match endpoint {
+        Endpoint::Address(address) => *address,
+        Endpoint::Name { host, port } => Box::pin(connect::resolve(host, *port, limit)).await?,
+    };
+    if worker.config.local_backends || !is_local(address.ip()) {
+        return Ok(address);
+    }
+    tracing::debug!(?endpoint, %address, "a backend is not asked: its address means this machine or its link");
+    Err(ProxyError::ConnectFailed)
+}
+
+/// Addresses that mean something else on every machine, which API servers refuse as endpoints too.
+fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unicast_link_local()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+        }
     }
 }
 
@@ -303,4 +332,38 @@ fn http2_request_of(scheme: Scheme, head: Head, body: UpBody) -> Request<UpBody>
     *request.version_mut() = Version::HTTP_2;
     *request.headers_mut() = head.headers;
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn addresses_that_mean_something_else_on_every_machine() {
+        for local in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "169.254.169.254",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "ff02::1",
+        ] {
+            assert!(is_local(local.parse().unwrap()), "{local}");
+        }
+        for other in [
+            "10.0.0.1",
+            "192.168.0.1",
+            "203.0.113.9",
+            "fd00::1",
+            "2001:db8::1",
+        ] {
+            assert!(!is_local(other.parse().unwrap()), "{other}");
+        }
+    }
 }

@@ -150,6 +150,7 @@ impl ProxyArgs {
             port_map: self.port_map.iter().copied().collect::<BTreeMap<_, _>>(),
             workers: self.workers.map_or(defaults.workers, usize::from),
             trusted_proxies: self.trusted_proxies.clone(),
+            local_backends: defaults.local_backends,
             limits: Limits {
                 connections: limits.max_connections,
                 requests: limits.max_requests,

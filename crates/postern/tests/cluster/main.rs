@@ -4,6 +4,7 @@
 //! `cargo xtask cluster exec -- cargo test -p postern --test cluster`.
 
 mod addresses;
+mod backends;
 mod bad_input;
 mod classes;
 mod faults;

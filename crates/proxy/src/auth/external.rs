@@ -68,7 +68,7 @@ async fn attempts(
     loop {
         let picked = cluster.pick(None, 0).ok_or(ProxyError::AuthUnreachable)?;
         let connect = upstream::connect_limit(worker, &cluster.cluster);
-        let address = upstream::resolve(picked.endpoint, connect)
+        let address = upstream::resolve(worker, picked.endpoint, connect)
             .await
             .map_err(failed)?;
         let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));

@@ -292,7 +292,7 @@ pub(super) async fn send(
     } = step;
     let limits = cluster.cluster.timeouts;
     let connect = upstream::connect_limit(worker, &cluster.cluster);
-    let address = upstream::resolve(picked.endpoint, connect)
+    let address = upstream::resolve(worker, picked.endpoint, connect)
         .await
         .map_err(|error| Failure {
             error,

@@ -60,7 +60,7 @@ async fn send(worker: &Rc<Worker>, cluster: &ClusterState, head: Head, body: UpB
         return;
     };
     let connect = upstream::connect_limit(worker, &cluster.cluster);
-    let Ok(address) = upstream::resolve(picked.endpoint, connect).await else {
+    let Ok(address) = upstream::resolve(worker, picked.endpoint, connect).await else {
         return;
     };
     let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));

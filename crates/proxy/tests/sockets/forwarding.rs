@@ -9,8 +9,8 @@ use std::{
 use crate::support::{cluster, forward, http, route, serve, simple, start};
 use http::StatusCode;
 use ir::{
-    Action, Backend, ClusterKey, Filter, Fraction, Mirror, Reason, Retry, RetryOn, Target,
-    Timeouts, Upstream,
+    Action, Backend, ClusterKey, Endpoint, Filter, Fraction, Mirror, Reason, Retry, RetryOn,
+    Target, Timeouts, Upstream,
 };
 use testkit::{
     call::{Answer, Call, raw},
@@ -385,4 +385,28 @@ fn upgrades_become_tunnels() {
         text.starts_with("HTTP/1.1 200"),
         "HTTP/2 by upgrade would bypass us: {text}"
     );
+}
+
+#[test]
+fn a_backend_on_this_machine_is_asked_only_where_the_operator_lets_it() {
+    let echo = Echo::start("a");
+    let mut by_name = simple(echo.address());
+    by_name.clusters[0].endpoints = [Endpoint::Name {
+        host: "localhost".into(),
+        port: echo.address().port(),
+    }]
+    .into();
+    let by_address = simple(echo.address());
+    for config in [by_address, by_name] {
+        for (allowed, status) in [(true, 200), (false, 503)] {
+            let proxy = start(|config| config.local_backends = allowed);
+            serve(&proxy, config.ir());
+            let answer = get(&proxy, "/");
+            assert_eq!(answer.status, status, "{:?}", config.clusters[0]);
+            if !allowed {
+                assert_eq!(answer.body, "connect_failed");
+            }
+        }
+    }
+    assert_eq!(echo.hits(), 2);
 }

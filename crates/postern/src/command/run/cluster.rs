@@ -52,7 +52,12 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
         .clone()
         .unwrap_or(config.default_namespace);
     tracing::info!(api = %config.cluster_url, %namespace, "following the cluster");
-    let proxy = Arc::new(Proxy::start(args.proxy.config(), telemetry.for_proxy())?);
+    let settings = proxy::Config {
+        // Whoever may write a Service would reach our own admin endpoint through us, and the cloud's of this node.
+        local_backends: false,
+        ..args.proxy.config()
+    };
+    let proxy = Arc::new(Proxy::start(settings, telemetry.for_proxy())?);
     let (updates, observed) = source::start(client.clone(), &cluster.controller_name);
     let mut first = updates.clone();
     tokio::select! {

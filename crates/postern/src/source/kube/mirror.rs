@@ -21,6 +21,10 @@ use crate::source::{Problem, Update};
 /// What kubectl keeps for itself in an object, as large as the object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// Said of a Service that names endpoints of its own.
+const NO_ENDPOINTS: &str = "its annotation postern.dev/endpoints does not count: it is for manifests in files, and here whoever may write \
+                            a Service would choose what the gateway reaches; give it a selector or an EndpointSlice";
+
 /// All objects.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
@@ -201,10 +205,13 @@ impl Mirror {
     }
 
     /// Takes an object in, unless it is what it was.
-    fn take(&mut self, reference: &ObjectRef, object: DynamicObject) {
+    fn take(&mut self, reference: &ObjectRef, mut object: DynamicObject) {
+        let annotations = object.metadata.annotations.as_mut();
+        let service = annotations.filter(|_| reference.kind == Kind::Service);
+        let ignored = service.is_some_and(|all| all.remove(annotation::ENDPOINTS).is_some());
         match typed(reference.kind, object) {
             Ok(object) => {
-                self.changed |= self.problems.remove(reference).is_some();
+                self.tell(reference, ignored.then(|| NO_ENDPOINTS.to_owned()));
                 if self.resources.get(reference).as_ref() != Some(&object) {
                     self.held.refers(reference, references(&object));
                     self.resources.insert(object);
@@ -215,9 +222,20 @@ impl Mirror {
                 let message = format!(
                     "cannot be read: {error}; its last good state counts, if there was one"
                 );
-                let before = self.problems.insert(reference.clone(), message.clone());
-                self.changed |= before.as_ref() != Some(&message);
+                self.tell(reference, Some(message));
             }
+        }
+    }
+
+    /// What is wrong with an object, if anything.
+    fn tell(&mut self, reference: &ObjectRef, problem: Option<String>) {
+        if self.problems.get(reference) == problem.as_ref() {
+            return;
+        }
+        self.changed = true;
+        match problem {
+            Some(problem) => drop(self.problems.insert(reference.clone(), problem)),
+            None => drop(self.problems.remove(reference)),
         }
     }
 

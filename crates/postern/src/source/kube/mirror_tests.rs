@@ -219,3 +219,32 @@ fn what_another_installation_wrote_is_an_object_like_others() {
     assert_eq!(routes(&mirror), ["shop/a"]);
     assert_eq!(mirror.observed().written(), []);
 }
+
+#[test]
+fn a_service_of_a_cluster_names_no_endpoints() {
+    let service = |endpoints: Option<&str>| {
+        let annotations = endpoints.map(|named| json!({ annotation::ENDPOINTS: named, "a": "b" }));
+        dynamic(json!({
+            "metadata": { "namespace": "shop", "name": "web", "annotations": annotations },
+            "spec": { "ports": [{ "port": 80 }] },
+        }))
+    };
+    let mut mirror = Mirror::default();
+    let named = service(Some("127.0.0.1:15000"));
+    listed(&mut mirror, Kind::Service, vec![named.clone()]);
+    let update = mirror.update().unwrap();
+    let kept = &update.resources.services[&ObjectKey::new("shop", "web")];
+    let kept = kept.metadata.annotations.as_ref().unwrap();
+    assert_eq!(kept.keys().collect::<Vec<_>>(), ["a"]);
+    let problems = |update: &Update| -> Vec<String> {
+        update.problems.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        problems(&update),
+        [format!("Service/shop/web: {NO_ENDPOINTS}")]
+    );
+    mirror.event(Kind::Service, Event::Apply(named));
+    assert!(mirror.update().is_none(), "told once");
+    mirror.event(Kind::Service, Event::Apply(service(None)));
+    assert_eq!(problems(&mirror.update().unwrap()), [""; 0]);
+}
