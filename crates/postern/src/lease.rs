@@ -47,6 +47,7 @@ impl Candidacy {
             identity: identity.to_owned(),
             record: None,
             renewed: None,
+            well: true,
             leader: sender,
         };
         let task = tokio::spawn(candidate.run(Arc::clone(&leave)));
@@ -78,6 +79,8 @@ struct Candidate {
     /// The Lease as last seen, and since when it has been so.
     record: Option<(LeaseSpec, Instant)>,
     renewed: Option<Instant>,
+    /// The last turn came about.
+    well: bool,
     leader: watch::Sender<bool>,
 }
 
@@ -129,11 +132,12 @@ impl Candidate {
     async fn run(mut self, leave: Arc<Notify>) {
         loop {
             match timeout(CALL, self.turn()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "the Lease cannot be had"),
-                Err(_) => {
-                    tracing::debug!("the Lease cannot be had: the API server does not answer")
+                Ok(Ok(())) => self.well = true,
+                Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
+                    tracing::debug!("another replica wrote the Lease at the same time");
                 }
+                Ok(Err(error)) => self.trouble(&error),
+                Err(_) => self.trouble(&"the API server does not answer"),
             }
             let late = self.renewed.is_none_or(|at| at.elapsed() >= RENEW_DEADLINE);
             if late && self.lead(false) {
@@ -143,6 +147,13 @@ impl Candidate {
                 () = sleep(PERIOD) => {}
                 () = leave.notified() => return self.release().await,
             }
+        }
+    }
+
+    /// Said once: whoever has no Lease writes nothing, and everything else goes on as if nothing were wrong.
+    fn trouble(&mut self, error: &dyn std::fmt::Display) {
+        if std::mem::replace(&mut self.well, false) {
+            tracing::warn!(%error, "the Lease can neither be read nor written; trying again");
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! No part of plain `cargo test`. Where a cluster answers (KUBECONFIG) whose nodes this machine is one of:
 //! `cargo xtask cluster exec -- cargo test -p postern --test cluster`.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
+mod account;
 mod addresses;
 mod backends;
 mod bad_input;

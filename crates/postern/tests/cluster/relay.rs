@@ -6,7 +6,7 @@ use std::{
     io::Write as _,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -23,6 +23,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use kube::{Client, client::Body};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -109,7 +110,7 @@ impl Relay {
     pub(crate) fn set(&self, fault: Fault) {
         self.shared.met.store(0, Relaxed);
         if matches!(fault, Fault::Expired | Fault::Desynced) {
-            *self.shared.forgotten.lock().unwrap() = Some((fault, BTreeSet::new()));
+            *self.shared.forgotten.lock() = Some((fault, BTreeSet::new()));
         }
         self.fault.send_replace(fault);
     }
@@ -132,7 +133,7 @@ impl Way {
     /// What is wrong for a request.
     fn fault(&self, path: &str, watches: bool) -> Fault {
         let now = *self.faults.borrow();
-        let mut forgotten = self.shared.forgotten.lock().unwrap();
+        let mut forgotten = self.shared.forgotten.lock();
         match &mut *forgotten {
             Some((fault, listed)) if watches && !listed.contains(path) => *fault,
             Some((_, listed)) if !watches && now != Fault::Busy => {

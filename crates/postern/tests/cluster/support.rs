@@ -16,6 +16,8 @@ use kube::{
 use serde_json::{Value, json};
 use testkit::{call::Call, echo::Backend};
 
+use crate::account::Account;
+
 /// The longest that anything may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Between looks.
@@ -36,8 +38,10 @@ pub(crate) struct World {
     replicas: Vec<Child>,
     /// More arguments for the binary.
     arguments: Vec<String>,
-    /// What it reaches the API server by, if not by what the tests do.
-    kubeconfig: Option<PathBuf>,
+    /// Who it is.
+    account: Account,
+    /// What it reaches the API server by.
+    kubeconfig: PathBuf,
 }
 
 impl Drop for World {
@@ -96,14 +100,14 @@ impl World {
     /// The same with another way to the API server for the binary.
     pub(crate) async fn behind(name: &str, kubeconfig: &Path) -> Self {
         let mut world = Self::prepared(name).await;
-        world.kubeconfig = Some(kubeconfig.to_owned());
+        world.kubeconfig = kubeconfig.to_owned();
         world.start("first");
         world
     }
 
-    /// Replicas that are yet to be started go the way of the tests.
+    /// Replicas that are yet to be started go straight to the API server.
     pub(crate) fn in_front(&mut self) {
-        self.kubeconfig = None;
+        self.kubeconfig = self.account.kubeconfig();
     }
 
     /// The address of this machine in the cluster.
@@ -138,21 +142,29 @@ impl World {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let class = format!("postern-test-{name}");
+        clear(&client, &class).await;
+        let (app, system) = namespaces(&class);
+        for namespace in [&app, &system] {
+            let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+            let all = Api::<DynamicObject>::all_with(client.clone(), &resource("Namespace"));
+            let parameters = PatchParams::apply("test").force();
+            all.patch(namespace, &parameters, &Patch::Apply(&body))
+                .await
+                .unwrap();
+        }
+        let account = Account::new(&client, &system, &class).await;
         let world = Self {
             client,
-            app: format!("{class}-app"),
-            system: format!("{class}-system"),
+            app,
+            system,
             class: class.clone(),
             backend: "web".to_owned(),
             echo: Backend::builder().at(address).start("web"),
             replicas: Vec::new(),
             arguments: Vec::new(),
-            kubeconfig: None,
+            kubeconfig: account.kubeconfig(),
+            account,
         };
-        world.clear().await;
-        for namespace in [world.app.clone(), world.system.clone()] {
-            world.put("", "Namespace", &namespace, json!({})).await;
-        }
         world.class_of(&world.controller(), &class).await;
         let (app, system) = (world.app.clone(), world.system.clone());
         world.service(&app, "web", address.port(), node).await;
@@ -302,10 +314,9 @@ impl World {
             .args(["--container-ports", &format!("{first}-{}", first + 199)])
             .args(&self.arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        if let Some(kubeconfig) = &self.kubeconfig {
-            command.env("KUBECONFIG", kubeconfig);
-        }
+            .stdout(Stdio::null())
+            .stderr(self.account.log())
+            .env("KUBECONFIG", &self.kubeconfig);
         self.replicas.push(command.spawn().unwrap());
     }
 
@@ -499,26 +510,36 @@ impl World {
 
     /// Leaves nothing behind.
     pub(crate) async fn end(self) {
-        self.clear().await;
+        // The account goes with its namespace, and what is asked for after that is denied.
+        self.account.assert_nothing_was_denied();
+        clear(&self.client, &self.class).await;
     }
+}
 
-    async fn clear(&self) {
-        let parameters = DeleteParams::default();
-        let class = self.api("", "GatewayClass");
-        // What is not there need not go.
-        let _ = class.delete(&self.class, &parameters).await;
-        let namespaces = self.api("", "Namespace");
-        for name in [&self.app, &self.system] {
-            let _ = namespaces.delete(name, &parameters).await;
-        }
-        let start = Instant::now();
-        let left = |all: Vec<DynamicObject>| {
-            all.iter()
-                .any(|n| n.name_any() == self.app || n.name_any() == self.system)
-        };
-        while left(namespaces.list(&ListParams::default()).await.unwrap().items) {
-            assert!(start.elapsed() < DEADLINE, "the namespaces do not go");
-            tokio::time::sleep(PAUSE).await;
-        }
+/// Namespaces of the objects under test, and of the binary.
+fn namespaces(class: &str) -> (String, String) {
+    (format!("{class}-app"), format!("{class}-system"))
+}
+
+/// Removes all that is left of a world.
+async fn clear(client: &Client, class: &str) {
+    let parameters = DeleteParams::default();
+    let all = |kind: &str| Api::<DynamicObject>::all_with(client.clone(), &resource(kind));
+    // What is not there need not go.
+    let _ = all("GatewayClass").delete(class, &parameters).await;
+    let (app, system) = namespaces(class);
+    let namespaces = all("Namespace");
+    for name in [&app, &system] {
+        let _ = namespaces.delete(name, &parameters).await;
     }
+    let start = Instant::now();
+    let left = |all: Vec<DynamicObject>| {
+        all.iter()
+            .any(|n| n.name_any() == app || n.name_any() == system)
+    };
+    while left(namespaces.list(&ListParams::default()).await.unwrap().items) {
+        assert!(start.elapsed() < DEADLINE, "the namespaces do not go");
+        tokio::time::sleep(PAUSE).await;
+    }
+    Account::clear(client, class).await;
 }

@@ -1,6 +1,7 @@
 //! What happens to requests while Postern, as its chart installs it, or what it depends on comes and goes: nothing.
 //!
 //! No part of plain `cargo test`: `cargo xtask cluster test life`.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod cluster;
 mod load;
