@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{condition, rules, support::World};
 
+/// Label of what is made for a Gateway.
+const GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
+
 async fn edge(world: &World, listeners: Value, more: Value) {
     let mut spec = json!({ "gatewayClassName": world.class, "listeners": listeners });
     for (field, value) in more.as_object().unwrap() {
@@ -152,6 +155,38 @@ async fn an_address_that_was_asked_for_is_the_gateways() {
     world
         .until_answers(&format!("http://{address}/"), 200)
         .await;
+    // Another one: the Service asks for it, and the status says what the Service has got.
+    let other = "10.89.0.181";
+    let addresses = json!([{ "type": "IPAddress", "value": other }]);
+    world
+        .patch(
+            "Gateway",
+            "edge",
+            json!({ "spec": { "addresses": addresses } }),
+        )
+        .await;
+    world
+        .until("Gateway", "edge", |gateway| {
+            gateway["status"]["addresses"] == addresses
+        })
+        .await;
+    world.until_answers(&format!("http://{other}/"), 200).await;
+    // A Service that somebody deletes comes back, and leads to the same place.
+    let service = |all: &[Value]| {
+        let of_gateway = |s: &&Value| s["metadata"]["labels"][GATEWAY] == "edge";
+        all.iter().find(of_gateway).cloned()
+    };
+    let before = service(&world.list("Service").await).unwrap();
+    let name = before["metadata"]["name"].as_str().unwrap();
+    world.delete("Service", name).await;
+    let after = world
+        .until("Service", name, |now| {
+            now["metadata"]["uid"] != before["metadata"]["uid"]
+        })
+        .await;
+    let target = |service: &Value| service["spec"]["ports"][0]["targetPort"].clone();
+    assert_eq!(target(&after), target(&before));
+    world.until_answers(&format!("http://{other}/"), 200).await;
     // A type that nobody here knows.
     let addresses = json!([{ "type": "Hostname", "value": "edge.example" }]);
     world

@@ -1,5 +1,7 @@
 //! What the API server takes and we cannot honour: a condition says so, and nothing else is touched.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::{condition, rules, support::World};
@@ -211,7 +213,7 @@ async fn entries_of_other_controllers_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn definitions_that_come_later_are_read_then() {
+async fn definitions_come_and_go() {
     let world = World::new("definitions").await;
     let definition = world.take_definition("clientpolicies").await;
     let spec = gateway(&world.class, json!([http()]));
@@ -229,13 +231,20 @@ async fn definitions_that_come_later_are_read_then() {
         "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge",
     });
     let policy = json!({ "targetRefs": [target], "tls": { "minVersion": "1.3" } });
-    world
-        .apply("ClientPolicy", "strict", json!({ "spec": policy }))
-        .await;
-    world
-        .until("ClientPolicy", "strict", |policy| {
-            policy["status"]["ancestors"][0].is_object()
-        })
-        .await;
+    let told = |policy: &Value| policy["status"]["ancestors"][0].is_object();
+    let policy = json!({ "spec": policy });
+    world.apply("ClientPolicy", "strict", policy.clone()).await;
+    world.until("ClientPolicy", "strict", told).await;
+    // Taken away under way, with all of its objects: nothing else changes. It takes two looks to believe it.
+    let definition = world.take_definition("clientpolicies").await;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(25) {
+        let answer = world.status(&address.to_string(), "any.example").await;
+        assert_eq!(answer, Some(200));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.give_definition(&definition).await;
+    world.apply("ClientPolicy", "strict", policy).await;
+    world.until("ClientPolicy", "strict", told).await;
     world.end().await;
 }

@@ -1,8 +1,8 @@
-//! What a GatewayClass says.
+//! What a GatewayClass says, and kinds that no other test here looks at.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{condition, support::World};
+use crate::{condition, rules, support::World};
 
 const VERSION: &str = "gateway.networking.k8s.io/bundle-version";
 
@@ -46,5 +46,59 @@ async fn a_class_says_what_is_supported_and_whether_the_definitions_are_known() 
 
     world.annotate("referencegrants", VERSION, &version).await;
     world.class_once(known).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_listener_set_and_a_policy_of_a_backend_are_told_how_they_fare() {
+    let world = World::new("kinds").await;
+    let gateway = json!({
+        "gatewayClassName": world.class,
+        "allowedListeners": { "namespaces": { "from": "Same" } },
+        "listeners": [{ "name": "http", "port": 80, "protocol": "HTTP" }],
+    });
+    world
+        .apply("Gateway", "edge", json!({ "spec": gateway }))
+        .await;
+    let set = json!({
+        "parentRef": { "name": "edge" },
+        "listeners": [{ "name": "more", "port": 8081, "protocol": "HTTP" }],
+    });
+    world
+        .apply("ListenerSet", "more", json!({ "spec": set }))
+        .await;
+    let parent = json!({ "kind": "ListenerSet", "name": "more" });
+    let route = json!({ "parentRefs": [parent], "rules": rules(&world.backend) });
+    world
+        .apply("HTTPRoute", "web", json!({ "spec": route }))
+        .await;
+    let target = json!({ "group": "", "kind": "Service", "name": world.backend });
+    let policy = json!({ "targetRefs": [target], "loadBalancing": { "type": "LeastRequest" } });
+    world
+        .apply("BackendPolicy", "even", json!({ "spec": policy }))
+        .await;
+    let address = world.address("edge").await;
+    world
+        .until_answers(&format!("http://{address}:8081/"), 200)
+        .await;
+    let set = world
+        .until("ListenerSet", "more", |set| {
+            let of_set = |type_: &str| condition(&set["status"]["conditions"], type_);
+            of_set("Accepted").as_deref() == Some("True Accepted")
+                && of_set("Programmed").as_deref() == Some("True Programmed")
+        })
+        .await;
+    assert_eq!(set["status"]["listeners"][0]["attachedRoutes"], 1, "{set}");
+    world
+        .until("Gateway", "edge", |gateway| {
+            gateway["status"]["attachedListenerSets"] == 1
+        })
+        .await;
+    world
+        .until("BackendPolicy", "even", |policy| {
+            let conditions = &policy["status"]["ancestors"][0]["conditions"];
+            condition(conditions, "Accepted").as_deref() == Some("True Accepted")
+        })
+        .await;
     world.end().await;
 }

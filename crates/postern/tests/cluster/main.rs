@@ -192,3 +192,39 @@ async fn another_replica_takes_over_and_changes_nothing() {
     assert_eq!(after["status"]["addresses"], before["status"]["addresses"]);
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_ingresses_become_may_be_kept_in_memory() {
+    let mut world = World::new("memory").await;
+    let backend = json!({ "service": { "name": world.backend, "port": { "number": 80 } } });
+    let path = json!({ "path": "/", "pathType": "Prefix", "backend": backend });
+    let ingress = json!({ "spec": {
+        "ingressClassName": world.class,
+        "rules": [{ "host": "shop.example", "http": { "paths": [path] } }],
+    }});
+    world.apply("Ingress", "shop", ingress.clone()).await;
+    world.until_some("HTTPRoute", |_| true).await;
+    let placed = |ingress: &Value| ingress["status"]["loadBalancer"]["ingress"][0].is_object();
+    let before = world.until("Ingress", "shop", placed).await;
+    let address = before["status"]["loadBalancer"]["ingress"][0]["ip"].clone();
+    let address = address.as_str().unwrap();
+    world.until_host_answers(address, "shop.example", 200).await;
+    // Another replica is told otherwise: what was written goes, and what is served stays.
+    world.arguments(&["--ingress-translation", "memory"]);
+    world.start("second");
+    world.kill_first();
+    world.until_none("HTTPRoute").await;
+    world.until_host_answers(address, "shop.example", 200).await;
+    // One that comes now is served and told where, and nothing is written for it.
+    let mut second = ingress;
+    second["spec"]["rules"][0]["host"] = json!("second.example");
+    world.apply("Ingress", "second", second).await;
+    world
+        .until_host_answers(address, "second.example", 200)
+        .await;
+    world.until("Ingress", "second", placed).await;
+    assert_eq!(world.list("HTTPRoute").await, [Value::Null; 0]);
+    let after = world.until("Ingress", "shop", placed).await;
+    assert_eq!(after["status"], before["status"]);
+    world.end().await;
+}

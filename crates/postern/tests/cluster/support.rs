@@ -61,13 +61,14 @@ fn resource(kind: &str) -> ApiResource {
         "EndpointSlice" => ("discovery.k8s.io", "v1"),
         "Lease" => ("coordination.k8s.io", "v1"),
         "Service" | "Namespace" | "Secret" => ("", "v1"),
-        "RoutePolicy" | "ClientPolicy" => ("postern.dev", "v1alpha1"),
+        "RoutePolicy" | "BackendPolicy" | "ClientPolicy" => ("postern.dev", "v1alpha1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         _ => ("gateway.networking.k8s.io", "v1"),
     };
     let kind = GroupVersionKind::gvk(group, version, kind);
     match kind.kind.as_str() {
         "RoutePolicy" => ApiResource::from_gvk_with_plural(&kind, "routepolicies"),
+        "BackendPolicy" => ApiResource::from_gvk_with_plural(&kind, "backendpolicies"),
         "ClientPolicy" => ApiResource::from_gvk_with_plural(&kind, "clientpolicies"),
         _ => ApiResource::from_gvk(&kind),
     }

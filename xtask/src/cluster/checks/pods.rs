@@ -1,5 +1,5 @@
-//! Some examples in a cluster as a user would try them: applied as they are, with pods as backends, and asked through the
-//! address that the Gateway got.
+//! Some examples in a cluster as a user would try them: applied as they are, with pods as backends, asked through the address
+//! that the Gateway got, and looked at with kubectl.
 
 use std::{
     ffi::OsStr,
@@ -112,7 +112,40 @@ fn of_one(cluster: &Cluster<'_>, example: &Example, namespace: &str) -> anyhow::
     };
     let address = waited(|| address(cluster, gateway))
         .with_context(|| format!("Gateway {}/{} has no address", gateway.0, gateway.1))?;
-    waited(|| asked(cluster, example, &address))
+    waited(|| asked(cluster, example, &address))?;
+    waited(|| shown(cluster, example, namespace, &address))
+}
+
+/// What a user sees of it: where it is found, and that it is accepted.
+fn shown(
+    cluster: &Cluster<'_>,
+    example: &Example,
+    namespace: &str,
+    address: &str,
+) -> anyhow::Result<()> {
+    let get = |kinds: &str| cluster.kubectl_prints(&["get", kinds, "-n", namespace]);
+    let class = get("gatewayclass")?;
+    column(&class, "postern", "ACCEPTED", "True")?;
+    let Some(gateway) = example.gateway else {
+        return column(&get("ingress")?, "demo", "ADDRESS", address);
+    };
+    let gateways = get("gateway")?;
+    column(&gateways, gateway, "ADDRESS", address)?;
+    column(&gateways, gateway, "PROGRAMMED", "True")?;
+    column(&get("httproute")?, "demo", "HOSTNAMES", "[\"example.com\"]")
+}
+
+/// Fails unless the row of that name has the value in the column. Cells begin where their headings do.
+fn column(table: &str, name: &str, heading: &str, value: &str) -> anyhow::Result<()> {
+    let mut lines = table.lines();
+    let at = lines.next().and_then(|head| head.find(heading));
+    let row = lines.find(|line| line.split_whitespace().next() == Some(name));
+    let cell = at.zip(row).and_then(|(at, row)| row.get(at..));
+    let cell = cell.and_then(|rest| rest.split_whitespace().next());
+    if cell != Some(value) {
+        bail!("kubectl shows no {heading} {value} for {name}: {table}");
+    }
+    Ok(())
 }
 
 /// Does something until it succeeds, for as long as we have patience.
@@ -197,4 +230,24 @@ spec:
     }
     anyhow::ensure!(!manifest.is_empty(), "the example has no Service");
     Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::column;
+
+    #[test]
+    fn cells_are_found_below_their_headings() {
+        let table = "\
+NAME   CLASS     HOSTS         ADDRESS       PORTS   AGE
+other  postern   *             10.0.0.2      80      1m
+demo   higress   example.com                 80      1m
+";
+        let shows = |name, heading, value| column(table, name, heading, value).is_ok();
+        assert!(shows("other", "ADDRESS", "10.0.0.2"));
+        assert!(shows("demo", "CLASS", "higress"));
+        assert!(!shows("demo", "ADDRESS", "10.0.0.2"));
+        assert!(!shows("none", "ADDRESS", "10.0.0.2"));
+        assert!(!shows("other", "PROGRAMMED", "True"));
+    }
 }
