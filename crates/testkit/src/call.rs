@@ -1,5 +1,5 @@
 //! A small HTTP client for tests: one connection, one request, everything the answer says. Every wait ends after
-//! [`DEADLINE`].
+//! [`DEADLINE`], unless a call says otherwise.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 
-/// The longest that any call waits.
+/// The longest that a call waits.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// An answer.
@@ -109,6 +109,7 @@ pub struct Call {
     body: Outgoing,
     http2: bool,
     tls: Option<(Arc<ClientConfig>, String)>,
+    patience: Duration,
 }
 
 impl Call {
@@ -126,6 +127,7 @@ impl Call {
             body: Outgoing::default(),
             http2: false,
             tls: None,
+            patience: DEADLINE,
         }
     }
 
@@ -133,6 +135,13 @@ impl Call {
     #[must_use]
     pub fn get(address: SocketAddr, url: &str) -> Self {
         Self::new(address, "GET", url)
+    }
+
+    /// Waits so long instead of [`DEADLINE`].
+    #[must_use]
+    pub const fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Adds a header.
@@ -182,7 +191,7 @@ impl Call {
     /// # Errors
     /// Whatever went wrong on the way, as text.
     pub async fn send(self) -> Result<Answer, String> {
-        tokio::time::timeout(DEADLINE, self.exchange())
+        tokio::time::timeout(self.patience, self.exchange())
             .await
             .map_err(|_| "no answer in time".to_owned())?
     }

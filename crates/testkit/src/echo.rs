@@ -447,8 +447,12 @@ fn upgrade(request: &mut Request<Incoming>) -> Response<Echo> {
     response
 }
 
-/// A free port of the address for backends.
-fn any() -> SocketAddr {
+/// A free port of the address for backends: 127.0.0.1, or what `TESTKIT_ADDRESS` says.
+///
+/// # Panics
+/// `TESTKIT_ADDRESS` is no IP address.
+#[must_use]
+pub fn any() -> SocketAddr {
     let said = std::env::var("TESTKIT_ADDRESS");
     let address = said.map_or(IpAddr::from([127, 0, 0, 1]), |said| {
         said.parse().expect("TESTKIT_ADDRESS is an IP address")

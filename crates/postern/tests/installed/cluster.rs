@@ -60,6 +60,18 @@ fn apply(namespace: &str, objects: &[Value]) {
     assert!(child.wait().unwrap().success(), "{list:#}");
 }
 
+/// A part of a Service's endpoints, or none.
+fn slice(service: &str, name: &str, endpoint: Option<SocketAddr>) -> Value {
+    let endpoints = endpoint
+        .map(|endpoint| json!({ "addresses": [endpoint.ip()], "conditions": { "ready": true } }));
+    let port = endpoint.map_or(1, |endpoint| endpoint.port());
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": { "name": name, "labels": { "kubernetes.io/service-name": service } },
+        "addressType": "IPv4", "endpoints": Vec::from_iter(endpoints), "ports": [{ "name": "http", "port": port }],
+    })
+}
+
 /// Looks again until there is something.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -114,27 +126,33 @@ impl Cluster {
 
     /// The Service's endpoints, all of them.
     pub(crate) fn endpoints(&self, backends: &[&Backend]) {
-        let slice = |name: &str, endpoints: Value, port: u16| {
-            json!({
-                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-                "metadata": { "name": name, "labels": { "kubernetes.io/service-name": "web" } },
-                "addressType": "IPv4", "endpoints": endpoints, "ports": [{ "name": "http", "port": port }],
-            })
-        };
         let slices: Vec<Value> = ["web-1", "web-2"]
             .iter()
             .enumerate()
-            .map(|(at, name)| match backends.get(at) {
-                Some(backend) => {
-                    let address = backend.address();
-                    let endpoints =
-                        json!([{ "addresses": [address.ip()], "conditions": { "ready": true } }]);
-                    slice(name, endpoints, address.port())
-                }
-                None => slice(name, json!([]), 1),
-            })
+            .map(|(at, name)| slice("web", name, backends.get(at).map(|b| b.address())))
             .collect();
         apply(&self.namespace, &slices);
+    }
+
+    /// A route for gRPC to one server.
+    pub(crate) fn grpc(&self, host: &str, server: SocketAddr) {
+        let backend = json!({ "name": "grpc", "port": 80 });
+        let port = json!({ "name": "http", "port": 80, "appProtocol": "kubernetes.io/h2c" });
+        let rules = json!([{ "backendRefs": [backend] }]);
+        apply(
+            &self.namespace,
+            &[
+                json!({
+                    "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": { "name": "grpc" },
+                    "spec": { "parentRefs": [{ "name": "life" }], "hostnames": [host], "rules": rules },
+                }),
+                json!({
+                    "apiVersion": "v1", "kind": "Service", "metadata": { "name": "grpc" },
+                    "spec": { "ports": [port] },
+                }),
+                slice("grpc", "grpc-1", Some(server)),
+            ],
+        );
     }
 
     /// Where the Gateway is found.
@@ -189,6 +207,12 @@ impl Cluster {
         let selector = "app.kubernetes.io/name=postern";
         let pods = object(&["get", "pods", "-n", SYSTEM, "-l", selector]);
         pods["items"].as_array().unwrap().clone()
+    }
+
+    /// Whether one is on its way out.
+    pub(crate) fn a_pod_ends(&self) -> bool {
+        let ends = |pod: &Value| !pod["metadata"]["deletionTimestamp"].is_null();
+        self.pods().iter().any(ends)
     }
 
     /// Deletes every pod, and lets the Deployment make others.

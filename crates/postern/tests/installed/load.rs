@@ -86,7 +86,7 @@ fn over_kept(kept: &mut Option<Kept>, address: SocketAddr) -> Result<u16, String
     Ok(answer.0)
 }
 
-fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+pub(crate) fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     let stream = TcpStream::connect_timeout(&address, DEADLINE).map_err(|e| e.to_string())?;
     stream
         .set_read_timeout(Some(DEADLINE))
@@ -128,33 +128,4 @@ fn exchange(connection: &mut Kept) -> Result<Option<(u16, bool)>, String> {
         .and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| format!("no status: {head}"))?;
     Ok(Some((status, field("connection") != Some("close"))))
-}
-
-/// A stream whose other end gives back what it gets.
-pub(crate) struct WebSocket(TcpStream);
-
-impl WebSocket {
-    pub(crate) fn open(address: SocketAddr) -> Self {
-        let mut stream = connect(address).unwrap();
-        let request = "GET /stream HTTP/1.1\r\nhost: life.example\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-                       sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).unwrap();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        Self(stream)
-    }
-
-    /// Whether four bytes come back.
-    pub(crate) fn echoes(&mut self) -> bool {
-        let mut back = [0; 4];
-        self.0.write_all(b"ping").is_ok()
-            && self.0.read_exact(&mut back).is_ok()
-            && back == *b"ping"
-    }
 }

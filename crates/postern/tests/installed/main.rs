@@ -4,7 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod cluster;
+#[path = "../e2e/grpc/service.rs"]
+#[allow(dead_code, reason = "one method of the service is enough here")]
+mod grpc;
 mod load;
+mod stream;
 
 use std::{
     net::SocketAddr,
@@ -20,12 +24,22 @@ use testkit::{
 
 use cluster::{Cluster, until};
 use load::Load;
+use stream::Stream;
 
 /// How long the load goes on after something happened: what comes late is met too.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
 /// A change of leaders may take that long.
 const TAKEOVER: Duration = Duration::from_secs(15);
+
+/// The chart's `shutdown.delaySeconds`.
+const PRE_STOP: Duration = Duration::from_secs(5);
+
+/// The chart's `shutdown.drainSeconds`.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What starting and ending containers takes.
+const LENIENCE: Duration = Duration::from_secs(5);
 
 /// Where probes go.
 const ADMIN: u16 = 15000;
@@ -107,34 +121,53 @@ fn endpoints_change_all_the_time() {
     });
 }
 
+/// Streams end when the replica that they are on has to: what preStop waits, the drain deadline of the chart, and a bit.
 #[test]
-fn a_slow_request_and_a_stream_live_while_their_replica_drains() {
+fn a_slow_request_and_streams_live_while_their_replica_drains() {
     let cluster = Cluster::new("drain");
     let backend = Backend::start("one");
     cluster.gateway();
     cluster.endpoints(&[&backend]);
     let address = cluster.served();
     cluster.scale(1);
-    // Longer than preStop: it is answered while the replica drains.
+    let grpc = stream::Grpc::open(address, |server| cluster.grpc(stream::HOST, server));
+    let websocket = stream::WebSocket::open(address);
+    let before = backend.hits();
+    // Longer than its successor takes to get ready, and preStop after that: it is answered while the replica drains.
     let slow = thread::spawn(move || {
-        Call::get(address, "http://life.example/?delay=9000").send_blocking()
+        let call = Call::get(address, "http://life.example/?delay=24000");
+        call.within(Duration::from_secs(45)).send_blocking()
     });
-    let mut stream = load::WebSocket::open(address);
-    eventually("the slow request arrives", || backend.hits() >= 2);
-    cluster.delete_pods();
+    eventually("the slow request arrives", || backend.hits() > before);
+    let load = Load::start(address);
+    cluster.run(&["rollout", "restart", "deployment", "postern"]);
+    until("the end of the replica", || {
+        cluster.a_pod_ends().then_some(())
+    });
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(12) {
-        assert!(stream.echoes(), "after {:?}", start.elapsed());
-        thread::sleep(Duration::from_millis(500));
+    let streams: [Box<dyn Stream>; 2] = [Box::new(grpc), Box::new(websocket)];
+    let lives = streams.map(|mut stream| {
+        thread::spawn(move || {
+            while stream.echoes() {
+                thread::sleep(Duration::from_millis(200));
+            }
+            start.elapsed()
+        })
+    });
+    let slow = slow.join().unwrap().unwrap();
+    assert_eq!(slow.status.as_u16(), 200);
+    assert!(start.elapsed() > PRE_STOP, "answered before it drained");
+    let lived = lives.map(|life| life.join().unwrap());
+    let (answered, failures) = load.end();
+    assert!(failures.is_empty(), "of {answered}: {failures:#?}");
+    let deadline = PRE_STOP + DRAIN;
+    for lived in lived {
+        assert!(
+            lived > deadline - LENIENCE && lived < deadline + LENIENCE,
+            "gRPC, WebSocket: {lived:?}"
+        );
     }
-    assert_eq!(slow.join().unwrap().unwrap().status.as_u16(), 200);
-    // The drain deadline of the chart, and what preStop waits.
-    until("the end of the stream", || (!stream.echoes()).then_some(()));
-    let lived = start.elapsed();
-    assert!(
-        lived > Duration::from_secs(25) && lived < Duration::from_secs(45),
-        "{lived:?}"
-    );
+    cluster.rolled_out();
     cluster.scale(2);
 }
 

@@ -200,7 +200,7 @@ pub(super) struct Running {
 impl Running {
     /// Serves on a port of its own, with TLS or in plain text.
     pub(super) async fn start(tls: Option<ServerConfig>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(testkit::echo::any()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, ended) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
