@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use api::Resources;
+use api::{Kind, Resources};
 use arc_swap::ArcSwapOption;
 use converter::Outcome;
 use proxy::{Proxy, Swapped};
@@ -91,6 +91,11 @@ impl Current {
     /// The objects that it was made of.
     pub(crate) fn resources(&self) -> &Resources {
         &self.update.resources
+    }
+
+    /// Kinds that the cluster does not have.
+    pub(crate) fn absent(&self) -> &BTreeSet<Kind> {
+        &self.update.absent
     }
 
     /// What became of them.

@@ -8,13 +8,13 @@ mod walk;
 pub(crate) mod watch;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use api::{ObjectRef, Resources};
+use api::{Kind, ObjectRef, Resources};
 use gateway_core::Definitions;
 use serde::{Serialize, Serializer};
 
@@ -31,6 +31,8 @@ pub(crate) struct Update {
     pub(crate) skipped: BTreeMap<String, usize>,
     /// Definitions of the Gateway API in the cluster, and their versions.
     pub(crate) definitions: Definitions,
+    /// Kinds that the cluster does not have.
+    pub(crate) absent: BTreeSet<Kind>,
 }
 
 /// A file and a line in it.

@@ -92,6 +92,7 @@ impl Keeper {
             let facts = Facts {
                 resources: current.resources(),
                 made: current.made(),
+                absent: current.absent(),
                 controller: &self.controller,
                 objects: self.objects,
             };
@@ -118,6 +119,8 @@ impl Keeper {
 struct Facts<'a> {
     resources: &'a Resources,
     made: &'a Made,
+    /// Kinds that cannot be written, because there are none.
+    absent: &'a BTreeSet<Kind>,
     controller: &'a str,
     objects: bool,
 }
@@ -132,6 +135,7 @@ impl Facts<'_> {
             let gateway = reference.kind == Kind::Gateway;
             // The class is the installation's, and what is there and not written by us is somebody's own.
             if reference.kind == Kind::GatewayClass
+                || self.absent.contains(&reference.kind)
                 || self.resources.get(&reference).is_some()
                 || !(self.objects || gateway)
             {

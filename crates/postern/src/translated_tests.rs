@@ -10,6 +10,7 @@ struct World {
     pipeline: Pipeline,
     memory: Memory,
     version: u32,
+    absent: BTreeSet<Kind>,
 }
 
 impl World {
@@ -21,6 +22,7 @@ impl World {
             pipeline: pipeline.in_cluster(gateway_core::Options::default()),
             memory: Memory::default(),
             version: 0,
+            absent: BTreeSet::new(),
         };
         world.ingress("a.example");
         world
@@ -47,6 +49,7 @@ impl World {
         let facts = Facts {
             resources: &self.resources,
             made: &made,
+            absent: &self.absent,
             controller: "c",
             objects,
         };
@@ -189,4 +192,16 @@ fn an_object_of_somebody_else_is_let_alone() {
         .insert(Object::from_json(Kind::HttpRoute, body).unwrap());
     world.memory = Memory::default();
     assert_eq!(kinds(&world.steps(true)), ["apply Gateway"]);
+}
+
+#[test]
+fn a_kind_that_the_api_server_lacks_is_written_once_it_has_it() {
+    let mut world = World::new();
+    world.absent = BTreeSet::from([Kind::Gateway, Kind::HttpRoute]);
+    assert_eq!(world.steps(true), []);
+    world.absent.clear();
+    assert_eq!(
+        kinds(&world.steps(true)),
+        ["apply Gateway", "apply HTTPRoute"]
+    );
 }

@@ -209,7 +209,8 @@ impl Watching {
             }
             Message::Found(found) => {
                 self.serve(&found.served);
-                self.mirror.define(found.definitions);
+                let kinds = found.served.keys().copied();
+                self.mirror.define(&kinds.collect(), found.definitions);
             }
             Message::Fetched {
                 object,
@@ -238,9 +239,6 @@ impl Watching {
             tracing::warn!(%kind, "the API server does not have this kind any more");
             self.feeds.remove(&kind);
             self.mirror.forget(kind);
-        }
-        for kind in Kind::ALL.iter().filter(|kind| !served.contains_key(kind)) {
-            tracing::debug!(%kind, "the API server does not have this kind; it is watched once it does");
         }
         for (kind, resource) in served {
             if self

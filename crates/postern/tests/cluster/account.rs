@@ -105,7 +105,8 @@ impl Account {
         log.unwrap().into()
     }
 
-    fn said(&self) -> String {
+    /// All that the binary has said so far.
+    pub(crate) fn said(&self) -> String {
         let mut text = String::new();
         let mut log = self.log.reopen().unwrap();
         log.rewind().unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{condition, rules, support::World};
+use crate::{accepted, condition, rules, support::World};
 
 fn gateway(class: &str, listeners: Value) -> Value {
     json!({ "spec": { "gatewayClassName": class, "listeners": listeners } })
@@ -113,11 +113,9 @@ async fn a_policy_without_its_target_says_so_until_the_target_comes() {
     world
         .apply("RoutePolicy", "patience", json!({ "spec": policy }))
         .await;
-    let accepted =
-        |policy: &Value| condition(&policy["status"]["ancestors"][0]["conditions"], "Accepted");
     world
         .until("RoutePolicy", "patience", |policy| {
-            accepted(policy).as_deref() == Some("False TargetNotFound")
+            accepted(policy, &world).as_deref() == Some("False TargetNotFound")
         })
         .await;
     let route = json!({ "parentRefs": [{ "name": "edge" }], "rules": rules(&world.backend) });
@@ -126,7 +124,7 @@ async fn a_policy_without_its_target_says_so_until_the_target_comes() {
         .await;
     world
         .until("RoutePolicy", "patience", |policy| {
-            accepted(policy).as_deref() == Some("True Accepted")
+            accepted(policy, &world).as_deref() == Some("True Accepted")
         })
         .await;
     world.end().await;
@@ -231,7 +229,7 @@ async fn definitions_come_and_go() {
         "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge",
     });
     let policy = json!({ "targetRefs": [target], "tls": { "minVersion": "1.3" } });
-    let told = |policy: &Value| policy["status"]["ancestors"][0].is_object();
+    let told = |policy: &Value| accepted(policy, &world).is_some();
     let policy = json!({ "spec": policy });
     world.apply("ClientPolicy", "strict", policy.clone()).await;
     world.until("ClientPolicy", "strict", told).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{condition, rules, support::World};
+use crate::{accepted, condition, rules, support::World};
 
 const VERSION: &str = "gateway.networking.k8s.io/bundle-version";
 
@@ -96,8 +96,7 @@ async fn a_listener_set_and_a_policy_of_a_backend_are_told_how_they_fare() {
         .await;
     world
         .until("BackendPolicy", "even", |policy| {
-            let conditions = &policy["status"]["ancestors"][0]["conditions"];
-            condition(conditions, "Accepted").as_deref() == Some("True Accepted")
+            accepted(policy, &world).as_deref() == Some("True Accepted")
         })
         .await;
     world.end().await;

@@ -178,3 +178,32 @@ async fn a_moment_of_429_changes_neither_the_leader_nor_a_status() {
     assert_eq!(after.1, before.1);
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_without_the_gateway_api_is_waited_for() {
+    let relay = Relay::start().await;
+    relay.set(Fault::Lacking);
+    let world = World::behind("lacking", relay.kubeconfig()).await;
+    let backend = json!({ "service": { "name": world.backend, "port": { "number": 80 } } });
+    let path = json!({ "path": "/", "pathType": "Prefix", "backend": backend });
+    let ingress = json!({ "spec": {
+        "ingressClassName": world.class,
+        "rules": [{ "host": "shop.example", "http": { "paths": [path] } }],
+    }});
+    world.apply("Ingress", "shop", ingress).await;
+    sleep(Duration::from_secs(15)).await;
+    // Two looks at two versions each, and nothing that would be written in vain.
+    assert!((2..=6).contains(&relay.met()), "{} requests", relay.met());
+    world
+        .until_said("the API server lacks GatewayClass, Gateway, ListenerSet, HTTPRoute")
+        .await;
+    relay.set(Fault::None);
+    let placed = |ingress: &Value| ingress["status"]["loadBalancer"]["ingress"][0].is_object();
+    let ingress = world.until("Ingress", "shop", placed).await;
+    let address = ingress["status"]["loadBalancer"]["ingress"][0]["ip"].clone();
+    world
+        .until_host_answers(address.as_str().unwrap(), "shop.example", 200)
+        .await;
+    world.until_some("HTTPRoute", |_| true).await;
+    world.end().await;
+}

@@ -27,6 +27,13 @@ fn condition(conditions: &Value, type_: &str) -> Option<String> {
     ))
 }
 
+/// What the binary under test says about a policy's first target. Other installations may say so too.
+fn accepted(policy: &Value, world: &World) -> Option<String> {
+    let ancestors = policy["status"]["ancestors"].as_array()?;
+    let ours = |entry: &&Value| entry["controllerName"] == world.controller();
+    condition(&ancestors.iter().find(ours)?["conditions"], "Accepted")
+}
+
 fn rules(service: &str) -> Value {
     json!([{ "backendRefs": [{ "name": service, "port": 80 }] }])
 }

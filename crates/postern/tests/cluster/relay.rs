@@ -48,7 +48,12 @@ pub(crate) enum Fault {
     Slow(Duration),
     /// Connections are closed without an answer.
     Gone,
+    /// It does not know the Gateway API.
+    Lacking,
 }
+
+/// Paths of its kinds begin so.
+const GATEWAY_API: &str = "/apis/gateway.networking.k8s.io/";
 
 /// See the module. Dropped, it is gone for good.
 pub(crate) struct Relay {
@@ -159,8 +164,10 @@ impl Way {
 
     async fn answer(self, request: Request<Incoming>) -> Result<Answer, kube::Error> {
         let watches = request.uri().query().is_some_and(|q| q.contains("watch="));
-        let fault = self.fault(request.uri().path(), watches);
+        let path = request.uri().path();
+        let fault = self.fault(path, watches);
         let made = match fault {
+            Fault::Lacking if path.starts_with(GATEWAY_API) => Some(refusal(StatusCode::NOT_FOUND)),
             Fault::Busy => Some(refusal(StatusCode::TOO_MANY_REQUESTS)),
             Fault::Expired if watches => Some(refusal(StatusCode::GONE)),
             Fault::Desynced if watches => Some(Response::new(expired())),
@@ -229,7 +236,7 @@ async fn read(
                 }
             }
             Ok(()) = faults.changed(), if watches => match *faults.borrow_and_update() {
-                Fault::None | Fault::Slow(_) => {}
+                Fault::None | Fault::Slow(_) | Fault::Lacking => {}
                 Fault::Busy | Fault::Expired | Fault::Gone => return,
                 Fault::Desynced => {
                     // The client may have gone.
@@ -245,6 +252,7 @@ async fn read(
 fn status(code: StatusCode) -> Value {
     let reason = match code {
         StatusCode::GONE => "Expired",
+        StatusCode::NOT_FOUND => "NotFound",
         _ => "TooManyRequests",
     };
     json!({

@@ -478,6 +478,15 @@ impl World {
             .await;
     }
 
+    /// Waits until the binary has said it.
+    pub(crate) async fn until_said(&self, text: &str) {
+        let start = Instant::now();
+        while !self.account.said().contains(text) {
+            assert!(start.elapsed() < DEADLINE, "nothing was said of {text:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Waits until a request is answered so.
     pub(crate) async fn until_answers(&self, url: &str, status: u16) {
         let uri: http::Uri = url.parse().unwrap();

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{Kind, Object, ObjectKey, ObjectRef, Resources, annotation};
+use api::{GATEWAY_GROUP, GROUP, Kind, Object, ObjectKey, ObjectRef, Resources, annotation};
 use gateway_core::Definitions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::{core::DynamicObject, runtime::watcher::Event};
@@ -35,6 +35,8 @@ pub(super) struct Mirror {
     problems: BTreeMap<ObjectRef, String>,
     changed: bool,
     definitions: Definitions,
+    /// Kinds that the API server does not have.
+    absent: BTreeSet<Kind>,
     /// Our name on objects that we keep.
     controller: String,
 }
@@ -73,10 +75,12 @@ impl Mirror {
         self.remove_but(kind, &BTreeSet::new());
     }
 
-    /// These are the definitions of the Gateway API now.
-    pub(super) fn define(&mut self, definitions: Definitions) {
-        self.changed |= self.definitions != definitions;
-        self.definitions = definitions;
+    /// These are the kinds that the API server has now, and the definitions of the Gateway API among them.
+    pub(super) fn define(&mut self, served: &BTreeSet<Kind>, definitions: Definitions) {
+        let all = Kind::ALL.iter().copied();
+        let absent = all.filter(|kind| !served.contains(kind)).collect();
+        self.changed |= self.definitions != definitions || self.absent != absent;
+        (self.definitions, self.absent) = (definitions, absent);
     }
 
     /// Whether every kind has been listed, and what they refer to read.
@@ -156,9 +160,11 @@ impl Mirror {
         let problem = |(object, message): (&ObjectRef, &String)| {
             Problem::new(Path::new(&object.to_string()), None, message.as_str())
         };
+        let problems = self.problems.iter().map(problem);
         Some(Update {
             resources: Arc::new(self.resources.clone()),
-            problems: self.problems.iter().map(problem).collect(),
+            problems: lacking(&self.absent).chain(problems).collect(),
+            absent: self.absent.clone(),
             definitions: self.definitions.clone(),
             ..Update::default()
         })
@@ -264,6 +270,24 @@ impl Mirror {
             self.remove(&ObjectRef::new(kind, key));
         }
     }
+}
+
+/// What is not there, by group, and what to do about it.
+fn lacking(absent: &BTreeSet<Kind>) -> impl Iterator<Item = Problem> {
+    let what = |group: &str| match group {
+        GATEWAY_GROUP => {
+            "install the definitions of the Gateway API; without a Gateway nothing is served"
+        }
+        _ => "install postern-crds; what Ingresses become of these is served, and not written",
+    };
+    let problem = move |group: &&str| {
+        let kinds = absent.iter().filter(|kind| kind.group() == *group);
+        let kinds: Vec<_> = kinds.map(|kind| kind.as_str()).collect();
+        let message = format!("the API server lacks {}: {}", kinds.join(", "), what(group));
+        (!kinds.is_empty()).then(|| Problem::new(Path::new(group), None, message))
+    };
+    let problems: Vec<_> = [GATEWAY_GROUP, GROUP].iter().filter_map(problem).collect();
+    problems.into_iter()
 }
 
 /// Whether we wrote the object for an Ingress. Another installation may have written others.

@@ -248,3 +248,31 @@ fn a_service_of_a_cluster_names_no_endpoints() {
     mirror.event(Kind::Service, Event::Apply(service(None)));
     assert_eq!(problems(&mirror.update().unwrap()), [""; 0]);
 }
+
+#[test]
+fn kinds_that_are_lacking_are_told_of_by_group() {
+    let mut mirror = Mirror::default();
+    let mut kinds: BTreeSet<_> = Kind::ALL.iter().copied().collect();
+    listed(&mut mirror, Kind::Service, vec![]);
+    mirror.define(&kinds, Definitions::new());
+    let update = mirror.update().unwrap();
+    assert!(update.problems.is_empty() && update.absent.is_empty());
+    for kind in [Kind::ListenerSet, Kind::HttpRoute, Kind::RoutePolicy] {
+        kinds.remove(&kind);
+    }
+    mirror.define(&kinds, Definitions::new());
+    let update = mirror.update().unwrap();
+    let problems: Vec<_> = update.problems.iter().map(ToString::to_string).collect();
+    assert!(
+        problems[0].starts_with(
+            "gateway.networking.k8s.io: the API server lacks ListenerSet, HTTPRoute: "
+        )
+    );
+    assert!(
+        problems[1]
+            .starts_with("postern.dev: the API server lacks RoutePolicy: install postern-crds; ")
+    );
+    assert_eq!((problems.len(), update.absent.len()), (2, 3));
+    mirror.define(&kinds, Definitions::new());
+    assert!(mirror.update().is_none(), "told once");
+}
