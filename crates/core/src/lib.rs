@@ -174,26 +174,24 @@ impl Translator {
             let demand = gateway.demand(listeners, options)?;
             Some((gateway.key.clone(), demand))
         });
+        let mut status = Status {
+            gateway_classes,
+            gateways: gateways
+                .map(|gateway| (gateway.key.clone(), gateway.status(listeners)))
+                .collect(),
+            listener_sets: sets
+                .map(|set| (set.key.clone(), set.status(listeners)))
+                .collect(),
+            http_routes: self.attached.statuses.clone(),
+            route_policies: (self.route_verdicts).status(&policies.route, &lookup, changes),
+            backend_policies: (self.backend_verdicts).status(&policies.backend, &lookup, changes),
+            client_policies: (self.client_verdicts).status(&policies.client, &lookup, changes),
+            ingresses: BTreeMap::new(),
+        };
+        policy::ours::keep(&mut status, resources);
         Translation {
             ir: ir::Ir { ports, clusters },
-            status: Status {
-                gateway_classes,
-                gateways: gateways
-                    .map(|gateway| (gateway.key.clone(), gateway.status(listeners)))
-                    .collect(),
-                listener_sets: sets
-                    .map(|set| (set.key.clone(), set.status(listeners)))
-                    .collect(),
-                http_routes: self.attached.statuses.clone(),
-                route_policies: (self.route_verdicts).status(&policies.route, &lookup, changes),
-                backend_policies: (self.backend_verdicts).status(
-                    &policies.backend,
-                    &lookup,
-                    changes,
-                ),
-                client_policies: (self.client_verdicts).status(&policies.client, &lookup, changes),
-                ingresses: BTreeMap::new(),
-            },
+            status,
             demands: demands.collect(),
         }
     }

@@ -4,6 +4,7 @@ mod backend;
 mod basic_auth;
 mod client;
 mod external_auth;
+pub(crate) mod ours;
 mod route;
 
 use std::{

@@ -26,13 +26,13 @@ pub struct Status {
     /// HTTPRoutes with at least one parent of ours.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub http_routes: BTreeMap<ObjectKey, Arc<RouteStatus>>,
-    /// RoutePolicies.
+    /// RoutePolicies with a target that is ours, or missing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub route_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
-    /// BackendPolicies.
+    /// BackendPolicies with a target that is ours, or missing, or a Service.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub backend_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
-    /// ClientPolicies.
+    /// ClientPolicies with a target that is ours, or missing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub client_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
     /// Ingresses, and where they are served. Filled in by who knows which of them are ours.
@@ -144,7 +144,7 @@ impl fmt::Display for ParentRef {
 /// Status of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyStatus {
-    /// One entry for each targetRef, in the order of the spec.
+    /// One entry for each targetRef that is not somebody else's, in the order of the spec.
     pub ancestors: Vec<PolicyAncestorStatus>,
 }
 

@@ -20,6 +20,10 @@ const OURS: &[&str] = &[
     types::INSECURE_FRONTEND,
 ];
 
+/// What an entry of a route, or of a policy, is about.
+const PARENT: &str = "parentRef";
+const ANCESTOR: &str = "ancestorRef";
+
 /// What all entries of one write have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stamp<'a> {
@@ -89,7 +93,7 @@ fn parents(live: &Value, status: &RouteStatus, stamp: &Stamp<'_>) -> Value {
         .parents
         .iter()
         .map(|p| (&p.parent_ref, &p.conditions[..]));
-    json!({ "parents": entries(&live["parents"], "parentRef", wanted.collect(), stamp) })
+    json!({ "parents": entries(&live["parents"], PARENT, wanted.collect(), stamp) })
 }
 
 fn ancestors(live: &Value, status: &PolicyStatus, stamp: &Stamp<'_>) -> Value {
@@ -97,13 +101,13 @@ fn ancestors(live: &Value, status: &PolicyStatus, stamp: &Stamp<'_>) -> Value {
         .ancestors
         .iter()
         .map(|a| (&a.ancestor_ref, &a.conditions[..]));
-    json!({ "ancestors": entries(&live["ancestors"], "ancestorRef", wanted.collect(), stamp) })
+    json!({ "ancestors": entries(&live["ancestors"], ANCESTOR, wanted.collect(), stamp) })
 }
 
 /// Entries that we wrote about an object that is nothing to us any more go; where there never was one, nothing comes.
 fn withdrawn(live: &Value, stamp: &Stamp<'_>) -> Value {
     let mut fields = Map::new();
-    for (list, reference) in [("parents", "parentRef"), ("ancestors", "ancestorRef")] {
+    for (list, reference) in [("parents", PARENT), ("ancestors", ANCESTOR)] {
         if live[list].is_array() {
             fields.insert(
                 list.to_owned(),
@@ -140,7 +144,17 @@ fn entries(
         }
     }
     entries.extend(wanted.into_iter().map(|new| entry(&Value::Null, new)));
+    // > If this slice is full, implementations MUST NOT add further entries.
+    entries.truncate(longest(reference));
     entries
+}
+
+/// How many entries the API server takes.
+fn longest(reference: &str) -> usize {
+    match reference {
+        PARENT => 32,
+        _ => 16,
+    }
 }
 
 fn listeners(live: &Value, wanted: &[ListenerStatus], stamp: &Stamp<'_>) -> Vec<Value> {

@@ -92,6 +92,32 @@ fn entries_of_others_stay_as_they_are() {
 }
 
 #[test]
+fn a_list_that_is_full_takes_no_more_of_us() {
+    let then = "2025-01-01T00:00:00Z";
+    let condition = live_condition("True", 1, then);
+    let others = |count: usize| -> Vec<_> {
+        let names = (0..count).map(|number| number.to_string());
+        names
+            .map(|name| live_entry("example.com/other", &name, condition.clone()))
+            .collect()
+    };
+    let status = route(&[
+        ("a", Condition::ok("Accepted")),
+        ("b", Condition::ok("Accepted")),
+    ]);
+    let full = json!({ "parents": others(32) });
+    assert_eq!(patch(&full, Some(Wanted::Route(&status)), &STAMP), None);
+    let almost = json!({ "parents": others(31) });
+    let patched = patch(&almost, Some(Wanted::Route(&status)), &STAMP).unwrap();
+    let parents = patched["parents"].as_array().unwrap();
+    assert_eq!(parents[..31], others(31));
+    assert_eq!(
+        (parents.len(), &parents[31]["parentRef"]["name"]),
+        (32, &json!("a"))
+    );
+}
+
+#[test]
 fn a_gateway_keeps_conditions_of_others_and_loses_ours_that_do_not_hold() {
     let status = GatewayStatus {
         conditions: vec![Condition::ok("Accepted")],

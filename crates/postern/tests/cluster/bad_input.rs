@@ -142,7 +142,24 @@ async fn a_class_of_another_controller_is_let_alone() {
     world.apply("Gateway", "theirs", theirs).await;
     let spec = gateway(&ours, json!([http()]));
     world.apply("Gateway", "ours", spec).await;
+    for owner in ["theirs", "ours"] {
+        let route = json!({ "parentRefs": [{ "name": owner }], "rules": rules(&world.backend) });
+        world
+            .apply("HTTPRoute", owner, json!({ "spec": route }))
+            .await;
+        let target = json!({
+            "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": owner,
+        });
+        let policy = json!({ "targetRefs": [target], "retry": { "serverErrors": true } });
+        world
+            .apply("RoutePolicy", owner, json!({ "spec": policy }))
+            .await;
+    }
     world.address("ours").await;
+    let told = |policy: &Value| accepted(policy, &world).as_deref() == Some("True Accepted");
+    world.until("RoutePolicy", "ours", told).await;
+    let untold = |policy: &Value| accepted(policy, &world).is_none();
+    world.until("RoutePolicy", "theirs", untold).await;
     let gateways = world.list("Gateway").await;
     let theirs = gateways
         .iter()
