@@ -4,6 +4,7 @@ mod cases;
 mod definitions;
 mod installed;
 mod life;
+mod options;
 mod pods;
 mod rules;
 mod sections;
@@ -52,6 +53,10 @@ const CHECKS: &[Check] = &[
     Check {
         name: "life",
         run: life::nothing_is_lost,
+    },
+    Check {
+        name: "options",
+        run: options::are_honoured,
     },
     // The last: about all that went before.
     Check {

@@ -98,7 +98,8 @@ impl Installation<'_> {
         workspace::output_of(self.kubectl(&wait)?.args(all)).map(drop)
     }
 
-    fn chart(self, helm: &Path, name: &str, values: &[&str]) -> anyhow::Result<()> {
+    /// Installs a chart with these values, or makes a release of it have them and its defaults otherwise.
+    pub(super) fn chart(self, helm: &Path, name: &str, values: &[&str]) -> anyhow::Result<()> {
         let chart = self.root.join("deploy/charts").join(name);
         let mut command = self.machine.inside(helm.as_os_str());
         command.args(["upgrade", "--install", name]).arg(chart);

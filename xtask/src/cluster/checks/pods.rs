@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Cluster;
 use crate::{
-    cluster::{images, load, programs::Program},
+    cluster::{images, install::NAMESPACE, load, programs::Program},
     workspace,
 };
 
@@ -27,7 +27,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const BACKENDS: &str = "services.yaml";
 
 /// An example, and a request to it.
-struct Example {
+pub(super) struct Example {
     folder: &'static str,
     /// The Gateway that has the address; none for the one that serves Ingresses.
     gateway: Option<&'static str>,
@@ -38,6 +38,14 @@ struct Example {
     path: &'static str,
 }
 
+impl Example {
+    /// Where its objects are while it is looked at.
+    pub(super) fn namespace(&self) -> String {
+        format!("example-{}", self.folder)
+    }
+}
+
+/// Of Ingresses, and of a Gateway.
 const EXAMPLES: &[Example] = &[
     Example {
         folder: "rewrite-path-exact",
@@ -65,16 +73,24 @@ const EXAMPLES: &[Example] = &[
     },
 ];
 
+/// One that has Ingresses alone, and one with a Gateway.
+pub(super) fn one_of_each() -> anyhow::Result<[&'static Example; 2]> {
+    let find = |gateway: bool| {
+        let found = EXAMPLES.iter().find(|e| e.gateway.is_some() == gateway);
+        found.context("there are examples of one sort only")
+    };
+    Ok([find(false)?, find(true)?])
+}
+
 /// Applies each example in a namespace of its own, asks, and removes it again.
 pub(super) fn are_served(cluster: &Cluster<'_>) -> anyhow::Result<Vec<String>> {
-    let archive = images::of_program(Program::Echo, images::ECHO, cluster.root, cluster.terminal)?;
-    load(cluster.machine, &archive, &[images::ECHO.to_owned()])?;
+    bring_backends(cluster)?;
     let mut findings = Vec::new();
     for example in EXAMPLES {
-        let namespace = format!("example-{}", example.folder);
-        let result = of_one(cluster, example, &namespace);
-        let delete = ["delete", "namespace", &namespace, "--ignore-not-found"];
-        cluster.kubectl_prints(&delete)?;
+        let result = with(cluster, example, |address| {
+            asked(cluster, example, address)?;
+            shown(cluster, example, &example.namespace(), address)
+        });
         if let Err(error) = result {
             findings.push(format!("{}: {error:#}", example.folder));
         }
@@ -82,7 +98,33 @@ pub(super) fn are_served(cluster: &Cluster<'_>) -> anyhow::Result<Vec<String>> {
     Ok(findings)
 }
 
-fn of_one(cluster: &Cluster<'_>, example: &Example, namespace: &str) -> anyhow::Result<()> {
+/// Gives the node the image of backends.
+pub(super) fn bring_backends(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    let archive = images::of_program(Program::Echo, images::ECHO, cluster.root, cluster.terminal)?;
+    load(cluster.machine, &archive, &[images::ECHO.to_owned()])
+}
+
+/// Looks at the example, given the address of its Gateway, until all is well, and removes it again.
+pub(super) fn with(
+    cluster: &Cluster<'_>,
+    example: &Example,
+    look: impl Fn(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let namespace = example.namespace();
+    let result = applied(cluster, example, &namespace).and_then(|()| {
+        let gateway = match example.gateway {
+            Some(name) => (&*namespace, name),
+            None => (NAMESPACE, "postern"),
+        };
+        // It may change while replicas are replaced by others.
+        waited(|| look(&address(cluster, gateway)?))
+            .with_context(|| format!("Gateway {}/{}", gateway.0, gateway.1))
+    });
+    cluster.kubectl_prints(&["delete", "namespace", &namespace, "--ignore-not-found"])?;
+    result
+}
+
+fn applied(cluster: &Cluster<'_>, example: &Example, namespace: &str) -> anyhow::Result<()> {
     let folder = cluster.root.join("examples").join(example.folder);
     cluster.kubectl_prints(&["create", "namespace", namespace])?;
     let services = fs::read_to_string(folder.join(BACKENDS)).context(BACKENDS)?;
@@ -106,14 +148,7 @@ fn of_one(cluster: &Cluster<'_>, example: &Example, namespace: &str) -> anyhow::
             cluster.kubectl_prints(&["apply", "-n", namespace, "-f", &file])?;
         }
     }
-    let gateway = match example.gateway {
-        Some(name) => (namespace, name),
-        None => ("postern-system", "postern"),
-    };
-    let address = waited(|| address(cluster, gateway))
-        .with_context(|| format!("Gateway {}/{} has no address", gateway.0, gateway.1))?;
-    waited(|| asked(cluster, example, &address))?;
-    waited(|| shown(cluster, example, namespace, &address))
+    Ok(())
 }
 
 /// What a user sees of it: where it is found, and that it is accepted.
@@ -149,7 +184,7 @@ fn column(table: &str, name: &str, heading: &str, value: &str) -> anyhow::Result
 }
 
 /// Does something until it succeeds, for as long as we have patience.
-fn waited<T>(mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub(super) fn waited<T>(mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match attempt() {
@@ -166,10 +201,13 @@ fn address(cluster: &Cluster<'_>, (namespace, name): (&str, &str)) -> anyhow::Re
     Ok(address.context("status.addresses is empty")?.to_owned())
 }
 
-fn asked(cluster: &Cluster<'_>, example: &Example, address: &str) -> anyhow::Result<()> {
+/// Sends the example's request there, an address or an address and a port.
+pub(super) fn asked(cluster: &Cluster<'_>, example: &Example, at: &str) -> anyhow::Result<()> {
+    // What is left out stays what the URL says.
+    let end = if at.contains(':') { "" } else { ":" };
     let mut curl = cluster.machine.inside(OsStr::new("curl"));
     curl.args(["-sS", "--fail", "--max-time", "5", "--connect-to"])
-        .arg(format!("::{address}:"))
+        .arg(format!("::{at}{end}"))
         .arg(example.url);
     if let Some(header) = example.header {
         curl.args(["-H", header]);
