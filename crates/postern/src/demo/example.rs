@@ -53,8 +53,10 @@ fn read(folder: &'static Dir<'static>) -> Option<Example> {
             .lines()
             .find(|line| !line.is_empty() && !line.starts_with('#'))?,
         requests: readme.lines().filter_map(Try::read).collect(),
+        // Folders in it are for use without a cluster.
         manifests: folder
             .files()
+            .chain(folder.dirs().flat_map(Dir::files))
             .filter(|file| ending(file))
             .filter_map(text)
             .collect(),

@@ -283,8 +283,12 @@ impl Example {
     pub(crate) fn with(name: &str, start: impl Fn(&str) -> Backend) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut backends = BTreeMap::new();
-        for entry in fs::read_dir(examples().join(name)).unwrap() {
-            let path = entry.unwrap().path();
+        let example = examples().join(name);
+        let folders = [example.clone(), example.join("local")];
+        let entries = folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).unwrap());
+        for path in entries.map(|entry| entry.unwrap().path()) {
             if path.extension().is_some_and(|ending| ending == "yaml") {
                 let text =
                     with_backends(&fs::read_to_string(&path).unwrap(), &mut backends, &start);

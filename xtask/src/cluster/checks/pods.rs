@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often something is looked at that we wait for.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// The file of an example that says where its backends are without a cluster.
-const BACKENDS: &str = "services.yaml";
+/// The file of an example that has its Services.
+const SERVICES: &str = "services.yaml";
 
 /// An example, and a request to it.
 pub(super) struct Example {
@@ -127,8 +127,11 @@ pub(super) fn with(
 fn applied(cluster: &Cluster<'_>, example: &Example, namespace: &str) -> anyhow::Result<()> {
     let folder = cluster.root.join("examples").join(example.folder);
     cluster.kubectl_prints(&["create", "namespace", namespace])?;
-    let services = fs::read_to_string(folder.join(BACKENDS)).context(BACKENDS)?;
-    let manifest = backends(&services)?;
+    // As a user does: as it is.
+    let whole = folder.display().to_string();
+    cluster.kubectl_prints(&["apply", "-n", namespace, "-f", &whole])?;
+    let services = fs::read_to_string(folder.join(SERVICES)).context(SERVICES)?;
+    let manifest = pods(&services)?;
     let said = cluster.kubectl_reads(&["apply", "-n", namespace, "-f", "-"], &manifest)?;
     cluster
         .kubectl_prints(&[
@@ -140,14 +143,6 @@ fn applied(cluster: &Cluster<'_>, example: &Example, namespace: &str) -> anyhow:
             "--timeout=60s",
         ])
         .context(said)?;
-    for entry in fs::read_dir(&folder).context("an example cannot be read")? {
-        let path = entry.context("an example cannot be read")?.path();
-        let yaml = path.extension().is_some_and(|e| e == "yaml");
-        if yaml && !path.ends_with(BACKENDS) {
-            let file = path.display().to_string();
-            cluster.kubectl_prints(&["apply", "-n", namespace, "-f", &file])?;
-        }
-    }
     Ok(())
 }
 
@@ -226,8 +221,8 @@ pub(super) fn asked(cluster: &Cluster<'_>, example: &Example, at: &str) -> anyho
     Ok(())
 }
 
-/// The Services of an example, each with a pod that says what it got.
-fn backends(services: &str) -> anyhow::Result<String> {
+/// For each Service of an example a pod that says what it got.
+fn pods(services: &str) -> anyhow::Result<String> {
     let read = api::yaml::read(services);
     let mut manifest = String::new();
     for (object, _) in &read.objects {
@@ -240,14 +235,6 @@ fn backends(services: &str) -> anyhow::Result<String> {
         let _ = write!(
             manifest,
             "\
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}}}
-spec:
-  selector: {{app: {name}}}
-  ports:
-  - {{name: http, port: 80, targetPort: 8080}}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {{name: {name}}}
