@@ -24,6 +24,8 @@ pub struct Config {
     /// Whether backends may be at addresses that mean this machine or its link (loopback, link-local, unspecified, multicast).
     /// Default true; no, where others than the operator say where backends are.
     pub local_backends: bool,
+    /// Where no backend may be whatever the above says: what the process serves for its operator. Default none.
+    pub private: Vec<SocketAddr>,
     /// How much is too much.
     pub limits: Limits,
     /// How long is too long.
@@ -38,6 +40,7 @@ impl Default for Config {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             trusted_proxies: Vec::new(),
             local_backends: true,
+            private: Vec::new(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
         }

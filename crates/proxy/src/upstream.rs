@@ -121,11 +121,13 @@ pub(crate) async fn resolve(
         Endpoint::Address(address) => *address,
         Endpoint::Name { host, port } => Box::pin(connect::resolve(host, *port, limit)).await?,
     };
-    if worker.config.local_backends || !is_local(address.ip()) {
-        return Ok(address);
+    let config = &worker.config;
+    let local = !config.local_backends && is_local(address.ip());
+    if local || config.private.contains(&address) {
+        tracing::debug!(?endpoint, %address, "a backend is not asked: it would be this machine, its link, or the admin endpoint");
+        return Err(ProxyError::ConnectFailed);
     }
-    tracing::debug!(?endpoint, %address, "a backend is not asked: its address means this machine or its link");
-    Err(ProxyError::ConnectFailed)
+    Ok(address)
 }
 
 /// Addresses that mean something else on every machine, which API servers refuse as endpoints too.

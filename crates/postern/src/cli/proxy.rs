@@ -151,6 +151,7 @@ impl ProxyArgs {
             workers: self.workers.map_or(defaults.workers, usize::from),
             trusted_proxies: self.trusted_proxies.clone(),
             local_backends: defaults.local_backends,
+            private: defaults.private,
             limits: Limits {
                 connections: limits.max_connections,
                 requests: limits.max_requests,

@@ -409,4 +409,11 @@ fn a_backend_on_this_machine_is_asked_only_where_the_operator_lets_it() {
         }
     }
     assert_eq!(echo.hits(), 2);
+    let proxy = start(|config| config.private = vec![echo.address()]);
+    serve(&proxy, simple(echo.address()).ir());
+    assert_eq!(get(&proxy, "/").status, 503);
+    let other = Echo::start("b");
+    serve(&proxy, simple(other.address()).ir());
+    assert_eq!(get(&proxy, "/").status, 200);
+    assert_eq!(echo.hits(), 2);
 }

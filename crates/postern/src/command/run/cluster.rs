@@ -1,6 +1,9 @@
 //! `postern run` without files: serves the cluster that it runs in.
 
-use std::sync::Arc;
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use api::ObjectKey;
@@ -55,6 +58,7 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
     let settings = proxy::Config {
         // Whoever may write a Service would reach our own admin endpoint through us, and the cloud's of this node.
         local_backends: false,
+        private: admin_addresses(args.process.admin.0),
         ..args.proxy.config()
     };
     let proxy = Arc::new(Proxy::start(settings, telemetry.for_proxy())?);
@@ -144,6 +148,27 @@ impl Writing {
     }
 }
 
+/// Where the admin endpoint is found from outside: at the addresses that this machine, or pod, has on its way to others.
+fn admin_addresses(bound: Option<SocketAddr>) -> Vec<SocketAddr> {
+    let Some(bound) = bound else {
+        return Vec::new();
+    };
+    if !bound.ip().is_unspecified() {
+        return vec![bound];
+    }
+    // Addresses of documentation: connecting a datagram socket sends nothing, and chooses an address of ours.
+    let ways = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
+    let own = ways.into_iter().filter_map(|(from, to)| {
+        let socket = UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        Some(SocketAddr::new(
+            socket.local_addr().ok()?.ip(),
+            bound.port(),
+        ))
+    });
+    own.collect()
+}
+
 /// The name of the host, which is that of the pod, and of the process in it.
 fn identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -177,4 +202,23 @@ fn pipeline(args: &RunArgs, namespace: &str) -> Pipeline {
         ..gateway_core::Options::default()
     };
     Pipeline::new(converter).in_cluster(core)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::admin_addresses;
+
+    #[test]
+    fn the_admin_endpoint_is_where_it_is_bound_or_at_every_own_address() {
+        assert_eq!(admin_addresses(None), []);
+        let one = "192.0.2.7:15000".parse().unwrap();
+        assert_eq!(admin_addresses(Some(one)), [one]);
+        let all = admin_addresses(Some("0.0.0.0:15000".parse().unwrap()));
+        for address in all {
+            assert!(
+                !address.ip().is_unspecified() && address.port() == 15000,
+                "{address}"
+            );
+        }
+    }
 }
