@@ -2,6 +2,7 @@
 
 mod cases;
 mod definitions;
+mod image;
 mod installed;
 mod life;
 mod options;
@@ -41,6 +42,10 @@ const CHECKS: &[Check] = &[
     Check {
         name: "rules",
         run: rules::every_rule_is_enforced,
+    },
+    Check {
+        name: "image",
+        run: image::is_bare,
     },
     Check {
         name: "pods",
