@@ -4,9 +4,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::Context as _;
+
+/// What the kernel counts processor time in, in milliseconds: the same on all of Linux.
+const TICK: u64 = 10;
 
 /// Names that tell this gateway and its objects from all others in the cluster.
 #[derive(Debug, Clone)]
@@ -54,6 +58,17 @@ impl Gateway {
         self.process.wait()?;
         self.process = spawn(&self.binary, &self.names)?;
         Ok(())
+    }
+
+    /// Processor time used so far.
+    pub(crate) fn processor(&self) -> anyhow::Result<Duration> {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("{path}: it has ended"))?;
+        // The name in parentheses may have spaces; user and system time are the 12th and 13th field after it.
+        let fields = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let times = fields.split(' ').skip(11).take(2);
+        let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * TICK))
     }
 
     /// Resident memory, in KiB.

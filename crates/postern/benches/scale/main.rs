@@ -77,18 +77,35 @@ async fn run(args: &Args) -> anyhow::Result<()> {
 async fn phases(args: &Args, world: &mut World) -> anyhow::Result<()> {
     let empty = world.gateway.resident()?;
     if args.wants("attach") {
+        let before = world.gateway.processor()?;
         phases::attach::run(world, args.attached).await?;
+        cost(world, before, 2 * args.attached)?;
     }
     if args.wants("single") {
+        let before = world.gateway.processor()?;
         phases::single::run(world, args.single).await?;
+        cost(world, before, args.single)?;
     }
     if args.wants("memory") {
         phases::memory::run(world, args.routes, empty).await?;
     }
     if args.wants("ingresses") {
+        let before = world.gateway.processor()?;
         phases::ingresses::run(world, args.ingresses, &args.kubectl).await?;
+        cost(world, before, args.ingresses)?;
     }
     Ok(())
+}
+
+/// What the gateway has used since then, all of it: watching, translating, serving, writing.
+fn cost(world: &World, before: Duration, changes: usize) -> anyhow::Result<()> {
+    let used = world.gateway.processor()?.saturating_sub(before);
+    let each = used.checked_div(u32::try_from(changes)?);
+    let each = each.unwrap_or_default();
+    say(
+        "",
+        &format!("processor time of the gateway: {used:.1?}, {each:.2?} for each change"),
+    )
 }
 
 /// Says what was measured.
