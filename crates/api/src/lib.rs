@@ -20,6 +20,7 @@ mod client_policy;
 pub mod condition;
 pub mod gateway;
 mod object;
+mod paired;
 mod policy;
 mod resources;
 mod route_filter;
@@ -34,6 +35,7 @@ pub use backend_policy::{
 pub use client_policy::{ClientCertificate, ClientPolicy, ClientPolicySpec, ClientTls, TlsVersion};
 pub use condition::{Condition, ConditionStatus};
 pub use object::{Kind, ObjectKey, ObjectRef};
+pub use paired::paired;
 pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, SecretRef};
 pub use resources::{Change, Joined, Object, Resources, Store};
 pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use api::ObjectRef;
+use api::{ObjectRef, paired};
 use serde::{Serialize, Serializer};
 
 /// How faithful the translation is, from best to worst.
@@ -151,6 +151,24 @@ impl Report {
     /// Every note.
     pub fn iter(&self) -> impl Iterator<Item = &Note> + Clone {
         self.lists.iter().flat_map(|list| list.iter())
+    }
+
+    /// The objects about which this says something else than `before`, and what it says now: nothing, perhaps. Notes
+    /// that are shared between the two are not looked into.
+    pub fn changes<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = (&'a ObjectRef, &'a [Note])> {
+        let changes = paired(self.by_object(), before.by_object()).filter(|(_, now, before)| {
+            !now.zip(*before)
+                .is_some_and(|(now, before)| Arc::ptr_eq(now, before))
+        });
+        changes.map(|(object, now, _)| (object, now.map_or(&[][..], |list| list)))
+    }
+
+    fn by_object(&self) -> impl Iterator<Item = (&ObjectRef, &Arc<[Note]>)> {
+        let lists = self.lists.iter();
+        lists.filter_map(|list| Some((&list.first()?.object, list)))
     }
 
     /// Whether there is no note.

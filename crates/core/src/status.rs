@@ -1,5 +1,7 @@
 //! Status as data: conditions by object, without times and generations. The writer adds those.
 
+mod changes;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use api::{
@@ -37,7 +39,7 @@ pub struct Status {
     pub client_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
     /// Ingresses, and where they are served. Filled in by who knows which of them are ours.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub ingresses: BTreeMap<ObjectKey, Vec<Address>>,
+    pub ingresses: BTreeMap<ObjectKey, Arc<[Address]>>,
 }
 
 /// Status of a GatewayClass.
@@ -163,84 +165,69 @@ impl Status {
     /// target; empty when the whole object is meant. A condition that is well but carries a message (a value that
     /// was not honoured although the object is served) counts as well.
     pub fn problems(&self) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
-        self.all().filter(|(_, _, condition)| is_problem(condition))
+        let classes = keys(Kind::GatewayClass, &self.gateway_classes);
+        let gateways = keys(Kind::Gateway, &self.gateways);
+        let sets = keys(Kind::ListenerSet, &self.listener_sets);
+        let routes = keys(Kind::HttpRoute, &self.http_routes);
+        let policies = keys(Kind::RoutePolicy, &self.route_policies)
+            .chain(keys(Kind::BackendPolicy, &self.backend_policies))
+            .chain(keys(Kind::ClientPolicy, &self.client_policies));
+        let all = classes.chain(gateways).chain(sets).chain(routes);
+        all.chain(policies).flat_map(|(kind, key)| {
+            self.problems_of(kind, key)
+                .into_iter()
+                .map(move |(place, condition)| {
+                    (ObjectRef::new(kind, key.clone()), place, condition)
+                })
+        })
     }
 
-    /// Every condition.
-    fn all(&self) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
-        let of = |kind, key: &ObjectKey| ObjectRef::new(kind, key.clone());
-        let classes = self
-            .gateway_classes
-            .iter()
-            .flat_map(move |(key, status)| whole(of(Kind::GatewayClass, key), &status.conditions));
-        let gateways = self.gateways.iter().flat_map(move |(key, status)| {
-            let object = of(Kind::Gateway, key);
-            whole(object.clone(), &status.conditions).chain(listeners(object, &status.listeners))
-        });
-        let sets = self.listener_sets.iter().flat_map(move |(key, status)| {
-            let object = of(Kind::ListenerSet, key);
-            whole(object.clone(), &status.conditions).chain(listeners(object, &status.listeners))
-        });
-        let routes = self.http_routes.iter().flat_map(move |(key, status)| {
-            let object = of(Kind::HttpRoute, key);
-            status.parents.iter().flat_map(move |parent| {
-                at(
-                    object.clone(),
-                    parent.parent_ref.to_string(),
-                    &parent.conditions,
-                )
-            })
-        });
-        let policies = [
-            (Kind::RoutePolicy, &self.route_policies),
-            (Kind::BackendPolicy, &self.backend_policies),
-            (Kind::ClientPolicy, &self.client_policies),
-        ];
-        let policies = policies
-            .into_iter()
-            .flat_map(|(kind, all)| all.iter().map(move |(key, status)| (kind, key, status)));
-        let policies = policies.flat_map(move |(kind, key, status)| {
-            let object = of(kind, key);
-            status.ancestors.iter().flat_map(move |ancestor| {
-                at(
-                    object.clone(),
-                    ancestor.ancestor_ref.to_string(),
-                    &ancestor.conditions,
-                )
-            })
-        });
-        classes
-            .chain(gateways)
-            .chain(sets)
-            .chain(routes)
-            .chain(policies)
+    /// Those of [`Self::problems`] that one object has.
+    #[must_use]
+    pub fn problems_of<'a>(&'a self, kind: Kind, key: &ObjectKey) -> Vec<(String, &'a Condition)> {
+        let mut found = Vec::new();
+        let mut look = |place: &dyn fmt::Display, conditions: &'a [Condition]| {
+            let bad = conditions.iter().filter(|condition| is_problem(condition));
+            found.extend(bad.map(|condition| (place.to_string(), condition)));
+        };
+        match kind {
+            Kind::GatewayClass => {
+                let class = self.gateway_classes.get(key);
+                class.into_iter().for_each(|s| look(&"", &s.conditions));
+            }
+            Kind::Gateway => self.gateways.get(key).into_iter().for_each(|status| {
+                look(&"", &status.conditions);
+                let listeners = status.listeners.iter();
+                listeners.for_each(|l| look(&l.name, &l.conditions));
+            }),
+            Kind::ListenerSet => self.listener_sets.get(key).into_iter().for_each(|status| {
+                look(&"", &status.conditions);
+                let listeners = status.listeners.iter();
+                listeners.for_each(|l| look(&l.name, &l.conditions));
+            }),
+            Kind::HttpRoute => {
+                let route = self.http_routes.get(key).into_iter();
+                let parents = route.flat_map(|status| &status.parents);
+                parents.for_each(|parent| look(&parent.parent_ref, &parent.conditions));
+            }
+            Kind::RoutePolicy | Kind::BackendPolicy | Kind::ClientPolicy => {
+                let policies = match kind {
+                    Kind::RoutePolicy => &self.route_policies,
+                    Kind::BackendPolicy => &self.backend_policies,
+                    _ => &self.client_policies,
+                };
+                let policy = policies.get(key).into_iter();
+                let ancestors = policy.flat_map(|status| &status.ancestors);
+                ancestors.for_each(|ancestor| look(&ancestor.ancestor_ref, &ancestor.conditions));
+            }
+            _ => {}
+        }
+        found
     }
 }
 
-fn at(
-    object: ObjectRef,
-    place: String,
-    conditions: &[Condition],
-) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
-    conditions
-        .iter()
-        .map(move |condition| (object.clone(), place.clone(), condition))
-}
-
-fn whole(
-    object: ObjectRef,
-    conditions: &[Condition],
-) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
-    at(object, String::new(), conditions)
-}
-
-fn listeners(
-    object: ObjectRef,
-    listeners: &[ListenerStatus],
-) -> impl Iterator<Item = (ObjectRef, String, &Condition)> {
-    listeners
-        .iter()
-        .flat_map(move |listener| at(object.clone(), listener.name.clone(), &listener.conditions))
+fn keys<V>(kind: Kind, all: &BTreeMap<ObjectKey, V>) -> impl Iterator<Item = (Kind, &ObjectKey)> {
+    all.keys().map(move |key| (kind, key))
 }
 
 fn is_problem(condition: &Condition) -> bool {

@@ -1,5 +1,7 @@
 //! What is being served right now, as the admin endpoint tells it.
 
+mod findings;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -17,6 +19,7 @@ use serde_json::{Value, json};
 use telemetry::metrics::Metrics;
 use tokio::sync::watch;
 
+use self::findings::Findings;
 use crate::{
     pipeline::{self, Made, Pipeline},
     source::Update,
@@ -83,6 +86,11 @@ impl Live {
 }
 
 impl Current {
+    /// It grows with each state.
+    pub(crate) const fn generation(&self) -> i64 {
+        self.generation
+    }
+
     /// The IR; secrets are redacted by their own types.
     pub(crate) fn ir(&self) -> &ir::Ir {
         &self.made.ir
@@ -103,12 +111,12 @@ impl Current {
         &self.made
     }
 
-    fn findings(&self) -> BTreeSet<String> {
+    /// What is wrong beyond what objects are told.
+    fn others(&self) -> BTreeSet<String> {
         let problems = self.update.problems.iter().map(ToString::to_string);
-        problems
-            .chain(self.failures.iter().cloned())
-            .chain(self.made.findings())
-            .collect()
+        let clashes = self.made.clashes.iter().map(pipeline::clash);
+        let failures = self.failures.iter().cloned();
+        problems.chain(failures).chain(clashes).collect()
     }
 
     /// What `/status` says.
@@ -142,7 +150,7 @@ pub(crate) struct Publisher {
     live: Arc<Live>,
     metrics: Metrics,
     generation: i64,
-    said: BTreeSet<String>,
+    findings: Findings,
     skipped: BTreeSet<String>,
 }
 
@@ -161,7 +169,7 @@ impl Publisher {
             live,
             metrics,
             generation: 0,
-            said: BTreeSet::new(),
+            findings: Findings::default(),
             skipped: BTreeSet::new(),
         }
     }
@@ -232,22 +240,21 @@ impl Publisher {
                 tracing::info!(%kind, "objects of a kind that is not read are passed over");
             }
         }
-        let findings = current.findings();
-        let new: Vec<_> = findings.difference(&self.said).collect();
-        for finding in new.iter().take(LOG_LINES) {
+        let news = self.findings.update(before, current);
+        for finding in news.new.iter().take(LOG_LINES) {
             tracing::warn!("{finding}");
         }
-        if let Some(more) = new.len().checked_sub(LOG_LINES).filter(|more| *more > 0) {
+        let more = news.new.len().saturating_sub(LOG_LINES);
+        if more > 0 {
             tracing::warn!(
                 more,
                 "further problems; see /status on the admin port, or postern check"
             );
         }
-        let gone = self.said.difference(&findings).count();
-        if gone > 0 {
-            tracing::info!(solved = gone, left = findings.len(), "problems are gone");
+        if news.solved > 0 {
+            let left = self.findings.len();
+            tracing::info!(solved = news.solved, left, "problems are gone");
         }
-        self.said = findings;
         let ir = &current.made.ir;
         let hosts = ir
             .ports

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{ObjectKey, ObjectRef, Resources};
+use api::{Condition, ObjectKey, ObjectRef, Resources};
 use converter::{Expander, Outcome, Report};
 use gateway_core::{Definitions, Demand, Status, Translation, Translator};
 use ir::Ir;
@@ -101,13 +101,15 @@ impl Pipeline {
 /// Ingresses are served where their Gateway is.
 fn place_ingresses(input: &Resources, options: &converter::Options, status: &mut Status) {
     let gateway = status.gateways.get(&options.gateway);
-    let Some(addresses) = gateway.map(|gateway| gateway.addresses.clone()) else {
+    let Some(addresses): Option<Arc<[gateway_core::Address]>> =
+        gateway.map(|gateway| Arc::from(&*gateway.addresses))
+    else {
         return;
     };
     let ingresses = input.ingresses.iter();
     let ours = ingresses.filter(|(_, ingress)| converter::is_ours(ingress, input, options));
     status.ingresses = ours
-        .map(|(key, _)| (key.clone(), addresses.clone()))
+        .map(|(key, _)| (key.clone(), Arc::clone(&addresses)))
         .collect();
 }
 
@@ -133,13 +135,17 @@ pub(crate) fn clash(object: &ObjectRef) -> String {
 
 /// Conditions that tell of something wrong, one line each.
 pub(crate) fn problems(status: &Status) -> impl Iterator<Item = String> + '_ {
-    status.problems().map(|(object, place, condition)| {
-        if place.is_empty() {
-            format!("{object}: {condition}")
-        } else {
-            format!("{object} {place}: {condition}")
-        }
-    })
+    let all = status.problems();
+    all.map(|(object, place, condition)| problem(&object, &place, condition))
+}
+
+/// What to say about a condition. `place` is where in the object; empty: all of it is meant.
+pub(crate) fn problem(object: &ObjectRef, place: &str, condition: &Condition) -> String {
+    if place.is_empty() {
+        format!("{object}: {condition}")
+    } else {
+        format!("{object} {place}: {condition}")
+    }
 }
 
 #[cfg(test)]

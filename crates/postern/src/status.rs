@@ -8,7 +8,7 @@ mod plan;
 pub(crate) mod unbound;
 pub(crate) mod writer;
 
-use api::{Kind, ObjectKey, ObjectRef};
+use api::{Kind, ObjectKey};
 use gateway_core::{
     Address, GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus,
     Status,
@@ -39,46 +39,5 @@ impl<'a> Wanted<'a> {
             Kind::Ingress => status.ingresses.get(key).map(|a| Self::Ingress(a)),
             _ => None,
         }
-    }
-
-    /// Every object that something is said about.
-    fn all(status: &'a Status) -> impl Iterator<Item = (Kind, &'a ObjectKey, Self)> {
-        let classes = status.gateway_classes.iter();
-        let classes = classes.map(|(key, s)| (Kind::GatewayClass, key, Self::Class(s)));
-        let gateways = status.gateways.iter();
-        let gateways = gateways.map(|(key, s)| (Kind::Gateway, key, Self::Gateway(s)));
-        let sets = status.listener_sets.iter();
-        let sets = sets.map(|(key, s)| (Kind::ListenerSet, key, Self::Set(s)));
-        let routes = status.http_routes.iter();
-        let routes = routes.map(|(key, s)| (Kind::HttpRoute, key, Self::Route(s)));
-        let policies = [
-            (Kind::RoutePolicy, &status.route_policies),
-            (Kind::BackendPolicy, &status.backend_policies),
-            (Kind::ClientPolicy, &status.client_policies),
-        ];
-        let policies = policies.into_iter().flat_map(|(kind, policies)| {
-            policies
-                .iter()
-                .map(move |(key, s)| (kind, key, Self::Policy(s)))
-        });
-        let ingresses = status.ingresses.iter();
-        let ingresses = ingresses.map(|(key, a)| (Kind::Ingress, key, Self::Ingress(a)));
-        let policies = policies.chain(ingresses);
-        classes
-            .chain(gateways)
-            .chain(sets)
-            .chain(routes)
-            .chain(policies)
-    }
-
-    /// Objects about which the two say different things.
-    fn differences(before: &Status, now: &Status) -> Vec<ObjectRef> {
-        let changed = Wanted::all(now)
-            .filter(|(kind, key, wanted)| Wanted::find(before, *kind, key) != Some(*wanted));
-        let gone =
-            Wanted::all(before).filter(|(kind, key, _)| Wanted::find(now, *kind, key).is_none());
-        let both = changed.chain(gone);
-        both.map(|(kind, key, _)| ObjectRef::new(kind, key.clone()))
-            .collect()
     }
 }

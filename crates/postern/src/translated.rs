@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::{Kind, Object, ObjectRef, Resources, annotation};
+use api::{Kind, Object, ObjectKey, ObjectRef, Resources, annotation};
 use futures_util::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep};
@@ -45,11 +46,19 @@ pub(crate) struct Keeper {
     pub(crate) objects: bool,
 }
 
-/// What was done lately, and what was found to be as it should be.
+/// What was done lately, and what needs a look.
 #[derive(Debug, Default)]
 struct Memory {
-    /// Objects that need no look unless they or their copies change.
-    settled: BTreeMap<ObjectRef, Settled>,
+    /// Of the state that was looked at last.
+    generation: i64,
+    /// What Ingresses became, as it was looked at last.
+    made: Resources,
+    /// Likewise, names that somebody else has an object of.
+    clashes: BTreeSet<ObjectRef>,
+    /// Likewise, kinds that could not be written.
+    absent: BTreeSet<Kind>,
+    /// Objects that have changed since, here or in the cluster.
+    dirty: BTreeSet<ObjectRef>,
     /// The version that an object had when this was applied to it. If it has it still, there is no more to be had: the
     /// API server knows less fields than we do, or somebody has set one that we do not.
     tried: BTreeMap<ObjectRef, (String, Value)>,
@@ -57,47 +66,39 @@ struct Memory {
     recent: BTreeMap<ObjectRef, Instant>,
 }
 
-#[derive(Debug)]
-struct Settled {
-    made: Object,
-    seen: Arc<Seen>,
-}
-
 impl Keeper {
     /// Writes until the process ends.
     pub(crate) async fn run(mut self) {
         let changes = self.observed.subscribe();
         let mut published = self.live.published();
-        let mut memory = Memory::default();
-        let mut again = false;
+        let mut memory = None;
         loop {
+            let again = memory.as_ref().is_some_and(Memory::is_waiting);
             tokio::select! {
                 Ok(()) = published.changed() => {}
                 Ok(()) = self.leader.changed() => {}
                 () = changes.wait() => {}
                 () = sleep(RETRY), if again => {}
             }
-            for object in changes.take() {
-                // Its copy has changed: what was trusted to come has come.
-                memory.recent.remove(&object);
-            }
-            again = false;
+            let changed = changes.take();
             if !*self.leader.borrow_and_update() {
-                memory = Memory::default();
+                memory = None;
                 continue;
             }
             let Some(current) = self.live.current() else {
                 continue;
             };
+            let memory = memory.get_or_insert_with(|| Memory::new(&self.observed));
+            memory.seen(changed);
             let facts = Facts {
+                generation: current.generation(),
                 resources: current.resources(),
                 made: current.made(),
                 absent: current.absent(),
                 controller: &self.controller,
                 objects: self.objects,
             };
-            let steps = facts.steps(&self.observed, &mut memory);
-            again = !memory.recent.is_empty();
+            let steps = facts.steps(&self.observed, memory);
             let client = &self.client;
             let results = stream::iter(steps).map(|step| async move {
                 let result = apply::take(client, &step).await;
@@ -117,6 +118,8 @@ impl Keeper {
 }
 
 struct Facts<'a> {
+    /// Of the state that is served; it grows with each.
+    generation: i64,
     resources: &'a Resources,
     made: &'a Made,
     /// Kinds that cannot be written, because there are none.
@@ -126,65 +129,71 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// What is to be done about everything that has changed since the last call.
     fn steps(&self, observed: &Observed, memory: &mut Memory) -> Vec<Step> {
-        memory.recent.retain(|_, at| at.elapsed() < PATIENCE);
+        memory.remind();
+        if std::mem::replace(&mut memory.generation, self.generation) != self.generation {
+            memory.compare(self.made, self.absent);
+        }
         let mut steps = Vec::new();
-        let mut wanted = BTreeSet::new();
-        for object in self.made.generated.iter() {
-            let reference = object.reference();
-            let gateway = reference.kind == Kind::Gateway;
-            // The class is the installation's, and what is there and not written by us is somebody's own.
-            if reference.kind == Kind::GatewayClass
-                || self.absent.contains(&reference.kind)
-                || self.resources.get(&reference).is_some()
-                || !(self.objects || gateway)
-            {
+        for object in std::mem::take(&mut memory.dirty) {
+            // Its event comes, and with it another look.
+            if memory.recent.contains_key(&object) {
                 continue;
             }
-            wanted.insert(reference.clone());
-            let seen = observed.get(&reference);
-            if gateway && seen.is_some() {
-                // Made once; the next state that is served has it from the cluster.
-                continue;
-            }
-            if memory.is_settled(&reference, &object, seen.as_ref())
-                || memory.recent.contains_key(&reference)
-            {
-                continue;
-            }
-            let Some(body) = self.body(&object) else {
-                continue;
-            };
-            let tried = memory.tried.get(&reference);
-            let enough = |seen: &Seen| {
-                let in_vain =
-                    |(version, tried): &(String, Value)| *version == seen.version && *tried == body;
-                is_kept(&body, seen) || tried.is_some_and(in_vain)
-            };
-            match seen {
-                Some(seen) if enough(&seen) => memory.settle(reference, object, seen),
-                seen => {
-                    let version = seen.map(|seen| seen.version.clone()).unwrap_or_default();
-                    memory
-                        .tried
-                        .insert(reference.clone(), (version, body.clone()));
-                    memory.recent.insert(reference.clone(), Instant::now());
-                    steps.push(Step::Apply(reference, body));
-                }
+            if let Some(step) = self.step(&object, observed.get(&object), memory) {
+                memory.recent.insert(object, Instant::now());
+                steps.push(step);
             }
         }
-        memory.settled.retain(|object, _| wanted.contains(object));
-        memory.tried.retain(|object, _| wanted.contains(object));
-        for (object, seen) in observed.written() {
-            if !wanted.contains(&object)
-                && self.is_ours_to_delete(&seen)
-                && !memory.recent.contains_key(&object)
-            {
-                memory.recent.insert(object.clone(), Instant::now());
-                steps.push(Step::Delete(object, seen.uid.clone()));
-            }
-        }
+        // What takes an object's place is there before it goes.
+        steps.sort_by_key(|step| matches!(step, Step::Delete(..)));
         steps
+    }
+
+    fn step(
+        &self,
+        reference: &ObjectRef,
+        seen: Option<Arc<Seen>>,
+        memory: &mut Memory,
+    ) -> Option<Step> {
+        let Some(object) = self.wanted(reference) else {
+            memory.tried.remove(reference);
+            let seen = seen.filter(|seen| self.is_ours_to_delete(seen))?;
+            return Some(Step::Delete(reference.clone(), seen.uid.clone()));
+        };
+        // Made once; the next state that is served has it from the cluster.
+        if reference.kind == Kind::Gateway && seen.is_some() {
+            return None;
+        }
+        let body = self.body(&object)?;
+        if let Some(seen) = &seen {
+            let in_vain =
+                |(version, tried): &(String, Value)| *version == seen.version && *tried == body;
+            if is_kept(&body, seen) || memory.tried.get(reference).is_some_and(in_vain) {
+                memory.tried.remove(reference);
+                return None;
+            }
+        }
+        let version = seen.map(|seen| seen.version.clone()).unwrap_or_default();
+        memory
+            .tried
+            .insert(reference.clone(), (version, body.clone()));
+        Some(Step::Apply(reference.clone(), body))
+    }
+
+    /// What an Ingress became, if it is to be written. The class is the installation's, and what is there and not written
+    /// by us is somebody's own.
+    fn wanted(&self, reference: &ObjectRef) -> Option<Object> {
+        let written = self.objects || reference.kind == Kind::Gateway;
+        if !written
+            || reference.kind == Kind::GatewayClass
+            || self.absent.contains(&reference.kind)
+            || self.resources.get(reference).is_some()
+        {
+            return None;
+        }
+        self.made.generated.get(reference)
     }
 
     /// What hangs on an Ingress that is gone is the garbage collector's.
@@ -194,12 +203,13 @@ impl Facts<'_> {
         };
         let metadata = written.object.metadata();
         let owners = metadata.owner_references.as_deref().unwrap_or_default();
-        let alive = |uid: &str| {
-            let mut ingresses = self.resources.ingresses.values();
-            ingresses.any(|ingress| ingress.metadata.uid.as_deref() == Some(uid))
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let alive = |owner: &OwnerReference| {
+            let key = ObjectKey::new(namespace, &owner.name);
+            let ingress = self.resources.ingresses.get(&key);
+            ingress.is_some_and(|ingress| ingress.uid().as_ref() == Some(&owner.uid))
         };
-        metadata.deletion_timestamp.is_none()
-            && (owners.is_empty() || owners.iter().any(|owner| alive(&owner.uid)))
+        metadata.deletion_timestamp.is_none() && (owners.is_empty() || owners.iter().any(alive))
     }
 
     /// The object as it is to be written.
@@ -242,16 +252,49 @@ fn is_kept(body: &Value, seen: &Seen) -> bool {
 }
 
 impl Memory {
-    fn is_settled(&self, reference: &ObjectRef, made: &Object, seen: Option<&Arc<Seen>>) -> bool {
-        let Some(settled) = self.settled.get(reference) else {
-            return false;
-        };
-        seen.is_some_and(|seen| Arc::ptr_eq(seen, &settled.seen)) && settled.made.is_same(made)
+    /// Of one who begins to write: what was written before needs a look too.
+    fn new(observed: &Observed) -> Self {
+        let written = observed.written().into_iter();
+        Self {
+            dirty: written.map(|(object, _)| object).collect(),
+            ..Self::default()
+        }
     }
 
-    fn settle(&mut self, reference: ObjectRef, made: Object, seen: Arc<Seen>) {
-        self.tried.remove(&reference);
-        self.settled.insert(reference, Settled { made, seen });
+    /// The watch has shown these to have changed; what was trusted to come has come.
+    fn seen(&mut self, changed: BTreeSet<ObjectRef>) {
+        for object in changed {
+            self.recent.remove(&object);
+            self.dirty.insert(object);
+        }
+    }
+
+    /// What the watch should have shown by now needs a look.
+    fn remind(&mut self) {
+        let late = self.recent.extract_if(.., |_, at| at.elapsed() >= PATIENCE);
+        self.dirty.extend(late.map(|(object, _)| object));
+    }
+
+    /// Notes what has become of Ingresses since the last call.
+    fn compare(&mut self, made: &Made, absent: &BTreeSet<Kind>) {
+        let joined = self.made.join(&made.generated, &Resources::default());
+        let changes = joined.changes.into_iter();
+        self.dirty.extend(changes.map(|change| change.reference));
+        let clashes: BTreeSet<_> = made.clashes.iter().cloned().collect();
+        let turned = self.clashes.symmetric_difference(&clashes);
+        self.dirty.extend(turned.cloned());
+        self.clashes = clashes;
+        for kind in self.absent.symmetric_difference(absent) {
+            let keys = made.generated.keys(*kind).into_iter();
+            self.dirty
+                .extend(keys.map(|key| ObjectRef::new(*kind, key)));
+        }
+        self.absent.clone_from(absent);
+    }
+
+    /// Whether the watch has yet to show something.
+    fn is_waiting(&self) -> bool {
+        !self.recent.is_empty()
     }
 }
 

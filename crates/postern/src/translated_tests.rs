@@ -1,27 +1,35 @@
 use api::ObjectKey;
 
 use super::*;
-use crate::{pipeline::Pipeline, source::kube::observed::Written};
+use crate::{
+    pipeline::Pipeline,
+    source::kube::observed::{Changes, Written},
+};
 
 /// An API server with one Ingress in it, and who writes there.
 struct World {
     resources: Resources,
     observed: Observed,
     pipeline: Pipeline,
+    changes: Changes,
     memory: Memory,
     version: u32,
+    generation: i64,
     absent: BTreeSet<Kind>,
 }
 
 impl World {
     fn new() -> Self {
         let pipeline = Pipeline::new(converter::Options::default());
+        let observed = Observed::default();
         let mut world = Self {
             resources: Resources::default(),
-            observed: Observed::default(),
+            changes: observed.subscribe(),
+            observed,
             pipeline: pipeline.in_cluster(gateway_core::Options::default()),
             memory: Memory::default(),
             version: 0,
+            generation: 0,
             absent: BTreeSet::new(),
         };
         world.ingress("a.example");
@@ -46,7 +54,10 @@ impl World {
 
     fn steps(&mut self, objects: bool) -> Vec<Step> {
         let made = self.pipeline.run(&self.resources);
+        self.memory.seen(self.changes.take());
+        self.generation += 1;
         let facts = Facts {
+            generation: self.generation,
             resources: &self.resources,
             made: &made,
             absent: &self.absent,
@@ -61,31 +72,35 @@ impl World {
         for step in steps {
             match step {
                 Step::Apply(object, body) if object.kind == Kind::Gateway => {
-                    self.resources
-                        .insert(Object::from_json(object.kind, body.clone()).unwrap());
+                    let gateway = Object::from_json(object.kind, body.clone()).unwrap();
+                    self.resources.insert(gateway);
+                    self.see(object, None);
                 }
                 Step::Apply(object, body) => self.set(object, body.clone(), false),
                 Step::Delete(object, _) => self.observed.set(object, None),
             }
-            let (Step::Apply(object, _) | Step::Delete(object, _)) = step;
-            self.memory.recent.remove(object);
         }
     }
 
     fn set(&mut self, object: &ObjectRef, body: Value, edited: bool) {
+        let object_now = Object::from_json(object.kind, body).unwrap();
+        let written = Written {
+            object: object_now,
+            edited,
+        };
+        self.see(object, Some(written));
+    }
+
+    fn see(&mut self, object: &ObjectRef, written: Option<Written>) {
         self.version += 1;
         let seen = Seen {
             uid: format!("uid-{object}"),
             version: self.version.to_string(),
             generation: 1,
             status: Box::default(),
-            written: Some(Written {
-                object: Object::from_json(object.kind, body).unwrap(),
-                edited,
-            }),
+            written,
         };
         self.observed.set(object, Some(seen));
-        self.memory.recent.remove(object);
     }
 
     fn route(&self) -> (ObjectRef, Value) {
@@ -118,7 +133,7 @@ fn an_ingress_is_written_once_with_its_owner() {
     let (_, body) = world.route();
     assert_eq!(body["metadata"]["ownerReferences"][0]["uid"], "u");
     assert_eq!(body["metadata"]["labels"][annotation::TRANSLATED], "true");
-    world.memory = Memory::default();
+    world.memory = Memory::new(&world.observed);
     assert_eq!(
         world.steps(true),
         [],
@@ -143,8 +158,9 @@ fn a_hand_edit_is_put_back_and_a_field_that_is_not_ours_is_fought_over_once() {
     more["spec"]["useDefaultGateways"] = json!("All");
     world.set(&object, more, true);
     assert_eq!(kinds(&world.steps(true)), ["apply HTTPRoute"]);
-    // It changed nothing, so no event comes.
-    world.memory.recent.clear();
+    // It changed nothing, so no event comes: after a while it is looked at again.
+    let waited = std::mem::take(&mut world.memory.recent);
+    world.memory.seen(waited.into_keys().collect());
     assert_eq!(world.steps(true), []);
 }
 
@@ -167,7 +183,7 @@ fn what_is_not_made_any_more_is_deleted_unless_its_ingress_is_gone() {
 fn in_memory_nothing_but_the_gateway_is_written() {
     let mut world = World::new();
     assert_eq!(kinds(&world.steps(false)), ["apply Gateway"]);
-    world.memory = Memory::default();
+    world.memory = Memory::new(&world.observed);
     let steps = world.steps(true);
     world.take(&steps);
     assert_eq!(kinds(&world.steps(false)), ["delete HTTPRoute"]);
@@ -190,7 +206,7 @@ fn an_object_of_somebody_else_is_let_alone() {
     world
         .resources
         .insert(Object::from_json(Kind::HttpRoute, body).unwrap());
-    world.memory = Memory::default();
+    world.memory = Memory::new(&world.observed);
     assert_eq!(kinds(&world.steps(true)), ["apply Gateway"]);
 }
 
@@ -204,4 +220,17 @@ fn a_kind_that_the_api_server_lacks_is_written_once_it_has_it() {
         kinds(&world.steps(true)),
         ["apply Gateway", "apply HTTPRoute"]
     );
+}
+
+#[test]
+fn only_what_has_changed_is_looked_at() {
+    let mut world = World::new();
+    let steps = world.steps(true);
+    world.take(&steps);
+    assert_eq!(world.steps(true), []);
+    let (object, _) = world.route();
+    world.memory.remind();
+    assert!(world.memory.dirty.is_empty() && !world.memory.is_waiting());
+    world.observed.set(&object, None);
+    assert_eq!(kinds(&world.steps(true)), ["apply HTTPRoute"]);
 }

@@ -35,7 +35,7 @@ use super::Update;
 pub(crate) const MANAGER: &str = "postern";
 
 /// How long nothing must have happened before what happened is told.
-const QUIET: Duration = Duration::from_millis(3);
+const QUIET: Duration = Duration::from_millis(1);
 /// A burst of events delays the news no longer than this.
 const LONGEST_BURST: Duration = Duration::from_millis(100);
 /// Nor do Secrets that are being read.

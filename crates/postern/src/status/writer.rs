@@ -6,6 +6,7 @@ use std::{
 };
 
 use api::ObjectRef;
+use gateway_core::Status;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Client,
@@ -18,10 +19,7 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
-use super::{
-    Wanted,
-    plan::{Facts, Plan, Write, Written},
-};
+use super::plan::{Facts, Plan, Write, Written};
 use crate::{
     apply,
     live::{Current, Live},
@@ -75,11 +73,11 @@ impl Writer {
                 .as_ref()
                 .is_some_and(|served| Arc::ptr_eq(served, &current))
             {
-                let before = served.as_ref().map(|served| &served.made().status);
-                let news = Wanted::differences(
-                    before.unwrap_or(&Default::default()),
-                    &current.made().status,
-                );
+                let status = &current.made().status;
+                let news = match &served {
+                    Some(before) => status.changes(&before.made().status),
+                    None => status.changes(&Status::default()),
+                };
                 plan.touch(news);
                 plan.published();
                 served = Some(Arc::clone(&current));
