@@ -10,15 +10,13 @@ use std::{
     sync::Arc,
 };
 
-use ir::{
-    Cluster, ClusterKey, HostPattern, Ir, Port, Protocol, Rule, RuleKey, SocketKey, TlsTermination,
-};
+use ir::{Cluster, ClusterKey, HostPattern, Ir, Port, Protocol, Rule, SocketKey, TlsTermination};
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
 use crate::{balance::ClusterState, router::PortRouter, tls, upstream::UpstreamClient};
 
-use lasting::Lasting;
+use lasting::Rules;
 
 pub(crate) use rule::RuleState;
 
@@ -27,7 +25,7 @@ pub(crate) struct Snapshot {
     pub(crate) ir: Arc<Ir>,
     pub(crate) ports: BTreeMap<SocketKey, PortState>,
     clusters: Table<ClusterKey, Arc<ClusterState>>,
-    rules: Table<RuleKey, Arc<Lasting>>,
+    rules: Rules,
 }
 
 /// Keys come from configuration; no request can make them collide.
@@ -53,7 +51,7 @@ impl Snapshot {
             ir: Arc::default(),
             ports: BTreeMap::new(),
             clusters: Table::default(),
-            rules: Table::default(),
+            rules: Rules::default(),
         }
     }
 
@@ -67,23 +65,14 @@ impl Snapshot {
         let clusters = clusters(&ir, before);
         let stale = stale(&clusters, before);
         let keep = |rule: &Arc<RuleState>| stale.is_empty() || !rule.uses(&stale);
-        let mut rules: Table<RuleKey, Arc<Lasting>> = Table::default();
+        let rules = before.rules.clone();
         let mut errors = Vec::new();
         let mut ports = BTreeMap::new();
         for (key, port) in &ir.ports {
-            let mut ready = |rule: &Arc<Rule>| {
-                let lasting = rules
-                    .entry(rule.key.clone())
-                    .or_insert_with(|| Lasting::of(rule, before.rules.get(&rule.key)));
-                Arc::new(RuleState::new(rule, &clusters, lasting))
-            };
+            let mut ready =
+                |rule: &Arc<Rule>| Arc::new(RuleState::new(rule, &clusters, &rules.lasting(rule)));
             let known = before.ports.get(key).map(|port| &port.router);
             let router = PortRouter::rebuild(port, known, &keep, &mut ready);
-            for rule in router.payloads() {
-                if !rules.contains_key(&rule.rule.key) {
-                    rules.insert(rule.rule.key.clone(), Arc::clone(&rule.lasting));
-                }
-            }
             let state = PortState {
                 protocol: port.protocol,
                 router,

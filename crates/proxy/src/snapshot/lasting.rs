@@ -1,10 +1,52 @@
 //! What lasts about a rule from one snapshot to the next.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{Arc, Weak, atomic::AtomicU64};
 
-use ir::{ConcurrencyLimit, Filter, RateLimit, Rule};
+use ir::{ConcurrencyLimit, Filter, RateLimit, Rule, RuleKey};
+use parking_lot::Mutex;
 
+use super::Table;
 use crate::limit::{Bucket, InFlight};
+
+/// So few rules that are gone do not matter.
+const FEW: usize = 256;
+
+/// What lasts about every rule, handed from one snapshot to the next. A snapshot that has only some rules anew looks up
+/// only those.
+#[derive(Clone, Default)]
+pub(super) struct Rules(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    /// Rules that are gone are still in here for a while, though not what lasts about them.
+    rules: Table<RuleKey, Weak<Lasting>>,
+    /// With this many it is time to look which of them are gone.
+    full: usize,
+}
+
+impl Rules {
+    /// What lasts about a rule that is new, or not what it was.
+    pub(super) fn lasting(&self, rule: &Rule) -> Arc<Lasting> {
+        let mut known = self.0.lock();
+        let before = known.rules.get(&rule.key).and_then(Weak::upgrade);
+        let now = Lasting::of(rule, before.as_ref());
+        if !before.is_some_and(|before| Arc::ptr_eq(&before, &now)) {
+            known.rules.insert(rule.key.clone(), Arc::downgrade(&now));
+            known.tidy();
+        }
+        now
+    }
+}
+
+impl Known {
+    /// Lets go of rules that are gone, once they may be half of all: each insertion pays for a few looks.
+    fn tidy(&mut self) {
+        if self.rules.len() > self.full.max(FEW) {
+            self.rules.retain(|_, lasting| lasting.strong_count() > 0);
+            self.full = self.rules.len() * 2;
+        }
+    }
+}
 
 /// What lasts about a rule: how far its split and its mirrors have come, and what is left in its buckets.
 #[derive(Default)]
@@ -78,4 +120,34 @@ pub(super) fn concurrency(rule: &Rule) -> Option<&ConcurrencyLimit> {
         Filter::Concurrency(limit) => Some(limit),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ir::{Action, Rule, RuleKey};
+
+    use super::{FEW, Rules};
+
+    #[test]
+    fn what_lasts_is_found_by_the_rule_s_key_and_what_is_gone_is_let_go() {
+        let rule = |name: &str| Rule {
+            key: RuleKey(name.into()),
+            route: "HTTPRoute/n/r".into(),
+            unlogged: false,
+            filters: Vec::new(),
+            action: Action::Respond {
+                status: http::StatusCode::NOT_FOUND,
+                reason: ir::Reason::NoBackend,
+            },
+        };
+        let rules = Rules::default();
+        let kept = rules.lasting(&rule("kept"));
+        for at in 0..10 * FEW {
+            drop(rules.lasting(&rule(&format!("gone-{at}"))));
+        }
+        assert!(Arc::ptr_eq(&kept, &rules.clone().lasting(&rule("kept"))));
+        assert!(rules.0.lock().rules.len() <= FEW + 1);
+    }
 }
