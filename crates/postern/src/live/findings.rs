@@ -83,3 +83,7 @@ impl News {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod tests;
