@@ -141,7 +141,7 @@ impl Facts<'_> {
             if memory.recent.contains_key(&object) {
                 continue;
             }
-            if let Some(step) = self.step(&object, observed.get(&object), memory) {
+            if let Some(step) = self.step(&object, observed, memory) {
                 memory.recent.insert(object, Instant::now());
                 steps.push(step);
             }
@@ -154,9 +154,10 @@ impl Facts<'_> {
     fn step(
         &self,
         reference: &ObjectRef,
-        seen: Option<Arc<Seen>>,
+        observed: &Observed,
         memory: &mut Memory,
     ) -> Option<Step> {
+        let seen = observed.get(reference);
         let Some(object) = self.wanted(reference) else {
             memory.tried.remove(reference);
             let seen = seen.filter(|seen| self.is_ours_to_delete(seen))?;
@@ -164,6 +165,10 @@ impl Facts<'_> {
         };
         // Made once; the next state that is served has it from the cluster.
         if reference.kind == Kind::Gateway && seen.is_some() {
+            return None;
+        }
+        if !self.is_owned(&object, observed) {
+            memory.dirty.insert(reference.clone());
             return None;
         }
         let body = self.body(&object)?;
@@ -194,6 +199,21 @@ impl Facts<'_> {
             return None;
         }
         self.made.generated.get(reference)
+    }
+
+    /// Whether the Ingress is still there that the object is made for. Where the next state that is served is yet to hear of
+    /// its end, what it became is the garbage collector's: made again, it would only be deleted again.
+    fn is_owned(&self, object: &Object, observed: &Observed) -> bool {
+        let origin = object.origin().and_then(|origin| origin.parse().ok());
+        let Some(origin) = origin.filter(|origin: &ObjectRef| origin.kind == Kind::Ingress) else {
+            return true;
+        };
+        let ingress = self.resources.ingresses.get(&origin.key);
+        let alive = observed.get(&origin);
+        let uid = alive.as_ref().map(|seen| &*seen.uid);
+        ingress.is_some_and(|ingress| {
+            ingress.metadata.deletion_timestamp.is_none() && ingress.metadata.uid.as_deref() == uid
+        })
     }
 
     /// What hangs on an Ingress that is gone is the garbage collector's.

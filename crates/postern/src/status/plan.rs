@@ -154,6 +154,10 @@ impl Plan {
             controller: facts.controller,
         };
         let wanted = Wanted::find(facts.status, object.kind, &object.key);
+        // What an Ingress became and becomes no more is about to go; what has been said about it goes with it.
+        if wanted.is_none() && seen.written.is_some() {
+            return Look::Nothing;
+        }
         let Some(patch) = merge::patch(&live, wanted, &stamp) else {
             return Look::Nothing;
         };

@@ -171,6 +171,28 @@ fn a_failure_is_tried_again_and_a_patch_without_effect_is_not() {
 }
 
 #[test]
+fn what_is_said_no_more_is_taken_back_unless_the_object_goes_with_its_ingress() {
+    let (mut world, mut plan, now) = (World::new(), Plan::default(), Instant::now());
+    plan.touch([object()]);
+    let write = one(world.due(&mut plan, now));
+    world.accept(&write, "2");
+    world.status = Status::default();
+    let mut of_ingress = World::new();
+    of_ingress.status = Status::default();
+    of_ingress.seen = world.seen.clone();
+    of_ingress.seen.written = Some(crate::source::kube::observed::Written {
+        object: world.resources.get(&object()).unwrap(),
+        edited: false,
+    });
+    let mut fresh = Plan::default();
+    fresh.touch([object()]);
+    assert_eq!(none(of_ingress.due(&mut fresh, now)), None);
+    let mut fresh = Plan::default();
+    fresh.touch([object()]);
+    one(world.due(&mut fresh, now));
+}
+
+#[test]
 fn no_more_is_written_at_once_than_there_is_room_for() {
     let (world, mut plan, now) = (World::new(), Plan::default(), Instant::now());
     plan.touch([object()]);

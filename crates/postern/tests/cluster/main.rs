@@ -12,6 +12,7 @@ mod classes;
 mod faults;
 mod relay;
 mod support;
+mod writes;
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
-//! A relay between the binary and the API server, which can make the API server look worse than it is.
+//! A relay between the binary and the API server, which can make the API server look worse than it is, and keeps what was
+//! written.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     io::Write as _,
     path::Path,
@@ -14,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Request, Response, StatusCode, Uri, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -67,6 +68,20 @@ struct Shared {
     met: AtomicUsize,
     /// After the past has been forgotten: what it was, and which paths have been listed since.
     forgotten: Mutex<Option<(Fault, BTreeSet<String>)>>,
+    writes: Mutex<Vec<Write>>,
+    /// Of each object that has been written, the version since.
+    versions: Mutex<BTreeMap<String, Value>>,
+}
+
+/// What has been asked for that was to change something, but for Leases.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Write {
+    pub(crate) method: Method,
+    /// Of the object, or its status.
+    pub(crate) path: String,
+    pub(crate) answer: u16,
+    /// The object is the same after it as before.
+    pub(crate) in_vain: bool,
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -120,9 +135,45 @@ impl Relay {
         self.fault.send_replace(fault);
     }
 
+    /// What has been written since the last call.
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        std::mem::take(&mut self.shared.writes.lock())
+    }
+
     /// How many requests have met with what is wrong.
     pub(crate) fn met(&self) -> usize {
         self.shared.met.load(Relaxed)
+    }
+}
+
+impl Shared {
+    fn note(
+        &self,
+        method: Method,
+        path: String,
+        asked: &Bytes,
+        (status, answer): (StatusCode, &Bytes),
+    ) {
+        if path.contains("/leases") {
+            return;
+        }
+        let version = |body: &Bytes| -> Value {
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            body["metadata"]["resourceVersion"].clone()
+        };
+        let now = version(answer);
+        let object = path.strip_suffix("/status").unwrap_or(&path).to_owned();
+        let mut versions = self.versions.lock();
+        let known = versions.insert(object, now.clone());
+        let before = [known.unwrap_or_default(), version(asked)];
+        let in_vain = now.is_string() && before.contains(&now);
+        let answer = status.as_u16();
+        self.writes.lock().push(Write {
+            method,
+            path,
+            answer,
+            in_vain,
+        });
     }
 }
 
@@ -196,9 +247,20 @@ impl Way {
         let (mut head, body) = request.into_parts();
         head.headers.remove(header::HOST);
         head.uri = Uri::from(head.uri.into_parts().path_and_query.unwrap());
-        let body = body.collect().await.map_err(kube::Error::HyperError)?;
-        let request = Request::from_parts(head, Body::from(body.to_bytes()));
+        let asked = body.collect().await.map_err(kube::Error::HyperError)?;
+        let asked = asked.to_bytes();
+        let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+        let request = Request::from_parts(head, Body::from(asked.clone()));
         let (mut head, body) = self.client.send(request).await?.into_parts();
+        if method != Method::GET {
+            let answer = body.collect().await?.to_bytes();
+            self.shared
+                .note(method, path, &asked, (head.status, &answer));
+            return Ok(Response::from_parts(
+                head,
+                Full::from(answer).boxed_unsync(),
+            ));
+        }
         // This connection has a framing of its own.
         head.headers.remove(header::TRANSFER_ENCODING);
         let (sender, receiver) = mpsc::unbounded_channel();

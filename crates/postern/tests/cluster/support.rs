@@ -333,6 +333,15 @@ impl World {
         lease.data["spec"].clone()
     }
 
+    /// Waits until that replica writes.
+    pub(crate) async fn until_leads(&self, identity: &str) {
+        let start = Instant::now();
+        while self.lease().await["holderIdentity"] != identity {
+            assert!(start.elapsed() < DEADLINE, "{identity} does not lead");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Ends the first replica without a word.
     pub(crate) fn kill_first(&mut self) {
         let mut first = self.replicas.remove(0);
