@@ -1,6 +1,7 @@
 //! `cargo xtask cluster test`: what only a real API server and real pods can show.
 
 mod cases;
+mod convert;
 mod definitions;
 mod image;
 mod installed;
@@ -54,6 +55,10 @@ const CHECKS: &[Check] = &[
     Check {
         name: "examples",
         run: sections::are_honoured,
+    },
+    Check {
+        name: "convert",
+        run: convert::is_accepted,
     },
     Check {
         name: "life",
