@@ -106,10 +106,13 @@ impl Plan {
         now: Instant,
     ) -> (Vec<Write>, Option<Instant>) {
         let (mut writes, mut next) = (Vec::new(), None::<Instant>);
-        let mut kept = BTreeSet::new();
-        for object in std::mem::take(&mut self.dirty) {
-            if writes.len() == room || self.writing.contains(&object) {
-                kept.insert(object);
+        let mut kept = Vec::new();
+        // Whatever there is no room for is not touched: there may be thousands, and a call for each of them.
+        while writes.len() < room
+            && let Some(object) = self.dirty.pop_first()
+        {
+            if self.writing.contains(&object) {
+                kept.push(object);
                 continue;
             }
             match self.look(&object, facts, now) {
@@ -117,7 +120,7 @@ impl Plan {
                 Look::Unserved => drop(self.unserved.insert(object)),
                 Look::Later(at) => {
                     next = Some(next.map_or(at, |next| next.min(at)));
-                    kept.insert(object);
+                    kept.push(object);
                 }
                 Look::Write(write) => {
                     self.writing.insert(object);
@@ -125,7 +128,7 @@ impl Plan {
                 }
             }
         }
-        self.dirty = kept;
+        self.dirty.extend(kept);
         self.last.retain(|_, last| {
             now.duration_since(last.at) < PACE.max(RETRY) || last.refused.is_some()
         });
