@@ -63,7 +63,7 @@ pub struct SecretRef {
 /// Status of a policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyStatus {
-    /// One entry for each target.
+    /// One entry for each target, from each controller whose Gateways it concerns.
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub ancestors: Vec<PolicyAncestor>,
 }
