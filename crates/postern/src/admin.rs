@@ -27,6 +27,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// The admin endpoint, bound.
 pub(crate) struct Admin {
     listener: TcpListener,
+    address: SocketAddr,
     state: Arc<State>,
 }
 
@@ -60,7 +61,16 @@ impl Admin {
         let address = listener.local_addr().map_err(error)?;
         tracing::info!(%address, "admin endpoint");
         let state = Arc::new(State { live, metrics });
-        Ok(Self { listener, state })
+        Ok(Self {
+            listener,
+            address,
+            state,
+        })
+    }
+
+    /// Where it is bound, with the port that the system chose if none was asked for.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Answers for as long as the process lives.

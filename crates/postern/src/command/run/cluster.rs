@@ -42,9 +42,11 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
 async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
     let mut signals = Signals::new().context("cannot handle signals")?;
     let live = Arc::new(Live::default());
+    let mut admin = None;
     if let Some(address) = args.process.admin.0 {
-        let admin = Admin::bind(address, Arc::clone(&live), telemetry.metrics()).await?;
-        tokio::spawn(admin.serve());
+        let endpoint = Admin::bind(address, Arc::clone(&live), telemetry.metrics()).await?;
+        admin = Some(endpoint.address());
+        tokio::spawn(endpoint.serve());
     }
     let (client, config) = source::client().await.context(
         "no manifests are given with -f, and there is no cluster: neither a pod's service account nor a kubeconfig",
@@ -58,7 +60,7 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
     let settings = proxy::Config {
         // Whoever may write a Service would reach our own admin endpoint through us, and the cloud's of this node.
         local_backends: false,
-        private: admin_addresses(args.process.admin.0),
+        private: admin_addresses(admin),
         ..args.proxy.config()
     };
     let proxy = Arc::new(Proxy::start(settings, telemetry.for_proxy())?);
