@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::{call::Call, echo::Backend};
 
@@ -20,6 +21,16 @@ const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Between looks.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the Lease says.
+pub(crate) struct Leader {
+    /// Empty: it has been given back.
+    pub(crate) holder: String,
+    /// When somebody last did.
+    pub(crate) renewed: Timestamp,
+    /// When the holder became it.
+    pub(crate) acquired: Timestamp,
+}
 
 /// A namespace with a Gateway, a route and a Service, which goes when this is dropped.
 pub(crate) struct Cluster {
@@ -229,12 +240,14 @@ impl Cluster {
     }
 
     /// Who writes.
-    pub(crate) fn leader(&self) -> String {
+    pub(crate) fn leader(&self) -> Leader {
         let lease = object(&["get", "lease", "postern", "-n", SYSTEM]);
-        lease["spec"]["holderIdentity"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let text = |field: &str| lease["spec"][field].as_str().unwrap_or_default();
+        Leader {
+            holder: text("holderIdentity").to_owned(),
+            renewed: text("renewTime").parse().unwrap(),
+            acquired: text("acquireTime").parse().unwrap(),
+        }
     }
 
     /// The port of pods that the Gateway's Service leads to.
