@@ -168,6 +168,7 @@ fn sigterm_lets_requests_finish() {
     eventually("no new connections", || {
         TcpStream::connect(address).is_err()
     });
+    assert!(!slow.is_finished(), "while the request is in flight");
     let answer = slow.join().unwrap().unwrap();
     assert_eq!(
         (answer.backend(), answer.header("connection")),
