@@ -147,6 +147,7 @@ fn listener(
             clients: settings.clients,
         }),
         hosts: hosts(indices, routes, memo),
+        streams: None,
     }
 }
 

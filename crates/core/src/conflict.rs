@@ -123,6 +123,8 @@ impl<'a> Sockets<'a> {
             let spoken = match spoken {
                 Protocol::Http => "HTTP",
                 Protocol::Https => "HTTPS",
+                Protocol::Tls => "TLS",
+                Protocol::Tcp => "TCP",
             };
             let message = format!("Gateway {holder} already speaks {spoken} on {socket}");
             listener.conflict = Some(Fault::new(reasons::PROTOCOL_CONFLICT, message));

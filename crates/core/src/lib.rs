@@ -190,7 +190,11 @@ impl Translator {
         };
         policy::ours::keep(&mut status, resources);
         Translation {
-            ir: ir::Ir { ports, clusters },
+            ir: ir::Ir {
+                ports,
+                datagrams: BTreeMap::new(),
+                clusters,
+            },
             status,
             demands: demands.collect(),
         }

@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** this crate knows neither Kubernetes nor tokio. Objects appear only as opaque identity strings.
 //!
-//! Start at [`Ir`], then [`Listener`] and [`Route`].
+//! Start at [`Ir`], then [`Listener`], [`Route`] and [`StreamRule`].
 
 mod auth;
 mod cluster;
@@ -19,6 +19,7 @@ mod policy;
 mod redacted;
 mod route;
 mod serialize;
+mod stream;
 mod template;
 mod tls;
 
@@ -39,6 +40,7 @@ pub use redacted::Redacted;
 pub use route::{
     Action, Backend, Fallback, Forward, Fraction, Reason, Route, Rule, RuleKey, Target,
 };
+pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};
 pub use template::{InvalidTemplate, Piece, Template, Variable};
 pub use tls::{
     Authorities, Certificate, CipherSuite, ClientAuth, TlsTermination, TlsVersions, UpstreamName,

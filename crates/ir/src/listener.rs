@@ -4,15 +4,21 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{Cluster, ClusterKey, HostPattern, Route, TlsTermination};
+use crate::{Cluster, ClusterKey, DatagramPort, HostPattern, Route, StreamHost, TlsTermination};
 
 /// The whole configuration of the data plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Ir {
-    /// What is bound. Serialised as a map from `address:port`.
-    #[serde(serialize_with = "ports")]
+    /// What is bound over TCP. Serialised as a map from `address:port`.
+    #[serde(serialize_with = "by_socket")]
     pub ports: BTreeMap<SocketKey, Port>,
-    /// Every cluster that a rule or mirror names; a key that a rule names is always here.
+    /// What is bound over UDP, which has port numbers of its own: a socket may be in both.
+    #[serde(
+        serialize_with = "by_socket",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub datagrams: BTreeMap<SocketKey, DatagramPort>,
+    /// Every cluster that a rule, stream rule or mirror names; a key that a rule names is always here.
     #[serde(serialize_with = "clusters")]
     pub clusters: BTreeMap<ClusterKey, Arc<Cluster>>,
 }
@@ -54,8 +60,13 @@ pub struct Port {
 pub enum Protocol {
     /// HTTP/1.1, and HTTP/2 by prior knowledge.
     Http,
-    /// The same inside TLS, by ALPN. Every listener of such a port has [`Listener::tls`].
+    /// The same inside TLS, by ALPN. Every listener of such a port has [`Listener::tls`] and serves HTTP.
     Https,
+    /// TLS, and the server name that the client asks for chooses the listener: HTTP inside TLS ([`Listener::tls`] alone),
+    /// a stream that is decrypted here (`tls` and [`Listener::streams`]), or one that is passed on as it is (`streams` alone).
+    Tls,
+    /// A stream of anything. The port has one listener, for every host, with [`Listener::streams`].
+    Tcp,
 }
 
 /// A Gateway listener. A request belongs to the most specific listener whose hostname covers its host, and can
@@ -66,11 +77,14 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Hosts served.
     pub hostname: HostPattern,
-    /// Certificates, on HTTPS ports.
+    /// Certificates, where TLS ends here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsTermination>,
-    /// Distinct hosts within `hostname`, most specific first.
+    /// Distinct hosts within `hostname`, most specific first. Empty where there are streams.
     pub hosts: Vec<Arc<VirtualHost>>,
+    /// `None`: HTTP. Else distinct hosts within `hostname`, most specific first; a stream for which there is none is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams: Option<Vec<Arc<StreamHost>>>,
 }
 
 /// The routes of one host of a listener.
@@ -82,7 +96,10 @@ pub struct VirtualHost {
     pub routes: Vec<Route>,
 }
 
-fn ports<S: Serializer>(ports: &BTreeMap<SocketKey, Port>, s: S) -> Result<S::Ok, S::Error> {
+fn by_socket<T: Serialize, S: Serializer>(
+    ports: &BTreeMap<SocketKey, T>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
     let mut map = s.serialize_map(Some(ports.len()))?;
     for (key, port) in ports {
         map.serialize_entry(&key.to_string(), port)?;

@@ -271,7 +271,7 @@ fn route(
         .get(&conn.port.key)
         .ok_or(ProxyError::NoRoute)?;
     // The port may have changed its protocol since the connection was made.
-    if (port.protocol == Protocol::Https) != conn.tls.is_some() {
+    if matches!(port.protocol, Protocol::Https | Protocol::Tls) != conn.tls.is_some() {
         return Err(ProxyError::Misdirected);
     }
     let listener = port.router.listener_for(&host);

@@ -189,6 +189,7 @@ fn port(listeners: &[(&'static str, Vec<Written>)]) -> Port {
             hostname: HostPattern::parse(hostname).unwrap(),
             tls: None,
             hosts: hosts.collect(),
+            streams: None,
         }));
     }
     Port {
@@ -331,7 +332,7 @@ proptest! {
     ) {
         let in_order: Vec<Route> = routes.iter().enumerate().map(|(id, w)| route(id, w)).collect();
         let host = Arc::new(VirtualHost { host: HostPattern::Any, routes: in_order });
-        let listener = Listener { name: "l".into(), hostname: HostPattern::Any, tls: None, hosts: vec![host] };
+        let listener = Listener { name: "l".into(), hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None };
         let port = Port { protocol: Protocol::Http, advertised: None, listeners: vec![Arc::new(listener)] };
         let first = routes.iter().position(|written| meets(written, &asked));
         prop_assert_eq!(found(&port, &asked), first);
@@ -361,6 +362,7 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
         hostname: HostPattern::Any,
         tls: None,
         hosts: vec![host],
+        streams: None,
     };
     let port = Port {
         protocol: Protocol::Http,

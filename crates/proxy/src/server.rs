@@ -150,7 +150,7 @@ async fn serve(
                 Err(_) => worker.observer.connection_rejected(Rejection::TlsTimeout),
             }
         }
-        None => {}
+        Some(Protocol::Tls | Protocol::Tcp) | None => {}
     }
 }
 

@@ -70,6 +70,7 @@ fn ir(hosts: &[Arc<VirtualHost>], clusters: &[Arc<Cluster>]) -> Arc<Ir> {
         hostname: HostPattern::Any,
         tls: None,
         hosts: hosts.to_vec(),
+        streams: None,
     };
     let port = Port {
         protocol: Protocol::Http,
@@ -79,6 +80,7 @@ fn ir(hosts: &[Arc<VirtualHost>], clusters: &[Arc<Cluster>]) -> Arc<Ir> {
     let clusters = clusters.iter();
     Arc::new(Ir {
         ports: [(SOCKET, port)].into(),
+        datagrams: [].into(),
         clusters: clusters
             .map(|cluster| (cluster.key.clone(), Arc::clone(cluster)))
             .collect(),

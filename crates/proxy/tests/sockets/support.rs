@@ -149,6 +149,7 @@ impl Config1 {
                     host: HostPattern::Any,
                     routes: routes.clone(),
                 })],
+                streams: None,
             })
         });
         let port = Port {
@@ -158,6 +159,7 @@ impl Config1 {
         };
         Ir {
             ports: [(if tls { HTTPS } else { HTTP }, port)].into(),
+            datagrams: [].into(),
             clusters: self
                 .clusters
                 .iter()
