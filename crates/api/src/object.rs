@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 use kube::ResourceExt;
 use serde::{Serialize, Serializer};
 
+use crate::{GATEWAY_GROUP, GROUP};
+
 /// Namespace and name; the namespace is empty for cluster-scoped kinds. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
@@ -95,6 +97,16 @@ kinds! {
     ListenerSet "ListenerSet" "gateway.networking.k8s.io" true,
     /// Gateway API HTTPRoute.
     HttpRoute "HTTPRoute" "gateway.networking.k8s.io" true,
+    /// Gateway API GRPCRoute.
+    GrpcRoute "GRPCRoute" "gateway.networking.k8s.io" true,
+    /// Gateway API TLSRoute.
+    TlsRoute "TLSRoute" "gateway.networking.k8s.io" true,
+    /// Gateway API TCPRoute.
+    TcpRoute "TCPRoute" "gateway.networking.k8s.io" true,
+    /// Gateway API UDPRoute.
+    UdpRoute "UDPRoute" "gateway.networking.k8s.io" true,
+    /// Gateway API BackendTLSPolicy.
+    BackendTlsPolicy "BackendTLSPolicy" "gateway.networking.k8s.io" true,
     /// Gateway API ReferenceGrant.
     ReferenceGrant "ReferenceGrant" "gateway.networking.k8s.io" true,
     /// Core Service.
@@ -127,12 +139,29 @@ impl Kind {
             | Self::Gateway
             | Self::ListenerSet
             | Self::HttpRoute
+            | Self::GrpcRoute
+            | Self::TlsRoute
+            | Self::TcpRoute
+            | Self::UdpRoute
+            | Self::BackendTlsPolicy
             | Self::ReferenceGrant => "gateway.networking.k8s.io/v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::Service | Self::Secret | Self::ConfigMap | Self::Namespace => "v1",
             Self::RouteFilter | Self::RoutePolicy | Self::BackendPolicy | Self::ClientPolicy => {
                 "postern.dev/v1alpha1"
             }
+        }
+    }
+
+    /// Versions of the kind, as in `apiVersion`, that read like [`Self::api_version`]; that one comes first.
+    #[must_use]
+    pub fn versions(self) -> &'static [&'static str] {
+        match (self, self.group()) {
+            // Of release 1.5 of the Gateway API.
+            (Self::TcpRoute | Self::UdpRoute, _) => &["v1", "v1alpha2"],
+            (_, GATEWAY_GROUP) => &["v1", "v1beta1"],
+            (_, GROUP) => &["v1alpha1"],
+            _ => &["v1"],
         }
     }
 

@@ -14,7 +14,10 @@ use kube::Resource;
 
 use crate::{
     BackendPolicy, ClientPolicy, Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy, annotation,
-    gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet, ReferenceGrant},
+    gateway::{
+        BackendTlsPolicy, Gateway, GatewayClass, GrpcRoute, HttpRoute, ListenerSet, ReferenceGrant,
+        TcpRoute, TlsRoute, UdpRoute,
+    },
     unknown::Unknown,
 };
 
@@ -181,6 +184,16 @@ resources! {
     listener_sets: ListenerSet,
     /// HTTPRoute.
     http_routes: HttpRoute,
+    /// GRPCRoute.
+    grpc_routes: GrpcRoute,
+    /// TLSRoute.
+    tls_routes: TlsRoute,
+    /// TCPRoute.
+    tcp_routes: TcpRoute,
+    /// UDPRoute.
+    udp_routes: UdpRoute,
+    /// BackendTLSPolicy.
+    backend_tls_policies: BackendTlsPolicy,
     /// ReferenceGrant.
     reference_grants: ReferenceGrant,
     /// RouteFilter.

@@ -239,12 +239,7 @@ impl Head {
             });
         };
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        let known = match group {
-            crate::GATEWAY_GROUP => matches!(version, "v1" | "v1beta1"),
-            crate::GROUP => version == "v1alpha1",
-            _ => version == "v1",
-        };
-        Ok(Kind::find(group, kind).filter(|_| known))
+        Ok(Kind::find(group, kind).filter(|kind| kind.versions().contains(&version)))
     }
 
     fn skipped(&self, line: usize) -> Skipped {

@@ -74,6 +74,11 @@ pub(crate) const fn has_status(kind: Kind) -> bool {
             | Kind::Gateway
             | Kind::ListenerSet
             | Kind::HttpRoute
+            | Kind::GrpcRoute
+            | Kind::TlsRoute
+            | Kind::TcpRoute
+            | Kind::UdpRoute
+            | Kind::BackendTlsPolicy
             | Kind::RoutePolicy
             | Kind::BackendPolicy
             | Kind::ClientPolicy

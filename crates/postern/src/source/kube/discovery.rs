@@ -21,7 +21,10 @@ use kube::{Api, Client, core::ApiResource};
 use tokio::time::timeout;
 
 /// Groups that are CRDs with the versions that we can read, best first.
-const GROUPS: &[(&str, &[&str])] = &[(GATEWAY_GROUP, &["v1", "v1beta1"]), (GROUP, &["v1alpha1"])];
+const GROUPS: &[(&str, &[&str])] = &[
+    (GATEWAY_GROUP, &["v1", "v1beta1", "v1alpha2"]),
+    (GROUP, &["v1alpha1"]),
+];
 
 /// On a definition of the Gateway API: its release.
 const BUNDLE_VERSION: &str = "gateway.networking.k8s.io/bundle-version";
@@ -143,7 +146,8 @@ fn add(found: &mut Served, group: &str, version: &str, list: &APIResourceList) {
     // A name with a slash is a subresource.
     for resource in list.resources.iter().filter(|r| !r.name.contains('/')) {
         let watchable = resource.verbs.iter().any(|verb| verb == "watch");
-        if let Some(kind) = Kind::find(group, &resource.kind).filter(|_| watchable) {
+        let readable = |kind: &Kind| watchable && kind.versions().contains(&version);
+        if let Some(kind) = Kind::find(group, &resource.kind).filter(readable) {
             found.entry(kind).or_insert_with(|| ApiResource {
                 group: group.to_owned(),
                 version: version.to_owned(),
@@ -183,13 +187,16 @@ mod tests {
             ("v1beta1", "Gateway"),
             ("v1beta1", "ReferenceGrant"),
             ("v1", "TeapotRoute"),
+            ("v1alpha2", "TCPRoute"),
+            ("v1alpha2", "TLSRoute"),
         ]);
         assert_eq!(found[&Kind::Gateway].version, "v1");
         assert_eq!(
             found[&Kind::ReferenceGrant].api_version,
             format!("{GATEWAY_GROUP}/v1beta1")
         );
-        assert_eq!(found.len(), native().len() + 2);
+        assert_eq!(found[&Kind::TcpRoute].version, "v1alpha2");
+        assert_eq!(found.len(), native().len() + 3);
     }
 
     #[test]

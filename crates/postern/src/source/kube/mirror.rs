@@ -276,7 +276,7 @@ impl Mirror {
 fn lacking(absent: &BTreeSet<Kind>) -> impl Iterator<Item = Problem> {
     let what = |group: &str| match group {
         GATEWAY_GROUP => {
-            "install the definitions of the Gateway API; without a Gateway nothing is served"
+            "install the definitions of the Gateway API; without a Gateway nothing is served, and no route without its kind"
         }
         _ => "install postern-crds; what Ingresses become of these is served, and not written",
     };
