@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
-/// Settings for Services, or for the backends of HTTPRoutes, in the same namespace (GEP-713 direct attachment). The more
+/// Settings for Services, or for the backends of HTTPRoutes and GRPCRoutes, in the same namespace (GEP-713 direct attachment). The more
 /// specific target wins, setting by setting: a rule, its route, a port of the Service, the Service. Of two policies with the
 /// same target the older one wins, then the first by name.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +15,7 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
     version = "v1alpha1",
     kind = "BackendPolicy",
     plural = "backendpolicies",
-    doc = "How requests reach a Service, or the backends of an HTTPRoute: balancing, stickiness, protocol, TLS.",
+    doc = "How requests reach a Service, or the backends of an HTTPRoute or GRPCRoute: balancing, stickiness, protocol, TLS.",
     namespaced,
     derive = "PartialEq",
     status = "PolicyStatus",
@@ -29,16 +29,20 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "!has(self.sessionCookie) || self.targetRefs.all(t, t.kind != 'Service')",
-    "message": "sessionCookie is for HTTPRoutes and their rules, not for Services",
+    "message": "sessionCookie is for routes and their rules, not for Services",
 }]))]
 pub struct BackendPolicySpec {
-    /// What it applies to: Services (`sectionName` is a port's name or number) or HTTPRoutes of
+    /// What it applies to: Services (`sectionName` is a port's name or number), or HTTPRoutes or GRPCRoutes of
     /// `gateway.networking.k8s.io` (`sectionName` is the name of a rule).
     #[schemars(
         length(min = 1, max = 16),
         extend(
             "x-kubernetes-list-type" = "atomic",
-            "x-kubernetes-validations" = crate::policy::target_rules(&[("", "Service"), ("gateway.networking.k8s.io", "HTTPRoute")])
+            "x-kubernetes-validations" = crate::policy::target_rules(&[
+                ("", "Service"),
+                ("gateway.networking.k8s.io", "HTTPRoute"),
+                ("gateway.networking.k8s.io", "GRPCRoute"),
+            ])
         )
     )]
     pub target_refs: Vec<PolicyTarget>,

@@ -153,6 +153,15 @@ impl Kind {
         }
     }
 
+    /// The kinds that attach to listeners.
+    pub const ROUTES: &'static [Self] = &[
+        Self::HttpRoute,
+        Self::GrpcRoute,
+        Self::TlsRoute,
+        Self::TcpRoute,
+        Self::UdpRoute,
+    ];
+
     /// Versions of the kind, as in `apiVersion`, that read like [`Self::api_version`]; that one comes first.
     #[must_use]
     pub fn versions(self) -> &'static [&'static str] {

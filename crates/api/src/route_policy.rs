@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
-/// Settings for HTTPRoutes in the same namespace (GEP-713 direct attachment). Of two policies with the same target the
+/// Settings for HTTPRoutes and GRPCRoutes in the same namespace (GEP-713 direct attachment). Of two policies with the same target the
 /// older one wins, then the first by name; each setting of a policy for one rule wins over that of one for the whole route.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -14,7 +14,7 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
     version = "v1alpha1",
     kind = "RoutePolicy",
     plural = "routepolicies",
-    doc = "Settings for HTTPRoutes, or single rules, that HTTPRoute has no word for.",
+    doc = "Settings for HTTPRoutes and GRPCRoutes, or single rules, that these have no word for.",
     namespaced,
     derive = "PartialEq",
     status = "PolicyStatus",
@@ -27,12 +27,15 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoutePolicySpec {
-    /// What it applies to: HTTPRoutes of `gateway.networking.k8s.io`; `sectionName` is the name of a rule.
+    /// What it applies to: HTTPRoutes and GRPCRoutes of `gateway.networking.k8s.io`; `sectionName` is the name of a rule.
     #[schemars(
         length(min = 1, max = 16),
         extend(
             "x-kubernetes-list-type" = "atomic",
-            "x-kubernetes-validations" = crate::policy::target_rules(&[("gateway.networking.k8s.io", "HTTPRoute")])
+            "x-kubernetes-validations" = crate::policy::target_rules(&[
+                ("gateway.networking.k8s.io", "HTTPRoute"),
+                ("gateway.networking.k8s.io", "GRPCRoute"),
+            ])
         )
     )]
     pub target_refs: Vec<PolicyTarget>,

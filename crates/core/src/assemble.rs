@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::ObjectKey;
+use api::ObjectRef;
 
 use foldhash::{HashMap, HashMapExt as _};
 use ir::{HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, VirtualHost};
 
-use crate::{attach::Routes, gateway::Parents, http_route::TranslatedRoute};
+use crate::{attach::Routes, gateway::Parents, route::TranslatedRoute};
 
 /// Listeners of Gateways that share a socket and a hostname, oldest Gateway first.
 type Shared = BTreeMap<HostPattern, Vec<usize>>;
@@ -162,7 +162,7 @@ fn hosts(indices: &[usize], routes: &mut Routes, memo: &mut Memo) -> Vec<Arc<Vir
         return hosts.collect();
     }
     // A route may come by more than one of the listeners that share a socket and hostname.
-    let mut by_host: BTreeMap<&HostPattern, BTreeMap<&ObjectKey, &Arc<TranslatedRoute>>> =
+    let mut by_host: BTreeMap<&HostPattern, BTreeMap<&ObjectRef, &Arc<TranslatedRoute>>> =
         BTreeMap::new();
     for attached in indices.iter().filter_map(|index| routes.of(*index)) {
         for (host, on_host) in &attached.hosts {

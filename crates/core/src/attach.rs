@@ -6,20 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use api::{
-    GATEWAY_GROUP, Kind, ObjectKey,
-    condition::reasons,
-    gateway::{HttpRoute, httproutes::HttpRouteParentRefs},
-};
+use api::{Kind, ObjectKey, ObjectRef, condition::reasons};
 use ir::{HostPattern, VirtualHost};
 
 use crate::{
     changes::Changes,
     fault::Fault,
     gateway::Parents,
-    http_route::{self, Known, Moved, TranslatedRoute},
     listener::Listener,
     lookup::Lookup,
+    route::{self, Declared, Known, Moved, TranslatedRoute},
     status::{ParentRef, RouteParentStatus, RouteStatus},
 };
 
@@ -35,7 +31,7 @@ pub(crate) struct Routes {
     /// By the listener's index.
     listeners: BTreeMap<usize, Attached>,
     /// What is to be said about them.
-    pub(crate) statuses: BTreeMap<ObjectKey, Arc<RouteStatus>>,
+    pub(crate) statuses: BTreeMap<ObjectRef, Arc<RouteStatus>>,
 }
 
 /// The routes of a listener.
@@ -49,14 +45,14 @@ pub(crate) struct Attached {
 /// The routes of one host of a listener, by name.
 #[derive(Debug, Default)]
 pub(crate) struct OnHost {
-    pub(crate) routes: BTreeMap<ObjectKey, Arc<TranslatedRoute>>,
+    pub(crate) routes: BTreeMap<ObjectRef, Arc<TranslatedRoute>>,
     /// What they make together, once it is built.
     pub(crate) built: Option<Arc<VirtualHost>>,
 }
 
 impl Routes {
     /// Listeners have changed: routes are attached anew. Gives the routes as they were attached before.
-    fn reset(&mut self, memo: &http_route::Memo) -> Self {
+    fn reset(&mut self, memo: &route::Memo) -> Self {
         let before = std::mem::take(self);
         for (key, known) in memo.iter() {
             self.add(key, known);
@@ -64,7 +60,7 @@ impl Routes {
         before
     }
 
-    fn add(&mut self, key: &ObjectKey, known: &Known) {
+    fn add(&mut self, key: &ObjectRef, known: &Known) {
         let Some((hosts, status)) = &known.place else {
             return;
         };
@@ -85,7 +81,7 @@ impl Routes {
         }
     }
 
-    fn remove(&mut self, key: &ObjectKey, known: &Known) {
+    fn remove(&mut self, key: &ObjectRef, known: &Known) {
         let Some((hosts, _)) = &known.place else {
             return;
         };
@@ -131,12 +127,12 @@ pub(crate) struct Outcome {
     pub(crate) before: Routes,
 }
 
-/// Translates and attaches all HTTPRoutes.
+/// Translates and attaches all routes.
 pub(crate) fn translate(
     parents: &mut Parents<'_>,
     lookup: &Lookup<'_>,
     changes: &Changes,
-    (memo, routes): (&mut http_route::Memo, &mut Routes),
+    (memo, routes): (&mut route::Memo, &mut Routes),
 ) -> Outcome {
     let moved = memo.update(lookup, changes, |key, route, translated| {
         place((key, route), translated, parents, lookup)
@@ -162,15 +158,17 @@ pub(crate) fn translate(
 }
 
 fn place(
-    (key, route): (&ObjectKey, &HttpRoute),
+    (reference, route): (&ObjectRef, Declared<'_>),
     translated: &TranslatedRoute,
     parents: &Parents<'_>,
     lookup: &Lookup<'_>,
 ) -> Place {
-    let declared = route.spec.parent_refs.as_deref().unwrap_or_default();
+    let declared = route.parents().into_iter();
     let ours: Vec<_> = declared
-        .iter()
-        .filter_map(|parent| Some((parent, find(parent, key, parents)?)))
+        .filter_map(|parent| {
+            let listeners = find(&parent, reference, parents)?;
+            Some((parent, listeners))
+        })
         .collect();
     if ours.is_empty() {
         return None;
@@ -179,19 +177,20 @@ fn place(
     let mut entries = Vec::with_capacity(ours.len());
     for (parent, listeners) in ours {
         let request = Request {
-            namespace: &key.namespace,
-            parent,
+            route: reference,
+            parent: &parent,
             hosts: translated.hosts.as_deref(),
         };
         let outcome = attach(&request, listeners, &parents.listeners, lookup);
         let accepted = outcome.as_ref().map(drop);
-        entries.push(RouteParentStatus {
-            parent_ref: filled(parent),
-            conditions: translated.conditions(accepted),
-        });
+        let conditions = translated.conditions(accepted);
         for (listener, found) in outcome.into_iter().flatten() {
             hosts.entry(listener).or_default().extend(found);
         }
+        entries.push(RouteParentStatus {
+            parent_ref: parent,
+            conditions,
+        });
     }
     let hosts = hosts.into_iter();
     let hosts = hosts.map(|(at, hosts)| (at, hosts.into_iter().collect()));
@@ -201,33 +200,18 @@ fn place(
 
 /// The listeners of a parent of ours.
 fn find(
-    parent: &HttpRouteParentRefs,
-    route: &ObjectKey,
+    parent: &ParentRef,
+    route: &ObjectRef,
     parents: &Parents<'_>,
 ) -> Option<Option<Range<usize>>> {
-    let group = parent.group.as_deref().unwrap_or(GATEWAY_GROUP);
-    let kind = Kind::find(group, parent.kind.as_deref().unwrap_or("Gateway"))?;
-    let namespace = parent.namespace.as_deref().unwrap_or(&route.namespace);
+    let kind = Kind::find(&parent.group, &parent.kind)?;
+    let namespace = parent.namespace.as_deref().unwrap_or(&route.key.namespace);
     parents.find(kind, &ObjectKey::new(namespace, &parent.name))
 }
 
-fn filled(parent: &HttpRouteParentRefs) -> ParentRef {
-    let or =
-        |text: &Option<String>, default: &str| text.clone().unwrap_or_else(|| default.to_owned());
-    ParentRef {
-        group: or(&parent.group, GATEWAY_GROUP),
-        kind: or(&parent.kind, "Gateway"),
-        namespace: parent.namespace.clone(),
-        name: parent.name.clone(),
-        section_name: parent.section_name.clone(),
-        port: parent.port,
-    }
-}
-
-/// A route that wants to attach to a parent.
 struct Request<'a> {
-    namespace: &'a str,
-    parent: &'a HttpRouteParentRefs,
+    route: &'a ObjectRef,
+    parent: &'a ParentRef,
     /// `None`: whatever the listener serves.
     hosts: Option<&'a [HostPattern]>,
 }
@@ -258,9 +242,10 @@ fn attach(
         let message = "the parent has no listener with this sectionName and port";
         return fail(reasons::NO_MATCHING_PARENT, message);
     }
+    let route = request.route;
     let allowed: Vec<_> = meant
         .into_iter()
-        .filter(|&index| all[index].allows(Kind::HttpRoute, request.namespace, lookup))
+        .filter(|&index| all[index].allows(route.kind, &route.key.namespace, lookup))
         .collect();
     if allowed.is_empty() {
         let message = "allowedRoutes of the listeners allows neither this kind nor this namespace";

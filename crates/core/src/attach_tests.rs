@@ -1,5 +1,3 @@
-use api::ObjectKey;
-
 use crate::{Options, testing};
 
 const PARENTS: &str = r#"
@@ -43,7 +41,10 @@ fn attached(namespace: &str, parent: &str, hosts: &str) -> (&'static str, Vec<St
         .filter(|listener| listener.attached_routes == 1)
         .map(|listener| listener.name.clone())
         .collect();
-    let reason = match status.http_routes.get(&ObjectKey::new(namespace, "r")) {
+    let reason = match status
+        .routes
+        .get(&format!("HTTPRoute/{namespace}/r").parse().unwrap())
+    {
         None => "-",
         Some(route) => {
             assert_eq!(route.parents.len(), 1);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{Kind, ObjectKey, condition::reasons};
+use api::{Kind, ObjectKey, ObjectRef, condition::reasons};
 use ir::{
     BackendTimeouts, Balance, ClusterKey, Endpoint, Upstream, UpstreamName, UpstreamTls, Verify,
 };
@@ -113,7 +113,7 @@ pub(crate) struct ClusterRef {
 }
 
 /// The route that a backend is used by, and its rule.
-pub(crate) type User<'a> = (&'a ObjectKey, Option<&'a str>);
+pub(crate) type User<'a> = (&'a ObjectRef, Option<&'a str>);
 
 /// Finds what a reference of an object in a namespace means. Mirrors have no user: only policies of the Service count.
 pub(crate) fn resolve(
@@ -146,12 +146,14 @@ pub(crate) fn resolve(
     let port = reference
         .port
         .ok_or_else(|| BackendRefError::NoPort(key.clone()))?;
-    cluster_ref((key, service), port, user, lookup)
+    // gRPC is HTTP/2, whatever the port says of itself.
+    let least = (reference.from == Kind::GrpcRoute).then_some(Upstream::Http2);
+    cluster_ref((key, service), (port, least), user, lookup)
 }
 
 fn cluster_ref(
     (key, service): (ObjectKey, &Service),
-    port: i32,
+    (port, least): (i32, Option<Upstream>),
     user: Option<User<'_>>,
     lookup: &Lookup<'_>,
 ) -> Result<ClusterRef, BackendRefError> {
@@ -183,7 +185,7 @@ fn cluster_ref(
     };
     let settings = BackendSettings::of(&lookup.backend_policies(&scope), lookup)
         .map_err(|fault| BackendRefError::Policy(key.clone(), fault.message))?;
-    let upstream = settings.upstream.unwrap_or(hint.upstream);
+    let upstream = settings.upstream.or(least).unwrap_or(hint.upstream);
     let tls = settings
         .tls
         .unwrap_or_else(|| hint.tls.then(|| Arc::new(believing())));
@@ -232,7 +234,7 @@ pub(crate) fn at_place(
     let named = service_named(&place.host);
     let known = named.and_then(|key| Some((lookup.service(&key)?, key)));
     if let Some((service, key)) = known {
-        let mut cluster = cluster_ref((key, service), i32::from(place.port), None, lookup)?;
+        let mut cluster = cluster_ref((key, service), (i32::from(place.port), None), None, lookup)?;
         // The URL's scheme decides, unless a BackendPolicy says whom to trust.
         if place.https && cluster.tls.is_none() || cluster.unverified {
             cluster.tls = place.https.then(|| Arc::new(verified()));

@@ -7,6 +7,10 @@ use crate::reach::gateway_of;
 /// Kinds that what listeners are is not made from: routes, and all that is read for them alone.
 const OF_ROUTES: &[Kind] = &[
     Kind::HttpRoute,
+    Kind::GrpcRoute,
+    Kind::TlsRoute,
+    Kind::TcpRoute,
+    Kind::UdpRoute,
     Kind::RouteFilter,
     Kind::RoutePolicy,
     Kind::BackendPolicy,

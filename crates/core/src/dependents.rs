@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::{Kind, ObjectKey};
+use api::{Kind, ObjectKey, ObjectRef};
 use foldhash::HashMap;
 
 use crate::{
@@ -12,10 +12,18 @@ use crate::{
 };
 
 /// Objects, by what their outcome was made from.
-#[derive(Debug, Default)]
-pub(crate) struct Dependents {
+#[derive(Debug)]
+pub(crate) struct Dependents<K> {
     /// Sorted; most topics have one reader, which is why this is no tree.
-    by_topic: HashMap<Topic, Vec<ObjectKey>>,
+    by_topic: HashMap<Topic, Vec<K>>,
+}
+
+impl<K> Default for Dependents<K> {
+    fn default() -> Self {
+        Self {
+            by_topic: HashMap::default(),
+        }
+    }
 }
 
 /// What can change.
@@ -35,16 +43,13 @@ impl Topic {
         match read {
             Read::Object(kind, key) => vec![Self::Object(*kind, key.clone())],
             Read::RoutePolicies(route) => {
-                vec![Self::Policies(
-                    Kind::RoutePolicy,
-                    Kind::HttpRoute,
-                    route.clone(),
-                )]
+                let ObjectRef { kind, key } = route;
+                vec![Self::Policies(Kind::RoutePolicy, *kind, key.clone())]
             }
             Read::BackendPolicies(route, service) => {
                 let held =
                     |kind, key: &ObjectKey| Self::Policies(Kind::BackendPolicy, kind, key.clone());
-                let route = route.iter().map(|route| held(Kind::HttpRoute, route));
+                let route = route.iter().map(|route| held(route.kind, &route.key));
                 route.chain([held(Kind::Service, service)]).collect()
             }
             Read::Permit(..) => vec![Self::Grants],
@@ -52,9 +57,9 @@ impl Topic {
     }
 }
 
-impl Dependents {
+impl<K: Clone + Ord> Dependents<K> {
     /// An object's outcome was made from these.
-    pub(crate) fn add(&mut self, key: &ObjectKey, topics: impl IntoIterator<Item = Topic>) {
+    pub(crate) fn add(&mut self, key: &K, topics: impl IntoIterator<Item = Topic>) {
         for topic in topics {
             let alone = || Vec::with_capacity(1);
             let keys = self.by_topic.entry(topic).or_insert_with(alone);
@@ -65,7 +70,7 @@ impl Dependents {
     }
 
     /// The outcome does not count any more.
-    pub(crate) fn remove(&mut self, key: &ObjectKey, topics: impl IntoIterator<Item = Topic>) {
+    pub(crate) fn remove(&mut self, key: &K, topics: impl IntoIterator<Item = Topic>) {
         for topic in topics {
             if let Some(keys) = self.by_topic.get_mut(&topic) {
                 if let Ok(place) = keys.binary_search(key) {
@@ -84,8 +89,8 @@ impl Dependents {
         &self,
         changes: &Changes,
         lookup: &Lookup<'_>,
-        grants_stand: impl Fn(&ObjectKey) -> bool,
-    ) -> BTreeSet<ObjectKey> {
+        grants_stand: impl Fn(&K) -> bool,
+    ) -> BTreeSet<K> {
         let mut stale = BTreeSet::new();
         let mut about = |topic: &Topic| {
             let keys = self.by_topic.get(topic);

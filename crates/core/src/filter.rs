@@ -6,7 +6,7 @@ mod header;
 mod path;
 
 use api::{
-    GROUP, Kind, ObjectKey, RouteFilter,
+    GROUP, Kind, ObjectKey, ObjectRef, RouteFilter,
     condition::reasons,
     gateway::httproutes::{
         HttpRouteRulesFilters, HttpRouteRulesFiltersRequestMirror,
@@ -62,7 +62,7 @@ pub(crate) fn replaces_prefix(filters: &[HttpRouteRulesFilters]) -> bool {
     })
 }
 
-/// Parses the filters of a rule of a route in `namespace` that matched `prefix`.
+/// Parses the filters of a rule that matched `prefix`.
 pub(crate) fn parse(declared: &[HttpRouteRulesFilters], of: Of<'_>) -> Filters {
     let mut filters = Filters::default();
     let mut rewrites = 0;
@@ -88,7 +88,8 @@ pub(crate) fn parse(declared: &[HttpRouteRulesFilters], of: Of<'_>) -> Filters {
 /// The rule that filters belong to.
 #[derive(Clone, Copy)]
 pub(crate) struct Of<'a> {
-    pub(crate) namespace: &'a str,
+    /// The route.
+    pub(crate) from: &'a ObjectRef,
     pub(crate) matches: &'a [(usize, RequestMatch)],
     /// The prefix that all of them match, where the rule replaces it.
     pub(crate) prefix: Option<&'a str>,
@@ -112,7 +113,7 @@ impl Of<'_> {
 
 fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result<(), Fault> {
     let Of {
-        namespace,
+        from,
         prefix,
         lookup,
         ..
@@ -144,7 +145,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         HttpRouteRulesFiltersType::RequestMirror => {
             let declared = filter.request_mirror.as_ref();
             let declared = declared.ok_or_else(|| absent("requestMirror"))?;
-            mirror(declared, (namespace, lookup), into)?;
+            mirror(declared, (from, lookup), into)?;
         }
         HttpRouteRulesFiltersType::Cors => {
             let declared = filter.cors.as_ref().ok_or_else(|| absent("cors"))?;
@@ -153,7 +154,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         HttpRouteRulesFiltersType::ExternalAuth => {
             let declared = filter.external_auth.as_ref();
             let declared = declared.ok_or_else(|| absent("externalAuth"))?;
-            match external_auth::parse(declared, namespace, lookup)? {
+            match external_auth::parse(declared, from, lookup)? {
                 Ok((auth, cluster)) => {
                     into.steps.push(Filter::ExternalAuth(Arc::new(auth)));
                     into.clusters.push(Arc::new(cluster));
@@ -164,7 +165,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         HttpRouteRulesFiltersType::ExtensionRef => {
             let reference = filter.extension_ref.as_ref();
             let reference = reference.ok_or_else(|| absent("extensionRef"))?;
-            let key = ObjectKey::new(namespace, &reference.name);
+            let key = ObjectKey::new(&from.key.namespace, &reference.name);
             match route_filter(&reference.group, &reference.kind, &key, lookup) {
                 Ok(found) => into.steps.push(regex_rewrite((&key, found), of)?),
                 Err(fault) => into.missing.push(fault),
@@ -286,7 +287,7 @@ fn exact_host(field: &str, text: &str) -> Result<Box<str>, Fault> {
 /// An unusable target loses the copies, never the request.
 fn mirror(
     declared: &HttpRouteRulesFiltersRequestMirror,
-    (namespace, lookup): (&str, &Lookup<'_>),
+    (from, lookup): (&ObjectRef, &Lookup<'_>),
     into: &mut Filters,
 ) -> Result<(), Fault> {
     let (numerator, denominator) = match (&declared.fraction, declared.percent) {
@@ -305,14 +306,14 @@ fn mirror(
         })?;
     let reference = &declared.backend_ref;
     let reference = BackendRef {
-        from: Kind::HttpRoute,
+        from: from.kind,
         group: reference.group.as_deref(),
         kind: reference.kind.as_deref(),
         namespace: reference.namespace.as_deref(),
         name: &reference.name,
         port: reference.port,
     };
-    match backend::resolve(&reference, (namespace, None), lookup) {
+    match backend::resolve(&reference, (&from.key.namespace, None), lookup) {
         Ok(cluster) => {
             into.steps.push(Filter::Mirror(Mirror {
                 cluster: cluster.key.clone(),

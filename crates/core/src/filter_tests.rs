@@ -10,7 +10,7 @@ fn parse(yaml: &str, prefix: Option<&str>) -> Filters {
     let policies = crate::policy::Policies::default();
     let lookup = Lookup::new(&resources, &policies);
     let of = super::Of {
-        namespace: "default",
+        from: &"HTTPRoute/default/r".parse().unwrap(),
         matches: &[],
         prefix,
         lookup: &lookup,

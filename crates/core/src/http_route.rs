@@ -1,4 +1,4 @@
-//! HTTPRoutes: what one comes to, apart from where it attaches.
+//! HTTPRoutes, and what other routes for requests have in common with them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,240 +6,111 @@ use std::{
 };
 
 use api::{
-    Condition, Kind, ObjectKey, ObjectRef, annotation,
-    condition::{reasons, types},
+    ObjectRef, annotation,
     gateway::{
         HttpRoute,
         httproutes::{HttpRouteRules, HttpRouteRulesMatches},
     },
 };
-use ir::{HostPattern, Route};
+use ir::{HostPattern, RequestMatch, Route};
 use kube::ResourceExt;
 
 use crate::{
-    attach::Place,
-    backend::ClusterRef,
-    changes::Changes,
-    dependents::{Dependents, topics},
     fault::{self, Fault},
     filter::unsupported,
-    gateway::Parents,
-    listener::Listener,
-    lookup::{Lookup, Read},
+    lookup::Lookup,
     precedence::{Precedence, RouteOrder},
+    route::{Entry, TranslatedRoute},
     rule::{self, Owner, TranslatedRule},
 };
 
-/// A match of a route, ready to be sorted into virtual hosts.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) precedence: Precedence,
-    pub(crate) route: Route,
-}
-
-/// What an HTTPRoute comes to.
-#[derive(Debug)]
-pub(crate) struct TranslatedRoute {
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) clusters: Vec<Arc<ClusterRef>>,
-    /// Hosts; `None`: those of the listener.
-    pub(crate) hosts: Option<Vec<HostPattern>>,
-    /// Why no parent can accept it.
-    rejected: Option<Fault>,
-    partially_invalid: Option<Fault>,
-    unresolved: Option<Fault>,
-    warnings: String,
-}
-
-impl TranslatedRoute {
-    /// Whether nothing in the route itself keeps it from being accepted.
-    pub(crate) const fn acceptable(&self) -> bool {
-        self.rejected.is_none()
-    }
-
-    /// Conditions for a parent to which the route does or does not attach.
-    pub(crate) fn conditions(&self, attached: Result<(), &Fault>) -> Vec<Condition> {
-        let accepted = match (attached, &self.rejected) {
-            (Err(fault), _) | (Ok(()), Some(fault)) => fault.fails(types::ACCEPTED),
-            (Ok(()), None) => {
-                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warnings.clone())
-            }
-        };
-        let resolved = match &self.unresolved {
-            Some(fault) => fault.fails(types::RESOLVED_REFS),
-            None => Condition::ok(types::RESOLVED_REFS),
-        };
-        let partial = self.partially_invalid.as_ref().map(|fault| {
-            Condition::holds(
-                types::PARTIALLY_INVALID,
-                fault.reason,
-                fault.message.clone(),
-            )
-        });
-        [accepted, resolved].into_iter().chain(partial).collect()
-    }
-}
-
-/// What came of routes, for as long as they and all that was read for them stay the same.
-#[derive(Debug, Default)]
-pub(crate) struct Memo {
-    known: BTreeMap<ObjectKey, Known>,
-    dependents: Dependents,
-}
-
-#[derive(Debug)]
-pub(crate) struct Known {
-    reads: Box<[Read]>,
-    pub(crate) outcome: Arc<TranslatedRoute>,
-    /// Where it attaches, for as long as listeners stay the same; without any parent of ours, nowhere.
-    pub(crate) place: Place,
-}
-
-impl Known {
-    /// Whether requests can come to the route.
-    pub(crate) fn is_served(&self, parents: &Parents<'_>) -> bool {
-        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts);
-        let mut listeners = listeners.map(|(listener, _)| &parents.listeners[*listener]);
-        listeners.any(Listener::programmed)
-    }
-}
-
-/// Which routes are not what they were, or not where they were.
-#[derive(Debug)]
-pub(crate) enum Moved {
-    /// Listeners have changed, so all of them.
-    All,
-    /// These, each with what it was.
-    Some(Vec<(ObjectKey, Option<Known>)>),
-}
-
-impl Memo {
-    /// Brings what is known up to date. `place` says where a route attaches.
-    pub(crate) fn update(
-        &mut self,
-        lookup: &Lookup<'_>,
-        changes: &Changes,
-        place: impl Fn(&ObjectKey, &HttpRoute, &TranslatedRoute) -> Place,
-    ) -> Moved {
-        let routes = &lookup.resources.http_routes;
-        let stale = self.stale(lookup, changes);
-        let listeners_stay = changes.spare_listeners();
-        let mut moved = Vec::with_capacity(stale.len());
-        for key in stale {
-            let before = self.known.remove(&key);
-            if let Some(before) = &before {
-                self.dependents.remove(&key, topics(&before.reads));
-            }
-            if let Some(route) = routes.get(&key) {
-                lookup.take_reads();
-                let outcome = Arc::new(translate(&key, route, lookup));
-                let reads = lookup.take_reads().into_boxed_slice();
-                self.dependents.add(&key, topics(&reads));
-                // Else all of them find their places below.
-                let place = listeners_stay
-                    .then(|| place(&key, route, &outcome))
-                    .flatten();
-                let known = Known {
-                    reads,
-                    outcome,
-                    place,
-                };
-                self.known.insert(key.clone(), known);
-            }
-            moved.push((key, before));
-        }
-        if listeners_stay {
-            return Moved::Some(moved);
-        }
-        for (key, known) in &mut self.known {
-            if let Some(route) = routes.get(key) {
-                known.place = place(key, route, &known.outcome);
-            }
-        }
-        Moved::All
-    }
-
-    fn stale(&self, lookup: &Lookup<'_>, changes: &Changes) -> BTreeSet<ObjectKey> {
-        let Changes::Some(all) = changes else {
-            return lookup.resources.http_routes.keys().cloned().collect();
-        };
-        let grants_stand = |key: &ObjectKey| {
-            let known = self.known.get(key);
-            known.is_none_or(|known| lookup.grants_stand(&known.reads))
-        };
-        let mut stale = self.dependents.stale(changes, lookup, grants_stand);
-        let own = all.iter().map(|change| &change.reference);
-        let own = own.filter(|reference| reference.kind == Kind::HttpRoute);
-        stale.extend(own.map(|reference| reference.key.clone()));
-        stale
-    }
-
-    /// A route that was translated.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Known> {
-        self.known.get(key)
-    }
-
-    /// All of them, by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Known)> {
-        self.known.iter()
-    }
-}
-
 /// Translates one route.
-fn translate(key: &ObjectKey, route: &HttpRoute, lookup: &Lookup<'_>) -> TranslatedRoute {
+pub(crate) fn translate(
+    reference: &ObjectRef,
+    route: &HttpRoute,
+    lookup: &Lookup<'_>,
+) -> TranslatedRoute {
     let mut warnings = Vec::new();
     let order = Arc::new(RouteOrder::of(route, &mut warnings));
-    let fallthrough = host_fallthrough(route, &mut warnings);
-    let text: Arc<str> = ObjectRef::new(Kind::HttpRoute, key.clone())
-        .to_string()
-        .into();
-    let owner = Owner { key, text: &text };
     let everything = [HttpRouteRules::default()];
-    let declared = match route.spec.rules.as_deref() {
-        None | Some([]) => &everything[..],
-        Some(rules) => rules,
+    let requests = Requests {
+        reference,
+        hostnames: route.spec.hostnames.as_deref().unwrap_or_default(),
+        rules: match route.spec.rules.as_deref() {
+            None | Some([]) => &everything[..],
+            Some(rules) => rules,
+        },
+        fallthrough: host_fallthrough(route, &mut warnings),
     };
-    let (hosts, host_faults) = hosts(route);
-    let mut outcome = Outcome::default();
-    let matches = declared
-        .iter()
-        .map(|rule| rule.matches.as_ref().map_or(1, Vec::len));
-    let (mut entries, mut clusters) = (Vec::with_capacity(matches.sum()), Vec::new());
-    for (index, (declared, id)) in declared.iter().zip(ids(declared)).enumerate() {
-        let mut rule = rule::translate(declared, &id, owner, lookup);
-        clusters.append(&mut rule.clusters);
-        for variant in std::mem::take(&mut rule.variants) {
-            for (match_index, matches) in variant.matches {
-                entries.push(Entry {
-                    precedence: Precedence::of(&matches, &order, index, match_index),
-                    route: Route {
-                        matches,
-                        host_fallthrough: fallthrough,
-                        rule: Arc::clone(&variant.rule),
-                    },
-                });
+    let rank = |(rule, index): (usize, usize), matches: &RequestMatch| {
+        Precedence::of(matches, &order, rule, index)
+    };
+    requests.translate(rank, warnings, lookup)
+}
+
+/// A route for requests, in the words of HTTPRoute.
+pub(crate) struct Requests<'a> {
+    pub(crate) reference: &'a ObjectRef,
+    pub(crate) hostnames: &'a [String],
+    pub(crate) rules: &'a [HttpRouteRules],
+    /// Requests that match none of the rules go on to wider hosts.
+    pub(crate) fallthrough: bool,
+}
+
+impl Requests<'_> {
+    /// Translates the rules; `rank` gives the precedence of a match, by the places of rule and match.
+    pub(crate) fn translate(
+        &self,
+        rank: impl Fn((usize, usize), &RequestMatch) -> Precedence,
+        mut warnings: Vec<String>,
+        lookup: &Lookup<'_>,
+    ) -> TranslatedRoute {
+        let text: Arc<str> = self.reference.to_string().into();
+        let owner = Owner {
+            reference: self.reference,
+            text: &text,
+        };
+        let (hosts, host_faults) = hosts(self.hostnames);
+        let mut outcome = Outcome::default();
+        let matches = self.rules.iter();
+        let matches = matches.map(|rule| rule.matches.as_ref().map_or(1, Vec::len));
+        let (mut entries, mut clusters) = (Vec::with_capacity(matches.sum()), Vec::new());
+        for (index, (declared, id)) in self.rules.iter().zip(ids(self.rules)).enumerate() {
+            let mut rule = rule::translate(declared, &id, owner, lookup);
+            clusters.append(&mut rule.clusters);
+            for variant in std::mem::take(&mut rule.variants) {
+                for (match_index, matches) in variant.matches {
+                    entries.push(Entry {
+                        precedence: rank((index, match_index), &matches),
+                        route: Route {
+                            matches,
+                            host_fallthrough: self.fallthrough,
+                            rule: Arc::clone(&variant.rule),
+                        },
+                    });
+                }
             }
+            outcome.add(index, declared.name.as_deref(), rule);
         }
-        outcome.add(index, declared.name.as_deref(), rule);
-    }
-    warnings.append(&mut outcome.warnings);
-    let hostless = hosts.as_ref().is_some_and(Vec::is_empty);
-    let (rejected, partially_invalid) = if hostless {
-        (Fault::join(&host_faults), None)
-    } else if outcome.good == 0 {
-        (Fault::join(&outcome.faults), None)
-    } else {
-        let faults = [outcome.faults, host_faults].concat();
-        (None, Fault::join(&faults))
-    };
-    TranslatedRoute {
-        entries,
-        clusters,
-        hosts,
-        rejected,
-        partially_invalid,
-        unresolved: Fault::join(&outcome.unresolved),
-        warnings: fault::join(warnings.iter().map(String::as_str)),
+        warnings.append(&mut outcome.warnings);
+        let hostless = hosts.as_ref().is_some_and(Vec::is_empty);
+        let (rejected, partially_invalid) = if hostless {
+            (Fault::join(&host_faults), None)
+        } else if outcome.good == 0 {
+            (Fault::join(&outcome.faults), None)
+        } else {
+            let faults = [outcome.faults, host_faults].concat();
+            (None, Fault::join(&faults))
+        };
+        TranslatedRoute {
+            entries,
+            clusters,
+            hosts,
+            rejected,
+            partially_invalid,
+            unresolved: Fault::join(&outcome.unresolved),
+            warnings: fault::join(warnings.iter().map(String::as_str)),
+        }
     }
 }
 
@@ -275,7 +146,7 @@ impl Outcome {
     }
 }
 
-fn host_fallthrough(route: &HttpRoute, warnings: &mut Vec<String>) -> bool {
+pub(crate) fn host_fallthrough(route: &impl ResourceExt, warnings: &mut Vec<String>) -> bool {
     let value = route.annotations().get(annotation::HOST_FALLTHROUGH);
     match value.map(|value| value.trim()) {
         None | Some("false") => false,
@@ -291,8 +162,7 @@ fn host_fallthrough(route: &HttpRoute, warnings: &mut Vec<String>) -> bool {
 }
 
 /// Hosts that can be served, distinct, and faults for the others.
-fn hosts(route: &HttpRoute) -> (Option<Vec<HostPattern>>, Vec<Fault>) {
-    let declared = route.spec.hostnames.as_deref().unwrap_or_default();
+pub(crate) fn hosts(declared: &[String]) -> (Option<Vec<HostPattern>>, Vec<Fault>) {
     if declared.is_empty() {
         return (None, Vec::new());
     }

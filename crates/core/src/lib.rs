@@ -4,8 +4,8 @@
 //! panic, and never harm to another object.
 //!
 //! Start at [`translate`], which reads as the list of its steps: `class` and `gateway` (with `listener`,
-//! `listener_set` and `conflict`) find what routes can attach to; `http_route` (with `rule`, `matching`, `filter` and
-//! `backend`) makes routes; `attach` brings the two together; `assemble` sorts routes into virtual hosts by
+//! `listener_set` and `conflict`) find what routes can attach to; `route` (with `http_route`, `grpc_route`, `stream_route`, and
+//! their `rule`, `matching`, `filter` and `backend`) makes routes; `attach` brings the two together; `assemble` sorts routes into virtual hosts by
 //! `precedence`.
 //!
 //! **Invariant:** no sockets, no clients, no clocks. A rule whose meaning cannot be honoured answers 500; a match that
@@ -25,6 +25,7 @@ mod filter;
 mod frontend;
 mod gateway;
 mod grant;
+mod grpc_route;
 mod http_route;
 mod listener;
 mod listener_set;
@@ -34,8 +35,10 @@ mod namespace;
 mod policy;
 mod precedence;
 mod reach;
+mod route;
 mod rule;
 mod status;
+mod stream_route;
 mod version;
 
 use std::collections::BTreeMap;
@@ -104,7 +107,7 @@ pub struct Translator {
     seen: Option<api::Resources>,
     policies: policy::Policies,
     certificates: cert::Memo,
-    routes: http_route::Memo,
+    routes: route::Memo,
     attached: attach::Routes,
     hosts: assemble::Memo,
     clusters: backend::Memo,
@@ -164,7 +167,7 @@ impl Translator {
             attach::translate(&mut parents, &lookup, changes, (memo, attached));
         self.hosts.remember(&before);
         let ports = assemble::ports(&parents, attached, &mut self.hosts);
-        let served = |known: &http_route::Known| known.is_served(&parents);
+        let served = |known: &route::Known| known.is_served(&parents);
         let reading = (&lookup, changes);
         let clusters = (self.clusters).clusters((&moved, memo), served, reading);
         let listeners = &parents.listeners;
@@ -182,7 +185,7 @@ impl Translator {
             listener_sets: sets
                 .map(|set| (set.key.clone(), set.status(listeners)))
                 .collect(),
-            http_routes: self.attached.statuses.clone(),
+            routes: self.attached.statuses.clone(),
             route_policies: (self.route_verdicts).status(&policies.route, &lookup, changes),
             backend_policies: (self.backend_verdicts).status(&policies.backend, &lookup, changes),
             client_policies: (self.client_verdicts).status(&policies.client, &lookup, changes),

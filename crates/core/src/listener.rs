@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Kinds of route that listeners take.
-const ROUTE_KINDS: [Kind; 1] = [Kind::HttpRoute];
+const ROUTE_KINDS: [Kind; 2] = [Kind::HttpRoute, Kind::GrpcRoute];
 
 /// A listener as declared, whichever object declares it.
 #[derive(Debug)]

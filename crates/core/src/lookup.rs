@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use api::{BackendPolicy, Kind, ObjectKey, Resources, RouteFilter, RoutePolicy};
+use api::{BackendPolicy, Kind, ObjectKey, ObjectRef, Resources, RouteFilter, RoutePolicy};
 use k8s_openapi::api::core::v1::{Secret, Service};
 
 use crate::{
@@ -27,9 +27,9 @@ pub(crate) enum Read {
     /// An object of that name.
     Object(Kind, ObjectKey),
     /// The RoutePolicies of a route.
-    RoutePolicies(ObjectKey),
+    RoutePolicies(ObjectRef),
     /// The BackendPolicies of a route, if there is one, and of a Service.
-    BackendPolicies(Option<ObjectKey>, ObjectKey),
+    BackendPolicies(Option<ObjectRef>, ObjectKey),
     /// ReferenceGrants are few and about many: here the answer counts.
     Permit(Access, bool),
 }
@@ -95,12 +95,12 @@ impl<'a> Lookup<'a> {
     /// RoutePolicies of a rule, the one for the rule before the one for its route.
     pub(crate) fn route_policies(
         &self,
-        route: &ObjectKey,
+        route: &ObjectRef,
         rule: Option<&str>,
     ) -> Vec<&'a RoutePolicy> {
         self.note(Read::RoutePolicies(route.clone()));
         let held = &self.policies.route;
-        let at = |section| held.at(self.resources, (Kind::HttpRoute, route), section);
+        let at = |section| held.at(self.resources, (route.kind, &route.key), section);
         let own = rule.and_then(|rule| at(Some(rule)));
         let found = own.into_iter().chain(at(None));
         found.map(|(_, policy)| &**policy).collect()
@@ -117,8 +117,8 @@ impl<'a> Lookup<'a> {
         let rule = scope.rule.iter().flat_map(|(route, rule)| {
             let own = rule
                 .as_deref()
-                .and_then(|rule| at(Kind::HttpRoute, route, Some(rule)));
-            own.into_iter().chain(at(Kind::HttpRoute, route, None))
+                .and_then(|rule| at(route.kind, &route.key, Some(rule)));
+            own.into_iter().chain(at(route.kind, &route.key, None))
         });
         let number = scope.port.to_string();
         let sections = [scope.port_name.as_deref(), Some(number.as_str()), None];
@@ -148,7 +148,7 @@ impl<'a> Lookup<'a> {
     /// BackendPolicies of a rule and its route, whatever its backends.
     pub(crate) fn rule_backend_policies(
         &self,
-        route: &ObjectKey,
+        route: &ObjectRef,
         rule: Option<&str>,
     ) -> Vec<&'a BackendPolicy> {
         // No Service has an empty name.

@@ -54,7 +54,7 @@ pub(crate) trait Policy: ResourceExt + Sized + 'static {
 
 impl Policy for RoutePolicy {
     const KIND: Kind = Kind::RoutePolicy;
-    const TARGETS: &'static [Kind] = &[Kind::HttpRoute];
+    const TARGETS: &'static [Kind] = &[Kind::HttpRoute, Kind::GrpcRoute];
 
     fn of(object: &Object) -> Option<&Arc<Self>> {
         match object {
@@ -97,7 +97,7 @@ impl Policy for RoutePolicy {
 
 impl Policy for BackendPolicy {
     const KIND: Kind = Kind::BackendPolicy;
-    const TARGETS: &'static [Kind] = &[Kind::HttpRoute, Kind::Service];
+    const TARGETS: &'static [Kind] = &[Kind::HttpRoute, Kind::GrpcRoute, Kind::Service];
 
     fn of(object: &Object) -> Option<&Arc<Self>> {
         match object {
@@ -297,7 +297,7 @@ impl<P: Policy> Held<P> {
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     known: HashMap<ObjectKey, Vec<Topic>>,
-    dependents: Dependents,
+    dependents: Dependents<ObjectKey>,
     said: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
 }
 
@@ -414,7 +414,7 @@ fn find<P: Policy>(
 
 const fn section_word(kind: Kind) -> &'static str {
     match kind {
-        Kind::HttpRoute => "rule",
+        Kind::HttpRoute | Kind::GrpcRoute => "rule",
         Kind::Service => "port",
         _ => "listener",
     }
@@ -425,6 +425,11 @@ fn sections(resources: &Resources, kind: Kind, key: &ObjectKey) -> Option<Vec<St
     Some(match kind {
         Kind::HttpRoute => {
             let route = resources.http_routes.get(key)?;
+            let rules = route.spec.rules.iter().flatten();
+            rules.filter_map(|rule| rule.name.clone()).collect()
+        }
+        Kind::GrpcRoute => {
+            let route = resources.grpc_routes.get(key)?;
             let rules = route.spec.rules.iter().flatten();
             rules.filter_map(|rule| rule.name.clone()).collect()
         }

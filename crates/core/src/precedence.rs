@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use api::{annotation, gateway::HttpRoute};
+use api::annotation;
 use ir::{PathMatch, RequestMatch};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -33,7 +33,7 @@ impl Age {
     }
 }
 
-/// What an HTTPRoute as a whole contributes to the order of its matches.
+/// What a route as a whole contributes to the order of its matches.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RouteOrder {
     age: Age,
@@ -44,7 +44,7 @@ pub(crate) struct RouteOrder {
 
 impl RouteOrder {
     /// Reads age and annotations; what could not be read is said in `warnings` and counts as absent.
-    pub(crate) fn of(route: &HttpRoute, warnings: &mut Vec<String>) -> Self {
+    pub(crate) fn of(route: &impl ResourceExt, warnings: &mut Vec<String>) -> Self {
         let annotations = route.annotations();
         let read = |key: &str| annotations.get(key).map(|v| v.trim().to_owned());
         let (created, order) = (read(annotation::CREATED), read(annotation::ORDER));
@@ -76,9 +76,20 @@ impl RouteOrder {
     }
 }
 
+/// How specific a match of a gRPC call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CallRank {
+    /// Characters of the service.
+    pub(crate) service: Reverse<usize>,
+    /// Characters of the method.
+    pub(crate) method: Reverse<usize>,
+}
+
 /// Kinds of path match from most to least specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PathRank {
+    /// Those of a GRPCRoute. No host has routes of both kinds.
+    Call(CallRank),
     Exact,
     /// Other than `/`; longer first.
     Prefix(Reverse<usize>),
@@ -133,8 +144,28 @@ impl Precedence {
         rule_index: usize,
         match_index: usize,
     ) -> Self {
+        let place = (rule_index, match_index);
+        Self::ranked(PathRank::of(&matches.path), matches, route, place)
+    }
+
+    /// That of a match of a GRPCRoute; `place` is that of the rule and the match.
+    pub(crate) fn of_call(
+        call: CallRank,
+        matches: &RequestMatch,
+        route: &Arc<RouteOrder>,
+        place: (usize, usize),
+    ) -> Self {
+        Self::ranked(PathRank::Call(call), matches, route, place)
+    }
+
+    fn ranked(
+        path: PathRank,
+        matches: &RequestMatch,
+        route: &Arc<RouteOrder>,
+        (rule_index, match_index): (usize, usize),
+    ) -> Self {
         Self {
-            path: PathRank::of(&matches.path),
+            path,
             any_method: matches.method.is_none(),
             headers: Reverse(matches.headers.len()),
             query: Reverse(matches.query.len()),

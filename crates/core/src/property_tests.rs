@@ -200,8 +200,8 @@ proptest! {
         for (key, cluster) in &expected.ir.clusters {
             assert_eq!(got.ir.clusters.get(key), Some(cluster));
         }
-        let key = api::ObjectKey::new("default", "neighbour");
-        assert_eq!(got.status.http_routes[&key], expected.status.http_routes[&key]);
+        let key: api::ObjectRef = "HTTPRoute/default/neighbour".parse().unwrap();
+        assert_eq!(got.status.routes[&key], expected.status.routes[&key]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Rules of an HTTPRoute: matches, filters and backends come together.
+//! Rules of a route for requests: matches, filters and backends come together.
 
 mod fallback;
 mod timing;
@@ -10,7 +10,7 @@ use std::{
 };
 
 use api::{
-    Kind, ObjectKey,
+    ObjectKey, ObjectRef,
     condition::reasons,
     gateway::httproutes::{HttpRouteRules, HttpRouteRulesBackendRefs},
 };
@@ -56,9 +56,16 @@ pub(crate) struct Variant {
 /// The route that a rule belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner<'a> {
-    pub(crate) key: &'a ObjectKey,
-    /// `HTTPRoute/namespace/name`.
+    pub(crate) reference: &'a ObjectRef,
+    /// Likewise: `HTTPRoute/namespace/name`.
     pub(crate) text: &'a Arc<str>,
+}
+
+impl<'a> Owner<'a> {
+    /// Where it stands.
+    pub(crate) fn namespace(self) -> &'a str {
+        &self.reference.key.namespace
+    }
 }
 
 /// Translates one rule; `id` tells it from the others of its route.
@@ -84,7 +91,7 @@ pub(crate) fn translate(
     let mut drafts = Vec::new();
     for (prefix, matches) in groups {
         let of = filter::Of {
-            namespace: &owner.key.namespace,
+            from: owner.reference,
             matches: &matches,
             prefix: prefix.as_deref(),
             lookup,
@@ -203,7 +210,7 @@ fn forward(
         rule.warnings
             .push("sessionPersistence is not supported and is not used".to_owned());
     }
-    let policies = lookup.route_policies(owner.key, declared.name.as_deref());
+    let policies = lookup.route_policies(owner.reference, declared.name.as_deref());
     let policy = policies
         .iter()
         .find_map(|policy| policy.spec.retry.as_ref());
@@ -215,7 +222,7 @@ fn forward(
     let mut backends = Vec::new();
     let name = declared.name.as_deref();
     for declared in declared.backend_refs.iter().flatten() {
-        backends.extend(share(declared, (owner.key, name), lookup, rule));
+        backends.extend(share(declared, (owner.reference, name), lookup, rule));
     }
     let session = session(name, owner, lookup, rule);
     let max_body = policies
@@ -246,7 +253,7 @@ fn session(
     lookup: &Lookup<'_>,
     rule: &mut TranslatedRule,
 ) -> Option<SessionCookie> {
-    let policies = lookup.rule_backend_policies(owner.key, name);
+    let policies = lookup.rule_backend_policies(owner.reference, name);
     let declared = policies
         .iter()
         .find_map(|policy| policy.spec.session_cookie.as_ref())?;
@@ -261,14 +268,14 @@ fn session(
 
 /// Whether a RoutePolicy keeps the rule out of the access log.
 fn is_unlogged(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> bool {
-    let policies = lookup.route_policies(owner.key, name);
+    let policies = lookup.route_policies(owner.reference, name);
     let logged = policies.iter().find_map(|policy| policy.spec.access_log);
     logged == Some(false)
 }
 
 /// Whether a RoutePolicy has the rule's paths match whatever their case.
 fn ignores_case(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> bool {
-    let policies = lookup.route_policies(owner.key, name);
+    let policies = lookup.route_policies(owner.reference, name);
     policies
         .iter()
         .find_map(|policy| policy.spec.ignore_path_case)
@@ -282,7 +289,7 @@ fn policy_filters(
     lookup: &Lookup<'_>,
     rule: &mut TranslatedRule,
 ) -> Vec<ir::Filter> {
-    let policies = lookup.route_policies(owner.key, name);
+    let policies = lookup.route_policies(owner.reference, name);
     let addresses = policies
         .iter()
         .find_map(|policy| policy.spec.client_addresses.as_ref())
@@ -303,7 +310,7 @@ fn policy_filters(
         }
     };
     // A policy stands in the namespace of what it is for.
-    let from = ObjectKey::new(&owner.key.namespace, "");
+    let from = ObjectKey::new(owner.namespace(), "");
     let users = policies
         .iter()
         .find_map(|policy| policy.spec.basic_auth.as_ref())
@@ -343,14 +350,14 @@ fn share(
     rule: &mut TranslatedRule,
 ) -> Option<Backend> {
     let reference = BackendRef {
-        from: Kind::HttpRoute,
+        from: user.0.kind,
         group: declared.group.as_deref(),
         kind: declared.kind.as_deref(),
         namespace: declared.namespace.as_deref(),
         name: &declared.name,
         port: declared.port,
     };
-    let resolved = backend::resolve(&reference, (&user.0.namespace, Some(user)), lookup);
+    let resolved = backend::resolve(&reference, (&user.0.key.namespace, Some(user)), lookup);
     let filters = filter::backend_filters(declared.filters.as_deref().unwrap_or_default());
     let weight = declared.weight.unwrap_or(1);
     let Ok(weight) = u32::try_from(weight) else {

@@ -25,9 +25,9 @@ pub struct Status {
     /// ListenerSets whose parent is a Gateway of ours.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub listener_sets: BTreeMap<ObjectKey, ListenerSetStatus>,
-    /// HTTPRoutes with at least one parent of ours.
+    /// Routes of every kind with at least one parent of ours.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub http_routes: BTreeMap<ObjectKey, Arc<RouteStatus>>,
+    pub routes: BTreeMap<ObjectRef, Arc<RouteStatus>>,
     /// RoutePolicies with a target that is ours, or missing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub route_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
@@ -168,7 +168,7 @@ impl Status {
         let classes = keys(Kind::GatewayClass, &self.gateway_classes);
         let gateways = keys(Kind::Gateway, &self.gateways);
         let sets = keys(Kind::ListenerSet, &self.listener_sets);
-        let routes = keys(Kind::HttpRoute, &self.http_routes);
+        let routes = self.routes.keys().map(|route| (route.kind, &route.key));
         let policies = keys(Kind::RoutePolicy, &self.route_policies)
             .chain(keys(Kind::BackendPolicy, &self.backend_policies))
             .chain(keys(Kind::ClientPolicy, &self.client_policies));
@@ -205,8 +205,9 @@ impl Status {
                 let listeners = status.listeners.iter();
                 listeners.for_each(|l| look(&l.name, &l.conditions));
             }),
-            Kind::HttpRoute => {
-                let route = self.http_routes.get(key).into_iter();
+            _ if Kind::ROUTES.contains(&kind) => {
+                let route = self.routes.get(&ObjectRef::new(kind, key.clone()));
+                let route = route.into_iter();
                 let parents = route.flat_map(|status| &status.parents);
                 parents.for_each(|parent| look(&parent.parent_ref, &parent.conditions));
             }

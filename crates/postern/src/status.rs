@@ -8,7 +8,7 @@ mod plan;
 pub(crate) mod unbound;
 pub(crate) mod writer;
 
-use api::{Kind, ObjectKey};
+use api::{Kind, ObjectKey, ObjectRef};
 use gateway_core::{
     Address, GatewayClassStatus, GatewayStatus, ListenerSetStatus, PolicyStatus, RouteStatus,
     Status,
@@ -32,7 +32,10 @@ impl<'a> Wanted<'a> {
             Kind::GatewayClass => status.gateway_classes.get(key).map(Self::Class),
             Kind::Gateway => status.gateways.get(key).map(Self::Gateway),
             Kind::ListenerSet => status.listener_sets.get(key).map(Self::Set),
-            Kind::HttpRoute => status.http_routes.get(key).map(|s| Self::Route(s)),
+            _ if Kind::ROUTES.contains(&kind) => {
+                let route = ObjectRef::new(kind, key.clone());
+                status.routes.get(&route).map(|s| Self::Route(s))
+            }
             Kind::RoutePolicy => status.route_policies.get(key).map(|s| Self::Policy(s)),
             Kind::BackendPolicy => status.backend_policies.get(key).map(|s| Self::Policy(s)),
             Kind::ClientPolicy => status.client_policies.get(key).map(|s| Self::Policy(s)),

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{Kind, ObjectKey};
+use api::{Kind, ObjectKey, ObjectRef};
 use foldhash::HashMap;
 use ir::{Cluster, ClusterKey, Endpoint};
 
@@ -14,8 +14,8 @@ use super::ClusterRef;
 use crate::{
     changes::Changes,
     endpoint::Slices,
-    http_route::{self, Moved},
     lookup::Lookup,
+    route::{self, Moved},
 };
 
 /// Clusters, for as long as what they are made from stays the same.
@@ -34,12 +34,12 @@ struct Wanted {
     /// What it was made from.
     made: Option<Arc<ClusterRef>>,
     /// By the route, sorted; the first one's counts, should they differ. Most have one, which is why this is no tree.
-    by_route: Vec<(ObjectKey, Arc<ClusterRef>)>,
+    by_route: Vec<(ObjectRef, Arc<ClusterRef>)>,
 }
 
 impl Wanted {
     /// Where a route stands, or would.
-    fn place(&self, route: &ObjectKey) -> Result<usize, usize> {
+    fn place(&self, route: &ObjectRef) -> Result<usize, usize> {
         self.by_route
             .binary_search_by(|(known, _)| known.cmp(route))
     }
@@ -49,8 +49,8 @@ impl Memo {
     /// The clusters that routes need which are served somewhere.
     pub(crate) fn clusters(
         &mut self,
-        (moved, routes): (&Moved, &http_route::Memo),
-        served: impl Fn(&http_route::Known) -> bool,
+        (moved, routes): (&Moved, &route::Memo),
+        served: impl Fn(&route::Known) -> bool,
         (lookup, changes): (&Lookup<'_>, &Changes),
     ) -> BTreeMap<ClusterKey, Arc<Cluster>> {
         self.slices.update(changes, lookup.resources);
@@ -87,7 +87,7 @@ impl Memo {
 
     fn want(
         &mut self,
-        route: &ObjectKey,
+        route: &ObjectRef,
         clusters: &[Arc<ClusterRef>],
         stale: &mut BTreeSet<ClusterKey>,
     ) {
@@ -110,7 +110,7 @@ impl Memo {
 
     fn forget(
         &mut self,
-        route: &ObjectKey,
+        route: &ObjectRef,
         clusters: &[Arc<ClusterRef>],
         stale: &mut BTreeSet<ClusterKey>,
     ) {

@@ -1,7 +1,7 @@
 //! The ExternalAuth filter of HTTPRoute: an authenticator that speaks HTTP.
 
 use api::{
-    Kind,
+    ObjectRef,
     gateway::httproutes::{
         HttpRouteRulesFiltersExternalAuth, HttpRouteRulesFiltersExternalAuthProtocol,
     },
@@ -20,7 +20,7 @@ use crate::{
 /// What the filter asks for, or why its rule is closed: in a value, or in a reference.
 pub(super) fn parse(
     declared: &HttpRouteRulesFiltersExternalAuth,
-    namespace: &str,
+    from: &ObjectRef,
     lookup: &Lookup<'_>,
 ) -> Result<Result<(ExternalAuth, ClusterRef), Fault>, Fault> {
     if declared.protocol != HttpRouteRulesFiltersExternalAuthProtocol::Http {
@@ -49,14 +49,14 @@ pub(super) fn parse(
     let prefix = prefix(path)?;
     let reference = &declared.backend_ref;
     let reference = BackendRef {
-        from: Kind::HttpRoute,
+        from: from.kind,
         group: reference.group.as_deref(),
         kind: reference.kind.as_deref(),
         namespace: reference.namespace.as_deref(),
         name: &reference.name,
         port: reference.port,
     };
-    let cluster = match resolve(&reference, (namespace, None), lookup) {
+    let cluster = match resolve(&reference, (&from.key.namespace, None), lookup) {
         Ok(cluster) => cluster,
         Err(error) => return Ok(Err(error.into())),
     };

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use api::{
     BackendPolicy, BackendProtocol, BackendTimeouts, BackendTls, BackendTlsMode, HashSource, Kind,
-    LoadBalancing, LoadBalancingType, ObjectKey, SameSite, SessionCookie, SessionScope,
+    LoadBalancing, LoadBalancingType, ObjectKey, ObjectRef, SameSite, SessionCookie, SessionScope,
     condition::reasons,
 };
 use ir::{Balance, HashKey, HostPattern, Upstream, UpstreamName, UpstreamTls, Verify};
@@ -15,7 +15,7 @@ use crate::{cert, fault::Fault, lookup::Lookup, rule::duration};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BackendScope {
     /// The route and its rule; mirrors have none.
-    pub(crate) rule: Option<(ObjectKey, Option<String>)>,
+    pub(crate) rule: Option<(ObjectRef, Option<String>)>,
     pub(crate) service: ObjectKey,
     pub(crate) port: u16,
     pub(crate) port_name: Option<String>,

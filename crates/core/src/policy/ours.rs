@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{Kind, ObjectKey, Resources};
+use api::{Kind, ObjectKey, ObjectRef, Resources};
 
 use crate::{ParentRef, PolicyStatus, Status};
 
@@ -10,7 +10,12 @@ use crate::{ParentRef, PolicyStatus, Status};
 /// missing is everybody's, and so is a Service, of which nobody can tell.
 pub(crate) fn keep(status: &mut Status, resources: &Resources) {
     // Most clusters have one controller, and then there is nothing to look for.
-    let all = status.http_routes.len() == resources.http_routes.len()
+    let routes = resources.http_routes.len()
+        + resources.grpc_routes.len()
+        + resources.tls_routes.len()
+        + resources.tcp_routes.len()
+        + resources.udp_routes.len();
+    let all = status.routes.len() == routes
         && status.gateways.len() == resources.gateways.len()
         && status.listener_sets.len() == resources.listener_sets.len();
     if all {
@@ -19,7 +24,7 @@ pub(crate) fn keep(status: &mut Status, resources: &Resources) {
     let Status {
         gateways,
         listener_sets,
-        http_routes,
+        routes,
         route_policies,
         backend_policies,
         client_policies,
@@ -29,8 +34,9 @@ pub(crate) fn keep(status: &mut Status, resources: &Resources) {
         let namespace = target.namespace.as_deref().unwrap_or_default();
         let key = ObjectKey::new(namespace, &target.name);
         match Kind::find(&target.group, &target.kind) {
-            Some(Kind::HttpRoute) => {
-                resources.http_routes.contains_key(&key) && !http_routes.contains_key(&key)
+            Some(kind @ (Kind::HttpRoute | Kind::GrpcRoute)) => {
+                let route = ObjectRef::new(kind, key);
+                resources.get(&route).is_some() && !routes.contains_key(&route)
             }
             Some(Kind::Gateway) => {
                 resources.gateways.contains_key(&key) && !gateways.contains_key(&key)

@@ -36,9 +36,9 @@ pub(super) fn translate(
             name: &reference.name,
             port: Some(i32::from(reference.port)),
         };
-        let user = names(route_rule, reference, &owner.key.namespace)
-            .then_some((owner.key, route_rule.name.as_deref()));
-        let resolved = backend::resolve(&wanted, (&owner.key.namespace, user), lookup);
+        let user = names(route_rule, reference, owner.namespace())
+            .then_some((owner.reference, route_rule.name.as_deref()));
+        let resolved = backend::resolve(&wanted, (owner.namespace(), user), lookup);
         last_is_there = resolved.is_ok();
         match resolved {
             Ok(cluster) => {

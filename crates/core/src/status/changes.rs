@@ -10,9 +10,12 @@ impl Status {
     /// The objects about which this says something else than `before`, or nothing any more.
     #[must_use]
     pub fn changes(&self, before: &Self) -> Vec<ObjectRef> {
+        let routes = paired(&self.routes, &before.routes);
+        let routes = routes.filter(|(_, now, before)| now != before);
+        let routes = routes.map(|(route, ..)| route.clone());
         macro_rules! changes {
             ($($kind:ident: $field:ident),*) => {
-                std::iter::empty()
+                routes
                     $(.chain(differing(Kind::$kind, &self.$field, &before.$field)))*
                     .collect()
             };
@@ -21,7 +24,6 @@ impl Status {
             GatewayClass: gateway_classes,
             Gateway: gateways,
             ListenerSet: listener_sets,
-            HttpRoute: http_routes,
             RoutePolicy: route_policies,
             BackendPolicy: backend_policies,
             ClientPolicy: client_policies,
@@ -51,15 +53,16 @@ mod tests {
     #[test]
     fn what_is_new_gone_or_other_is_told_and_what_is_the_same_is_not() {
         let key = |name: &str| ObjectKey::new("n", name);
+        let named = |name: &str| ObjectRef::new(Kind::HttpRoute, key(name));
         let route = |parents| Arc::new(RouteStatus { parents });
         let mut before = Status::default();
-        before.http_routes.insert(key("same"), route(Vec::new()));
-        before.http_routes.insert(key("gone"), route(Vec::new()));
+        before.routes.insert(named("same"), route(Vec::new()));
+        before.routes.insert(named("gone"), route(Vec::new()));
         before.ingresses.insert(key("other"), Arc::default());
         let mut now = before.clone();
         assert_eq!(now.changes(&before), []);
-        now.http_routes.remove(&key("gone"));
-        now.http_routes.insert(key("new"), route(Vec::new()));
+        now.routes.remove(&named("gone"));
+        now.routes.insert(named("new"), route(Vec::new()));
         let address = crate::Address::from("10.0.0.1");
         now.ingresses.insert(key("other"), Arc::from([address]));
         let told: Vec<_> = now

@@ -60,8 +60,8 @@ impl World {
             conditions,
         }];
         self.status
-            .http_routes
-            .insert(object().key, Arc::new(RouteStatus { parents }));
+            .routes
+            .insert(object(), Arc::new(RouteStatus { parents }));
     }
 
     /// The API server has taken a write.

@@ -1,0 +1,273 @@
+//! Routes of every kind: what one comes to, apart from where it attaches, and what is kept of that.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use api::{
+    Condition, GATEWAY_GROUP, Kind, ObjectRef, Resources,
+    condition::{reasons, types},
+    gateway::{GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute},
+};
+use ir::{HostPattern, Route};
+
+use crate::{
+    attach::Place,
+    backend::ClusterRef,
+    changes::Changes,
+    dependents::{Dependents, topics},
+    fault::Fault,
+    gateway::Parents,
+    grpc_route, http_route,
+    listener::Listener,
+    lookup::{Lookup, Read},
+    precedence::Precedence,
+    status::ParentRef,
+    stream_route,
+};
+
+/// A route as somebody wrote it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Declared<'a> {
+    Http(&'a HttpRoute),
+    Grpc(&'a GrpcRoute),
+    Tls(&'a TlsRoute),
+    Tcp(&'a TcpRoute),
+    Udp(&'a UdpRoute),
+}
+
+/// parentRefs of one of the generated types, with the defaults of group and kind filled in.
+macro_rules! parents {
+    ($declared:expr) => {
+        $declared
+            .iter()
+            .map(|parent| ParentRef {
+                group: parent
+                    .group
+                    .clone()
+                    .unwrap_or_else(|| GATEWAY_GROUP.to_owned()),
+                kind: parent.kind.clone().unwrap_or_else(|| "Gateway".to_owned()),
+                namespace: parent.namespace.clone(),
+                name: parent.name.clone(),
+                section_name: parent.section_name.clone(),
+                port: parent.port,
+            })
+            .collect()
+    };
+}
+
+impl<'a> Declared<'a> {
+    fn find(resources: &'a Resources, route: &ObjectRef) -> Option<Self> {
+        let key = &route.key;
+        match route.kind {
+            Kind::HttpRoute => resources
+                .http_routes
+                .get(key)
+                .map(|route| Self::Http(route)),
+            Kind::GrpcRoute => resources
+                .grpc_routes
+                .get(key)
+                .map(|route| Self::Grpc(route)),
+            Kind::TlsRoute => resources.tls_routes.get(key).map(|route| Self::Tls(route)),
+            Kind::TcpRoute => resources.tcp_routes.get(key).map(|route| Self::Tcp(route)),
+            Kind::UdpRoute => resources.udp_routes.get(key).map(|route| Self::Udp(route)),
+            _ => None,
+        }
+    }
+
+    /// What it wants to attach to.
+    pub(crate) fn parents(self) -> Vec<ParentRef> {
+        match self {
+            Self::Http(route) => parents!(route.spec.parent_refs.as_deref().unwrap_or_default()),
+            Self::Grpc(route) => parents!(route.spec.parent_refs.as_deref().unwrap_or_default()),
+            Self::Tls(route) => parents!(route.spec.parent_refs.as_deref().unwrap_or_default()),
+            Self::Tcp(route) => parents!(route.spec.parent_refs),
+            Self::Udp(route) => parents!(route.spec.parent_refs),
+        }
+    }
+
+    fn translate(self, reference: &ObjectRef, lookup: &Lookup<'_>) -> TranslatedRoute {
+        match self {
+            Self::Http(route) => http_route::translate(reference, route, lookup),
+            Self::Grpc(route) => grpc_route::translate(reference, route, lookup),
+            Self::Tls(route) => stream_route::tls(reference, route, lookup),
+            Self::Tcp(route) => stream_route::bare(reference, &route.spec.rules, lookup),
+            Self::Udp(route) => stream_route::bare(reference, &route.spec.rules, lookup),
+        }
+    }
+}
+
+/// Every route that there is.
+fn all(resources: &Resources) -> BTreeSet<ObjectRef> {
+    let keys = |kind| {
+        resources
+            .keys(kind)
+            .into_iter()
+            .map(move |key| ObjectRef::new(kind, key))
+    };
+    Kind::ROUTES.iter().copied().flat_map(keys).collect()
+}
+
+/// A match of a route, ready to be sorted into virtual hosts.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) precedence: Precedence,
+    pub(crate) route: Route,
+}
+
+/// What a route comes to.
+#[derive(Debug, Default)]
+pub(crate) struct TranslatedRoute {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) clusters: Vec<Arc<ClusterRef>>,
+    /// Hosts; `None`: those of the listener.
+    pub(crate) hosts: Option<Vec<HostPattern>>,
+    /// Why no parent can accept it.
+    pub(crate) rejected: Option<Fault>,
+    pub(crate) partially_invalid: Option<Fault>,
+    pub(crate) unresolved: Option<Fault>,
+    pub(crate) warnings: String,
+}
+
+impl TranslatedRoute {
+    /// A route that no parent can accept.
+    pub(crate) fn rejected(why: Fault) -> Self {
+        Self {
+            rejected: Some(why),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing in the route itself keeps it from being accepted.
+    pub(crate) const fn acceptable(&self) -> bool {
+        self.rejected.is_none()
+    }
+
+    /// Conditions for a parent to which the route does or does not attach.
+    pub(crate) fn conditions(&self, attached: Result<(), &Fault>) -> Vec<Condition> {
+        let accepted = match (attached, &self.rejected) {
+            (Err(fault), _) | (Ok(()), Some(fault)) => fault.fails(types::ACCEPTED),
+            (Ok(()), None) => {
+                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warnings.clone())
+            }
+        };
+        let resolved = match &self.unresolved {
+            Some(fault) => fault.fails(types::RESOLVED_REFS),
+            None => Condition::ok(types::RESOLVED_REFS),
+        };
+        let partial = self.partially_invalid.as_ref().map(|fault| {
+            Condition::holds(
+                types::PARTIALLY_INVALID,
+                fault.reason,
+                fault.message.clone(),
+            )
+        });
+        [accepted, resolved].into_iter().chain(partial).collect()
+    }
+}
+
+/// What came of routes, for as long as they and all that was read for them stay the same.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    known: BTreeMap<ObjectRef, Known>,
+    dependents: Dependents<ObjectRef>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Known {
+    reads: Box<[Read]>,
+    pub(crate) outcome: Arc<TranslatedRoute>,
+    /// Where it attaches, for as long as listeners stay the same; without any parent of ours, nowhere.
+    pub(crate) place: Place,
+}
+
+impl Known {
+    /// Whether requests can come to the route.
+    pub(crate) fn is_served(&self, parents: &Parents<'_>) -> bool {
+        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts);
+        let mut listeners = listeners.map(|(listener, _)| &parents.listeners[*listener]);
+        listeners.any(Listener::programmed)
+    }
+}
+
+/// Which routes are not what they were, or not where they were.
+#[derive(Debug)]
+pub(crate) enum Moved {
+    /// Listeners have changed, so all of them.
+    All,
+    /// These, each with what it was.
+    Some(Vec<(ObjectRef, Option<Known>)>),
+}
+
+impl Memo {
+    /// Brings what is known up to date. `place` says where a route attaches.
+    pub(crate) fn update(
+        &mut self,
+        lookup: &Lookup<'_>,
+        changes: &Changes,
+        place: impl Fn(&ObjectRef, Declared<'_>, &TranslatedRoute) -> Place,
+    ) -> Moved {
+        let find = |route: &ObjectRef| Declared::find(lookup.resources, route);
+        let stale = self.stale(lookup, changes);
+        let listeners_stay = changes.spare_listeners();
+        let mut moved = Vec::with_capacity(stale.len());
+        for key in stale {
+            let before = self.known.remove(&key);
+            if let Some(before) = &before {
+                self.dependents.remove(&key, topics(&before.reads));
+            }
+            if let Some(route) = find(&key) {
+                lookup.take_reads();
+                let outcome = Arc::new(route.translate(&key, lookup));
+                let reads = lookup.take_reads().into_boxed_slice();
+                self.dependents.add(&key, topics(&reads));
+                // Else all of them find their places below.
+                let place = listeners_stay
+                    .then(|| place(&key, route, &outcome))
+                    .flatten();
+                let known = Known {
+                    reads,
+                    outcome,
+                    place,
+                };
+                self.known.insert(key.clone(), known);
+            }
+            moved.push((key, before));
+        }
+        if listeners_stay {
+            return Moved::Some(moved);
+        }
+        for (key, known) in &mut self.known {
+            if let Some(route) = find(key) {
+                known.place = place(key, route, &known.outcome);
+            }
+        }
+        Moved::All
+    }
+
+    fn stale(&self, lookup: &Lookup<'_>, changes: &Changes) -> BTreeSet<ObjectRef> {
+        let Changes::Some(all) = changes else {
+            return all(lookup.resources);
+        };
+        let grants_stand = |key: &ObjectRef| {
+            let known = self.known.get(key);
+            known.is_none_or(|known| lookup.grants_stand(&known.reads))
+        };
+        let mut stale = self.dependents.stale(changes, lookup, grants_stand);
+        let own = all.iter().map(|change| &change.reference);
+        let own = own.filter(|reference| Kind::ROUTES.contains(&reference.kind));
+        stale.extend(own.cloned());
+        stale
+    }
+
+    /// A route that was translated.
+    pub(crate) fn get(&self, key: &ObjectRef) -> Option<&Known> {
+        self.known.get(key)
+    }
+
+    /// All of them, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ObjectRef, &Known)> {
+        self.known.iter()
+    }
+}
