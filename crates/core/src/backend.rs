@@ -229,6 +229,7 @@ pub(crate) fn at_place(
         name: UpstreamName::Fixed(place.host.clone()),
         send_name: true,
         verify: Verify::System,
+        names: Vec::new(),
         certificate: None,
     };
     let named = service_named(&place.host);
@@ -280,6 +281,7 @@ const fn believing() -> UpstreamTls {
         name: UpstreamName::Host,
         send_name: true,
         verify: Verify::No,
+        names: Vec::new(),
         certificate: None,
     }
 }

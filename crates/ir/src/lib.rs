@@ -43,6 +43,6 @@ pub use route::{
 pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};
 pub use template::{InvalidTemplate, Piece, Template, Variable};
 pub use tls::{
-    Authorities, Certificate, CipherSuite, ClientAuth, TlsTermination, TlsVersions, UpstreamName,
-    UpstreamTls, Verify,
+    Authorities, Certificate, CipherSuite, ClientAuth, SubjectName, TlsTermination, TlsVersions,
+    UpstreamName, UpstreamTls, Verify,
 };

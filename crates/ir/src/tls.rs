@@ -144,12 +144,16 @@ pub struct Authorities {
 /// TLS towards a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpstreamTls {
-    /// The server name that is sent, and that the backend's certificate must have if it is verified.
+    /// The server name that is sent, and that the backend's certificate must be for where [`Verify`] asks for one and there
+    /// are no other `names`.
     pub name: UpstreamName,
     /// Whether the server name is sent at all.
     pub send_name: bool,
     /// Whom the backend's certificate must come from.
     pub verify: Verify,
+    /// Names of which the backend's certificate must have one, in the place of the server name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<SubjectName>,
     /// What is shown to a backend that asks for a certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Arc<Certificate>>,
@@ -163,6 +167,17 @@ pub enum UpstreamName {
     Host,
     /// This one.
     Fixed(Box<str>),
+}
+
+/// A name that a backend's certificate may have among its subject alternative names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SubjectName {
+    /// A DNS name, lower case, as a certificate for it or for a wildcard over it has it. One that is a wildcard itself is had
+    /// by a certificate for that very wildcard alone.
+    Dns(Box<str>),
+    /// A URI, to the letter.
+    Uri(Box<str>),
 }
 
 /// How a backend's certificate is looked at.

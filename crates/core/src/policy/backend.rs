@@ -177,6 +177,7 @@ fn tls(
         name,
         send_name: !declared.omit_server_name,
         verify,
+        names: Vec::new(),
         certificate,
     })))
 }

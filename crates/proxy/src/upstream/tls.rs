@@ -1,5 +1,7 @@
 //! TLS towards backends.
 
+mod check;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -7,18 +9,13 @@ use std::sync::{
 
 use http::HeaderValue;
 use ir::{Authorities, Cluster, Upstream, UpstreamName, UpstreamTls, Verify};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::aws_lc_rs,
-};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{error::ProxyError, socket::Socket};
+
+use check::{Check, Names};
 
 /// How a cluster's connections are secured. Two of them share no connection, even to the same address.
 pub(crate) struct UpstreamClient {
@@ -117,19 +114,18 @@ fn config(tls: &UpstreamTls, protocol: Upstream) -> Result<ClientConfig, rustls:
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(crate::anybody::Anybody::new(provider))),
         Verify::Chain(authorities) => {
-            let roots = Arc::new(roots(authorities)?);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-            let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
+            let check = Check::new(roots(authorities)?, provider, Names::Any)?;
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyName(verifier)))
+                .with_custom_certificate_verifier(Arc::new(check))
         }
-        Verify::Authorities(authorities) => builder.with_root_certificates(roots(authorities)?),
-        Verify::System => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots)
+        Verify::Authorities(_) | Verify::System if !tls.names.is_empty() => {
+            let check = Check::new(anchors(tls)?, provider, Names::of(&tls.names))?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(check))
         }
+        Verify::Authorities(_) | Verify::System => builder.with_root_certificates(anchors(tls)?),
     };
     let mut config = match &tls.certificate {
         None => builder.with_no_client_auth(),
@@ -154,6 +150,19 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::Error
         .map_err(|error| rustls::Error::General(error.to_string()))
 }
 
+/// Whom a certificate may come from that must be for a name.
+fn anchors(tls: &UpstreamTls) -> Result<RootCertStore, rustls::Error> {
+    match &tls.verify {
+        Verify::Authorities(authorities) => roots(authorities),
+        Verify::System => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            Ok(roots)
+        }
+        Verify::No | Verify::Chain(_) => Ok(RootCertStore::empty()),
+    }
+}
+
 /// A store of these authorities alone.
 pub(crate) fn roots(authorities: &Authorities) -> Result<RootCertStore, rustls::Error> {
     let mut roots = RootCertStore::empty();
@@ -161,55 +170,4 @@ pub(crate) fn roots(authorities: &Authorities) -> Result<RootCertStore, rustls::
         roots.add(certificate)?;
     }
     Ok(roots)
-}
-
-/// Looks at where a certificate comes from, and not at whom it is for.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
-        match self
-            .0
-            .verify_server_cert(certificate, chain, name, ocsp, now)
-        {
-            // The name is looked at last, once everything else is well.
-            Err(rustls::Error::InvalidCertificate(
-                NotValidForName | NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod auth;
+mod backend_tls;
 mod clients;
 mod edge;
 mod external_auth;

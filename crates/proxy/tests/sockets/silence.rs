@@ -179,6 +179,7 @@ fn connecting_has_a_limit_of_its_own() {
         name: UpstreamName::Host,
         send_name: true,
         verify: Verify::No,
+        names: Vec::new(),
         certificate: None,
     }));
     config.clusters[0].timeouts.connect = Some(SHORT);
