@@ -57,6 +57,8 @@ pub(crate) enum BackendRefError {
     UnknownPort(ObjectKey, i32),
     #[error("Service {0}: BackendPolicy: {1}")]
     Policy(ObjectKey, String),
+    #[error("Service {0}: BackendTLSPolicy {1}: {2}")]
+    TlsPolicy(ObjectKey, ObjectKey, String),
     #[error("Service {0}: externalName {1:?} is not a DNS name")]
     ExternalName(ObjectKey, String),
     #[error("Service {0}: annotation {annotation}: {1:?} is not host:port", annotation = api::annotation::ENDPOINTS)]
@@ -76,7 +78,7 @@ impl BackendRefError {
         match self {
             Self::InvalidKind { .. } => reasons::INVALID_KIND,
             Self::NotPermitted { .. } => reasons::REF_NOT_PERMITTED,
-            Self::Policy(..) => reasons::INVALID,
+            Self::Policy(..) | Self::TlsPolicy(..) => reasons::INVALID,
             Self::NotFound(_)
             | Self::NoPort(_)
             | Self::UnknownPort(..)
@@ -105,7 +107,7 @@ pub(crate) struct ClusterRef {
     /// The Service's own address stands for its endpoints.
     address: Option<IpAddr>,
     /// What was not honoured about it.
-    pub(crate) warning: Option<String>,
+    pub(crate) warnings: Vec<String>,
     /// Not a Service at all: where it is.
     outside: Option<Endpoint>,
     /// Encrypted, and nobody looks at whom with.
@@ -186,8 +188,8 @@ fn cluster_ref(
     let settings = BackendSettings::of(&lookup.backend_policies(&scope), lookup)
         .map_err(|fault| BackendRefError::Policy(key.clone(), fault.message))?;
     let upstream = settings.upstream.or(least).unwrap_or(hint.upstream);
-    let tls = settings
-        .tls
+    let mut warnings = Vec::new();
+    let tls = secured(&scope, &settings, &mut warnings, lookup)?
         .unwrap_or_else(|| hint.tls.then(|| Arc::new(believing())));
     let version = match upstream {
         Upstream::Http1 => "",
@@ -199,9 +201,11 @@ fn cluster_ref(
         .cluster_ip
         .then(|| endpoint::cluster_ip(service))
         .flatten();
-    let warning = (settings.cluster_ip && address.is_none()).then(|| {
-        format!("useClusterIP: Service {key} has no address of its own, so its endpoints are used")
-    });
+    if settings.cluster_ip && address.is_none() {
+        warnings.push(format!(
+            "useClusterIP: Service {key} has no address of its own, so its endpoints are used"
+        ));
+    }
     let whole = if address.is_some() { "+ip" } else { "" };
     let text = format!("{key}:{number}{version}{secured}{whole}{}", settings.apart);
     Ok(ClusterRef {
@@ -214,9 +218,43 @@ fn cluster_ref(
         balance: settings.balance,
         timeouts: settings.timeouts,
         address,
-        warning,
+        warnings,
         outside: None,
     })
+}
+
+/// How the backend's connections are secured, as policies say; `None`: they say nothing.
+///
+/// A BackendPolicy of the rule or its route is about this use of the Service and goes before; a BackendTLSPolicy is Gateway
+/// API's own word about the Service, and goes before a BackendPolicy of the Service. One that cannot be honoured is no way to
+/// go without: nothing is sent.
+fn secured(
+    scope: &BackendScope,
+    settings: &BackendSettings,
+    warnings: &mut Vec<String>,
+    lookup: &Lookup<'_>,
+) -> Result<Option<Option<Arc<UpstreamTls>>>, BackendRefError> {
+    let of_rule = settings.tls_from.as_ref().is_some_and(|(_, own)| *own);
+    if of_rule {
+        return Ok(settings.tls.clone());
+    }
+    let Some((policy, reading)) = lookup.backend_tls(scope) else {
+        return Ok(settings.tls.clone());
+    };
+    let service = &scope.service;
+    if let Some((other, _)) = &settings.tls_from {
+        warnings.push(format!(
+            "tls of BackendPolicy {other} is not used for Service {service}: BackendTLSPolicy {policy} goes before"
+        ));
+    }
+    match &reading.tls {
+        Ok(tls) => Ok(Some(Some(Arc::clone(tls)))),
+        Err(fault) => Err(BackendRefError::TlsPolicy(
+            service.clone(),
+            policy.clone(),
+            fault.message.clone(),
+        )),
+    }
 }
 
 /// Where the URL of a policy leads: to the endpoints of a Service that it names as the cluster's DNS does, else to wherever
@@ -262,7 +300,7 @@ pub(crate) fn at_place(
         balance: Balance::RoundRobin,
         timeouts: BackendTimeouts::default(),
         address: None,
-        warning: None,
+        warnings: Vec::new(),
         outside: Some(endpoint),
         unverified: false,
     })

@@ -202,6 +202,45 @@ pub(crate) fn trust(source: &ObjectRef, pem: &str) -> Result<Authorities, String
     })
 }
 
+/// The key that holds authorities where Gateway API refers to them.
+const BUNDLE: &str = "ca.crt";
+
+/// Authorities from an object of Kubernetes' own; the error goes on where the object's name ends.
+///
+/// > Support: Core - a reference to a Kubernetes ConfigMap, with the CA certificate in a key named `ca.crt`. (Secrets are
+/// > taken too.)
+pub(crate) fn bundle(
+    kind: Kind,
+    key: &ObjectKey,
+    lookup: &Lookup<'_>,
+) -> Result<Authorities, String> {
+    let missing = || "does not exist".to_owned();
+    let pem = match kind {
+        Kind::Secret => {
+            let secret = lookup.secret(key).ok_or_else(missing)?;
+            text(key, secret, BUNDLE).ok()
+        }
+        _ => {
+            let map = lookup.config_map(key).ok_or_else(missing)?;
+            let data = map.data.as_ref().and_then(|data| data.get(BUNDLE));
+            data.map(String::as_str)
+        }
+    };
+    let pem = pem.ok_or_else(|| format!("has no text under the key {BUNDLE}"))?;
+    let source = ObjectRef::new(kind, key.clone());
+    trust(&source, pem).map_err(|why| format!("has under {BUNDLE} a text that {why}"))
+}
+
+/// Several bundles are one list of authorities.
+pub(crate) fn joined(all: Vec<Authorities>) -> Option<Authorities> {
+    let mut all = all.into_iter();
+    let first = all.next()?;
+    Some(all.fold(first, |one, other| Authorities {
+        source: format!("{}, {}", one.source, other.source).into(),
+        pem: format!("{}\n{}", one.pem, other.pem).into(),
+    }))
+}
+
 /// A certificate to show, from the Secret that a policy refers to.
 pub(crate) fn shown(
     from: (Kind, &ObjectKey),

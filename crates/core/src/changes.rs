@@ -14,6 +14,7 @@ const OF_ROUTES: &[Kind] = &[
     Kind::RouteFilter,
     Kind::RoutePolicy,
     Kind::BackendPolicy,
+    Kind::BackendTlsPolicy,
     Kind::Service,
     Kind::EndpointSlice,
     // Only `converter` reads these; what it makes of them comes as objects of other kinds.

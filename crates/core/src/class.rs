@@ -11,6 +11,8 @@ use crate::{GatewayClassStatus, Options, fault::Fault, version};
 
 /// Features that are really done, by the names of the conformance suite, in ascending order.
 const SUPPORTED_FEATURES: &[&str] = &[
+    "BackendTLSPolicy",
+    "BackendTLSPolicySANValidation",
     "Gateway",
     "GatewayFrontendClientCertificateValidation",
     "GatewayFrontendClientCertificateValidationInsecureFallback",

@@ -83,6 +83,11 @@ impl<K: Clone + Ord> Dependents<K> {
         }
     }
 
+    /// Those that depend on it, sorted.
+    pub(crate) fn of(&self, topic: &Topic) -> &[K] {
+        self.by_topic.get(topic).map_or(&[], Vec::as_slice)
+    }
+
     /// Those that depend on something that has changed. Whoever depends on ReferenceGrants is asked whether they let pass
     /// what they let pass before.
     pub(crate) fn stale(
@@ -106,6 +111,11 @@ impl<K: Clone + Ord> Dependents<K> {
         held(&policies.route, &mut about);
         held(&policies.backend, &mut about);
         held(&policies.client, &mut about);
+        held(&policies.backend_tls, &mut about);
+        // Whoever asks for the BackendPolicies of a Service asks for these, too.
+        for (kind, key) in policies.backend_tls.moved() {
+            about(&Topic::Policies(Kind::BackendPolicy, kind, key.clone()));
+        }
         if changes.any(Kind::ReferenceGrant) {
             let keys = self.by_topic.get(&Topic::Grants);
             let keys = keys.into_iter().flatten();

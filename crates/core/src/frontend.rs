@@ -1,7 +1,7 @@
 //! `tls.frontend` of Gateways: which certificates clients have to show.
 
 use api::{
-    Kind, ObjectKey, ObjectRef,
+    Kind, ObjectKey,
     condition::reasons,
     gateway::{
         Gateway,
@@ -14,9 +14,6 @@ use api::{
 use ir::{Authorities, ClientAuth, Protocol};
 
 use crate::{cert, fault::Fault, listener::Listener, lookup::Lookup};
-
-/// The key that holds authorities.
-const KEY: &str = "ca.crt";
 
 /// What is asked of clients of one port.
 struct Validation<'a> {
@@ -114,7 +111,7 @@ pub(crate) fn validate(
             Err(fault) => bad.push(fault),
         }
     }
-    let found = joined(good);
+    let found = cert::joined(good);
     if found.is_none() && listener.refused.is_none() {
         let message = "tls.frontend of the Gateway asks for clients' certificates, and none of its caCertificateRefs can be used";
         listener.refused = Some(Fault::new(reasons::NO_VALID_CA_CERTIFICATE, message));
@@ -130,18 +127,6 @@ pub(crate) fn validate(
     }
 }
 
-/// Several references are one list of authorities.
-fn joined(all: Vec<Authorities>) -> Option<Authorities> {
-    let mut all = all.into_iter();
-    let first = all.next()?;
-    Some(all.fold(first, |one, other| Authorities {
-        source: format!("{}, {}", one.source, other.source).into(),
-        pem: format!("{}\n{}", one.pem, other.pem).into(),
-    }))
-}
-
-/// > Support: Core - a reference to a Kubernetes ConfigMap, with the CA certificate in a key named `ca.crt`. (Secrets are
-/// > taken too.)
 fn authorities(
     gateway: &ObjectKey,
     reference: &Reference<'_>,
@@ -164,25 +149,8 @@ fn authorities(
         );
         return Err(Fault::new(reasons::REF_NOT_PERMITTED, message));
     }
-    let invalid = |why: &str| {
+    cert::bundle(kind, &key, lookup).map_err(|why| {
         let message = format!("caCertificateRef {}: {kind} {key} {why}", reference.name);
         Fault::new(reasons::INVALID_CA_CERTIFICATE_REF, message)
-    };
-    let pem = match kind {
-        Kind::Secret => {
-            let secret = lookup
-                .secret(&key)
-                .ok_or_else(|| invalid("does not exist"))?;
-            cert::text(&key, secret, KEY).ok().map(str::to_owned)
-        }
-        _ => {
-            let map = lookup.resources.config_maps.get(&key);
-            let map = map.ok_or_else(|| invalid("does not exist"))?;
-            map.data.as_ref().and_then(|data| data.get(KEY)).cloned()
-        }
-    };
-    let pem = pem.ok_or_else(|| invalid("has no text under the key ca.crt"))?;
-    let source = ObjectRef::new(kind, key.clone());
-    cert::trust(&source, &pem)
-        .map_err(|why| invalid(&format!("has under ca.crt a text that {why}")))
+    })
 }

@@ -59,6 +59,15 @@ impl Parents<'_> {
     pub(crate) fn find(&self, kind: Kind, key: &ObjectKey) -> Option<Option<Range<usize>>> {
         self.by_key.get(&(kind, key)).cloned()
     }
+
+    /// The Gateway that a listener is of, be it by a ListenerSet.
+    pub(crate) fn gateway_of(&self, listener: usize) -> Option<&Parent<'_>> {
+        // Listeners come Gateway by Gateway.
+        let at = self
+            .gateways
+            .partition_point(|gateway| gateway.all.end <= listener);
+        self.gateways.get(at)
+    }
 }
 
 /// Finds our Gateways and their ListenerSets, and settles conflicts.

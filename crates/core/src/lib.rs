@@ -114,6 +114,7 @@ pub struct Translator {
     route_verdicts: policy::Verdicts,
     backend_verdicts: policy::Verdicts,
     client_verdicts: policy::Verdicts,
+    backend_tls_verdicts: policy::Verdicts,
 }
 
 impl Translator {
@@ -177,6 +178,12 @@ impl Translator {
             let demand = gateway.demand(listeners, options)?;
             Some((gateway.key.clone(), demand))
         });
+        let ancestry = policy::Ancestry {
+            moved: &moved,
+            routes: memo,
+            parents: &parents,
+        };
+        let backend_tls = &mut self.backend_tls_verdicts;
         let mut status = Status {
             gateway_classes,
             gateways: gateways
@@ -189,6 +196,11 @@ impl Translator {
             route_policies: (self.route_verdicts).status(&policies.route, &lookup, changes),
             backend_policies: (self.backend_verdicts).status(&policies.backend, &lookup, changes),
             client_policies: (self.client_verdicts).status(&policies.client, &lookup, changes),
+            backend_tls_policies: policy::backend_tls_verdicts(
+                backend_tls,
+                (&lookup, changes),
+                &ancestry,
+            ),
             ingresses: BTreeMap::new(),
         };
         policy::ours::keep(&mut status, resources);

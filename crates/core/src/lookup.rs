@@ -2,12 +2,16 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use api::{BackendPolicy, Kind, ObjectKey, ObjectRef, Resources, RouteFilter, RoutePolicy};
-use k8s_openapi::api::core::v1::{Secret, Service};
+use api::{
+    BackendPolicy, Kind, ObjectKey, ObjectRef, Resources, RouteFilter, RoutePolicy,
+    gateway::BackendTlsPolicy,
+};
+use foldhash::{HashMap, HashMapExt as _};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 
 use crate::{
     grant::Grants,
-    policy::{BackendScope, Policies},
+    policy::{BackendScope, BackendTlsReading, Policies},
 };
 
 /// All objects, with the indexes over them. Every question is noted: what came of an object holds for as long as the
@@ -19,6 +23,8 @@ pub(crate) struct Lookup<'a> {
     pub(crate) policies: &'a Policies,
     grants: Grants<'a>,
     noted: RefCell<Vec<Read>>,
+    /// BackendTLSPolicies that were read already: many routes ask for the same.
+    backend_tls: RefCell<HashMap<ObjectKey, Arc<BackendTlsReading>>>,
 }
 
 /// A question. What the answer was need not be known: it is another one only if something changed that it is about.
@@ -28,7 +34,7 @@ pub(crate) enum Read {
     Object(Kind, ObjectKey),
     /// The RoutePolicies of a route.
     RoutePolicies(ObjectRef),
-    /// The BackendPolicies of a route, if there is one, and of a Service.
+    /// The BackendPolicies of a route, if there is one, and of a Service, whose BackendTLSPolicies they are as well.
     BackendPolicies(Option<ObjectRef>, ObjectKey),
     /// ReferenceGrants are few and about many: here the answer counts.
     Permit(Access, bool),
@@ -50,6 +56,7 @@ impl<'a> Lookup<'a> {
             policies,
             grants: Grants::of(resources),
             noted: RefCell::default(),
+            backend_tls: RefCell::new(HashMap::new()),
         }
     }
 
@@ -92,6 +99,12 @@ impl<'a> Lookup<'a> {
         secret.map(|secret| &**secret)
     }
 
+    pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
+        let map = self.resources.config_maps.get(key);
+        self.note(Read::Object(Kind::ConfigMap, key.clone()));
+        map.map(|map| &**map)
+    }
+
     /// RoutePolicies of a rule, the one for the rule before the one for its route.
     pub(crate) fn route_policies(
         &self,
@@ -121,12 +134,8 @@ impl<'a> Lookup<'a> {
             own.into_iter().chain(at(route.kind, &route.key, None))
         });
         let number = scope.port.to_string();
-        let sections = [scope.port_name.as_deref(), Some(number.as_str()), None];
-        let named = sections
-            .into_iter()
-            .enumerate()
-            .filter(|(at, section)| *at > 0 || section.is_some());
-        let service = named.filter_map(|(_, section)| at(Kind::Service, &scope.service, section));
+        let sections = scope.sections(&number);
+        let service = sections.filter_map(|section| at(Kind::Service, &scope.service, section));
         let rule = rule.map(|(key, policy)| (key, policy, true));
         rule.chain(service.map(|(key, policy)| (key, policy, false)))
             .collect()
@@ -143,6 +152,39 @@ impl<'a> Lookup<'a> {
             .into_iter()
             .map(|(key, policy, own)| (key, &**policy, own))
             .collect()
+    }
+
+    /// The BackendTLSPolicy of a Service's port, and what it says. That it was asked for is noted by
+    /// [`Self::backend_policies`].
+    pub(crate) fn backend_tls(
+        &self,
+        scope: &BackendScope,
+    ) -> Option<(&'a ObjectKey, Arc<BackendTlsReading>)> {
+        let held = &self.policies.backend_tls;
+        let number = scope.port.to_string();
+        let mut sections = scope.sections(&number);
+        let target = (Kind::Service, &scope.service);
+        let (key, policy) =
+            sections.find_map(|section| held.at(self.resources, target, section))?;
+        Some((key, self.backend_tls_reading(key, policy)))
+    }
+
+    /// What a BackendTLSPolicy says.
+    pub(crate) fn backend_tls_reading(
+        &self,
+        key: &ObjectKey,
+        policy: &BackendTlsPolicy,
+    ) -> Arc<BackendTlsReading> {
+        let known = self.backend_tls.borrow().get(key).cloned();
+        if let Some(known) = known {
+            let read = known.read.iter();
+            read.for_each(|(kind, object)| self.note(Read::Object(*kind, object.clone())));
+            return known;
+        }
+        let reading = Arc::new(BackendTlsReading::of(key, policy, self));
+        let mut all = self.backend_tls.borrow_mut();
+        all.insert(key.clone(), Arc::clone(&reading));
+        reading
     }
 
     /// BackendPolicies of a rule and its route, whatever its backends.

@@ -1,42 +1,36 @@
 //! Our policies: which one holds for which target.
 
 mod backend;
+mod backend_tls;
 mod basic_auth;
 mod client;
 mod external_auth;
 pub(crate) mod ours;
 mod route;
+mod verdict;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{borrow::Cow, sync::Arc};
 
 use api::{
-    BackendPolicy, ClientPolicy, Condition, GATEWAY_GROUP, Kind, Object, ObjectKey, PolicyTarget,
-    Resources, RoutePolicy, Store,
-    condition::{reasons, types},
+    BackendPolicy, ClientPolicy, GATEWAY_GROUP, Kind, Object, ObjectKey, PolicyTarget, Resources,
+    RoutePolicy, Store, condition::reasons, gateway::BackendTlsPolicy,
 };
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 use kube::ResourceExt;
 
-use crate::{
-    ParentRef,
-    changes::Changes,
-    dependents::{Dependents, Topic, topics},
-    fault::Fault,
-    lookup::Lookup,
-    precedence::Age,
-    status::{PolicyAncestorStatus, PolicyStatus},
-};
+use crate::{changes::Changes, fault::Fault, lookup::Lookup, precedence::Age};
 
 pub(crate) use backend::{BackendScope, BackendSettings, session_cookie};
+pub(crate) use backend_tls::{
+    Ancestry, Reading as BackendTlsReading, verdicts as backend_tls_verdicts,
+};
 pub(crate) use basic_auth::basic_auth;
 pub(crate) use client::{ClientSettings, client_settings};
 pub(crate) use external_auth::{
     Place, TIMEOUT as EXTERNAL_AUTH_TIMEOUT, external_auth, names as header_names,
 };
 pub(crate) use route::{client_addresses, concurrency_limit, fallback_statuses, rate_limits};
+pub(crate) use verdict::Verdicts;
 
 /// A kind of policy.
 pub(crate) trait Policy: ResourceExt + Sized + 'static {
@@ -45,7 +39,7 @@ pub(crate) trait Policy: ResourceExt + Sized + 'static {
     fn store(resources: &Resources) -> &Store<Self>;
     /// The policy, if the object is one.
     fn of(object: &Object) -> Option<&Arc<Self>>;
-    fn targets(&self) -> &[PolicyTarget];
+    fn targets(&self) -> Cow<'_, [PolicyTarget]>;
     /// Kinds that it may apply to.
     const TARGETS: &'static [Kind];
     /// What is wrong with it whatever it applies to.
@@ -67,8 +61,8 @@ impl Policy for RoutePolicy {
         &resources.route_policies
     }
 
-    fn targets(&self) -> &[PolicyTarget] {
-        &self.spec.target_refs
+    fn targets(&self) -> Cow<'_, [PolicyTarget]> {
+        Cow::Borrowed(&self.spec.target_refs)
     }
 
     fn fault(&self, key: &ObjectKey, lookup: &Lookup<'_>) -> Option<Fault> {
@@ -110,8 +104,8 @@ impl Policy for BackendPolicy {
         &resources.backend_policies
     }
 
-    fn targets(&self) -> &[PolicyTarget] {
-        &self.spec.target_refs
+    fn targets(&self) -> Cow<'_, [PolicyTarget]> {
+        Cow::Borrowed(&self.spec.target_refs)
     }
 
     fn fault(&self, key: &ObjectKey, lookup: &Lookup<'_>) -> Option<Fault> {
@@ -134,8 +128,8 @@ impl Policy for ClientPolicy {
         &resources.client_policies
     }
 
-    fn targets(&self) -> &[PolicyTarget] {
-        &self.spec.target_refs
+    fn targets(&self) -> Cow<'_, [PolicyTarget]> {
+        Cow::Borrowed(&self.spec.target_refs)
     }
 
     fn fault(&self, key: &ObjectKey, lookup: &Lookup<'_>) -> Option<Fault> {
@@ -149,6 +143,7 @@ pub(crate) struct Policies {
     pub(crate) route: Held<RoutePolicy>,
     pub(crate) backend: Held<BackendPolicy>,
     pub(crate) client: Held<ClientPolicy>,
+    pub(crate) backend_tls: Held<BackendTlsPolicy>,
 }
 
 impl Policies {
@@ -157,6 +152,7 @@ impl Policies {
         self.route.update(changes, resources);
         self.backend.update(changes, resources);
         self.client.update(changes, resources);
+        self.backend_tls.update(changes, resources);
     }
 }
 
@@ -213,7 +209,7 @@ impl<P: Policy> Held<P> {
     }
 
     fn add(&mut self, key: &ObjectKey, policy: &Arc<P>) {
-        for target in policy.targets() {
+        for target in &*policy.targets() {
             let Some((kind, object)) = named::<P>(key, target) else {
                 continue;
             };
@@ -235,7 +231,7 @@ impl<P: Policy> Held<P> {
     }
 
     fn remove(&mut self, key: &ObjectKey, policy: &Arc<P>) {
-        for target in policy.targets() {
+        for target in &*policy.targets() {
             let Some((kind, object)) = named::<P>(key, target) else {
                 continue;
             };
@@ -254,6 +250,12 @@ impl<P: Policy> Held<P> {
     /// Targets whose policies are not what they were; after the first time.
     pub(crate) fn moved(&self) -> impl Iterator<Item = (Kind, &ObjectKey)> {
         self.moved.iter().map(|(kind, key)| (*kind, key))
+    }
+
+    /// Policies that want to hold a target, or a part of it.
+    pub(crate) fn keys(&self, kind: Kind, key: &ObjectKey) -> impl Iterator<Item = &ObjectKey> {
+        let holders = self.by_target.get(&kind).and_then(|all| all.get(key));
+        holders.into_iter().flatten().map(|holder| &holder.key)
     }
 
     fn holder(&self, kind: Kind, key: &ObjectKey, section: Option<&str>) -> Option<&Holder<P>> {
@@ -293,94 +295,10 @@ impl<P: Policy> Held<P> {
     }
 }
 
-/// What was said about policies, for as long as they, their targets and all that was read for them stay the same.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts {
-    known: HashMap<ObjectKey, Vec<Topic>>,
-    dependents: Dependents<ObjectKey>,
-    said: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
-}
-
-impl Verdicts {
-    /// What is to be said about each policy.
-    pub(crate) fn status<P: Policy>(
-        &mut self,
-        held: &Held<P>,
-        lookup: &Lookup<'_>,
-        changes: &Changes,
-    ) -> BTreeMap<ObjectKey, Arc<PolicyStatus>> {
-        let store = P::store(lookup.resources);
-        let stale: BTreeSet<ObjectKey> = match changes {
-            Changes::Everything => store.keys().cloned().collect(),
-            Changes::Some(all) => {
-                let own = all.iter().filter(|change| change.reference.kind == P::KIND);
-                let own = own.map(|change| change.reference.key.clone());
-                // Which grants policies need is not written down apart: whoever needs any is judged again.
-                let of_others = self.dependents.stale(changes, lookup, |_| false);
-                own.chain(of_others).collect()
-            }
-        };
-        for key in stale {
-            if let Some(topics) = self.known.remove(&key) {
-                self.dependents.remove(&key, topics);
-            }
-            let Some(policy) = store.get(&key) else {
-                self.said.remove(&key);
-                continue;
-            };
-            let (status, topics) = judge(held, (&key, policy), lookup);
-            self.dependents.add(&key, topics.iter().cloned());
-            self.said.insert(key.clone(), Arc::new(status));
-            self.known.insert(key, topics);
-        }
-        self.said.clone()
-    }
-}
-
-/// What is to be said about a policy, and what that depends on.
-fn judge<P: Policy>(
-    held: &Held<P>,
-    (key, policy): (&ObjectKey, &Arc<P>),
-    lookup: &Lookup<'_>,
-) -> (PolicyStatus, Vec<Topic>) {
-    lookup.take_reads();
-    let fault = policy.fault(key, lookup);
-    let ancestors = policy.targets().iter().map(|target| PolicyAncestorStatus {
-        ancestor_ref: ancestor(key, target),
-        conditions: vec![match held.accept(lookup.resources, key, target) {
-            Err(fault) => fault.fails(types::ACCEPTED),
-            Ok(()) => match &fault {
-                Some(fault) => fault.fails(types::ACCEPTED),
-                None => Condition::holds(types::ACCEPTED, reasons::ACCEPTED, ""),
-            },
-        }],
-    });
-    let ancestors = ancestors.collect();
-    let targets = policy.targets().iter();
-    let targets = targets.filter_map(|target| named::<P>(key, target));
-    let targets = targets.flat_map(|(kind, target)| {
-        let held = Topic::Policies(P::KIND, kind, target.clone());
-        [Topic::Object(kind, target), held]
-    });
-    let topics = targets.chain(topics(&lookup.take_reads())).collect();
-    (PolicyStatus { ancestors }, topics)
-}
-
 /// What a target names, whether or not there is such a thing.
 fn named<P: Policy>(policy: &ObjectKey, target: &PolicyTarget) -> Option<(Kind, ObjectKey)> {
     let kind = Kind::find(&target.group, &target.kind).filter(|kind| P::TARGETS.contains(kind))?;
     Some((kind, ObjectKey::new(&policy.namespace, &target.name)))
-}
-
-fn ancestor(key: &ObjectKey, target: &PolicyTarget) -> ParentRef {
-    ParentRef {
-        group: target.group.clone(),
-        kind: target.kind.clone(),
-        namespace: Some(key.namespace.as_ref().to_owned()),
-        name: target.name.clone(),
-        section_name: target.section_name.clone(),
-        port: None,
-    }
 }
 
 /// The target, if there is such a thing.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::{
-    Condition, GATEWAY_GROUP, Kind, ObjectRef, Resources,
+    Condition, GATEWAY_GROUP, Kind, ObjectKey, ObjectRef, Resources,
     condition::{reasons, types},
     gateway::{GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute},
 };
@@ -16,7 +16,7 @@ use crate::{
     attach::Place,
     backend::ClusterRef,
     changes::Changes,
-    dependents::{Dependents, topics},
+    dependents::{Dependents, Topic, topics},
     fault::Fault,
     gateway::Parents,
     grpc_route, http_route,
@@ -189,6 +189,14 @@ impl Known {
         let mut listeners = listeners.map(|(listener, _)| &parents.listeners[*listener]);
         listeners.any(Listener::programmed)
     }
+
+    /// Services that it leads to, or would.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.reads.iter().filter_map(|read| match read {
+            Read::BackendPolicies(_, service) => Some(service),
+            _ => None,
+        })
+    }
 }
 
 /// Which routes are not what they were, or not where they were.
@@ -264,6 +272,13 @@ impl Memo {
     /// A route that was translated.
     pub(crate) fn get(&self, key: &ObjectRef) -> Option<&Known> {
         self.known.get(key)
+    }
+
+    /// Routes that lead to a Service, or would.
+    pub(crate) fn users_of(&self, service: &ObjectKey) -> impl Iterator<Item = &Known> {
+        let topic = Topic::Policies(Kind::BackendPolicy, Kind::Service, service.clone());
+        let routes = self.dependents.of(&topic).iter();
+        routes.filter_map(|route| self.known.get(route))
     }
 
     /// All of them, by name.

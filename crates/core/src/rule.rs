@@ -392,7 +392,7 @@ fn share(
                 );
                 rule.warnings.push(message);
             }
-            rule.warnings.extend(cluster.warning.clone());
+            rule.warnings.extend(cluster.warnings.clone());
             rule.clusters.push(Arc::new(cluster));
         }
         Ok(_) => {}

@@ -37,6 +37,9 @@ pub struct Status {
     /// ClientPolicies with a target that is ours, or missing.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub client_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
+    /// BackendTLSPolicies with a target that requests come to through a Gateway of ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub backend_tls_policies: BTreeMap<ObjectKey, Arc<PolicyStatus>>,
     /// Ingresses, and where they are served. Filled in by who knows which of them are ours.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ingresses: BTreeMap<ObjectKey, Arc<[Address]>>,
@@ -146,17 +149,18 @@ impl fmt::Display for ParentRef {
 /// Status of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyStatus {
-    /// One entry for each targetRef that is not somebody else's, in the order of the spec.
+    /// One entry for each targetRef that is not somebody else's, in the order of the spec; of a BackendTLSPolicy, one for each
+    /// Gateway through which requests come to a target.
     pub ancestors: Vec<PolicyAncestorStatus>,
 }
 
-/// How a policy fares on one target.
+/// How a policy fares on one target, or through one Gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyAncestorStatus {
-    /// The target, with the policy's namespace.
+    /// The target, with the policy's namespace; or the Gateway.
     pub ancestor_ref: ParentRef,
-    /// `Accepted`.
+    /// `Accepted`, and of a BackendTLSPolicy `ResolvedRefs`.
     pub conditions: Vec<Condition>,
 }
 
@@ -171,7 +175,8 @@ impl Status {
         let routes = self.routes.keys().map(|route| (route.kind, &route.key));
         let policies = keys(Kind::RoutePolicy, &self.route_policies)
             .chain(keys(Kind::BackendPolicy, &self.backend_policies))
-            .chain(keys(Kind::ClientPolicy, &self.client_policies));
+            .chain(keys(Kind::ClientPolicy, &self.client_policies))
+            .chain(keys(Kind::BackendTlsPolicy, &self.backend_tls_policies));
         let all = classes.chain(gateways).chain(sets).chain(routes);
         all.chain(policies).flat_map(|(kind, key)| {
             self.problems_of(kind, key)
@@ -211,11 +216,15 @@ impl Status {
                 let parents = route.flat_map(|status| &status.parents);
                 parents.for_each(|parent| look(&parent.parent_ref, &parent.conditions));
             }
-            Kind::RoutePolicy | Kind::BackendPolicy | Kind::ClientPolicy => {
+            Kind::RoutePolicy
+            | Kind::BackendPolicy
+            | Kind::ClientPolicy
+            | Kind::BackendTlsPolicy => {
                 let policies = match kind {
                     Kind::RoutePolicy => &self.route_policies,
                     Kind::BackendPolicy => &self.backend_policies,
-                    _ => &self.client_policies,
+                    Kind::ClientPolicy => &self.client_policies,
+                    _ => &self.backend_tls_policies,
                 };
                 let policy = policies.get(key).into_iter();
                 let ancestors = policy.flat_map(|status| &status.ancestors);

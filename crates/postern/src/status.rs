@@ -39,6 +39,9 @@ impl<'a> Wanted<'a> {
             Kind::RoutePolicy => status.route_policies.get(key).map(|s| Self::Policy(s)),
             Kind::BackendPolicy => status.backend_policies.get(key).map(|s| Self::Policy(s)),
             Kind::ClientPolicy => status.client_policies.get(key).map(|s| Self::Policy(s)),
+            Kind::BackendTlsPolicy => {
+                (status.backend_tls_policies.get(key)).map(|s| Self::Policy(s))
+            }
             Kind::Ingress => status.ingresses.get(key).map(|a| Self::Ingress(a)),
             _ => None,
         }

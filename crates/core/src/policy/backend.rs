@@ -21,6 +21,14 @@ pub(crate) struct BackendScope {
     pub(crate) port_name: Option<String>,
 }
 
+impl BackendScope {
+    /// What policies may name of the Service, the most specific first; `number` is the port's.
+    pub(crate) fn sections<'a>(&'a self, number: &'a str) -> impl Iterator<Item = Option<&'a str>> {
+        let name = self.port_name.as_deref().map(Some);
+        name.into_iter().chain([Some(number), None])
+    }
+}
+
 /// What BackendPolicies say about a backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BackendSettings {
@@ -28,6 +36,8 @@ pub(crate) struct BackendSettings {
     pub(crate) upstream: Option<Upstream>,
     /// `Some(None)`: no TLS, whatever the port says.
     pub(crate) tls: Option<Option<Arc<UpstreamTls>>>,
+    /// The policy that says so, and whether it is attached to a route.
+    pub(crate) tls_from: Option<(ObjectKey, bool)>,
     pub(crate) timeouts: ir::BackendTimeouts,
     /// The Service's own address is wanted.
     pub(crate) cluster_ip: bool,
@@ -44,7 +54,8 @@ impl BackendSettings {
         let spec = || policies.iter().map(|(key, policy, _)| (*key, &policy.spec));
         let balance = spec().find_map(|(_, spec)| spec.load_balancing.as_ref());
         let protocol = spec().find_map(|(_, spec)| spec.protocol);
-        let secured = spec().find_map(|(key, spec)| Some((key, spec.tls.as_ref()?)));
+        let secured = (policies.iter())
+            .find_map(|(key, policy, own)| Some((*key, policy.spec.tls.as_ref()?, *own)));
         let waits = spec().find_map(|(_, spec)| spec.timeouts.as_ref());
         let cluster_ip = spec().find_map(|(_, spec)| spec.use_cluster_ip);
         let apart = policies
@@ -57,8 +68,9 @@ impl BackendSettings {
                 BackendProtocol::HTTP2 => Upstream::Http2,
             }),
             tls: secured
-                .map(|(key, declared)| tls(key, declared, lookup))
+                .map(|(key, declared, _)| tls(key, declared, lookup))
                 .transpose()?,
+            tls_from: secured.map(|(key, _, own)| (key.clone(), own)),
             timeouts: waits.map_or(Ok(ir::BackendTimeouts::default()), timeouts)?,
             cluster_ip: cluster_ip.unwrap_or_default(),
             apart: apart.map(|(key, ..)| format!("@{key}")).collect(),

@@ -27,6 +27,7 @@ impl Status {
             RoutePolicy: route_policies,
             BackendPolicy: backend_policies,
             ClientPolicy: client_policies,
+            BackendTlsPolicy: backend_tls_policies,
             Ingress: ingresses
         )
     }

@@ -66,7 +66,8 @@ fn status(proxy: &proxy::Proxy) -> (u16, Option<String>) {
     let answer = Call::get(http(proxy), "http://a.com/")
         .send_blocking()
         .unwrap();
-    let why = (answer.status != StatusCode::OK).then(|| String::from_utf8_lossy(&answer.body).into());
+    let why =
+        (answer.status != StatusCode::OK).then(|| String::from_utf8_lossy(&answer.body).into());
     (answer.status.as_u16(), why)
 }
 
@@ -84,7 +85,11 @@ fn a_certificate_has_one_of_the_names_or_nothing_is_sent() {
         ("c.com", vec![dns("x.b.com")], true),
         ("c.com", vec![uri(URI)], true),
         ("c.com", vec![dns("d.com"), uri(URI)], true),
-        ("c.com", vec![uri("spiffe://a.com/other"), dns("a.com")], true),
+        (
+            "c.com",
+            vec![uri("spiffe://a.com/other"), dns("a.com")],
+            true,
+        ),
         ("a.com", vec![dns("d.com")], false),
         ("a.com", vec![uri("spiffe://a.com/other")], false),
         ("a.com", vec![uri("spiffe://a.com/backend/more")], false),
@@ -96,7 +101,10 @@ fn a_certificate_has_one_of_the_names_or_nothing_is_sent() {
         ("a.com", vec![dns(URI)], false),
     ];
     for (server, names, good) in cases {
-        serve(&proxy, setting.ir(authorities(&setting.ca), server, names.clone()));
+        serve(
+            &proxy,
+            setting.ir(authorities(&setting.ca), server, names.clone()),
+        );
         let (status, why) = status(&proxy);
         let expected = if *good { 200 } else { 502 };
         assert_eq!(status, expected, "{server} {names:?}: {why:?}");
@@ -114,7 +122,10 @@ fn names_count_for_nothing_without_the_authority() {
         serve(&proxy, setting.ir(verify, "a.com", names()));
         assert_eq!(status(&proxy).0, 502);
     }
-    serve(&proxy, setting.ir(authorities(&setting.ca), "a.com", names()));
+    serve(
+        &proxy,
+        setting.ir(authorities(&setting.ca), "a.com", names()),
+    );
     assert_eq!(status(&proxy).0, 200);
     assert_eq!(setting.echo.hits(), 1);
 }

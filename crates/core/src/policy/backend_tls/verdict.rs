@@ -1,0 +1,152 @@
+//! What is to be said about BackendTLSPolicies: one entry for each Gateway through which requests come to their targets.
+//!
+//! > For example, in BackendTLSPolicy, the Policy attaches to a Service that is used as a backend in a HTTPRoute that is
+//! > itself attached to a Gateway. In this case, the relevant object for status is the Gateway.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use api::{
+    Condition, GATEWAY_GROUP, Kind, ObjectKey,
+    condition::{reasons, types},
+    gateway::BackendTlsPolicy,
+};
+
+use super::Policy;
+use crate::{
+    ParentRef,
+    changes::Changes,
+    dependents::Topic,
+    fault::Fault,
+    gateway::Parents,
+    lookup::Lookup,
+    policy::{Held, Verdicts, named, verdict::judged_by},
+    route::{self, Known, Moved},
+    status::{PolicyAncestorStatus, PolicyStatus},
+};
+
+/// Which Services routes lead to, and from which Gateways.
+pub(crate) struct Ancestry<'a> {
+    pub(crate) moved: &'a Moved,
+    pub(crate) routes: &'a route::Memo,
+    pub(crate) parents: &'a Parents<'a>,
+}
+
+impl Ancestry<'_> {
+    fn of_route(&self, route: &Known) -> BTreeSet<&ObjectKey> {
+        let listeners = route.place.iter().flat_map(|(hosts, _)| hosts);
+        let gateways = listeners.filter_map(|(listener, _)| self.parents.gateway_of(*listener));
+        gateways.map(|gateway| gateway.key).collect()
+    }
+
+    /// Gateways through which requests come to a Service.
+    fn of_service(&self, service: &ObjectKey) -> BTreeSet<&ObjectKey> {
+        let routes = self.routes.users_of(service);
+        routes.flat_map(|route| self.of_route(route)).collect()
+    }
+
+    /// Policies to whose targets requests may come from other Gateways than before.
+    fn stale(&self, held: &Held<BackendTlsPolicy>, lookup: &Lookup<'_>) -> BTreeSet<ObjectKey> {
+        let Moved::Some(moved) = self.moved else {
+            return lookup
+                .resources
+                .backend_tls_policies
+                .keys()
+                .cloned()
+                .collect();
+        };
+        let mut stale = BTreeSet::new();
+        for (key, before) in moved {
+            let (before, now) = (before.as_ref(), self.routes.get(key));
+            let way = |route: &'_ Known| {
+                let services: BTreeSet<_> = route.services().cloned().collect();
+                let gateways = self.of_route(route).into_iter().cloned();
+                (services, gateways.collect::<BTreeSet<_>>())
+            };
+            let (before, now) = (before.map(way), now.map(way));
+            if before == now {
+                continue;
+            }
+            for (services, _) in before.into_iter().chain(now) {
+                let of_service = |service| held.keys(Kind::Service, service).cloned();
+                stale.extend(services.iter().flat_map(of_service));
+            }
+        }
+        stale
+    }
+}
+
+/// What is to be said about each policy whose target requests of ours come to.
+pub(crate) fn verdicts(
+    verdicts: &mut Verdicts,
+    (lookup, changes): (&Lookup<'_>, &Changes),
+    ancestry: &Ancestry<'_>,
+) -> BTreeMap<ObjectKey, Arc<PolicyStatus>> {
+    let held = &lookup.policies.backend_tls;
+    let judge = |key: &ObjectKey, policy: &Arc<BackendTlsPolicy>| {
+        judge(held, (key, policy), ancestry, lookup)
+    };
+    // Most clusters have none, and then there is nothing to look for.
+    let stale = match lookup.resources.backend_tls_policies.is_empty() {
+        true => BTreeSet::new(),
+        false => ancestry.stale(held, lookup),
+    };
+    verdicts.update((lookup, changes), stale, judge)
+}
+
+fn judge(
+    held: &Held<BackendTlsPolicy>,
+    (key, policy): (&ObjectKey, &BackendTlsPolicy),
+    ancestry: &Ancestry<'_>,
+    lookup: &Lookup<'_>,
+) -> (PolicyStatus, Vec<Topic>) {
+    lookup.take_reads();
+    let reading = lookup.backend_tls_reading(key, policy);
+    let targets = policy.targets();
+    let lost = targets.iter().filter_map(|target| {
+        let accepted = held.accept(lookup.resources, key, target);
+        accepted.err()
+    });
+    let lost: Vec<_> = lost.collect();
+    let accepted = match (Fault::join(&lost), &reading.tls) {
+        (Some(fault), _) => fault.fails(types::ACCEPTED),
+        (None, Err(fault)) => fault.fails(types::ACCEPTED),
+        (None, Ok(_)) => {
+            Condition::holds(types::ACCEPTED, reasons::ACCEPTED, reading.warning.clone())
+        }
+    };
+    let resolved = match &reading.unresolved {
+        Some(fault) => fault.fails(types::RESOLVED_REFS),
+        None => Condition::ok(types::RESOLVED_REFS),
+    };
+    let services = targets.iter();
+    let services = services.filter_map(|target| named::<BackendTlsPolicy>(key, target));
+    let gateways: BTreeSet<_> = services
+        .flat_map(|(_, service)| ancestry.of_service(&service))
+        .collect();
+    let ancestors = gateways.into_iter().map(|gateway| PolicyAncestorStatus {
+        ancestor_ref: reference(gateway),
+        conditions: vec![accepted.clone(), resolved.clone()],
+    });
+    let status = PolicyStatus {
+        ancestors: ancestors.collect(),
+    };
+    (status, judged_by::<BackendTlsPolicy>(key, &targets, lookup))
+}
+
+fn reference(gateway: &ObjectKey) -> ParentRef {
+    ParentRef {
+        group: GATEWAY_GROUP.to_owned(),
+        kind: Kind::Gateway.as_str().to_owned(),
+        namespace: Some(gateway.namespace.as_ref().to_owned()),
+        name: gateway.name.as_ref().to_owned(),
+        section_name: None,
+        port: None,
+    }
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
