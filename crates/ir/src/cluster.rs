@@ -44,7 +44,8 @@ pub struct BackendTimeouts {
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub connect: Option<Duration>,
     /// The longest silence before the head of the answer and between parts of its body; `None`: no limit. Expiry answers
-    /// 504, or breaks off an answer that has begun. An upgraded connection ends when nothing passes for so long.
+    /// 504, or breaks off an answer that has begun. An upgraded connection ends when nothing passes for so long, as do a stream and
+    /// a session of datagrams, for which the data plane has a limit otherwise.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub read: Option<Duration>,
     /// The longest time for which nothing is taken of a request's body that is there to be taken; `None`: no limit.

@@ -34,7 +34,7 @@ fn defaults_are_those_of_the_proxy() {
         panic!("run")
     };
     assert_eq!(
-        format!("{:?}", args.proxy.config()),
+        format!("{:?}", args.proxy.config(args.process.drain_timeout)),
         format!("{:?}", proxy::Config::default())
     );
     assert_eq!(args.ingress.options(), converter::Options::default());
@@ -64,7 +64,7 @@ fn values() {
     ]) else {
         panic!("run")
     };
-    let config = args.proxy.config();
+    let config = args.proxy.config(args.process.drain_timeout);
     assert_eq!(config.port_map.get(&80), Some(&0));
     assert_eq!(config.port_map.get(&443), Some(&8443));
     assert_eq!(config.deadlines.header.as_millis(), 250);

@@ -180,24 +180,22 @@ impl Publisher {
         let mut made = self.pipeline.run(&update.resources);
         let swapped = self.proxy.swap(Arc::clone(&made.ir));
         let bind = swapped.bind_errors.iter();
-        let bind: Vec<_> = bind.map(|error| (error.port, error.to_string())).collect();
+        let bind: Vec<_> = bind
+            .map(|error| ((error.transport, error.port), error.to_string()))
+            .collect();
         unbound::mark(&mut made.status, &made.ir, &bind);
         let failures = bind
             .into_iter()
             .map(|(_, error)| error)
             .chain(swapped.tls_errors.iter().map(ToString::to_string))
             .collect();
-        let addresses = self.proxy.addresses();
         self.generation += 1;
         let current = Current {
             generation: self.generation,
             update: Arc::clone(update),
             made,
             failures,
-            addresses: addresses
-                .iter()
-                .map(|(key, address)| (key.to_string(), *address))
-                .collect(),
+            addresses: addresses(&self.proxy),
         };
         let current = Arc::new(current);
         self.count(&current);
@@ -214,8 +212,8 @@ impl Publisher {
             .inc(if broken { WITH_ERRORS } else { OK });
         self.metrics.snapshot_generation.set(self.generation);
         let ports = &current.made.ir.ports;
-        let mut names: BTreeSet<String> = ports
-            .keys()
+        let mut names: BTreeSet<String> = { ports.keys() }
+            .chain(current.made.ir.datagrams.keys())
             .map(|key| format!("port/{}", key.port))
             .collect();
         names.extend(
@@ -224,6 +222,8 @@ impl Publisher {
                 .flat_map(|port| &port.listeners)
                 .map(|listener| listener.name.to_string()),
         );
+        let datagrams = current.made.ir.datagrams.values();
+        names.extend(datagrams.map(|port| port.listener.to_string()));
         self.metrics.retain_listeners(|name| names.contains(name));
     }
 
@@ -270,4 +270,13 @@ impl Publisher {
             "configuration is live"
         );
     }
+}
+
+/// Where each port is really bound: `address:port` as in the listeners, with `/udp` where it is one of those.
+fn addresses(proxy: &Proxy) -> BTreeMap<String, SocketAddr> {
+    let tcp = proxy.addresses().into_iter();
+    let tcp = tcp.map(|(key, address)| (key.to_string(), address));
+    let udp = proxy.datagram_addresses().into_iter();
+    let udp = udp.map(|(key, address)| (format!("{key}/udp"), address));
+    tcp.chain(udp).collect()
 }

@@ -99,6 +99,17 @@ impl ClusterState {
         self.picked(at)
     }
 
+    /// [`Self::pick`] after others came to nothing: an endpoint that is not among `tried`, as long as there is one.
+    pub(crate) fn pick_other(&self, key: Option<u64>, tried: &[Endpoint]) -> Option<Picked<'_>> {
+        let attempt = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+        let picked = self.pick(key, attempt)?;
+        if !tried.contains(picked.endpoint) {
+            return Some(picked);
+        }
+        let mut endpoints = self.cluster.endpoints.iter();
+        self.picked(endpoints.position(|endpoint| !tried.contains(endpoint))?)
+    }
+
     /// Whether there is anybody to ask.
     pub(crate) fn has_endpoints(&self) -> bool {
         !self.cluster.endpoints.is_empty()

@@ -61,6 +61,9 @@ impl Config {
 pub struct Limits {
     /// Open client connections for each bound port. Default 20,000.
     pub connections: usize,
+    /// Client addresses that have a session, for each bound UDP port. Default 20,000; datagrams of others are dropped until
+    /// one ends, so that a flood of addresses takes nothing from the clients known before it.
+    pub sessions: usize,
     /// Requests in flight for each worker. Default 20,000; beyond it 503.
     pub requests: usize,
     /// Bytes of a request's head. Default 64 KiB; beyond it 431.
@@ -83,6 +86,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            sessions: 20_000,
             requests: 20_000,
             header_bytes: 64 * 1024,
             headers: 100,
@@ -110,6 +114,14 @@ pub struct Deadlines {
     pub connect: Duration,
     /// An upstream connection without a request. Default 60 s.
     pub idle_upstream: Duration,
+    /// A stream of a TCP or TLS listener through which nothing passes. A backend's own read timeout
+    /// ([`ir::BackendTimeouts::read`]) goes before it. Default 1 h.
+    pub idle_stream: Duration,
+    /// A client's session on a UDP port, likewise. Default 60 s.
+    pub idle_session: Duration,
+    /// What is left to streams whose port is gone, or speaks another protocol. Default 30 s. (When everything drains, the
+    /// deadline is that of [`crate::Proxy::drain`].)
+    pub leave: Duration,
 }
 
 impl Default for Deadlines {
@@ -121,6 +133,9 @@ impl Default for Deadlines {
             stall: Duration::from_secs(300),
             connect: Duration::from_secs(5),
             idle_upstream: Duration::from_secs(60),
+            idle_stream: Duration::from_secs(3_600),
+            idle_session: Duration::from_secs(60),
+            leave: Duration::from_secs(30),
         }
     }
 }

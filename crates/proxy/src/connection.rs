@@ -4,11 +4,12 @@
 //! in a few relaxed atomics, and each worker's watch (see [`crate::worker`]) looks at all of them four times a second.
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -172,6 +173,11 @@ impl ConnState {
         self.phase.store(Phase::Tunnel as u8, Relaxed);
     }
 
+    /// Whether it does.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.phase() == Phase::Tunnel
+    }
+
     /// Framing that can be read in two ways was seen; the next request is refused.
     pub(crate) fn refuse(&self) {
         self.refused.store(true, Relaxed);
@@ -193,6 +199,16 @@ impl ConnState {
             1 => Command::Drain,
             _ => Command::Close,
         }
+    }
+
+    /// Ready when this much, or more, is asked.
+    pub(crate) async fn commanded(&self, least: Command) {
+        let mut known = false;
+        poll_fn(|cx| match self.poll_command(cx, &mut known) {
+            command if command >= least => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
+        .await;
     }
 
     /// Asks the connection's task; a stronger command is never taken back.

@@ -2,6 +2,7 @@
 //! costs a branch.
 
 mod rejection;
+pub(crate) mod stream;
 
 use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::SystemTime};
 
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use rejection::Rejection;
+pub(crate) use stream::StreamEnd;
 
 /// What may become of an attempt, beside the words of errors.
 const ANSWERED: &str = "answered";
@@ -62,7 +64,7 @@ impl Observer {
         let metrics = &telemetry.metrics;
         let rejected = Rejection::ALL.map(Rejection::word);
         metrics.connections_rejected.declare(&rejected);
-        let attempts = [ANSWERED, POOLED_CLOSED, MIRROR_DROPPED];
+        let attempts = [ANSWERED, stream::CONNECTED, POOLED_CLOSED, MIRROR_DROPPED];
         metrics.upstream_attempts.declare(&attempts);
         Self {
             telemetry: telemetry.clone(),

@@ -1,8 +1,8 @@
 //! Bound ports: sockets, and what all workers count together.
 
 use std::{
-    io,
-    net::{SocketAddr, TcpListener},
+    fmt, io,
+    net::{SocketAddr, TcpListener, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -16,9 +16,29 @@ use telemetry::metrics::{ListenerMetrics, Metrics};
 /// Connections that the kernel holds for us while we are busy.
 const BACKLOG: i32 = 4096;
 
+/// What carries what clients say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
 /// A bound port, as all workers see it.
 #[derive(Debug)]
 pub(crate) struct PortHandle {
+    /// A number may be bound once for each.
+    pub(crate) transport: Transport,
     /// As the listener wrote it.
     pub(crate) key: SocketKey,
     /// Where it is really bound.
@@ -28,7 +48,7 @@ pub(crate) struct PortHandle {
     connections: AtomicUsize,
 }
 
-/// One of a port's connections; dropped, it is not counted any more.
+/// One of a port's connections, or client addresses; dropped, it is not counted any more.
 pub(crate) struct Counted(Arc<PortHandle>);
 
 impl PortHandle {
@@ -50,8 +70,10 @@ impl Drop for Counted {
 
 /// A port that could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (listener port {port}): {why}")]
+#[error("cannot listen on {address} (listener port {port}, {transport}): {why}")]
 pub struct BindError {
+    /// For what.
+    pub transport: Transport,
     /// Where.
     pub address: SocketAddr,
     /// As the listener wrote it.
@@ -61,7 +83,7 @@ pub struct BindError {
 }
 
 impl BindError {
-    fn new(port: SocketKey, address: SocketAddr, error: &io::Error) -> Self {
+    fn new((transport, port): PortKey, address: SocketAddr, error: &io::Error) -> Self {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 "another process has it; stop that, or move this with --port-map FROM=TO"
@@ -72,54 +94,80 @@ impl BindError {
             io::ErrorKind::AddrNotAvailable => {
                 "this machine has no such address; see --bind and the Gateway's spec.addresses"
             }
-            _ => {
-                return Self {
-                    address,
-                    port,
-                    why: error.to_string(),
-                };
-            }
+            _ => "",
+        };
+        let why = match advice {
+            "" => error.to_string(),
+            advice => format!("{error}; {advice}"),
         };
         Self {
+            transport,
             address,
             port,
-            why: format!("{error}; {advice}"),
+            why,
         }
     }
 }
 
+/// What a port is known by.
+pub(crate) type PortKey = (Transport, SocketKey);
+
+/// Sockets of a port, one for each worker.
+#[derive(Debug)]
+pub(crate) enum Sockets {
+    Tcp(Vec<TcpListener>),
+    Udp(Vec<UdpSocket>),
+}
+
 /// Binds one socket for each worker to the same address.
 pub(crate) fn bind(
-    key: SocketKey,
+    key: PortKey,
     address: SocketAddr,
     workers: usize,
     metrics: &Metrics,
-) -> Result<(Arc<PortHandle>, Vec<TcpListener>), BindError> {
-    let error = |e: io::Error| BindError::new(key, address, &e);
-    // With SO_REUSEPORT two gateways of one user would share a port without a word. Asking for it alone first shows
-    // whether somebody is there.
-    if address.port() != 0 {
-        drop(socket(address, false).map_err(error)?);
-    }
-    let first = socket(address, true).map_err(error)?;
-    let address = first.local_addr().map_err(error)?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
-        sockets.push(socket(address, true).map_err(|e| BindError::new(key, address, &e))?);
-    }
-    let metrics = metrics.listener(&format!("port/{}", key.port));
+) -> Result<(Arc<PortHandle>, Sockets), BindError> {
+    let bound = match key.0 {
+        Transport::Tcp => shared(address, workers, socket)
+            .map(|(address, sockets)| (address, Sockets::Tcp(sockets))),
+        Transport::Udp => shared(address, workers, datagram_socket)
+            .map(|(address, sockets)| (address, Sockets::Udp(sockets))),
+    };
+    let (address, sockets) = bound.map_err(|error| BindError::new(key, address, &error))?;
+    let (transport, key) = key;
     Ok((
         Arc::new(PortHandle {
+            transport,
             key,
             address,
-            metrics,
+            metrics: metrics.listener(&format!("port/{}", key.port)),
             connections: AtomicUsize::new(0),
         }),
         sockets,
     ))
 }
 
-fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+/// Sockets that share an address, and the address.
+fn shared<S: From<Socket>>(
+    address: SocketAddr,
+    workers: usize,
+    make: fn(SocketAddr, bool) -> io::Result<Socket>,
+) -> io::Result<(SocketAddr, Vec<S>)> {
+    // With SO_REUSEPORT two gateways of one user would share a port without a word. Asking for it alone first shows
+    // whether somebody is there.
+    if address.port() != 0 {
+        drop(make(address, false)?);
+    }
+    let first = make(address, true)?;
+    let address = first.local_addr()?;
+    let address = address.as_socket().unwrap_or(([0, 0, 0, 0], 0).into());
+    let mut sockets = vec![S::from(first)];
+    for _ in 1..workers {
+        sockets.push(S::from(make(address, true)?));
+    }
+    Ok((address, sockets))
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -130,7 +178,20 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Without SO_REUSEADDR, which would let anybody have a share of a UDP port.
+fn datagram_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -141,7 +202,7 @@ mod tests {
 
     use telemetry::metrics::Metrics;
 
-    use super::bind;
+    use super::{Transport, bind};
 
     #[test]
     fn a_port_in_use_says_what_to_do() {
@@ -150,13 +211,13 @@ mod tests {
             port: 80,
         };
         let (port, _sockets) = bind(
-            key,
+            (Transport::Tcp, key),
             SocketAddr::from(([127, 0, 0, 1], 0)),
             2,
             &Metrics::new(),
         )
         .unwrap();
-        let error = bind(key, port.address, 2, &Metrics::new())
+        let error = bind((Transport::Tcp, key), port.address, 2, &Metrics::new())
             .unwrap_err()
             .to_string();
         assert!(
@@ -172,7 +233,7 @@ mod tests {
             port: 80,
         };
         let (port, _sockets) = bind(
-            key,
+            (Transport::Tcp, key),
             SocketAddr::from(([127, 0, 0, 1], 0)),
             1,
             &Metrics::new(),

@@ -18,7 +18,7 @@ use crate::{
     auth::Verifier,
     config::Config,
     observe::{Observer, Telemetry},
-    port::{self, BindError, PortHandle},
+    port::{self, BindError, PortHandle, PortKey, Sockets, Transport},
     snapshot::Snapshot,
     tls::TlsError,
     worker::{self, Order, Start},
@@ -29,7 +29,7 @@ pub struct Proxy {
     config: Arc<Config>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     workers: Vec<WorkerHandle>,
-    ports: Mutex<BTreeMap<SocketKey, Arc<PortHandle>>>,
+    ports: Mutex<BTreeMap<PortKey, Arc<PortHandle>>>,
     telemetry: Telemetry,
 }
 
@@ -116,13 +116,14 @@ impl Proxy {
         let mut ports = self.ports.lock();
         let before = self.snapshot.load_full();
         let (snapshot, tls_errors) = Snapshot::build(ir, &before, &self.telemetry.metrics);
-        let wanted: Vec<SocketKey> = snapshot.ports.keys().copied().collect();
+        let wanted = wanted(&snapshot);
         let stricter = stricter(&before.ir, &snapshot.ir);
         self.snapshot.store(Arc::new(snapshot));
-        for key in stricter {
-            self.order(|| Order::Renew(key));
+        for (port, streams) in stricter {
+            let port = (Transport::Tcp, port);
+            self.order(|| Order::Renew { port, streams });
         }
-        let gone: Vec<SocketKey> = ports
+        let gone: Vec<PortKey> = ports
             .keys()
             .filter(|key| !wanted.contains(key))
             .copied()
@@ -138,15 +139,12 @@ impl Proxy {
             }
             match port::bind(
                 key,
-                self.config.address(key),
+                self.config.address(key.1),
                 self.workers.len(),
                 &self.telemetry.metrics,
             ) {
                 Ok((port, sockets)) => {
-                    for (worker, socket) in self.workers.iter().zip(sockets) {
-                        // A worker that is gone has said so itself.
-                        let _ = worker.orders.send(Order::Listen(Arc::clone(&port), socket));
-                    }
+                    self.hand_out(&port, sockets);
                     ports.insert(key, port);
                 }
                 Err(error) => bind_errors.push(error),
@@ -155,6 +153,22 @@ impl Proxy {
         Swapped {
             bind_errors,
             tls_errors,
+        }
+    }
+
+    /// Gives each worker its socket.
+    fn hand_out(&self, port: &Arc<PortHandle>, sockets: Sockets) {
+        let orders: Vec<Order> = match sockets {
+            Sockets::Tcp(sockets) => { sockets.into_iter() }
+                .map(|socket| Order::Listen(Arc::clone(port), socket))
+                .collect(),
+            Sockets::Udp(sockets) => { sockets.into_iter() }
+                .map(|socket| Order::Receive(Arc::clone(port), socket))
+                .collect(),
+        };
+        for (worker, order) in self.workers.iter().zip(orders) {
+            // A worker that is gone has said so itself.
+            let _ = worker.orders.send(order);
         }
     }
 
@@ -171,13 +185,23 @@ impl Proxy {
         Arc::clone(&self.snapshot.load().ir)
     }
 
-    /// Where each listener port is really bound.
+    /// Where each TCP port of the listeners is really bound.
     #[must_use]
     pub fn addresses(&self) -> BTreeMap<SocketKey, SocketAddr> {
-        self.ports
-            .lock()
-            .iter()
-            .map(|(key, port)| (*key, port.address))
+        self.bound(Transport::Tcp)
+    }
+
+    /// Where each UDP port of the listeners is really bound.
+    #[must_use]
+    pub fn datagram_addresses(&self) -> BTreeMap<SocketKey, SocketAddr> {
+        self.bound(Transport::Udp)
+    }
+
+    fn bound(&self, wanted: Transport) -> BTreeMap<SocketKey, SocketAddr> {
+        let ports = self.ports.lock();
+        { ports.iter() }
+            .filter(|((transport, _), _)| *transport == wanted)
+            .map(|((_, key), port)| (*key, port.address))
             .collect()
     }
 
@@ -204,9 +228,16 @@ impl Proxy {
     }
 }
 
-/// The ports whose open connections were made on other terms than a new one would be: protocol, and who has to show
-/// which certificate.
-fn stricter(before: &Ir, now: &Ir) -> Vec<SocketKey> {
+/// What is to be bound.
+fn wanted(snapshot: &Snapshot) -> Vec<PortKey> {
+    let tcp = snapshot.ports.keys().map(|key| (Transport::Tcp, *key));
+    let udp = snapshot.datagrams.keys().map(|key| (Transport::Udp, *key));
+    tcp.chain(udp).collect()
+}
+
+/// The ports whose open connections were made on other terms than a new one would be: protocol, which is said, and who has
+/// to show which certificate.
+fn stricter(before: &Ir, now: &Ir) -> Vec<(SocketKey, bool)> {
     let changed = |(key, old): (&SocketKey, &Port)| {
         let new = now.ports.get(key)?;
         // A listener that joined or left changes nothing for the connections of others.
@@ -218,7 +249,8 @@ fn stricter(before: &Ir, now: &Ir) -> Vec<SocketKey> {
             let found = listeners.get(&listener.hostname);
             found.is_none_or(|now| *now == clients(listener))
         };
-        (old.protocol != new.protocol || !old.listeners.iter().all(kept)).then_some(*key)
+        let other = old.protocol != new.protocol;
+        (other || !old.listeners.iter().all(kept)).then_some((*key, other))
     };
     before.ports.iter().filter_map(changed).collect()
 }

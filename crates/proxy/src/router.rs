@@ -140,7 +140,7 @@ impl<T> PortRouter<T> {
     /// The most specific listener whose hostname covers `host`: a request's, or a TLS server name.
     #[must_use]
     pub fn listener_for(&self, host: &str) -> Option<usize> {
-        self.by_host.widening(host).next()
+        self.by_host.first(host)
     }
 
     /// A listener by its place.
@@ -182,14 +182,14 @@ impl<T> Host<T> {
 
 /// Hostnames and where they lead.
 #[derive(Debug, Default)]
-struct Hosts {
+pub(crate) struct Hosts {
     exact: Table<usize>,
     wildcard: Table<usize>,
     any: Option<usize>,
 }
 
 impl Hosts {
-    fn build<'a>(patterns: impl ExactSizeIterator<Item = &'a HostPattern>) -> Self {
+    pub(crate) fn build<'a>(patterns: impl ExactSizeIterator<Item = &'a HostPattern>) -> Self {
         let mut hosts = Self::default();
         // Nearly all are exact, and growing step by step would take twice as long.
         hosts.exact.reserve(patterns.len());
@@ -206,6 +206,11 @@ impl Hosts {
             }
         }
         hosts
+    }
+
+    /// The most specific that covers `host`.
+    pub(crate) fn first(&self, host: &str) -> Option<usize> {
+        self.widening(host).next()
     }
 
     /// Everything that covers `host`, most specific first.

@@ -40,6 +40,7 @@ use crate::{
     observe::Rejection,
     port::{Counted, PortHandle},
     socket::Socket,
+    stream::{self as streams, Inbound},
     worker::{LocalExecutor, Worker},
 };
 
@@ -131,36 +132,39 @@ async fn serve(
     _counted: Counted,
 ) {
     let state = Arc::new(ConnState::new(worker.clock.clone()));
-    let _registered = worker.register(port.key, &state);
+    let _registered = worker.register(&port, &state);
     let _observed = port.metrics.connection();
     let protocol = worker.snapshot().ports.get(&port.key).map(|p| p.protocol);
+    let inbound = Inbound {
+        worker,
+        port,
+        state,
+        peer,
+    };
     match protocol {
-        Some(Protocol::Http) => {
-            let conn = conn(worker, port, state, peer, None);
-            serve_plain(conn, stream).await;
-        }
+        Some(Protocol::Http) => serve_plain(conn(inbound, None), stream).await,
         Some(Protocol::Https) => {
-            let limit = worker.config.deadlines.tls_handshake;
-            match timeout(limit, handshake(&worker, &port, stream)).await {
-                Ok(Some((stream, listener))) => {
-                    let conn = conn(worker, port, state, peer, Some(listener));
-                    serve_tls(conn, stream).await;
-                }
-                Ok(None) => worker.observer.connection_rejected(Rejection::Tls),
-                Err(_) => worker.observer.connection_rejected(Rejection::TlsTimeout),
+            let limit = inbound.worker.config.deadlines.tls_handshake;
+            match timeout(limit, handshake(&inbound, stream)).await {
+                Ok(Some((stream, listener))) => serve_secured(inbound, stream, listener).await,
+                Ok(None) => inbound.reject(Rejection::Tls),
+                Err(_) => inbound.reject(Rejection::TlsTimeout),
             }
         }
-        Some(Protocol::Tls | Protocol::Tcp) | None => {}
+        // Larger, and kept out of the future of every other connection.
+        Some(Protocol::Tls) => Box::pin(streams::serve_tls(inbound, stream)).await,
+        Some(Protocol::Tcp) => Box::pin(streams::serve_tcp(inbound, stream)).await,
+        None => {}
     }
 }
 
-fn conn(
-    worker: Rc<Worker>,
-    port: Arc<PortHandle>,
-    state: Arc<ConnState>,
-    peer: SocketAddr,
-    tls: Option<HostPattern>,
-) -> Rc<Conn> {
+fn conn(inbound: Inbound, tls: Option<HostPattern>) -> Rc<Conn> {
+    let Inbound {
+        worker,
+        port,
+        state,
+        peer,
+    } = inbound;
     let address = peer.ip().to_canonical().to_string();
     let peer_value =
         HeaderValue::try_from(address).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
@@ -176,19 +180,15 @@ fn conn(
 
 /// Reads the client's hello, finds the listener of its server name, and shakes hands as that listener would. A name
 /// that belongs to no listener gets no answer.
-async fn handshake(
-    worker: &Worker,
-    port: &PortHandle,
-    stream: Socket,
-) -> Option<(TlsStream<Socket>, HostPattern)> {
+async fn handshake(inbound: &Inbound, stream: Socket) -> Option<(TlsStream<Socket>, HostPattern)> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
         .await
         .ok()?;
     let (config, listener) = {
         let hello = start.client_hello();
         let name = hello.server_name().unwrap_or_default().to_ascii_lowercase();
-        let snapshot = worker.snapshot();
-        let port = snapshot.ports.get(&port.key)?;
+        let snapshot = inbound.worker.snapshot();
+        let port = snapshot.ports.get(&inbound.port.key)?;
         let listener = port.router.listener_for(&name)?;
         (
             port.tls.get(listener)?.clone()?,
@@ -212,8 +212,14 @@ async fn serve_plain(conn: Rc<Conn>, mut stream: Socket) {
     }
 }
 
-async fn serve_tls(conn: Rc<Conn>, stream: TlsStream<Socket>) {
+/// Serves HTTP inside TLS, of a handshake that was made for the listener of this hostname.
+pub(crate) async fn serve_secured(
+    inbound: Inbound,
+    stream: TlsStream<Socket>,
+    listener: HostPattern,
+) {
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let conn = conn(inbound, Some(listener));
     serve_http(conn, stream, Bytes::new(), http2).await;
 }
 

@@ -7,6 +7,7 @@ use std::{
     io,
     pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -14,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use ir::BackendTimeouts;
+use telemetry::metrics::ListenerMetrics;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional},
     time::{Instant, Sleep, sleep_until},
@@ -176,40 +178,83 @@ impl Silence {
     }
 }
 
-/// Passes bytes both ways until both sides have ended, or nothing has passed for `limit`.
-pub(crate) async fn tunnel<A, B>(
-    client: &mut A,
-    backend: B,
-    limit: Duration,
-) -> io::Result<(u64, u64)>
-where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
-{
-    let last = Rc::new(Cell::new(Instant::now()));
-    let mut backend = Heard {
-        stream: backend,
-        last: Rc::clone(&last),
-    };
-    let quiet = async {
+/// What has passed, and when last.
+pub(crate) struct Passed {
+    last: Cell<Instant>,
+    /// Bytes to the backend.
+    pub(crate) received: Cell<u64>,
+    /// Bytes from the backend.
+    pub(crate) sent: Cell<u64>,
+    /// Whose numbers they count in as they pass.
+    metrics: Option<Arc<ListenerMetrics>>,
+}
+
+impl Passed {
+    /// Nothing yet.
+    pub(crate) fn new(metrics: Option<Arc<ListenerMetrics>>) -> Rc<Self> {
+        Rc::new(Self {
+            last: Cell::new(Instant::now()),
+            received: Cell::new(0),
+            sent: Cell::new(0),
+            metrics,
+        })
+    }
+
+    /// Bytes came from the client and were taken.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.last.set(Instant::now());
+        self.received.set(self.received.get() + bytes as u64);
+        if let Some(metrics) = &self.metrics {
+            metrics.streams().received.add(bytes as u64);
+        }
+    }
+
+    /// Bytes came from the backend.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.last.set(Instant::now());
+        self.sent.set(self.sent.get() + bytes as u64);
+        if let Some(metrics) = &self.metrics {
+            metrics.streams().sent.add(bytes as u64);
+        }
+    }
+
+    /// Ready when nothing has passed for so long.
+    pub(crate) async fn quiet(&self, limit: Duration) {
         loop {
-            let end = last.get() + limit;
+            let end = self.last.get() + limit;
             if end <= Instant::now() {
                 return;
             }
             sleep_until(end).await;
         }
-    };
-    tokio::select! {
-        passed = copy_bidirectional(client, &mut backend) => passed,
-        () = quiet => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
-/// A stream that notes when something last passed.
+/// Passes bytes both ways until both sides have ended, or nothing has passed for `limit`; then `None`.
+pub(crate) async fn tunnel<A, B>(
+    client: &mut A,
+    backend: B,
+    limit: Duration,
+    passed: &Rc<Passed>,
+) -> Option<io::Result<(u64, u64)>>
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut backend = Heard {
+        stream: backend,
+        passed: Rc::clone(passed),
+    };
+    tokio::select! {
+        ended = copy_bidirectional(client, &mut backend) => Some(ended),
+        () = passed.quiet(limit) => None,
+    }
+}
+
+/// A stream to a backend that notes what passes.
 struct Heard<S> {
     stream: S,
-    last: Rc<Cell<Instant>>,
+    passed: Rc<Passed>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
@@ -218,8 +263,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        self.last.set(Instant::now());
+        self.passed.sent(buf.filled().len() - before);
         Poll::Ready(read)
     }
 }
@@ -231,7 +277,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        self.last.set(Instant::now());
+        self.passed.received(*written.as_ref().unwrap_or(&0));
         Poll::Ready(written)
     }
 

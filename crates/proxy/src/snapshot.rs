@@ -4,13 +4,17 @@
 mod lasting;
 mod rule;
 mod spread;
+mod stream;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
-use ir::{Cluster, ClusterKey, HostPattern, Ir, Port, Protocol, Rule, SocketKey, TlsTermination};
+use ir::{
+    Cluster, ClusterKey, DatagramPort, HostPattern, Ir, Listener, Port, Protocol, Rule, SocketKey,
+    TlsTermination,
+};
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
@@ -19,11 +23,15 @@ use crate::{balance::ClusterState, router::PortRouter, tls, upstream::UpstreamCl
 use lasting::Rules;
 
 pub(crate) use rule::RuleState;
+pub(crate) use stream::{StreamState, Streams};
 
 /// Everything a request needs to know.
 pub(crate) struct Snapshot {
     pub(crate) ir: Arc<Ir>,
+    /// Which one this is: none has the same number in one process.
+    pub(crate) generation: u64,
     pub(crate) ports: BTreeMap<SocketKey, PortState>,
+    pub(crate) datagrams: BTreeMap<SocketKey, DatagramState>,
     clusters: Table<ClusterKey, Arc<ClusterState>>,
     rules: Rules,
 }
@@ -38,10 +46,19 @@ type Addresses = HashSet<*const ClusterState, foldhash::fast::RandomState>;
 pub(crate) struct PortState {
     pub(crate) protocol: Protocol,
     pub(crate) router: PortRouter<Arc<RuleState>>,
-    /// For each listener of the router; `None` on plain ports.
+    /// For each listener of the router; `None` where TLS does not end here, or cannot.
     pub(crate) tls: Vec<Option<Arc<ServerConfig>>>,
+    /// For each listener of the router; `None` where it serves HTTP.
+    pub(crate) streams: Vec<Option<Arc<Streams>>>,
     /// For each listener of the router.
     pub(crate) metrics: Vec<Arc<ListenerMetrics>>,
+}
+
+/// One bound UDP port.
+pub(crate) struct DatagramState {
+    pub(crate) listener: Arc<str>,
+    pub(crate) rule: Option<Arc<StreamState>>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
 }
 
 impl Snapshot {
@@ -49,7 +66,9 @@ impl Snapshot {
     pub(crate) fn empty() -> Self {
         Self {
             ir: Arc::default(),
+            generation: 0,
             ports: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             clusters: Table::default(),
             rules: Rules::default(),
         }
@@ -77,6 +96,7 @@ impl Snapshot {
                 protocol: port.protocol,
                 router,
                 tls: certificates(port, before.with_tls(*key), &mut errors),
+                streams: before.streams(*key, port, &rules),
                 metrics: port
                     .listeners
                     .iter()
@@ -85,15 +105,60 @@ impl Snapshot {
             };
             ports.insert(*key, state);
         }
+        let datagrams = before.datagrams(&ir, &rules, metrics);
         (
             Self {
                 ir,
+                generation: before.generation + 1,
                 ports,
+                datagrams,
                 clusters,
                 rules,
             },
             errors,
         )
+    }
+
+    /// A cluster by its key.
+    pub(crate) fn cluster(&self, key: &ClusterKey) -> Option<&Arc<ClusterState>> {
+        self.clusters.get(key)
+    }
+
+    /// For each listener of what a port is to be: its streams, taken over where the listener is the same.
+    fn streams(&self, key: SocketKey, port: &Port, rules: &Rules) -> Vec<Option<Arc<Streams>>> {
+        let known = self.ir.ports.get(&key).zip(self.ports.get(&key));
+        let known = known.map(|(port, state)| port.listeners.iter().zip(&state.streams));
+        let known: Table<&HostPattern, &Arc<Streams>> = { known.into_iter().flatten() }
+            .filter_map(|(listener, streams)| Some((&listener.hostname, streams.as_ref()?)))
+            .collect();
+        let listeners = port.listeners.iter();
+        let streams = |listener: &Arc<Listener>| {
+            Streams::new(listener, known.get(&listener.hostname).copied(), rules)
+        };
+        listeners.map(streams).collect()
+    }
+
+    /// The UDP ports of `ir`; a rule that is the same is taken over.
+    fn datagrams(
+        &self,
+        ir: &Ir,
+        rules: &Rules,
+        metrics: &Metrics,
+    ) -> BTreeMap<SocketKey, DatagramState> {
+        let state = |(key, port): (&SocketKey, &DatagramPort)| {
+            let before = self.datagrams.get(key).and_then(|port| port.rule.as_ref());
+            let rule = port.rule.as_ref().map(|rule| match before {
+                Some(before) if before.rule == *rule => Arc::clone(before),
+                _ => StreamState::new(rule, rules),
+            });
+            let state = DatagramState {
+                listener: Arc::clone(&port.listener),
+                rule,
+                metrics: metrics.listener(&port.listener),
+            };
+            (*key, state)
+        };
+        ir.datagrams.iter().map(state).collect()
     }
 
     /// The listeners of a port that have TLS, and the configuration of each, with its session tickets.
@@ -104,7 +169,7 @@ impl Snapshot {
             .into_iter()
             .flatten()
             .filter_map(|(listener, config)| {
-                let tls = (listener.tls.as_ref()?, config.as_ref()?);
+                let tls = (terms(listener)?, config.as_ref()?);
                 Some((&listener.hostname, tls))
             });
         known.collect()
@@ -112,7 +177,14 @@ impl Snapshot {
 }
 
 /// What a hostname's connections are encrypted with.
-type Known<'a> = Table<&'a HostPattern, (&'a TlsTermination, &'a Arc<ServerConfig>)>;
+type Known<'a> = Table<&'a HostPattern, (Terms<'a>, &'a Arc<ServerConfig>)>;
+
+/// How a listener shakes hands, and whether for HTTP: streams do not agree on what is spoken in them.
+type Terms<'a> = (&'a TlsTermination, bool);
+
+fn terms(listener: &Listener) -> Option<Terms<'_>> {
+    Some((listener.tls.as_ref()?, listener.streams.is_none()))
+}
 
 /// For each listener of a port: what it has had, where that is to stay.
 fn certificates(
@@ -122,13 +194,13 @@ fn certificates(
 ) -> Vec<Option<Arc<ServerConfig>>> {
     let listeners = port.listeners.iter();
     let config = listeners.map(|listener| {
-        let wanted = listener.tls.as_ref()?;
+        let wanted = terms(listener)?;
         if let Some((tls, config)) = known.get(&listener.hostname)
             && *tls == wanted
         {
             return Some(Arc::clone(config));
         }
-        let made = tls::server_config(wanted);
+        let made = tls::server_config(wanted.0, wanted.1);
         made.map_err(|error| errors.push(error)).ok()
     });
     config.collect()

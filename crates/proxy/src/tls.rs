@@ -129,8 +129,11 @@ fn verifier(
     builder.build().map_err(|error| error.to_string())
 }
 
-/// The configuration of a listener: TLS 1.2 and 1.3 unless it wants less, HTTP/2 and HTTP/1.1 by ALPN, stateless session tickets.
-pub(crate) fn server_config(tls: &TlsTermination) -> Result<Arc<ServerConfig>, TlsError> {
+/// The configuration of a listener: TLS 1.2 and 1.3 unless it wants less, HTTP/2 and HTTP/1.1 by ALPN if it is for HTTP, stateless session tickets.
+pub(crate) fn server_config(
+    tls: &TlsTermination,
+    http: bool,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider_for(tls);
     let keys = tls
         .certificates
@@ -153,7 +156,9 @@ pub(crate) fn server_config(tls: &TlsTermination) -> Result<Arc<ServerConfig>, T
         .map_err(error)?
         .with_client_cert_verifier(clients)
         .with_cert_resolver(Arc::new(ByName(keys)));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if http {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(error)?;
     config.max_early_data_size = 0;
     Ok(Arc::new(config))

@@ -21,6 +21,7 @@ use hyper::{
 };
 use ir::{Cluster, Endpoint, Upstream};
 
+pub(crate) use connect::dial;
 pub(crate) use pool::Pool;
 pub(crate) use replay_body::{KeptBody, Replay, ReplayBody};
 pub(crate) use tls::{Secured, UpstreamClient, roots};

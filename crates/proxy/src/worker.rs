@@ -4,14 +4,13 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     future::Future,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use arc_swap::{ArcSwap, cache::Cache};
-use ir::SocketKey;
 use slab::Slab;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -22,8 +21,9 @@ use crate::{
     auth::Verifier,
     config::Config,
     connection::{Clock, Command, ConnState, TICK},
+    datagram,
     observe::Observer,
-    port::PortHandle,
+    port::{PortHandle, PortKey, Transport},
     server,
     snapshot::Snapshot,
     upstream::Pool,
@@ -33,10 +33,17 @@ use crate::{
 pub(crate) enum Order {
     /// Accept on this socket.
     Listen(Arc<PortHandle>, TcpListener),
+    /// Take datagrams from this socket.
+    Receive(Arc<PortHandle>, UdpSocket),
     /// Stop accepting on that port and let its connections finish.
-    Unlisten(SocketKey),
+    Unlisten(PortKey),
     /// The port asks other things of its connections than it did: let those that are open finish.
-    Renew(SocketKey),
+    Renew {
+        /// Which.
+        port: PortKey,
+        /// Also what is only passed on: the port speaks another protocol.
+        streams: bool,
+    },
     /// Stop accepting, let everything finish, and say so.
     Drain(oneshot::Sender<()>),
 }
@@ -54,9 +61,9 @@ pub(crate) struct Worker {
     /// Copies on their way.
     pub(crate) mirrors: Cell<usize>,
     current: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
-    connections: RefCell<Slab<(SocketKey, Arc<ConnState>)>>,
-    /// Tells the accept loop of a port to stop.
-    accepting: RefCell<HashMap<SocketKey, Rc<Notify>>>,
+    connections: RefCell<Slab<(PortKey, Arc<ConnState>)>>,
+    /// Tells whoever accepts or receives for a port to stop.
+    accepting: RefCell<HashMap<PortKey, Rc<Notify>>>,
     draining: Cell<bool>,
     empty: Notify,
 }
@@ -93,12 +100,21 @@ impl Worker {
         Arc::clone(self.current.borrow_mut().load())
     }
 
+    /// Whether everything is to finish.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
     /// Puts a connection under the watch.
-    pub(crate) fn register(self: &Rc<Self>, port: SocketKey, state: &Arc<ConnState>) -> Registered {
+    pub(crate) fn register(
+        self: &Rc<Self>,
+        port: &PortHandle,
+        state: &Arc<ConnState>,
+    ) -> Registered {
         let at = self
             .connections
             .borrow_mut()
-            .insert((port, Arc::clone(state)));
+            .insert(((port.transport, port.key), Arc::clone(state)));
         if self.draining.get() {
             state.command(Command::Drain);
         }
@@ -109,31 +125,46 @@ impl Worker {
     }
 
     fn listen(self: &Rc<Self>, port: Arc<PortHandle>, socket: TcpListener) {
-        let key = port.key;
-        let worker = Rc::clone(self);
-        let stop = Rc::new(Notify::new());
-        let stopped = Rc::clone(&stop);
-        tokio::task::spawn_local(async move {
-            match tokio::net::TcpListener::from_std(socket) {
-                Ok(listener) => server::accept(worker, port, listener, stopped).await,
-                Err(error) => tracing::error!(port = %key, %error, "a bound socket cannot be used"),
+        let (worker, stop) = (Rc::clone(self), self.stop_of(&port));
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => {
+                tokio::task::spawn_local(server::accept(worker, port, listener, stop));
             }
-        });
-        if let Some(before) = self.accepting.borrow_mut().insert(key, stop) {
-            before.notify_one();
+            Err(error) => unusable(&port, &error),
         }
     }
 
-    fn unlisten(&self, key: SocketKey) {
+    fn receive(self: &Rc<Self>, port: Arc<PortHandle>, socket: UdpSocket) {
+        let (worker, stop) = (Rc::clone(self), self.stop_of(&port));
+        match tokio::net::UdpSocket::from_std(socket) {
+            Ok(socket) => {
+                tokio::task::spawn_local(datagram::receive(worker, port, socket, stop));
+            }
+            Err(error) => unusable(&port, &error),
+        }
+    }
+
+    /// What will tell whoever serves a port to stop. Whoever did before is told now.
+    fn stop_of(&self, port: &PortHandle) -> Rc<Notify> {
+        let stop = Rc::new(Notify::new());
+        let key = (port.transport, port.key);
+        let before = self.accepting.borrow_mut().insert(key, Rc::clone(&stop));
+        if let Some(before) = before {
+            before.notify_one();
+        }
+        stop
+    }
+
+    fn unlisten(&self, key: PortKey) {
         if let Some(stop) = self.accepting.borrow_mut().remove(&key) {
             stop.notify_one();
         }
-        self.renew(key);
+        self.renew(key, true);
     }
 
-    fn renew(&self, key: SocketKey) {
+    fn renew(&self, key: PortKey, streams: bool) {
         for (_, (port, state)) in &*self.connections.borrow() {
-            if *port == key {
+            if *port == key && (streams || !state.is_tunnel()) {
                 state.command(Command::Drain);
             }
         }
@@ -143,7 +174,11 @@ impl Worker {
         self.draining.set(true);
         let ports: Vec<_> = self.accepting.borrow().keys().copied().collect();
         for port in ports {
-            self.unlisten(port);
+            match port.0 {
+                Transport::Tcp => self.unlisten(port),
+                // Sessions that go on need the socket.
+                Transport::Udp => self.renew(port, true),
+            }
         }
         // The accept loops take what the kernel still holds for them; those count as connections too.
         tokio::task::yield_now().await;
@@ -173,6 +208,10 @@ impl Worker {
             }
         }
     }
+}
+
+fn unusable(port: &PortHandle, error: &std::io::Error) {
+    tracing::error!(port = %port.key, transport = %port.transport, %error, "a bound socket cannot be used");
 }
 
 /// What a worker starts with.
@@ -217,8 +256,9 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Listen(port, socket) => worker.listen(port, socket),
+                Order::Receive(port, socket) => worker.receive(port, socket),
                 Order::Unlisten(key) => worker.unlisten(key),
-                Order::Renew(key) => worker.renew(key),
+                Order::Renew { port, streams } => worker.renew(port, streams),
                 Order::Drain(done) => {
                     let worker = Rc::clone(&worker);
                     tokio::task::spawn_local(async move {

@@ -1,4 +1,4 @@
-//! The access log: one JSON object per request and line, written by a thread of its own.
+//! The access log: one JSON object per request (or stream) and line, written by a thread of its own.
 //!
 //! A worker serialises its record straight into a buffer that belongs to its core; the writer
 //! swaps full buffers for empty ones every few milliseconds. A worker never waits: when its
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::metrics::Counter;
 
-pub use record::Record;
+pub use record::{Record, StreamRecord};
 
 use writer::Shared;
 
@@ -116,6 +116,13 @@ impl AccessLog {
 
     /// Queues one record. Never waits.
     pub fn log(&self, record: &Record<'_>) {
+        if let Some(owner) = &self.0 {
+            owner.shared.append(record);
+        }
+    }
+
+    /// Queues the record of a stream. Never waits.
+    pub fn log_stream(&self, record: &StreamRecord<'_>) {
         if let Some(owner) = &self.0 {
             owner.shared.append(record);
         }

@@ -6,6 +6,7 @@
 mod collector;
 mod counter;
 mod listener;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 pub use counter::{Counter, WordCounters};
 pub use listener::{ListenerMetrics, OpenConnection};
+pub use stream::StreamMetrics;
 
 /// The content type of [`Metrics::encode`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

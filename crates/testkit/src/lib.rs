@@ -5,6 +5,7 @@
 //! - [`golden`] compares what a step made with `testdata/<topic>/<case>.out.yaml`;
 //! - [`certs`] makes certificates and rustls configurations;
 //! - [`echo`] is a real HTTP server that tells what it got, and fails on demand;
+//! - [`stream`] has servers for TCP, TLS and UDP that say who they are and give back what they get;
 //! - [`call`] sends a request and tells everything that came back;
 //! - [`wait`] looks again until something holds.
 
@@ -12,6 +13,7 @@ pub mod call;
 pub mod certs;
 pub mod echo;
 pub mod golden;
+pub mod stream;
 pub mod wait;
 
 #[cfg(test)]

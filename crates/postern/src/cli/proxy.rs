@@ -60,6 +60,14 @@ struct LimitArgs {
         default_value = "20000"
     )]
     max_connections: usize,
+    /// Client addresses that have a session, for each UDP port; datagrams of more are dropped.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_SESSIONS",
+        default_value = "20000"
+    )]
+    max_sessions: usize,
     /// Requests in flight for each worker; more are answered with 503.
     #[arg(
         long,
@@ -138,11 +146,17 @@ struct DeadlineArgs {
     /// An HTTP/1.1 connection to a backend without a request.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_UPSTREAM_TIMEOUT", default_value = "60s", value_parser = deadline)]
     idle_upstream_timeout: Duration,
+    /// A stream of a TCP or TLS listener through which nothing passes, unless its backend has a read timeout of its own.
+    #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_STREAM_TIMEOUT", default_value = "1h", value_parser = deadline)]
+    idle_stream_timeout: Duration,
+    /// A client's session on a UDP listener in which nothing passes, unless its backend has a read timeout of its own.
+    #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_SESSION_TIMEOUT", default_value = "60s", value_parser = deadline)]
+    idle_session_timeout: Duration,
 }
 
 impl ProxyArgs {
-    /// As the proxy wants it.
-    pub(crate) fn config(&self) -> Config {
+    /// As the proxy wants it. Streams of a port that has gone have as long as those of a process that ends.
+    pub(crate) fn config(&self, drain: Duration) -> Config {
         let (limits, deadlines) = (&self.limits, &self.deadlines);
         let defaults = Config::default();
         Config {
@@ -154,6 +168,7 @@ impl ProxyArgs {
             private: defaults.private,
             limits: Limits {
                 connections: limits.max_connections,
+                sessions: limits.max_sessions,
                 requests: limits.max_requests,
                 header_bytes: limits.max_header_bytes,
                 headers: limits.max_headers,
@@ -170,6 +185,9 @@ impl ProxyArgs {
                 stall: deadlines.stall_timeout,
                 connect: deadlines.connect_timeout,
                 idle_upstream: deadlines.idle_upstream_timeout,
+                idle_stream: deadlines.idle_stream_timeout,
+                idle_session: deadlines.idle_session_timeout,
+                leave: drain,
             },
         }
     }

@@ -48,7 +48,10 @@ async fn serve(
         let admin = Admin::bind(address, Arc::clone(live), telemetry.metrics()).await?;
         tokio::spawn(admin.serve());
     }
-    let proxy = Arc::new(Proxy::start(args.proxy.config(), telemetry.for_proxy())?);
+    let proxy = Arc::new(Proxy::start(
+        args.proxy.config(args.process.drain_timeout),
+        telemetry.for_proxy(),
+    )?);
     let (mut updates, reload) = watch::start(files).context("cannot follow files")?;
     let pipeline = Pipeline::new(args.ingress.options());
     let mut publisher = Publisher::new(

@@ -18,7 +18,9 @@ pub(super) fn table() -> String {
     let telemetry = proxy::Telemetry::default();
     let metrics = telemetry.metrics.clone();
     start(&telemetry);
-    metrics.listener(ANY);
+    let listener = metrics.listener(ANY);
+    listener.streams().results.inc(ANY);
+    listener.streams().dropped.inc(ANY);
     metrics.gateway_responses.inc(ANY);
     let rows = rows(&metrics.encode());
     assert!(rows.len() > 10, "{rows:?}");

@@ -1,6 +1,6 @@
 //! Ports that could not be bound, in the status of the listeners that want them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use api::{
     Condition, ObjectKey,
@@ -8,15 +8,15 @@ use api::{
 };
 use gateway_core::{ListenerStatus, Status};
 use ir::{Ir, SocketKey};
+use proxy::Transport;
 
 /// Marks listeners as not programmed whose port is among these, with what the system said, and Gateways and ListenerSets
 /// that have no other. `ir` is what was to be served.
-pub(crate) fn mark(status: &mut Status, ir: &Ir, failed: &[(SocketKey, String)]) {
+pub(crate) fn mark(status: &mut Status, ir: &Ir, failed: &[((Transport, SocketKey), String)]) {
     let mut owners = BTreeSet::new();
-    for (socket, why) in failed {
-        let listeners = ir.ports.get(socket).into_iter();
-        for listener in listeners.flat_map(|port| &port.listeners) {
-            let Some((owner, name)) = parts(&listener.name) else {
+    for ((transport, socket), why) in failed {
+        for name in listeners(ir, *transport, socket) {
+            let Some((owner, name)) = parts(name) else {
                 continue;
             };
             for listeners in lists(status, &owner) {
@@ -37,6 +37,20 @@ pub(crate) fn mark(status: &mut Status, ir: &Ir, failed: &[(SocketKey, String)])
             && !set.listeners.iter().any(is_programmed)
         {
             fail(&mut set.conditions, message);
+        }
+    }
+}
+
+/// The listeners that want a socket.
+fn listeners<'a>(ir: &'a Ir, transport: Transport, socket: &SocketKey) -> Vec<&'a Arc<str>> {
+    match transport {
+        Transport::Tcp => {
+            let listeners = ir.ports.get(socket).map(|port| port.listeners.iter());
+            listeners.into_iter().flatten().map(|l| &l.name).collect()
+        }
+        Transport::Udp => {
+            let port = ir.datagrams.get(socket).into_iter();
+            port.map(|port| &port.listener).collect()
         }
     }
 }
@@ -112,7 +126,10 @@ spec:
             address: None,
             port: *port,
         };
-        let why = |port: &u16| (socket(port), format!("port {port} is taken"));
+        let why = |port: &u16| {
+            let key = (Transport::Tcp, socket(port));
+            (key, format!("port {port} is taken"))
+        };
         let failed: Vec<_> = failed.iter().map(why).collect();
         mark(&mut made.status, &made.ir, &failed);
         let problems = made.status.problems();
@@ -136,5 +153,28 @@ spec:
         ];
         assert_eq!(marked(&[80, 81]), all);
         assert_eq!(marked(&[7]), [""; 0], "nobody's port");
+    }
+
+    #[test]
+    fn the_listener_of_a_udp_port_is_found_by_that_alone() {
+        let socket = SocketKey {
+            address: None,
+            port: 53,
+        };
+        let port = ir::DatagramPort {
+            listener: "a/edge/dns".into(),
+            advertised: None,
+            rule: None,
+        };
+        let ir = Ir {
+            datagrams: [(socket, port)].into(),
+            ..Ir::default()
+        };
+        let found = listeners(&ir, Transport::Udp, &socket);
+        assert_eq!(
+            found.iter().map(|name| &***name).collect::<Vec<_>>(),
+            ["a/edge/dns"]
+        );
+        assert!(listeners(&ir, Transport::Tcp, &socket).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Protocol upgrades: WebSocket and whatever else a client and its backend agree on.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{
@@ -9,7 +9,12 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use crate::{connection::ConnState, exchange::Exchange, server::Conn, silence};
+use crate::{
+    connection::ConnState,
+    exchange::Exchange,
+    server::Conn,
+    silence::{self, Passed},
+};
 
 /// A client's wish to change the protocol.
 pub(super) struct Asked {
@@ -45,11 +50,10 @@ pub(super) fn join(
 ) {
     let backend = upgrade::on(response);
     let worker = Rc::clone(&conn.worker);
-    let port = conn.port.key;
     let state = Arc::new(ConnState::new(worker.clock.clone()));
     state.becomes_tunnel();
     // hyper's connection ends with the switch; draining has to wait for the tunnel instead.
-    let registered = worker.register(port, &state);
+    let registered = worker.register(&conn.port, &state);
     tokio::task::spawn_local(async move {
         let _registered = registered;
         let (Ok(client), Ok(backend)) = (asked.client.await, backend.await) else {
@@ -58,7 +62,12 @@ pub(super) fn join(
         let (mut client, mut backend) = (TokioIo::new(client), TokioIo::new(backend));
         let passed = match quiet {
             None => tokio::io::copy_bidirectional(&mut client, &mut backend).await,
-            Some(limit) => silence::tunnel(&mut client, backend, limit).await,
+            Some(limit) => {
+                let quiet = || Err(io::ErrorKind::TimedOut.into());
+                silence::tunnel(&mut client, backend, limit, &Passed::new(None))
+                    .await
+                    .unwrap_or_else(quiet)
+            }
         };
         match passed {
             Ok((_, sent)) => exchange.sent(usize::try_from(sent).unwrap_or(usize::MAX)),

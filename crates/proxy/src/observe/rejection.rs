@@ -11,6 +11,8 @@ pub(crate) enum Rejection {
     Tls,
     /// The TLS handshake took too long.
     TlsTimeout,
+    /// No listener of a TLS port has the server name, or a TCP port has none.
+    NoListener,
     /// Nothing was said.
     HeaderTimeout,
     /// What was said is no HTTP.
@@ -19,11 +21,12 @@ pub(crate) enum Rejection {
 
 impl Rejection {
     /// Every reason.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Accept,
         Self::Limit,
         Self::Tls,
         Self::TlsTimeout,
+        Self::NoListener,
         Self::HeaderTimeout,
         Self::Malformed,
     ];
@@ -35,6 +38,7 @@ impl Rejection {
             Self::Limit => "limit",
             Self::Tls => "tls",
             Self::TlsTimeout => "tls_timeout",
+            Self::NoListener => "no_listener",
             Self::HeaderTimeout => "header_timeout",
             Self::Malformed => "malformed",
         }

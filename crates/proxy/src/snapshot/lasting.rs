@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak, atomic::AtomicU64};
 
-use ir::{ConcurrencyLimit, Filter, RateLimit, Rule, RuleKey};
+use ir::{ConcurrencyLimit, Filter, RateLimit, Rule, RuleKey, StreamRule};
 use parking_lot::Mutex;
 
 use super::Table;
@@ -27,11 +27,24 @@ struct Known {
 impl Rules {
     /// What lasts about a rule that is new, or not what it was.
     pub(super) fn lasting(&self, rule: &Rule) -> Arc<Lasting> {
+        self.kept(&rule.key, |before| Lasting::of(rule, before))
+    }
+
+    /// What lasts about a rule for streams.
+    pub(super) fn lasting_stream(&self, rule: &StreamRule) -> Arc<Lasting> {
+        self.kept(&rule.key, |before| before.cloned().unwrap_or_default())
+    }
+
+    fn kept(
+        &self,
+        key: &RuleKey,
+        make: impl FnOnce(Option<&Arc<Lasting>>) -> Arc<Lasting>,
+    ) -> Arc<Lasting> {
         let mut known = self.0.lock();
-        let before = known.rules.get(&rule.key).and_then(Weak::upgrade);
-        let now = Lasting::of(rule, before.as_ref());
+        let before = known.rules.get(key).and_then(Weak::upgrade);
+        let now = make(before.as_ref());
         if !before.is_some_and(|before| Arc::ptr_eq(&before, &now)) {
-            known.rules.insert(rule.key.clone(), Arc::downgrade(&now));
+            known.rules.insert(key.clone(), Arc::downgrade(&now));
             known.tidy();
         }
         now

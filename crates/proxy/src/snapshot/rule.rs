@@ -12,7 +12,7 @@ use ir::{Action, BasicAuth, ClusterKey, ExternalAuth, Filter, Forward, Reason, R
 use super::{
     Addresses, Table,
     lasting::{Lasting, concurrency},
-    spread::Spread,
+    spread::{Spread, share},
 };
 use crate::{balance::ClusterState, error::ProxyError, limit::Permit};
 
@@ -97,13 +97,8 @@ impl RuleState {
         let at = if backends.len() == 1 {
             0
         } else {
-            let mut point = self.split.next(&self.lasting.positions.split);
-            backends.iter().position(|backend| {
-                let weight = u64::from(backend.weight.get());
-                let here = point < weight;
-                point = point.saturating_sub(weight);
-                here
-            })?
+            let point = self.split.next(&self.lasting.positions.split);
+            share(backends.iter().map(|backend| backend.weight), point)?
         };
         Some((at, self.clusters.get(at)?.as_ref()))
     }

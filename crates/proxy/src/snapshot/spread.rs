@@ -1,6 +1,9 @@
 //! Shares of requests, exact and without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use ir::Fraction;
 
@@ -49,6 +52,16 @@ impl Spread {
     pub(super) fn next(&self, position: &AtomicU64) -> u64 {
         self.at(position.fetch_add(1, Relaxed))
     }
+}
+
+/// Of weights one after another, the place of the one that a point falls in.
+pub(super) fn share(weights: impl Iterator<Item = NonZeroU32>, mut point: u64) -> Option<usize> {
+    let mut weights = weights.map(|weight| u64::from(weight.get()));
+    weights.position(|weight| {
+        let here = point < weight;
+        point = point.saturating_sub(weight);
+        here
+    })
 }
 
 const fn gcd(mut a: u64, mut b: u64) -> u64 {

@@ -36,7 +36,8 @@ pub(crate) async fn resolve(
     found.ok_or(ProxyError::ConnectFailed)
 }
 
-async fn dial(limit: Duration, address: SocketAddr) -> Result<Socket, ProxyError> {
+/// Opens a TCP connection.
+pub(crate) async fn dial(limit: Duration, address: SocketAddr) -> Result<Socket, ProxyError> {
     let stream = timeout(limit, TcpStream::connect(address))
         .await
         .map_err(|_| ProxyError::ConnectTimeout)?

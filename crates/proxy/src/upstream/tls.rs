@@ -3,7 +3,7 @@
 mod check;
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct UpstreamClient {
     protocol: Upstream,
     /// `None`: what was asked for cannot be had, and no connection is made.
     config: Option<Arc<ClientConfig>>,
+    /// The same for streams, which do not agree on what is spoken in them. Made on first use.
+    streams: OnceLock<Option<Arc<ClientConfig>>>,
     fixed: Option<Arc<str>>,
     id: u64,
 }
@@ -62,6 +64,7 @@ impl UpstreamClient {
             tls: Arc::clone(tls),
             protocol: cluster.upstream,
             config,
+            streams: OnceLock::new(),
             fixed: match &tls.name {
                 UpstreamName::Fixed(name) => Some(Arc::from(&**name)),
                 UpstreamName::Host => None,
@@ -84,19 +87,45 @@ impl UpstreamClient {
     }
 }
 
+/// Shakes hands with the server of a name.
+async fn shake(
+    config: Option<&Arc<ClientConfig>>,
+    name: &str,
+    stream: Socket,
+) -> Result<TlsStream<Socket>, ProxyError> {
+    let config = config.ok_or(ProxyError::UpstreamTls)?;
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let server = ServerName::try_from(bare)
+        .map_err(|_| ProxyError::UpstreamTls)?
+        .to_owned();
+    let connector = TlsConnector::from(Arc::clone(config));
+    connector.connect(server, stream).await.map_err(|error| {
+        tracing::debug!(%name, %error, "TLS handshake with a backend failed");
+        ProxyError::UpstreamTls
+    })
+}
+
+impl UpstreamClient {
+    /// Shakes hands for a stream whose client asked for `asked`; that name counts where the cluster has none of its own.
+    pub(crate) async fn connect_stream(
+        &self,
+        asked: &str,
+        stream: Socket,
+    ) -> Result<TlsStream<Socket>, ProxyError> {
+        let config = self.streams.get_or_init(|| {
+            let mut config = ClientConfig::clone(self.config.as_ref()?);
+            config.alpn_protocols.clear();
+            Some(Arc::new(config))
+        });
+        let name = self.fixed.as_deref().unwrap_or(asked);
+        shake(config.as_ref(), name, stream).await
+    }
+}
+
 impl Secured {
     /// Shakes hands.
     pub(crate) async fn connect(&self, stream: Socket) -> Result<TlsStream<Socket>, ProxyError> {
-        let config = self.client.config.as_ref().ok_or(ProxyError::UpstreamTls)?;
-        let bare = self.name.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(bare)
-            .map_err(|_| ProxyError::UpstreamTls)?
-            .to_owned();
-        let connector = TlsConnector::from(Arc::clone(config));
-        let stream = connector.connect(name, stream).await.map_err(|error| {
-            tracing::debug!(name = %self.name, %error, "TLS handshake with a backend failed");
-            ProxyError::UpstreamTls
-        })?;
+        let stream = shake(self.client.config.as_ref(), &self.name, stream).await?;
         let agreed = stream.get_ref().1.alpn_protocol();
         if self.client.protocol == Upstream::Http2 && agreed != Some(b"h2") {
             return Err(ProxyError::UpstreamTls);

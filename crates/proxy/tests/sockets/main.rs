@@ -4,6 +4,7 @@
 mod auth;
 mod backend_tls;
 mod clients;
+mod datagrams;
 mod edge;
 mod external_auth;
 mod fallback;
@@ -11,4 +12,6 @@ mod forwarding;
 mod limits;
 mod silence;
 mod state;
+mod streams;
 mod support;
+mod tls_streams;

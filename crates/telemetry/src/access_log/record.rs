@@ -57,6 +57,40 @@ pub struct Record<'a> {
     pub user_agent: Option<&'a [u8]>,
 }
 
+/// Everything the access log says about a stream, or a session of datagrams. Absent values are left out of the line.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct StreamRecord<'a> {
+    /// When it began; RFC 3339, UTC, milliseconds.
+    #[serde(serialize_with = "timestamp")]
+    pub timestamp: SystemTime,
+    /// `TCP`, `TLS` or `UDP`.
+    pub protocol: &'static str,
+    /// The listener that it came by.
+    pub listener: &'a str,
+    /// The server name that the client asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<&'a str>,
+    /// One word for how it ended, or for what kept it from a backend.
+    pub result: &'static str,
+    /// From accept, or the first datagram, to the end.
+    #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+    pub duration: Duration,
+    /// The backend that it went to, or the last one tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<SocketAddr>,
+    /// How many times a backend was tried.
+    pub attempts: u32,
+    /// Bytes from the client.
+    pub bytes_in: u64,
+    /// Bytes to the client.
+    pub bytes_out: u64,
+    /// The route that matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<&'a str>,
+    /// The client.
+    pub client: IpAddr,
+}
+
 fn timestamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(ascii(&rfc3339(*time)))
 }

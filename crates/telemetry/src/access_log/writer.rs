@@ -7,8 +7,9 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
 
-use super::{Record, json};
+use super::json;
 use crate::metrics::Counter;
 use crate::shard;
 
@@ -65,7 +66,7 @@ pub(super) fn spawn(
 }
 
 impl Shared {
-    pub(super) fn append(&self, record: &Record<'_>) {
+    pub(super) fn append(&self, record: &impl Serialize) {
         let own = shard::index(self.shards.len());
         let mask = self.shards.len() - 1;
         // Our own shard is taken only while the writer swaps it, or by a thread that shares it.

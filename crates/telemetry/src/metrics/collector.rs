@@ -1,6 +1,8 @@
 //! The numbers as Prometheus metric families.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
@@ -8,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::counter::{Counter, WordCounters};
 use super::listener::CLASSES;
-use super::{ListenerMetrics, Series};
+use super::{ListenerMetrics, Series, StreamMetrics};
 
 impl Collector for Series {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -22,7 +24,7 @@ impl Collector for Series {
             ),
             (
                 "upstream_attempts",
-                "Attempts to reach a backend: answered, pooled_closed (tried again unasked), mirror_dropped, or the word of the failure",
+                "Attempts to reach a backend: answered, connected (a stream), pooled_closed (tried again unasked), mirror_dropped, or the word of the failure",
                 "result",
                 &self.upstream_attempts,
             ),
@@ -98,7 +100,7 @@ impl Series {
                 .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
 
-        let help = "Client connections that are open; under port/N only";
+        let help = "Client connections that are open, under port/N; sessions, under UDP listeners";
         let mut metric =
             encoder.encode_descriptor("connections_open", help, None, MetricType::Gauge)?;
         for (name, listener) in &listeners {
@@ -107,7 +109,7 @@ impl Series {
                 .encode_gauge(&listener.open_connections())?;
         }
 
-        let help = "Client connections that were accepted; under port/N only";
+        let help = "Client connections that were accepted, and sessions that began; likewise";
         let mut metric =
             encoder.encode_descriptor("connections", help, None, MetricType::Counter)?;
         for (name, listener) in &listeners {
@@ -115,8 +117,56 @@ impl Series {
                 .encode_family(&[("listener", name.as_ref())])?
                 .encode_counter::<NoLabelSet, _, u64>(&listener.accepted(), None)?;
         }
-        Ok(())
+        encode_streams(encoder, &listeners)
     }
+}
+
+type Listeners = BTreeMap<Arc<str>, Arc<ListenerMetrics>>;
+
+/// What listeners with streams or datagrams count; nothing where there are none.
+fn encode_streams(encoder: &mut DescriptorEncoder<'_>, listeners: &Listeners) -> fmt::Result {
+    let named = listeners.iter();
+    let all: Vec<(&str, &StreamMetrics)> = named
+        .filter_map(|(name, listener)| Some((name.as_ref(), listener.known_streams()?)))
+        .collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let help = "TCP and TLS streams and UDP sessions that are over: ended, idle, broken, gone with their port, or the word for what kept them from a backend";
+    let mut metric = encoder.encode_descriptor("streams", help, None, MetricType::Counter)?;
+    for (name, streams) in &all {
+        encode_listener_words(&mut metric, name, "result", &streams.results)?;
+    }
+    let help = "Bytes of streams and datagrams: in from clients, out to them";
+    let mut metric = encoder.encode_descriptor("stream_bytes", help, None, MetricType::Counter)?;
+    for (name, streams) in &all {
+        for (direction, bytes) in [("in", &streams.received), ("out", &streams.sent)] {
+            metric
+                .encode_family(&[("listener", *name), ("direction", direction)])?
+                .encode_counter::<NoLabelSet, _, u64>(&bytes.get(), None)?;
+        }
+    }
+    let help = "Datagrams that went no further";
+    let mut metric =
+        encoder.encode_descriptor("datagrams_dropped", help, None, MetricType::Counter)?;
+    for (name, streams) in &all {
+        encode_listener_words(&mut metric, name, "reason", &streams.dropped)?;
+    }
+    Ok(())
+}
+
+fn encode_listener_words(
+    metric: &mut MetricEncoder<'_>,
+    name: &str,
+    label: &str,
+    counters: &WordCounters,
+) -> fmt::Result {
+    for (word, count) in counters.snapshot() {
+        metric
+            .encode_family(&[("listener", name), (label, word)])?
+            .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+    }
+    Ok(())
 }
 
 fn encode_requests(

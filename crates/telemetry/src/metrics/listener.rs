@@ -1,11 +1,12 @@
 //! What is counted per listener: requests by class, their duration, connections.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
 
+use super::StreamMetrics;
 use crate::shard;
 
 /// Upper bounds of the duration buckets, in microseconds.
@@ -32,6 +33,7 @@ struct Shard {
 #[derive(Debug)]
 pub struct ListenerMetrics {
     shards: Box<[Shard]>,
+    streams: OnceLock<StreamMetrics>,
 }
 
 /// Buckets as pairs of upper bound and count, the sum in seconds, the count.
@@ -41,6 +43,7 @@ impl ListenerMetrics {
     pub(super) fn new() -> Self {
         Self {
             shards: (0..shard::count()).map(|_| Shard::default()).collect(),
+            streams: OnceLock::new(),
         }
     }
 
@@ -67,6 +70,15 @@ impl ListenerMetrics {
         shard.accepted.fetch_add(1, Ordering::Relaxed);
         shard.open.fetch_add(1, Ordering::Relaxed);
         OpenConnection(Arc::clone(self))
+    }
+
+    /// The numbers of its streams and datagrams, made on first use: most listeners have none.
+    pub fn streams(&self) -> &StreamMetrics {
+        self.streams.get_or_init(StreamMetrics::new)
+    }
+
+    pub(super) fn known_streams(&self) -> Option<&StreamMetrics> {
+        self.streams.get()
     }
 
     pub(super) fn requests(&self, class: usize) -> u64 {

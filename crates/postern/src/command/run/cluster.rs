@@ -61,7 +61,7 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
         // Whoever may write a Service would reach our own admin endpoint through us, and the cloud's of this node.
         local_backends: false,
         private: admin_addresses(admin),
-        ..args.proxy.config()
+        ..args.proxy.config(args.process.drain_timeout)
     };
     let proxy = Arc::new(Proxy::start(settings, telemetry.for_proxy())?);
     let (updates, observed) = source::start(client.clone(), &cluster.controller_name);

@@ -1,0 +1,286 @@
+//! A client address, and the socket that speaks for it to a backend.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    convert::Infallible,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use ir::{ClusterKey, Endpoint};
+use telemetry::metrics::{ListenerMetrics, OpenConnection};
+use tokio::{io::Interest, net::UdpSocket, time::Instant};
+
+use super::{Receiver, dropped};
+use crate::{
+    balance::{ClusterState, Load, Picked},
+    connection::{Command, ConnState},
+    error::ProxyError,
+    observe::{StreamEnd, stream},
+    port::Counted,
+    silence::Passed,
+    snapshot::{DatagramState, Snapshot, StreamState},
+    upstream,
+    worker::Worker,
+};
+
+/// So many datagrams, of so many bytes together, wait until it is known where the backend is.
+const WAITING: usize = 16;
+const WAITING_BYTES: usize = 64 * 1024;
+
+/// While everything drains, a session in which nothing passes for so long is taken to be over.
+const DRAINED: Duration = Duration::from_secs(5);
+
+/// A session.
+pub(super) struct Session {
+    pub(super) client: SocketAddr,
+    begun: Instant,
+    listener: Arc<str>,
+    metrics: Arc<ListenerMetrics>,
+    rule: Arc<StreamState>,
+    cluster: ClusterKey,
+    endpoint: Endpoint,
+    /// How long finding the backend may take.
+    connect: Duration,
+    /// So long nothing may pass.
+    quiet: Duration,
+    /// The snapshot that it was last held against.
+    generation: Cell<u64>,
+    /// Towards the backend.
+    socket: OnceCell<(UdpSocket, SocketAddr)>,
+    waiting: RefCell<Vec<Bytes>>,
+    passed: Rc<Passed>,
+    state: Arc<ConnState>,
+    /// Why it is told to end.
+    why: Cell<&'static str>,
+    _load: Option<Load>,
+    _counted: Counted,
+    _open: OpenConnection,
+}
+
+/// What a session begins with.
+pub(super) struct Beginning<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) port: &'a DatagramState,
+    pub(super) rule: &'a Arc<StreamState>,
+    pub(super) generation: u64,
+    pub(super) client: SocketAddr,
+    pub(super) cluster: &'a ClusterState,
+    pub(super) picked: Picked<'a>,
+    pub(super) counted: Counted,
+    pub(super) first: Bytes,
+}
+
+/// What became of a client's datagram.
+pub(super) enum Sent {
+    /// It is on its way, or will be soon.
+    Taken,
+    /// There is no room for it, or it is too long for the way.
+    Dropped,
+    /// The backend's machine has said that nobody listens there.
+    Nobody,
+}
+
+impl Session {
+    pub(super) fn new(beginning: Beginning<'_>) -> Self {
+        let Beginning {
+            worker,
+            port,
+            cluster,
+            picked,
+            ..
+        } = beginning;
+        let state = ConnState::new(worker.clock.clone());
+        state.becomes_tunnel();
+        let cluster = &cluster.cluster;
+        let quiet = cluster.timeouts.read;
+        Self {
+            client: beginning.client,
+            begun: Instant::now(),
+            listener: Arc::clone(&port.listener),
+            metrics: Arc::clone(&port.metrics),
+            rule: Arc::clone(beginning.rule),
+            cluster: cluster.key.clone(),
+            endpoint: picked.endpoint.clone(),
+            connect: upstream::connect_limit(worker, cluster),
+            quiet: quiet.unwrap_or(worker.config.deadlines.idle_session),
+            generation: Cell::new(beginning.generation),
+            socket: OnceCell::new(),
+            waiting: RefCell::new(vec![beginning.first]),
+            passed: Passed::new(Some(Arc::clone(&port.metrics))),
+            state: Arc::new(state),
+            why: Cell::new(stream::GONE),
+            _load: picked.load,
+            _counted: beginning.counted,
+            _open: port.metrics.connection(),
+        }
+    }
+
+    /// Whether its rule and endpoint are still there.
+    pub(super) fn fits(&self, snapshot: &Snapshot, port: &DatagramState) -> bool {
+        if self.generation.get() == snapshot.generation {
+            return true;
+        }
+        let rule = port.rule.as_ref();
+        let fits = rule.is_some_and(|rule| Arc::ptr_eq(rule, &self.rule))
+            && snapshot
+                .cluster(&self.cluster)
+                .is_some_and(|known| known.cluster.endpoints.contains(&self.endpoint));
+        if fits {
+            self.generation.set(snapshot.generation);
+        }
+        fits
+    }
+
+    /// Ends it, and says why.
+    pub(super) fn end(&self, why: &'static str) {
+        self.why.set(why);
+        self.state.command(Command::Close);
+    }
+
+    /// Passes on a datagram of the client.
+    pub(super) fn send(&self, datagram: &[u8]) -> Sent {
+        let Some((socket, _)) = self.socket.get() else {
+            let mut waiting = self.waiting.borrow_mut();
+            let bytes: usize = waiting.iter().map(Bytes::len).sum();
+            if waiting.len() >= WAITING || bytes + datagram.len() > WAITING_BYTES {
+                return Sent::Dropped;
+            }
+            waiting.push(Bytes::copy_from_slice(datagram));
+            return Sent::Taken;
+        };
+        // Not by way of the runtime, which would have to hear first that the socket can be written to: it nearly always can.
+        match socket2::SockRef::from(socket).send(datagram) {
+            Ok(_) => {
+                self.passed.received(datagram.len());
+                Sent::Taken
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Sent::Nobody,
+            Err(_) => Sent::Dropped,
+        }
+    }
+
+    /// Finds the backend, and passes on what it says. Says why that ended.
+    async fn live(&self, receiver: &Receiver) -> &'static str {
+        match self.open(&receiver.worker).await {
+            Ok(opened) => {
+                let (socket, _) = self.socket.get_or_init(|| opened);
+                for datagram in self.waiting.take() {
+                    if !matches!(self.send(&datagram), Sent::Taken) {
+                        self.metrics.streams().dropped.inc(dropped::OVERFLOW);
+                    }
+                }
+                let Err(error) = self.hear(socket, receiver).await;
+                tracing::debug!(endpoint = ?self.endpoint, %error, "a UDP backend cannot be reached");
+                ProxyError::ConnectFailed.flag()
+            }
+            Err(error) => error.flag(),
+        }
+    }
+
+    /// Passes on what the backend says, until its machine says that nobody listens there.
+    async fn hear(&self, socket: &UdpSocket, receiver: &Receiver) -> io::Result<Infallible> {
+        loop {
+            let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+            if ready.is_error() {
+                if let Some(error) = socket.take_error()? {
+                    return Err(error);
+                }
+                // It has been told with a datagram that was to be sent.
+                let told = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                let _ = socket.try_io(Interest::ERROR, told);
+            }
+            self.hear_one(socket, receiver)?;
+            // A backend that talks without end leaves the others their turn.
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    fn hear_one(&self, socket: &UdpSocket, receiver: &Receiver) -> io::Result<()> {
+        let mut buffer = receiver.answer.borrow_mut();
+        match socket.try_recv(&mut buffer) {
+            Ok(length) => {
+                self.answer(receiver, buffer.get(..length).unwrap_or_default());
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open(&self, worker: &Worker) -> Result<(UdpSocket, SocketAddr), ProxyError> {
+        let address = upstream::resolve(worker, &self.endpoint, self.connect).await;
+        let opened = address.and_then(|address| {
+            let socket = connected(address).map_err(|_| ProxyError::ConnectFailed)?;
+            Ok((socket, address))
+        });
+        worker.observer.stream_attempt(opened.as_ref().err());
+        opened
+    }
+
+    fn answer(&self, receiver: &Receiver, datagram: &[u8]) {
+        let snapshot = receiver.worker.snapshot();
+        let port = snapshot.datagrams.get(&receiver.port.key);
+        if !port.is_some_and(|port| self.fits(&snapshot, port)) {
+            return self.end(stream::GONE);
+        }
+        if receiver.answer_to(self.client, datagram) {
+            self.passed.sent(datagram.len());
+        } else {
+            self.metrics.streams().dropped.inc(dropped::OVERFLOW);
+        }
+    }
+
+    /// Ready when it is to end. When everything drains, it goes on for as long as something passes.
+    async fn told(&self, worker: &Worker) -> &'static str {
+        self.state.commanded(Command::Drain).await;
+        if !worker.is_draining() {
+            return self.why.get();
+        }
+        tokio::select! {
+            () = self.state.commanded(Command::Close) => self.why.get(),
+            () = self.passed.quiet(DRAINED.min(self.quiet)) => stream::IDLE,
+        }
+    }
+}
+
+fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = std::net::UdpSocket::bind(any)?;
+    socket.connect(address)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
+}
+
+/// The life of a session.
+pub(super) async fn run(receiver: Rc<Receiver>, session: Rc<Session>) {
+    let worker = &receiver.worker;
+    let _registered = worker.register(&receiver.port, &session.state);
+    let result = tokio::select! {
+        biased;
+        why = session.told(worker) => why,
+        result = session.live(&receiver) => result,
+        () = session.passed.quiet(session.quiet) => stream::IDLE,
+    };
+    receiver.forget(&session);
+    worker.observer.stream_ends(&StreamEnd {
+        listener: &session.listener,
+        metrics: &session.metrics,
+        protocol: "UDP",
+        server_name: None,
+        rule: Some(&session.rule.rule),
+        client: session.client.ip().to_canonical(),
+        duration: session.begun.elapsed(),
+        upstream: session.socket.get().map(|(_, address)| *address),
+        attempts: 1,
+        bytes: (session.passed.received.get(), session.passed.sent.get()),
+        result,
+    });
+}

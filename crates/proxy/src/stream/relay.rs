@@ -1,0 +1,79 @@
+//! A connection to a backend, and the bytes that pass.
+
+use std::{net::SocketAddr, rc::Rc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+
+use crate::{
+    balance::{ClusterState, Load, Picked},
+    error::ProxyError,
+    observe::stream,
+    silence::{self, Passed},
+    socket::Socket,
+    upstream,
+    worker::Worker,
+};
+
+/// A connection to a backend.
+pub(super) struct Connected {
+    backend: Backend,
+    /// So long nothing may pass.
+    quiet: Duration,
+    /// Counts the stream for its endpoint.
+    _load: Option<Load>,
+}
+
+enum Backend {
+    Plain(Socket),
+    Secured(Box<TlsStream<Socket>>),
+}
+
+/// Opens a connection to an endpoint of a cluster, and notes its address in `last`. Where the cluster has TLS, it is
+/// secured, unless `name` is none: what passes is TLS already. `name` is what the client asked for.
+pub(super) async fn dial(
+    worker: &Worker,
+    cluster: &ClusterState,
+    picked: Picked<'_>,
+    name: Option<&str>,
+    last: &mut Option<SocketAddr>,
+) -> Result<Connected, ProxyError> {
+    let limit = upstream::connect_limit(worker, &cluster.cluster);
+    let address = upstream::resolve(worker, picked.endpoint, limit).await?;
+    *last = Some(address);
+    let socket = upstream::dial(limit, address).await?;
+    let backend = match cluster.tls.as_ref().zip(name) {
+        None => Backend::Plain(socket),
+        Some((tls, name)) => {
+            let secured = timeout(limit, tls.connect_stream(name, socket)).await;
+            Backend::Secured(Box::new(secured.map_err(|_| ProxyError::ConnectTimeout)??))
+        }
+    };
+    let own = cluster.cluster.timeouts.read;
+    Ok(Connected {
+        backend,
+        quiet: own.unwrap_or(worker.config.deadlines.idle_stream),
+        _load: picked.load,
+    })
+}
+
+impl Connected {
+    /// Passes bytes both ways. Says how that ended.
+    pub(super) async fn relay<S>(self, client: &mut S, passed: &Rc<Passed>) -> &'static str
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let ended = match self.backend {
+            Backend::Plain(backend) => silence::tunnel(client, backend, self.quiet, passed).await,
+            Backend::Secured(backend) => silence::tunnel(client, backend, self.quiet, passed).await,
+        };
+        match ended {
+            Some(Ok(_)) => stream::ENDED,
+            Some(Err(_)) => stream::BROKEN,
+            None => stream::IDLE,
+        }
+    }
+}
