@@ -243,6 +243,7 @@ fn a_backend_may_want_tls_and_gets_its_own_name_and_no_protocol() {
             name: UpstreamName::Fixed(name.into()),
             send_name: true,
             verify: Verify::Authorities(trusted.clone()),
+            names: vec![],
             certificate: None,
         }))
     };

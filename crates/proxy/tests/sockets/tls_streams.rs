@@ -81,6 +81,7 @@ fn passed_through_the_backend_shakes_hands_itself() {
         name: ir::UpstreamName::Host,
         send_name: true,
         verify: ir::Verify::No,
+        names: vec![],
         certificate: None,
     }));
     let through = listener("*.com", &[("a.com", to("a"))]);
