@@ -304,8 +304,9 @@ fn draining_takes_no_new_sessions_and_waits_for_silence() {
     ended(&telemetry, "idle", 1);
 }
 
+/// What an access log writes.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -318,28 +319,41 @@ impl Write for Lines {
     }
 }
 
+impl Lines {
+    /// An access log, and its lines.
+    pub(crate) fn log() -> (Self, Telemetry) {
+        let lines = Self::default();
+        let telemetry = Telemetry {
+            access_log: AccessLog::to(lines.clone(), Counter::new()).unwrap(),
+            ..Telemetry::default()
+        };
+        (lines, telemetry)
+    }
+
+    /// Waits for a line that has all of these.
+    pub(crate) fn expect(&self, parts: &[&str]) {
+        let text = || String::from_utf8(self.0.lock().clone()).unwrap();
+        eventually("the line", || text().contains('\n'));
+        for part in parts {
+            assert!(text().contains(part), "{part} in {}", text());
+        }
+    }
+}
+
 #[test]
 fn a_session_has_a_line_in_the_access_log() {
     let backend = UdpBackend::start("a");
-    let lines = Lines::default();
-    let telemetry = Telemetry {
-        access_log: AccessLog::to(lines.clone(), Counter::new()).unwrap(),
-        ..Telemetry::default()
-    };
+    let (lines, telemetry) = Lines::log();
     let proxy = started(&telemetry, |_| ());
     serve(&proxy, to(&[backend.address()]));
     assert_eq!(ask(&client(&proxy), "12345"), "a:12345");
     serve(&proxy, Ir::default());
-    let text = || String::from_utf8(lines.0.lock().clone()).unwrap();
-    eventually("the line", || text().contains('\n'));
-    for part in [
+    lines.expect(&[
         "\"protocol\":\"UDP\"",
         "\"listener\":\"test/test/dns\"",
         "\"route\":\"TCPRoute/test/one\"",
         "\"result\":\"gone\"",
         "\"bytes_in\":5,\"bytes_out\":7",
         &format!("\"upstream\":\"{}\"", backend.address()),
-    ] {
-        assert!(text().contains(part), "{part} in {}", text());
-    }
+    ]);
 }

@@ -170,10 +170,11 @@ fn shares_are_exact_and_a_share_that_leads_nowhere_is_closed() {
     let telemetry = Telemetry::default();
     let proxy = start_with(|_| (), &telemetry);
     let all = vec![cluster("a", &[a.address()]), cluster("b", &[b.address()])];
-    let shares = rule("split", &[("a", 5), ("b", 3), ("!", 2)]);
-    serve(&proxy, tcp(Some(shares), all));
+    let shares = || rule("split", &[("a", 5), ("b", 3), ("!", 2)]);
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..20 {
+        // Everything is remade, and the split goes on where it was.
+        serve(&proxy, tcp(Some(shares()), all.clone()));
         *met.entry(line(&mut connect(http(&proxy)))).or_default() += 1;
     }
     let exact = [("a", 10), ("b", 6), ("", 4)].map(|(name, count)| (name.to_owned(), count));

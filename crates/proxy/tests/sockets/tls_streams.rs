@@ -19,6 +19,7 @@ use testkit::{
 };
 
 use crate::{
+    datagrams::Lines,
     streams::{clusters, connect, echoed, is_closed, line, listener, rule},
     support::{HTTPS, certificate, cluster, https, serve, simple, start, start_with},
 };
@@ -74,7 +75,8 @@ fn passed_through_the_backend_shakes_hands_itself() {
     let config = ca.issue(&["a.com"]).server_config(&["own/1"]);
     let (config, names) = certs::recording_names(config);
     let backend = TcpBackend::start_tls("secure", config);
-    let proxy = start(|_| ());
+    let (lines, telemetry) = Lines::log();
+    let proxy = start_with(|_| (), &telemetry);
     // TLS towards a backend is not for what is TLS already.
     let mut own = cluster("a", &[backend.address()]);
     own.tls = Some(Arc::new(ir::UpstreamTls {
@@ -94,6 +96,12 @@ fn passed_through_the_backend_shakes_hands_itself() {
     stream.conn.send_close_notify();
     stream.flush().unwrap();
     assert_eq!(line(&mut stream), "bye");
+    drop(stream);
+    lines.expect(&[
+        "\"protocol\":\"TLS\",\"listener\":\"test/test/*.com\",\"server_name\":\"a.com\"",
+        "\"result\":\"ended\"",
+        &format!("\"upstream\":\"{}\",\"attempts\":1", backend.address()),
+    ]);
 }
 
 #[test]
