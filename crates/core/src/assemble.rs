@@ -166,7 +166,10 @@ fn hosts(indices: &[usize], routes: &mut Routes, memo: &mut Memo) -> Vec<Arc<Vir
         BTreeMap::new();
     for attached in indices.iter().filter_map(|index| routes.of(*index)) {
         for (host, on_host) in &attached.hosts {
-            by_host.entry(host).or_default().extend(&on_host.routes);
+            let known = by_host.entry(host).or_default();
+            for (route, translated) in &on_host.routes {
+                known.entry(route).or_insert(translated);
+            }
         }
     }
     let hosts = by_host.into_iter();

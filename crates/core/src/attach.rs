@@ -13,6 +13,7 @@ use crate::{
     changes::Changes,
     fault::Fault,
     gateway::Parents,
+    identity,
     listener::Listener,
     lookup::Lookup,
     route::{self, Declared, Known, Moved, TranslatedRoute},
@@ -75,7 +76,7 @@ impl Routes {
                 };
                 on_host
                     .routes
-                    .insert(key.clone(), Arc::clone(&known.outcome));
+                    .insert(key.clone(), Arc::clone(known.at(*listener)));
                 on_host.built = None;
             }
         }
@@ -134,8 +135,12 @@ pub(crate) fn translate(
     changes: &Changes,
     (memo, routes): (&mut route::Memo, &mut Routes),
 ) -> Outcome {
-    let moved = memo.update(lookup, changes, |key, route, translated| {
-        place((key, route), translated, parents, lookup)
+    let moved = memo.update(lookup, changes, |route, translated, before| {
+        let place = place(route, translated, parents, lookup);
+        let listeners = place.iter().flat_map(|(hosts, _)| hosts);
+        let listeners = listeners.map(|(listener, _)| *listener);
+        let variants = identity::variants(listeners, translated, parents, before);
+        (place, variants)
     });
     let mut before = Routes::default();
     match &moved {

@@ -9,7 +9,8 @@ use std::{
 
 use api::{Kind, ObjectKey, ObjectRef, condition::reasons};
 use ir::{
-    BackendTimeouts, Balance, ClusterKey, Endpoint, Upstream, UpstreamName, UpstreamTls, Verify,
+    BackendTimeouts, Balance, Certificate, ClusterKey, Endpoint, Upstream, UpstreamName,
+    UpstreamTls, Verify,
 };
 use k8s_openapi::api::core::v1::Service;
 
@@ -112,6 +113,29 @@ pub(crate) struct ClusterRef {
     outside: Option<Endpoint>,
     /// Encrypted, and nobody looks at whom with.
     pub(crate) unverified: bool,
+}
+
+impl ClusterRef {
+    /// Whether a Gateway's certificate is for it: a Service with TLS for which no policy names a certificate of its own.
+    pub(crate) fn asks_who_we_are(&self) -> bool {
+        let tls = self.tls.as_ref();
+        self.outside.is_none() && tls.is_some_and(|tls| tls.certificate.is_none())
+    }
+
+    /// The same backend, which is shown a certificate.
+    pub(crate) fn shown(&self, certificate: &Arc<Certificate>, mark: &str) -> Self {
+        let tls = self.tls.as_ref().map(|tls| {
+            Arc::new(UpstreamTls {
+                certificate: Some(Arc::clone(certificate)),
+                ..(**tls).clone()
+            })
+        });
+        Self {
+            key: ClusterKey(format!("{}{mark}", self.key).into()),
+            tls,
+            ..self.clone()
+        }
+    }
 }
 
 /// The route that a backend is used by, and its rule.

@@ -1,12 +1,14 @@
 //! Gateways: those of our classes, with all their listeners.
 
-use std::{collections::BTreeMap, net::IpAddr, ops::Range};
+use std::{collections::BTreeMap, net::IpAddr, ops::Range, sync::Arc};
 
 use api::{
     Condition, Kind, ObjectKey,
     condition::{reasons, types},
     gateway::{Gateway, gateways::GatewayAddresses},
 };
+
+use ir::Certificate;
 
 use crate::{
     Options,
@@ -15,6 +17,7 @@ use crate::{
     conflict::{self, Claims, Sockets},
     fault::Fault,
     frontend,
+    identity::Identity,
     listener::{Declared, Listener},
     listener_set::{self, Extension},
     lookup::Lookup,
@@ -36,12 +39,13 @@ pub(crate) struct Parent<'a> {
     /// Its own listeners and those of its ListenerSets.
     pub(crate) all: Range<usize>,
     refused: Option<Fault>,
-    /// What is wrong with the certificate that backends are to be shown.
+    /// What backends are shown.
+    pub(crate) identity: Option<Identity>,
+    /// What is wrong with the certificate that they are to be shown.
     unresolved: Option<Fault>,
     /// Clients are let in whatever certificate they show.
     insecure: bool,
     sets: Vec<Extension<'a>>,
-    warning: &'static str,
 }
 
 /// Everything that routes can attach to.
@@ -51,6 +55,8 @@ pub(crate) struct Parents<'a> {
     pub(crate) gateways: Vec<Parent<'a>>,
     pub(crate) listeners: Vec<Listener<'a>>,
     by_key: BTreeMap<(Kind, &'a ObjectKey), Option<Range<usize>>>,
+    /// Whether any Gateway has an identity.
+    pub(crate) show_anything: bool,
 }
 
 impl Parents<'_> {
@@ -140,6 +146,8 @@ pub(crate) fn translate<'a>(
             sockets.claim(key, &reach, listener);
         }
         conflict::mark_overlaps(&mut parents.listeners[all.clone()]);
+        let shown = client_certificate(key, gateway, lookup, &mut certificates);
+        parents.show_anything |= shown.is_some();
         parents.gateways.push(Parent {
             key,
             reach,
@@ -147,10 +155,10 @@ pub(crate) fn translate<'a>(
             own,
             all,
             refused,
-            unresolved: client_certificate(key, gateway, lookup, &mut certificates),
+            identity: shown.as_ref().map(Identity::of),
+            unresolved: shown.and_then(Result::err),
             insecure: frontend::is_insecure(gateway),
             sets: extensions,
-            warning: warning(gateway),
         });
     }
     parents
@@ -166,22 +174,15 @@ fn refusal(gateway: &Gateway) -> Option<Fault> {
     Some(Fault::new(reasons::INVALID_PARAMETERS, message))
 }
 
-fn warning(gateway: &Gateway) -> &'static str {
-    let tls = gateway.spec.tls.as_ref();
-    if tls.is_some_and(|tls| tls.backend.is_some()) {
-        "tls.backend is not supported and is not used"
-    } else {
-        ""
-    }
-}
+const REFUSED: &str = "requests for backends with TLS are refused";
 
-/// What is wrong with the certificate that backends are to be shown.
+/// The certificate that backends are to be shown, or what is wrong with it.
 fn client_certificate(
     key: &ObjectKey,
     gateway: &Gateway,
     lookup: &Lookup<'_>,
     certificates: &mut Certificates<'_>,
-) -> Option<Fault> {
+) -> Option<Result<Arc<Certificate>, Fault>> {
     let backend = gateway.spec.tls.as_ref()?.backend.as_ref()?;
     let reference = backend.client_certificate_ref.as_ref()?;
     let group = reference.group.as_deref().unwrap_or_default();
@@ -191,7 +192,10 @@ fn client_certificate(
     let field = "tls.backend.clientCertificateRef";
     let invalid = |why: String| {
         let reason = reasons::INVALID_CLIENT_CERTIFICATE_REF;
-        Some(Fault::new(reason, format!("{field}: {why}")))
+        Some(Err(Fault::new(
+            reason,
+            format!("{field}: {why}; {REFUSED}"),
+        )))
     };
     if Kind::find(group, kind) != Some(Kind::Secret) {
         return invalid(format!(
@@ -200,13 +204,15 @@ fn client_certificate(
     }
     if !lookup.permit(Kind::Gateway, &key.namespace, Kind::Secret, &secret) {
         let message = format!(
-            "{field}: no ReferenceGrant in namespace {namespace} lets Gateways of namespace {} use Secret {secret}",
+            "{field}: no ReferenceGrant in namespace {namespace} lets Gateways of namespace {} use Secret {secret}; {REFUSED}",
             key.namespace
         );
-        return Some(Fault::new(reasons::REF_NOT_PERMITTED, message));
+        return Some(Err(Fault::new(reasons::REF_NOT_PERMITTED, message)));
     }
-    let error = certificates.get(&secret).err()?;
-    invalid(error.to_string())
+    match certificates.get(&secret) {
+        Ok(certificate) => Some(Ok(certificate)),
+        Err(error) => invalid(error.to_string()),
+    }
 }
 
 /// An address without value leaves the choice to us: every address.
@@ -280,7 +286,7 @@ impl<'a> Parent<'a> {
             let message = "no listener is valid; see their conditions";
             Condition::fails(types::ACCEPTED, reasons::LISTENERS_NOT_VALID, message)
         } else if bad.is_empty() {
-            Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warning)
+            Condition::holds(types::ACCEPTED, reasons::ACCEPTED, "")
         } else {
             let message = format!("listeners that are not valid: {}", bad.join(", "));
             Condition::holds(types::ACCEPTED, reasons::LISTENERS_NOT_VALID, message)

@@ -27,6 +27,7 @@ mod gateway;
 mod grant;
 mod grpc_route;
 mod http_route;
+mod identity;
 mod listener;
 mod listener_set;
 mod lookup;
@@ -168,9 +169,8 @@ impl Translator {
             attach::translate(&mut parents, &lookup, changes, (memo, attached));
         self.hosts.remember(&before);
         let ports = assemble::ports(&parents, attached, &mut self.hosts);
-        let served = |known: &route::Known| known.is_served(&parents);
         let reading = (&lookup, changes);
-        let clusters = (self.clusters).clusters((&moved, memo), served, reading);
+        let clusters = (self.clusters).clusters((&moved, memo), &parents, reading);
         let listeners = &parents.listeners;
         let gateways = parents.gateways.iter();
         let sets = gateways.clone().flat_map(|gateway| gateway.sets());

@@ -18,9 +18,8 @@ use crate::{
     changes::Changes,
     dependents::{Dependents, Topic, topics},
     fault::Fault,
-    gateway::Parents,
     grpc_route, http_route,
-    listener::Listener,
+    identity::Variant,
     lookup::{Lookup, Read},
     precedence::Precedence,
     status::ParentRef,
@@ -180,16 +179,11 @@ pub(crate) struct Known {
     pub(crate) outcome: Arc<TranslatedRoute>,
     /// Where it attaches, for as long as listeners stay the same; without any parent of ours, nowhere.
     pub(crate) place: Place,
+    /// What it comes to instead where it attaches to Gateways with an identity.
+    pub(crate) variants: Vec<Variant>,
 }
 
 impl Known {
-    /// Whether requests can come to the route.
-    pub(crate) fn is_served(&self, parents: &Parents<'_>) -> bool {
-        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts);
-        let mut listeners = listeners.map(|(listener, _)| &parents.listeners[*listener]);
-        listeners.any(Listener::programmed)
-    }
-
     /// Services that it leads to, or would.
     pub(crate) fn services(&self) -> impl Iterator<Item = &ObjectKey> {
         self.reads.iter().filter_map(|read| match read {
@@ -209,12 +203,17 @@ pub(crate) enum Moved {
 }
 
 impl Memo {
-    /// Brings what is known up to date. `place` says where a route attaches.
+    /// Brings what is known up to date. `place` says where a route attaches, and what it is there; it is given what the same
+    /// route was before.
     pub(crate) fn update(
         &mut self,
         lookup: &Lookup<'_>,
         changes: &Changes,
-        place: impl Fn(&ObjectRef, Declared<'_>, &TranslatedRoute) -> Place,
+        place: impl Fn(
+            (&ObjectRef, Declared<'_>),
+            &TranslatedRoute,
+            &[Variant],
+        ) -> (Place, Vec<Variant>),
     ) -> Moved {
         let find = |route: &ObjectRef| Declared::find(lookup.resources, route);
         let stale = self.stale(lookup, changes);
@@ -231,13 +230,16 @@ impl Memo {
                 let reads = lookup.take_reads().into_boxed_slice();
                 self.dependents.add(&key, topics(&reads));
                 // Else all of them find their places below.
-                let place = listeners_stay
-                    .then(|| place(&key, route, &outcome))
-                    .flatten();
+                let (place, variants) = if listeners_stay {
+                    place((&key, route), &outcome, &[])
+                } else {
+                    (None, Vec::new())
+                };
                 let known = Known {
                     reads,
                     outcome,
                     place,
+                    variants,
                 };
                 self.known.insert(key.clone(), known);
             }
@@ -248,7 +250,8 @@ impl Memo {
         }
         for (key, known) in &mut self.known {
             if let Some(route) = find(key) {
-                known.place = place(key, route, &known.outcome);
+                (known.place, known.variants) =
+                    place((key, route), &known.outcome, &known.variants);
             }
         }
         Moved::All

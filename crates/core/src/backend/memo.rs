@@ -14,6 +14,7 @@ use super::ClusterRef;
 use crate::{
     changes::Changes,
     endpoint::Slices,
+    gateway::Parents,
     lookup::Lookup,
     route::{self, Moved},
 };
@@ -50,7 +51,7 @@ impl Memo {
     pub(crate) fn clusters(
         &mut self,
         (moved, routes): (&Moved, &route::Memo),
-        served: impl Fn(&route::Known) -> bool,
+        parents: &Parents<'_>,
         (lookup, changes): (&Lookup<'_>, &Changes),
     ) -> BTreeMap<ClusterKey, Arc<Cluster>> {
         self.slices.update(changes, lookup.resources);
@@ -61,19 +62,21 @@ impl Memo {
                     wanted.by_route.clear();
                     stale.insert(key.clone());
                 }
-                for (key, known) in routes.iter().filter(|(_, known)| served(known)) {
-                    self.want(key, &known.outcome.clusters, &mut stale);
+                for (key, known) in routes.iter() {
+                    for route in known.served(parents) {
+                        self.want(key, &route.clusters, &mut stale);
+                    }
                 }
             }
             Moved::Some(moved) => {
                 for (key, before) in moved {
-                    let before = before.as_ref().filter(|before| served(before));
-                    if let Some(before) = before {
-                        self.forget(key, &before.outcome.clusters, &mut stale);
+                    let before = before.iter().flat_map(|before| before.served(parents));
+                    for route in before {
+                        self.forget(key, &route.clusters, &mut stale);
                     }
-                    let now = routes.get(key).filter(|now| served(now));
-                    if let Some(now) = now {
-                        self.want(key, &now.outcome.clusters, &mut stale);
+                    let now = routes.get(key).into_iter();
+                    for route in now.flat_map(|now| now.served(parents)) {
+                        self.want(key, &route.clusters, &mut stale);
                     }
                 }
             }

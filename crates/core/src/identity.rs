@@ -1,0 +1,303 @@
+//! What a Gateway shows to backends (`tls.backend`), and its routes as they are through it: their backends have connections
+//! of their own, so that no request of another Gateway comes with its certificate.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use foldhash::{HashMap, HashSet, HashSetExt as _};
+use http::StatusCode;
+use ir::{
+    Action, Certificate, ClusterKey, ExternalAuth, Filter, Mirror, Reason, Rule, RuleKey, Target,
+};
+
+use crate::{
+    fault::Fault,
+    gateway::Parents,
+    route::{Entry, Known, TranslatedRoute},
+};
+
+/// What backends are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// This certificate.
+    Certificate(Arc<Certificate>),
+    /// One that cannot be had. Backends with TLS are not asked then, rather than by nobody.
+    Lost,
+}
+
+impl Identity {
+    /// That of a Gateway with this certificate, or without the one that it asks for.
+    pub(crate) fn of(certificate: &Result<Arc<Certificate>, Fault>) -> Self {
+        match certificate {
+            Ok(certificate) => Self::Certificate(Arc::clone(certificate)),
+            Err(_) => Self::Lost,
+        }
+    }
+
+    /// What sets apart whatever is made for it.
+    fn mark(&self) -> String {
+        match self {
+            Self::Certificate(certificate) => format!("+as:{}", certificate.source),
+            Self::Lost => "+as:nobody".to_owned(),
+        }
+    }
+}
+
+/// A route as it is through listeners of Gateways with an identity.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    identity: Identity,
+    listeners: Vec<usize>,
+    route: Arc<TranslatedRoute>,
+}
+
+/// The route as it is through each listener where that is not what it is anyway. `before` are those from when listeners
+/// were others, and the route was the same.
+pub(crate) fn variants(
+    listeners: impl Iterator<Item = usize>,
+    route: &TranslatedRoute,
+    parents: &Parents<'_>,
+    before: &[Variant],
+) -> Vec<Variant> {
+    let mut variants: Vec<Variant> = Vec::new();
+    // Most Gateways show nothing.
+    if !parents.show_anything {
+        return variants;
+    }
+    for listener in listeners {
+        let gateway = parents.gateway_of(listener);
+        let Some(identity) = gateway.and_then(|gateway| gateway.identity.as_ref()) else {
+            continue;
+        };
+        let same = |variant: &&mut Variant| variant.identity == *identity;
+        if let Some(variant) = variants.iter_mut().find(same) {
+            variant.listeners.push(listener);
+            continue;
+        }
+        let known = before.iter().find(|known| known.identity == *identity);
+        let known = known.map(|known| Arc::clone(&known.route));
+        if let Some(route) = known.or_else(|| shown(route, identity).map(Arc::new)) {
+            variants.push(Variant {
+                identity: identity.clone(),
+                listeners: vec![listener],
+                route,
+            });
+        }
+    }
+    variants
+}
+
+impl Known {
+    /// The route as it is through a listener.
+    pub(crate) fn at(&self, listener: usize) -> &Arc<TranslatedRoute> {
+        let mut variants = self.variants.iter();
+        let variant = variants.find(|variant| variant.listeners.contains(&listener));
+        variant.map_or(&self.outcome, |variant| &variant.route)
+    }
+
+    /// What of the route requests can come to: nothing, one, or several where Gateways have identities.
+    pub(crate) fn served(&self, parents: &Parents<'_>) -> Vec<&Arc<TranslatedRoute>> {
+        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts);
+        let listeners = listeners.map(|(listener, _)| *listener);
+        let mut listeners = listeners.filter(|listener| parents.listeners[*listener].programmed());
+        if self.variants.is_empty() {
+            return listeners
+                .next()
+                .map(|_| &self.outcome)
+                .into_iter()
+                .collect();
+        }
+        // Of listeners that share socket and hostname, the first one's count: see `assemble`.
+        let (mut taken, mut served) = (BTreeSet::new(), Vec::new());
+        for at in listeners {
+            let listener = &parents.listeners[at];
+            let gateway = parents.gateway_of(at);
+            let port = u16::try_from(listener.port).ok();
+            let sockets = gateway.zip(port);
+            let sockets = sockets.map(|(gateway, port)| gateway.reach.sockets(port));
+            let mut first = false;
+            for socket in sockets.into_iter().flatten() {
+                first |= taken.insert((socket, &listener.hostname));
+            }
+            if first {
+                served.push(self.at(at));
+            }
+        }
+        served
+    }
+}
+
+/// The route as it is through a Gateway with this identity; `None`: as it is anyway, as there is nobody to show it to.
+fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute> {
+    // Streams and datagrams are passed on as they come.
+    if route.entries.is_empty() {
+        return None;
+    }
+    let mark = identity.mark();
+    let mut clusters = Vec::with_capacity(route.clusters.len());
+    let mut names: HashMap<&ClusterKey, Option<ClusterKey>> = HashMap::default();
+    for cluster in &route.clusters {
+        if !cluster.asks_who_we_are() {
+            clusters.push(Arc::clone(cluster));
+            continue;
+        }
+        let now = match identity {
+            Identity::Certificate(certificate) => Some(cluster.shown(certificate, &mark)),
+            Identity::Lost => None,
+        };
+        names.insert(&cluster.key, now.as_ref().map(|now| now.key.clone()));
+        clusters.extend(now.map(Arc::new));
+    }
+    if names.is_empty() {
+        return None;
+    }
+    let names = Names { names, mark };
+    // Matches of a rule share it.
+    let mut rules: HashMap<*const Rule, Arc<Rule>> = HashMap::default();
+    let entries = route.entries.iter().map(|entry| {
+        let rule = rules
+            .entry(Arc::as_ptr(&entry.route.rule))
+            .or_insert_with(|| names.rule(&entry.route.rule));
+        Entry {
+            precedence: entry.precedence.clone(),
+            route: ir::Route {
+                rule: Arc::clone(rule),
+                ..entry.route.clone()
+            },
+        }
+    });
+    let entries: Vec<_> = entries.collect();
+    let mut named = HashSet::new();
+    for rule in rules.values() {
+        named.extend(mentioned(rule));
+    }
+    clusters.retain(|cluster| named.contains(&cluster.key));
+    Some(TranslatedRoute {
+        entries,
+        clusters,
+        hosts: route.hosts.clone(),
+        rejected: route.rejected.clone(),
+        partially_invalid: route.partially_invalid.clone(),
+        unresolved: route.unresolved.clone(),
+        warnings: route.warnings.clone(),
+    })
+}
+
+/// Clusters under their new names; without one, they cannot be used.
+struct Names<'a> {
+    names: HashMap<&'a ClusterKey, Option<ClusterKey>>,
+    mark: String,
+}
+
+impl Names<'_> {
+    /// `None`: the cluster cannot be used.
+    fn of(&self, key: &ClusterKey) -> Option<ClusterKey> {
+        match self.names.get(key) {
+            Some(name) => name.clone(),
+            None => Some(key.clone()),
+        }
+    }
+
+    /// The rule with the new names; the same rule, if it has none of the old ones.
+    fn rule(&self, rule: &Arc<Rule>) -> Arc<Rule> {
+        if !mentioned(rule).any(|key| self.names.contains_key(key)) {
+            return Arc::clone(rule);
+        }
+        let key = RuleKey(format!("{}{}", rule.key, self.mark).into());
+        let filters: Option<Vec<_>> = self.filters(&rule.filters);
+        let (filters, action) = match filters {
+            Some(filters) => (filters, self.action(&rule.action)),
+            // Nobody passes whom nobody can be asked about.
+            None => {
+                let action = Action::Respond {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                    reason: Reason::PolicyFailed,
+                };
+                (Vec::new(), action)
+            }
+        };
+        Arc::new(Rule {
+            key,
+            filters,
+            action,
+            ..(**rule).clone()
+        })
+    }
+
+    /// `None`: whoever has to let requests pass cannot be asked.
+    fn filters(&self, filters: &[Filter]) -> Option<Vec<Filter>> {
+        let mut now = Vec::with_capacity(filters.len());
+        for filter in filters {
+            match filter {
+                Filter::Mirror(mirror) => now.extend(self.of(&mirror.cluster).map(|cluster| {
+                    Filter::Mirror(Mirror {
+                        cluster,
+                        ..mirror.clone()
+                    })
+                })),
+                Filter::ExternalAuth(auth) => {
+                    let cluster = self.of(&auth.cluster)?;
+                    now.push(Filter::ExternalAuth(Arc::new(ExternalAuth {
+                        cluster,
+                        ..(**auth).clone()
+                    })));
+                }
+                other => now.push(other.clone()),
+            }
+        }
+        Some(now)
+    }
+
+    fn action(&self, action: &Action) -> Action {
+        let Action::Forward(forward) = action else {
+            return action.clone();
+        };
+        let mut forward = forward.clone();
+        for backend in &mut forward.backends {
+            if let Target::Cluster(key) = &backend.target {
+                let now = self.of(key).map(Target::Cluster);
+                backend.target = now.unwrap_or(Target::Invalid(Reason::PolicyFailed));
+            }
+        }
+        if let Some(fallback) = &mut forward.fallback {
+            let lost = fallback
+                .clusters
+                .last()
+                .is_some_and(|last| self.of(last).is_none());
+            if lost {
+                // Another Service must not speak for the one that was meant to.
+                fallback.statuses.clear();
+            }
+            let clusters = fallback.clusters.iter().filter_map(|key| self.of(key));
+            fallback.clusters = clusters.collect();
+        }
+        forward.fallback = forward
+            .fallback
+            .filter(|fallback| !fallback.clusters.is_empty());
+        Action::Forward(forward)
+    }
+}
+
+/// The clusters that a rule sends anything to.
+fn mentioned(rule: &Rule) -> impl Iterator<Item = &ClusterKey> {
+    let filters = rule.filters.iter().filter_map(|filter| match filter {
+        Filter::Mirror(mirror) => Some(&mirror.cluster),
+        Filter::ExternalAuth(auth) => Some(&auth.cluster),
+        _ => None,
+    });
+    let forward = match &rule.action {
+        Action::Forward(forward) => Some(forward),
+        Action::Redirect(_) | Action::Respond { .. } => None,
+    };
+    let backends = forward.into_iter().flat_map(|forward| &forward.backends);
+    let backends = backends.filter_map(|backend| match &backend.target {
+        Target::Cluster(cluster) => Some(cluster),
+        Target::Invalid(_) => None,
+    });
+    let fallback = forward.and_then(|forward| forward.fallback.as_ref());
+    let fallback = fallback.into_iter().flat_map(|fallback| &fallback.clusters);
+    filters.chain(backends).chain(fallback)
+}
+
+#[cfg(test)]
+#[path = "identity_tests.rs"]
+mod tests;
