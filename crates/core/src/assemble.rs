@@ -5,9 +5,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use api::ObjectRef;
 
 use foldhash::{HashMap, HashMapExt as _};
-use ir::{HostPattern, Listener, Port, Protocol, SocketKey, TlsTermination, VirtualHost};
+use ir::{
+    DatagramPort, HostPattern, Listener, Port, Protocol, SocketKey, StreamHost, TlsTermination,
+    Transport, VirtualHost,
+};
 
-use crate::{attach::Routes, gateway::Parents, route::TranslatedRoute};
+use crate::{
+    attach::Routes,
+    gateway::{Parent, Parents},
+    protocol::{self, Carrier},
+    route::TranslatedRoute,
+    stream_route::Stream,
+};
 
 /// Listeners of Gateways that share a socket and a hostname, oldest Gateway first.
 type Shared = BTreeMap<HostPattern, Vec<usize>>;
@@ -69,50 +78,123 @@ pub(crate) fn ports(
 ) -> BTreeMap<SocketKey, Port> {
     let shared = std::mem::take(&mut memo.shared);
     memo.known.extend(shared);
-    let mut sockets: BTreeMap<SocketKey, (Protocol, u16, Shared)> = BTreeMap::new();
-    for gateway in &parents.gateways {
-        for index in gateway.all.clone() {
-            let listener = &parents.listeners[index];
-            let (Some(protocol), Ok(port)) = (listener.protocol, u16::try_from(listener.port))
-            else {
-                continue;
-            };
-            if !listener.programmed() {
-                continue;
-            }
-            for key in gateway.reach.sockets(port) {
-                let (_, _, hosts) = sockets
-                    .entry(key)
-                    .or_insert_with(|| (protocol, port, Shared::new()));
-                let same = hosts.entry(listener.hostname.clone()).or_default();
-                same.push(index);
-            }
+    let mut sockets: BTreeMap<SocketKey, (Carrier, u16, Shared)> = BTreeMap::new();
+    for (index, carrier, (transport, port), gateway) in served(parents) {
+        if transport != Transport::Tcp {
+            continue;
+        }
+        let hostname = &parents.listeners[index].hostname;
+        for key in gateway.reach.sockets((transport, port)) {
+            let (_, _, hosts) = sockets
+                .entry(key)
+                .or_insert_with(|| (carrier, port, Shared::new()));
+            hosts.entry(hostname.clone()).or_default().push(index);
         }
     }
     // A Gateway with several addresses has the same listeners on each: built once, shared.
     let mut built: HashMap<Vec<usize>, Arc<Listener>> = HashMap::new();
     let ports = sockets
         .into_iter()
-        .map(|(key, (protocol, port, hosts))| {
+        .map(|(key, (carrier, port, hosts))| {
             let listeners = hosts.into_iter().map(|(hostname, indices)| {
                 let listener = built.entry(indices).or_insert_with_key(|indices| {
                     Arc::new(listener(hostname, indices, (parents, routes), memo))
                 });
                 Arc::clone(listener)
             });
-            let listeners = listeners.collect();
-            (
-                key,
-                Port {
-                    protocol,
-                    advertised: (port != key.port).then_some(port),
-                    listeners,
-                },
-            )
+            let listeners: Vec<_> = listeners.collect();
+            let port = Port {
+                protocol: spoken(carrier, &listeners),
+                advertised: (port != key.port).then_some(port),
+                listeners,
+            };
+            (key, port)
         })
         .collect();
     memo.known.clear();
     ports
+}
+
+/// Listeners that the data plane serves: which, how, on which port, and of which Gateway.
+fn served<'p, 'a>(
+    parents: &'p Parents<'a>,
+) -> impl Iterator<Item = (usize, Carrier, (Transport, u16), &'p Parent<'a>)> {
+    parents.gateways.iter().flat_map(move |gateway| {
+        gateway.all.clone().filter_map(move |index| {
+            let listener = &parents.listeners[index];
+            let (carrier, port) = (listener.carrier()?, listener.numbered()?);
+            let served = (index, carrier, port, gateway);
+            listener.programmed().then_some(served)
+        })
+    })
+}
+
+/// A port of nothing but HTTP inside TLS need not look at who asks for what before the handshake.
+fn spoken(carrier: Carrier, listeners: &[Arc<Listener>]) -> Protocol {
+    let streams = listeners.iter().any(|listener| listener.streams.is_some());
+    match carrier {
+        Carrier::Http => Protocol::Http,
+        Carrier::Tls if streams => Protocol::Tls,
+        Carrier::Tls => Protocol::Https,
+        Carrier::Tcp | Carrier::Udp => Protocol::Tcp,
+    }
+}
+
+/// What is bound over UDP. Of Gateways that share a socket, the oldest one's listener is named.
+pub(crate) fn datagrams(
+    parents: &Parents<'_>,
+    routes: &Routes,
+) -> BTreeMap<SocketKey, DatagramPort> {
+    let mut sockets: BTreeMap<SocketKey, (u16, Vec<usize>)> = BTreeMap::new();
+    for (index, _, (transport, port), gateway) in served(parents) {
+        if transport != Transport::Udp {
+            continue;
+        }
+        for key in gateway.reach.sockets((transport, port)) {
+            let (_, listeners) = sockets.entry(key).or_insert((port, Vec::new()));
+            listeners.push(index);
+        }
+    }
+    let ports = sockets.into_iter().map(|(key, (port, indices))| {
+        let streams = streams(&indices, false, routes);
+        let port = DatagramPort {
+            listener: name(&indices, parents),
+            advertised: (port != key.port).then_some(port),
+            rule: streams.first().map(|host| Arc::clone(&host.rule)),
+        };
+        (key, port)
+    });
+    ports.collect()
+}
+
+/// The hosts of listeners that share a socket and hostname, each with the rule of its first route.
+///
+/// > If multiple routes attach to one listener, the oldest one gets the traffic.
+fn streams(indices: &[usize], terminated: bool, routes: &Routes) -> Vec<Arc<StreamHost>> {
+    let mut first: BTreeMap<&HostPattern, &Stream> = BTreeMap::new();
+    for attached in indices.iter().filter_map(|index| routes.of(*index)) {
+        for (host, on_host) in &attached.hosts {
+            let streams = on_host.routes.values();
+            for stream in streams.filter_map(|route| route.stream.as_ref()) {
+                let known = first.entry(host).or_insert(stream);
+                if stream.order < known.order {
+                    *known = stream;
+                }
+            }
+        }
+    }
+    let hosts = first.into_iter().map(|(host, stream)| StreamHost {
+        host: host.clone(),
+        rule: Arc::clone(stream.rule(terminated)),
+    });
+    hosts.map(Arc::new).collect()
+}
+
+/// The first listener's, with its Gateway or ListenerSet.
+fn name(indices: &[usize], parents: &Parents<'_>) -> Arc<str> {
+    let first = indices.first().map(|&index| &parents.listeners[index]);
+    let name = first.map(|first| format!("{}/{}", first.owner.1, first.name));
+    name.unwrap_or_default().into()
 }
 
 fn listener(
@@ -122,15 +204,15 @@ fn listener(
     memo: &mut Memo,
 ) -> Listener {
     let members = || indices.iter().map(|&index| &parents.listeners[index]);
-    let name = members().next().map(|first| {
-        let (_, owner) = first.owner;
-        format!("{owner}/{}", first.name)
-    });
     // Of listeners that share socket and hostname, the oldest one's settings count, as its routes do.
     let settings = members()
         .next()
         .map(|first| first.clients.clone())
         .unwrap_or_default();
+    // Whoever shares both does the same, or there is a conflict.
+    let spoken = members().next().and_then(|first| first.protocol);
+    let passed_on = spoken.is_some_and(protocol::Protocol::streams);
+    let terminated = spoken.is_some_and(protocol::Protocol::terminates);
     let mut certificates = Vec::new();
     for certificate in members().flat_map(|member| &member.certificates) {
         if !certificates.contains(certificate) {
@@ -138,7 +220,7 @@ fn listener(
         }
     }
     Listener {
-        name: name.unwrap_or_default().into(),
+        name: name(indices, parents),
         hostname,
         tls: (!certificates.is_empty()).then_some(TlsTermination {
             certificates,
@@ -146,8 +228,11 @@ fn listener(
             ciphers: settings.ciphers,
             clients: settings.clients,
         }),
-        hosts: hosts(indices, routes, memo),
-        streams: None,
+        streams: passed_on.then(|| streams(indices, terminated, routes)),
+        hosts: match passed_on {
+            true => Vec::new(),
+            false => hosts(indices, routes, memo),
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use api::{Kind, ObjectKey, ObjectRef, condition::reasons};
 use ir::{
-    BackendTimeouts, Balance, Certificate, ClusterKey, Endpoint, Upstream, UpstreamName,
+    BackendTimeouts, Balance, Certificate, ClusterKey, Endpoint, Transport, Upstream, UpstreamName,
     UpstreamTls, Verify,
 };
 use k8s_openapi::api::core::v1::Service;
@@ -54,8 +54,8 @@ pub(crate) enum BackendRefError {
     NotFound(ObjectKey),
     #[error("backendRef to Service {0} needs a port")]
     NoPort(ObjectKey),
-    #[error("Service {0} has no TCP port {1}")]
-    UnknownPort(ObjectKey, i32),
+    #[error("Service {0} has no {2} port {1}")]
+    UnknownPort(ObjectKey, i32, Transport),
     #[error("Service {0}: BackendPolicy: {1}")]
     Policy(ObjectKey, String),
     #[error("Service {0}: BackendTLSPolicy {1}: {2}")]
@@ -100,6 +100,7 @@ impl From<BackendRefError> for Fault {
 pub(crate) struct ClusterRef {
     pub(crate) key: ClusterKey,
     service: ObjectKey,
+    transport: Transport,
     port: u16,
     upstream: Upstream,
     tls: Option<Arc<UpstreamTls>>,
@@ -138,12 +139,65 @@ impl ClusterRef {
     }
 }
 
+/// What is sent to a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// HTTP requests: what the Service's port says of itself counts.
+    Requests,
+    /// gRPC calls: always HTTP/2.
+    Calls,
+    /// Whatever the client sends, so that nothing is added to it.
+    Stream,
+    /// What was inside the client's TLS: policies for the Service may ask for TLS again.
+    Decrypted,
+    /// UDP.
+    Datagrams,
+}
+
+impl Traffic {
+    /// What objects of a kind send.
+    pub(crate) const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::GrpcRoute => Self::Calls,
+            Kind::TlsRoute | Kind::TcpRoute => Self::Stream,
+            Kind::UdpRoute => Self::Datagrams,
+            _ => Self::Requests,
+        }
+    }
+
+    /// The version of HTTP, if that means anything: a policy says so, or the port does.
+    fn upstream(self, policy: Option<Upstream>, port: Upstream) -> Upstream {
+        match self {
+            Self::Requests => policy.unwrap_or(port),
+            Self::Calls => policy.unwrap_or(Upstream::Http2),
+            Self::Stream | Self::Decrypted | Self::Datagrams => Upstream::Http1,
+        }
+    }
+
+    const fn transport(self) -> Transport {
+        match self {
+            Self::Datagrams => Transport::Udp,
+            _ => Transport::Tcp,
+        }
+    }
+}
+
 /// The route that a backend is used by, and its rule.
 pub(crate) type User<'a> = (&'a ObjectRef, Option<&'a str>);
 
 /// Finds what a reference of an object in a namespace means. Mirrors have no user: only policies of the Service count.
 pub(crate) fn resolve(
     reference: &BackendRef<'_>,
+    at: (&str, Option<User<'_>>),
+    lookup: &Lookup<'_>,
+) -> Result<ClusterRef, BackendRefError> {
+    resolve_for(reference, Traffic::of(reference.from), at, lookup)
+}
+
+/// [`resolve`] for traffic that is not what the kind of the object says.
+pub(crate) fn resolve_for(
+    reference: &BackendRef<'_>,
+    traffic: Traffic,
     (namespace, user): (&str, Option<User<'_>>),
     lookup: &Lookup<'_>,
 ) -> Result<ClusterRef, BackendRefError> {
@@ -172,22 +226,21 @@ pub(crate) fn resolve(
     let port = reference
         .port
         .ok_or_else(|| BackendRefError::NoPort(key.clone()))?;
-    // gRPC is HTTP/2, whatever the port says of itself.
-    let least = (reference.from == Kind::GrpcRoute).then_some(Upstream::Http2);
-    cluster_ref((key, service), (port, least), user, lookup)
+    cluster_ref((key, service), (port, traffic), user, lookup)
 }
 
 fn cluster_ref(
     (key, service): (ObjectKey, &Service),
-    (port, least): (i32, Option<Upstream>),
+    (port, traffic): (i32, Traffic),
     user: Option<User<'_>>,
     lookup: &Lookup<'_>,
 ) -> Result<ClusterRef, BackendRefError> {
     let number = u16::try_from(port)
         .ok()
         .filter(|port| *port != 0)
-        .ok_or_else(|| BackendRefError::UnknownPort(key.clone(), port))?;
-    let declared = endpoint::service_port(service, number);
+        .ok_or_else(|| BackendRefError::UnknownPort(key.clone(), port, traffic.transport()))?;
+    let transport = traffic.transport();
+    let declared = endpoint::service_port(service, (transport, number));
     if let Some(name) = endpoint::external_name(service) {
         if name.parse::<std::net::IpAddr>().is_err()
             && !matches!(ir::HostPattern::parse(name), Ok(ir::HostPattern::Exact(_)))
@@ -195,7 +248,7 @@ fn cluster_ref(
             return Err(BackendRefError::ExternalName(key, name.to_owned()));
         }
     } else if declared.is_none() {
-        return Err(BackendRefError::UnknownPort(key, port));
+        return Err(BackendRefError::UnknownPort(key, port, transport));
     }
     if let Some(entry) = endpoint::bad_annotation_entries(service).first() {
         return Err(BackendRefError::Endpoints(key, (*entry).to_owned()));
@@ -211,10 +264,16 @@ fn cluster_ref(
     };
     let settings = BackendSettings::of(&lookup.backend_policies(&scope), lookup)
         .map_err(|fault| BackendRefError::Policy(key.clone(), fault.message))?;
-    let upstream = settings.upstream.or(least).unwrap_or(hint.upstream);
+    let upstream = traffic.upstream(settings.upstream, hint.upstream);
     let mut warnings = Vec::new();
-    let tls = secured(&scope, &settings, &mut warnings, lookup)?
-        .unwrap_or_else(|| hint.tls.then(|| Arc::new(believing())));
+    let mut asked = || secured(&scope, &settings, &mut warnings, lookup);
+    let tls = match traffic {
+        Traffic::Requests | Traffic::Calls => {
+            asked()?.unwrap_or_else(|| hint.tls.then(|| Arc::new(believing())))
+        }
+        Traffic::Decrypted => asked()?.flatten(),
+        Traffic::Stream | Traffic::Datagrams => None,
+    };
     let version = match upstream {
         Upstream::Http1 => "",
         Upstream::Http2 if tls.is_some() => "+h2",
@@ -231,10 +290,18 @@ fn cluster_ref(
         ));
     }
     let whole = if address.is_some() { "+ip" } else { "" };
-    let text = format!("{key}:{number}{version}{secured}{whole}{}", settings.apart);
+    let numbered = match transport {
+        Transport::Tcp => "",
+        Transport::Udp => "+udp",
+    };
+    let text = format!(
+        "{key}:{number}{numbered}{version}{secured}{whole}{}",
+        settings.apart
+    );
     Ok(ClusterRef {
         key: ClusterKey(text.into()),
         service: key,
+        transport,
         port: number,
         upstream,
         unverified: tls.as_ref().is_some_and(|tls| tls.verify == Verify::No),
@@ -297,7 +364,12 @@ pub(crate) fn at_place(
     let named = service_named(&place.host);
     let known = named.and_then(|key| Some((lookup.service(&key)?, key)));
     if let Some((service, key)) = known {
-        let mut cluster = cluster_ref((key, service), (i32::from(place.port), None), None, lookup)?;
+        let mut cluster = cluster_ref(
+            (key, service),
+            (i32::from(place.port), Traffic::Requests),
+            None,
+            lookup,
+        )?;
         // The URL's scheme decides, unless a BackendPolicy says whom to trust.
         if place.https && cluster.tls.is_none() || cluster.unverified {
             cluster.tls = place.https.then(|| Arc::new(verified()));
@@ -318,6 +390,7 @@ pub(crate) fn at_place(
     Ok(ClusterRef {
         key: ClusterKey(format!("{scheme}://{}:{}", place.host, place.port).into()),
         service: ObjectKey::new("", ""),
+        transport: Transport::Tcp,
         port: place.port,
         upstream: Upstream::Http1,
         tls: place.https.then(|| Arc::new(verified())),

@@ -13,6 +13,8 @@ use crate::{GatewayClassStatus, Options, fault::Fault, version};
 const SUPPORTED_FEATURES: &[&str] = &[
     "BackendTLSPolicy",
     "BackendTLSPolicySANValidation",
+    "GRPCRoute",
+    "GRPCRouteNamedRouteRule",
     "Gateway",
     "GatewayBackendClientCertificate",
     "GatewayFrontendClientCertificateValidation",
@@ -48,6 +50,11 @@ const SUPPORTED_FEATURES: &[&str] = &[
     "HTTPRouteSchemeRedirect",
     "ListenerSet",
     "ReferenceGrant",
+    "TCPRoute",
+    "TLSRoute",
+    "TLSRouteModeMixed",
+    "TLSRouteModeTerminate",
+    "UDPRoute",
 ];
 
 /// The classes that are ours, by name.

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 
 use api::{ObjectKey, condition::reasons};
-use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
-use ir::{HostPattern, Protocol, SocketKey};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
+use ir::{HostPattern, SocketKey, Transport};
 
-use crate::{fault::Fault, listener::Listener, reach::Reach};
+use crate::{
+    fault::Fault,
+    listener::Listener,
+    protocol::{Carrier, Protocol},
+    reach::Reach,
+};
 
 /// Within a Gateway's own listeners.
 ///
@@ -15,74 +20,82 @@ use crate::{fault::Fault, listener::Listener, reach::Reach};
 ///
 /// A listener that is refused anyway conflicts with nobody.
 pub(crate) fn within_gateway(listeners: &mut [Listener<'_>]) {
-    let mut protocols: BTreeMap<i32, HashSet<&str>> = BTreeMap::new();
-    let mut hosts: HashMap<(i32, HostPattern), usize> = HashMap::new();
-    for listener in listeners.iter().filter(|l| l.refused.is_none()) {
-        let on_port = protocols.entry(listener.port).or_default();
-        on_port.insert(listener.declared_protocol);
-        *hosts
-            .entry((listener.port, listener.hostname.clone()))
-            .or_default() += 1;
+    let mut carriers: BTreeMap<Numbered, HashSet<Carrier>> = BTreeMap::new();
+    let mut hosts: HashMap<(Numbered, HostPattern), usize> = HashMap::new();
+    for (listener, carrier, port) in listeners.iter().filter_map(claim) {
+        carriers.entry(port).or_default().insert(carrier);
+        *hosts.entry((port, listener.hostname.clone())).or_default() += 1;
     }
-    for listener in listeners.iter_mut().filter(|l| l.refused.is_none()) {
-        let port = listener.port;
-        if protocols
-            .get(&port)
-            .is_some_and(|on_port| on_port.len() > 1)
-        {
-            let message = format!("listeners of port {port} have different protocols");
+    for listener in listeners {
+        let Some((_, _, port)) = claim(listener) else {
+            continue;
+        };
+        if carriers.get(&port).is_some_and(|on_port| on_port.len() > 1) {
+            let message = format!(
+                "listeners of port {} have different protocols",
+                listener.port
+            );
             listener.conflict = Some(Fault::new(reasons::PROTOCOL_CONFLICT, message));
         } else if hosts.get(&(port, listener.hostname.clone())) > Some(&1) {
             let message = format!(
-                "another listener of port {port} has hostname {}",
-                listener.hostname
+                "another listener of port {} has hostname {}",
+                listener.port, listener.hostname
             );
             listener.conflict = Some(Fault::new(reasons::HOSTNAME_CONFLICT, message));
         }
     }
 }
 
-/// Listeners of ListenerSets, in order of precedence, against those of the Gateway and of sets before them: here
-/// the earlier one wins.
-pub(crate) struct Claims<'a> {
-    protocols: BTreeMap<i32, &'a str>,
-    hosts: HashSet<(i32, HostPattern)>,
+/// A port: UDP has numbers of its own.
+type Numbered = (Transport, u16);
+
+/// What a listener that is not refused anyway claims.
+fn claim<'l, 'a>(listener: &'l Listener<'a>) -> Option<(&'l Listener<'a>, Carrier, Numbered)> {
+    let claimed = listener.refused.is_none();
+    let (carrier, port) = (listener.carrier()?, listener.numbered()?);
+    claimed.then_some((listener, carrier, port))
 }
 
-impl<'a> Claims<'a> {
-    pub(crate) fn of(listeners: &[Listener<'a>]) -> Self {
-        let mut claims = Self {
-            protocols: BTreeMap::new(),
-            hosts: HashSet::new(),
-        };
+/// Listeners of ListenerSets, in order of precedence, against those of the Gateway and of sets before them: here
+/// the earlier one wins.
+#[derive(Default)]
+pub(crate) struct Claims {
+    carriers: BTreeMap<Numbered, Carrier>,
+    hosts: HashSet<(Numbered, HostPattern)>,
+}
+
+impl Claims {
+    pub(crate) fn of(listeners: &[Listener<'_>]) -> Self {
+        let mut claims = Self::default();
         for listener in listeners.iter().filter(|l| l.accepted()) {
             claims.add(listener);
         }
         claims
     }
 
-    fn add(&mut self, listener: &Listener<'a>) {
-        self.protocols
-            .insert(listener.port, listener.declared_protocol);
-        self.hosts
-            .insert((listener.port, listener.hostname.clone()));
+    fn add(&mut self, listener: &Listener<'_>) {
+        if let Some((_, carrier, port)) = claim(listener) {
+            self.carriers.insert(port, carrier);
+            self.hosts.insert((port, listener.hostname.clone()));
+        }
     }
 
     /// Lets a listener claim its place, or marks it as conflicted.
-    pub(crate) fn claim(&mut self, listener: &mut Listener<'a>) {
-        let port = listener.port;
-        // UDP has ports of its own.
-        let other = self
-            .protocols
-            .get(&port)
-            .filter(|other| **other != listener.declared_protocol)
-            .filter(|_| listener.declared_protocol != "UDP");
+    pub(crate) fn claim(&mut self, listener: &mut Listener<'_>) {
+        let Some((_, carrier, port)) = claim(listener) else {
+            return;
+        };
+        let number = listener.port;
+        let other = self.carriers.get(&port).filter(|other| **other != carrier);
         if let Some(other) = other {
-            let message = format!("port {port} is already a listener's with protocol {other}");
+            let message = format!(
+                "port {number} is already a listener's with protocol {}",
+                other.as_str()
+            );
             listener.conflict = Some(Fault::new(reasons::PROTOCOL_CONFLICT, message));
         } else if self.hosts.contains(&(port, listener.hostname.clone())) {
             let message = format!(
-                "hostname {} of port {port} is already another listener's",
+                "hostname {} of port {number} is already another listener's",
                 listener.hostname
             );
             listener.conflict = Some(Fault::new(reasons::HOSTNAME_CONFLICT, message));
@@ -96,7 +109,9 @@ impl<'a> Claims<'a> {
 /// Sockets that Gateways share: the oldest Gateway says what is spoken there.
 #[derive(Default)]
 pub(crate) struct Sockets<'a> {
-    spoken: BTreeMap<SocketKey, (Protocol, &'a ObjectKey)>,
+    spoken: BTreeMap<(Transport, SocketKey), (Carrier, &'a ObjectKey)>,
+    /// Where TLS is spoken, what is done with each host's.
+    inside: HashMap<(SocketKey, HostPattern), Protocol>,
 }
 
 impl<'a> Sockets<'a> {
@@ -107,31 +122,41 @@ impl<'a> Sockets<'a> {
         reach: &Reach,
         listener: &mut Listener<'a>,
     ) {
-        let (Some(protocol), Ok(port)) = (listener.protocol, u16::try_from(listener.port)) else {
+        let (Some(protocol), Some((transport, port))) = (listener.protocol, listener.numbered())
+        else {
             return;
         };
-        let sockets = reach.sockets(port);
+        let sockets = reach.sockets((transport, port));
         listener.waiting = sockets.is_empty() && listener.programmed();
         if !listener.programmed() {
             return;
         }
-        let other = sockets.iter().copied().find_map(|socket| {
-            let (spoken, holder) = self.spoken.get(&socket)?;
-            (*spoken != protocol).then_some((socket, *spoken, *holder))
-        });
-        if let Some((socket, spoken, holder)) = other {
-            let spoken = match spoken {
-                Protocol::Http => "HTTP",
-                Protocol::Https => "HTTPS",
-                Protocol::Tls => "TLS",
-                Protocol::Tcp => "TCP",
-            };
-            let message = format!("Gateway {holder} already speaks {spoken} on {socket}");
-            listener.conflict = Some(Fault::new(reasons::PROTOCOL_CONFLICT, message));
-            return;
+        let carrier = protocol.carrier();
+        for socket in &sockets {
+            let spoken = self.spoken.get(&(transport, *socket));
+            if let Some((spoken, holder)) = spoken.filter(|(spoken, _)| *spoken != carrier) {
+                let spoken = spoken.as_str();
+                let message = format!("Gateway {holder} already speaks {spoken} on {socket}");
+                listener.conflict = Some(Fault::new(reasons::PROTOCOL_CONFLICT, message));
+                return;
+            }
+            let inside = self.inside.get(&(*socket, listener.hostname.clone()));
+            if carrier == Carrier::Tls && inside.is_some_and(|inside| *inside != protocol) {
+                let message = format!(
+                    "an older Gateway's listener on {socket} does something else with the TLS of {}",
+                    listener.hostname
+                );
+                listener.conflict = Some(Fault::new(reasons::HOSTNAME_CONFLICT, message));
+                return;
+            }
         }
         for socket in sockets {
-            self.spoken.entry(socket).or_insert((protocol, gateway));
+            let key = (transport, socket);
+            self.spoken.entry(key).or_insert((carrier, gateway));
+            if carrier == Carrier::Tls {
+                let host = (socket, listener.hostname.clone());
+                self.inside.entry(host).or_insert(protocol);
+            }
         }
     }
 }
@@ -140,7 +165,7 @@ impl<'a> Sockets<'a> {
 pub(crate) fn mark_overlaps(listeners: &mut [Listener<'_>]) {
     let mut ports: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
     for (index, listener) in listeners.iter().enumerate() {
-        if listener.protocol == Some(Protocol::Https) && listener.accepted() {
+        if listener.terminates() && listener.accepted() {
             ports.entry(listener.port).or_default().push(index);
         }
     }

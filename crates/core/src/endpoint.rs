@@ -7,7 +7,7 @@ use std::{
 
 use api::{Object, ObjectKey, Resources, annotation};
 use foldhash::{HashMap, HashSet};
-use ir::Endpoint;
+use ir::{Endpoint, Transport};
 use k8s_openapi::{
     api::{
         core::v1::{Service, ServicePort},
@@ -17,7 +17,7 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 
-use crate::changes::Changes;
+use crate::{changes::Changes, protocol};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -94,10 +94,10 @@ impl Slices {
         &self,
         key: &ObjectKey,
         service: &Service,
-        port: u16,
+        port: (Transport, u16),
     ) -> Arc<[Endpoint]> {
         let mut found = match (external_name(service), self.by_service.get(key)) {
-            (Some(name), _) => endpoint(name, port).into_iter().collect(),
+            (Some(name), _) => endpoint(name, port.1).into_iter().collect(),
             (None, Some(slices)) => {
                 let slices = slices.iter().map(|(_, slice)| slice);
                 from_slices(slices, service, port)
@@ -125,11 +125,17 @@ pub(crate) fn cluster_ip(service: &Service) -> Option<IpAddr> {
 }
 
 /// The port of a Service with that number.
-pub(crate) fn service_port(service: &Service, port: u16) -> Option<&ServicePort> {
+pub(crate) fn service_port(
+    service: &Service,
+    (transport, port): (Transport, u16),
+) -> Option<&ServicePort> {
     let ports = service.spec.as_ref()?.ports.as_ref()?;
+    let over =
+        |port: &&ServicePort| protocol::transport(port.protocol.as_deref()) == Some(transport);
     ports
         .iter()
-        .find(|p| p.port == i32::from(port) && p.protocol.as_deref().is_none_or(|p| p == "TCP"))
+        .filter(over)
+        .find(|p| p.port == i32::from(port))
 }
 
 /// Entries of the endpoints annotation that are not `host:port`.
@@ -182,14 +188,14 @@ fn service_of(key: &ObjectKey, slice: &EndpointSlice) -> Option<ObjectKey> {
 fn from_slices<'s>(
     slices: impl Iterator<Item = &'s Arc<EndpointSlice>>,
     service: &Service,
-    port: u16,
+    port: (Transport, u16),
 ) -> Vec<Endpoint> {
     let Some(wanted) = service_port(service, port) else {
         return Vec::new();
     };
     let (mut ready, mut draining) = (Vec::new(), Vec::new());
     for slice in slices {
-        let Some(number) = slice_port(slice, wanted) else {
+        let Some(number) = slice_port(slice, wanted, port.0) else {
             continue;
         };
         for member in slice.endpoints.iter().flatten() {
@@ -229,7 +235,7 @@ fn state(endpoint: &SliceEndpoint) -> State {
 
 /// The number that a Service port has in a slice: by port name as the API server pairs them; else, for slices
 /// written by hand, by target port; a slice port without number stands for every port.
-fn slice_port(slice: &EndpointSlice, wanted: &ServicePort) -> Option<u16> {
+fn slice_port(slice: &EndpointSlice, wanted: &ServicePort, transport: Transport) -> Option<u16> {
     let target = match &wanted.target_port {
         Some(IntOrString::Int(number)) => Some(*number),
         Some(IntOrString::String(_)) => None,
@@ -240,23 +246,23 @@ fn slice_port(slice: &EndpointSlice, wanted: &ServicePort) -> Option<u16> {
         _ => None,
     };
     let ports = slice.ports.as_deref().unwrap_or_default();
-    let tcp = |p: &&EndpointPort| p.protocol.as_deref().is_none_or(|p| p == "TCP");
+    let over = |p: &&EndpointPort| protocol::transport(p.protocol.as_deref()) == Some(transport);
     let name = |p: &EndpointPort| p.name.clone().unwrap_or_default();
     let by_name = wanted.name.clone().unwrap_or_default();
     let found = ports
         .iter()
-        .filter(tcp)
+        .filter(over)
         .find(|p| name(p) == by_name)
         .or_else(|| {
             ports
                 .iter()
-                .filter(tcp)
+                .filter(over)
                 .find(|p| p.port.is_some() && p.port == target)
         })
         .or_else(|| {
             ports
                 .iter()
-                .filter(tcp)
+                .filter(over)
                 .find(|p| target_name.is_some_and(|target| name(p) == target))
         });
     let number = match found {

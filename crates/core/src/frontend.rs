@@ -11,9 +11,9 @@ use api::{
         },
     },
 };
-use ir::{Authorities, ClientAuth, Protocol};
+use ir::{Authorities, ClientAuth};
 
-use crate::{cert, fault::Fault, listener::Listener, lookup::Lookup};
+use crate::{cert, fault::Fault, listener::Listener, lookup::Lookup, protocol::Protocol};
 
 /// What is asked of clients of one port.
 struct Validation<'a> {

@@ -330,11 +330,11 @@ impl<'a> Parent<'a> {
         if options.topology == Topology::AsWritten {
             return None;
         }
-        let served = listeners[self.all.clone()].iter().filter(|listener| {
-            listener.accepted() && !listener.dormant && listener.protocol.is_some()
-        });
+        let served = listeners[self.all.clone()]
+            .iter()
+            .filter(|listener| listener.accepted() && !listener.dormant);
         Some(Demand {
-            ports: served.filter_map(|l| u16::try_from(l.port).ok()).collect(),
+            ports: served.filter_map(Listener::numbered).collect(),
             addresses: self.declared.iter().copied().flatten().collect(),
         })
     }

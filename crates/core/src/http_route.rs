@@ -104,6 +104,7 @@ impl Requests<'_> {
         };
         TranslatedRoute {
             entries,
+            stream: None,
             clusters,
             hosts,
             rejected,

@@ -13,6 +13,7 @@ use crate::{
     fault::Fault,
     gateway::Parents,
     route::{Entry, Known, TranslatedRoute},
+    stream_route::Stream,
 };
 
 /// What backends are shown.
@@ -111,12 +112,13 @@ impl Known {
         for at in listeners {
             let listener = &parents.listeners[at];
             let gateway = parents.gateway_of(at);
-            let port = u16::try_from(listener.port).ok();
-            let sockets = gateway.zip(port);
-            let sockets = sockets.map(|(gateway, port)| gateway.reach.sockets(port));
+            let sockets = gateway.zip(listener.numbered());
+            let sockets = sockets.map(|(gateway, port)| (port.0, gateway.reach.sockets(port)));
             let mut first = false;
-            for socket in sockets.into_iter().flatten() {
-                first |= taken.insert((socket, &listener.hostname));
+            if let Some((transport, sockets)) = sockets {
+                for socket in sockets {
+                    first |= taken.insert((transport, socket, &listener.hostname));
+                }
             }
             if first {
                 served.push(self.at(at));
@@ -128,10 +130,6 @@ impl Known {
 
 /// The route as it is through a Gateway with this identity; `None`: as it is anyway, as there is nobody to show it to.
 fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute> {
-    // Streams and datagrams are passed on as they come.
-    if route.entries.is_empty() {
-        return None;
-    }
     let mark = identity.mark();
     let mut clusters = Vec::with_capacity(route.clusters.len());
     let mut names: HashMap<&ClusterKey, Option<ClusterKey>> = HashMap::default();
@@ -166,13 +164,16 @@ fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute
         }
     });
     let entries: Vec<_> = entries.collect();
+    let stream = route.stream.as_ref().map(|stream| names.stream(stream));
     let mut named = HashSet::new();
     for rule in rules.values() {
         named.extend(mentioned(rule));
     }
+    named.extend(stream.iter().flat_map(Stream::clusters));
     clusters.retain(|cluster| named.contains(&cluster.key));
     Some(TranslatedRoute {
         entries,
+        stream,
         clusters,
         hosts: route.hosts.clone(),
         rejected: route.rejected.clone(),
@@ -247,16 +248,32 @@ impl Names<'_> {
         Some(now)
     }
 
+    /// What is passed on as it comes is shown to nobody by us.
+    fn stream(&self, stream: &Stream) -> Stream {
+        stream.with_decrypted(|rule| {
+            let mut rule = rule.clone();
+            rule.key = RuleKey(format!("{}{}", rule.key, self.mark).into());
+            for backend in &mut rule.backends {
+                self.rename(&mut backend.target);
+            }
+            rule
+        })
+    }
+
+    fn rename(&self, target: &mut Target) {
+        if let Target::Cluster(key) = target {
+            let now = self.of(key).map(Target::Cluster);
+            *target = now.unwrap_or(Target::Invalid(Reason::PolicyFailed));
+        }
+    }
+
     fn action(&self, action: &Action) -> Action {
         let Action::Forward(forward) = action else {
             return action.clone();
         };
         let mut forward = forward.clone();
         for backend in &mut forward.backends {
-            if let Target::Cluster(key) = &backend.target {
-                let now = self.of(key).map(Target::Cluster);
-                backend.target = now.unwrap_or(Target::Invalid(Reason::PolicyFailed));
-            }
+            self.rename(&mut backend.target);
         }
         if let Some(fallback) = &mut forward.fallback {
             let lost = fallback

@@ -35,6 +35,7 @@ mod matching;
 mod namespace;
 mod policy;
 mod precedence;
+mod protocol;
 mod reach;
 mod route;
 mod rule;
@@ -169,6 +170,7 @@ impl Translator {
             attach::translate(&mut parents, &lookup, changes, (memo, attached));
         self.hosts.remember(&before);
         let ports = assemble::ports(&parents, attached, &mut self.hosts);
+        let datagrams = assemble::datagrams(&parents, attached);
         let reading = (&lookup, changes);
         let clusters = (self.clusters).clusters((&moved, memo), &parents, reading);
         let listeners = &parents.listeners;
@@ -207,7 +209,7 @@ impl Translator {
         Translation {
             ir: ir::Ir {
                 ports,
-                datagrams: BTreeMap::new(),
+                datagrams,
                 clusters,
             },
             status,

@@ -16,7 +16,7 @@ use api::{
         },
     },
 };
-use ir::{Certificate, HostPattern, Protocol};
+use ir::{Certificate, HostPattern, Transport};
 
 use crate::{
     cert::Certificates,
@@ -24,11 +24,9 @@ use crate::{
     lookup::Lookup,
     namespace::{Expression, Namespaces, Selector},
     policy::{ClientSettings, client_settings},
+    protocol::{Carrier, Protocol},
     status::ListenerStatus,
 };
-
-/// Kinds of route that listeners take.
-const ROUTE_KINDS: [Kind; 2] = [Kind::HttpRoute, Kind::GrpcRoute];
 
 /// A listener as declared, whichever object declares it.
 #[derive(Debug)]
@@ -141,7 +139,6 @@ pub(crate) struct Listener<'a> {
     pub(crate) owner: (Kind, &'a ObjectKey),
     pub(crate) name: &'a str,
     pub(crate) port: i32,
-    pub(crate) declared_protocol: &'a str,
     pub(crate) protocol: Option<Protocol>,
     pub(crate) hostname: HostPattern,
     pub(crate) certificates: Vec<Arc<Certificate>>,
@@ -170,11 +167,8 @@ impl<'a> Listener<'a> {
         lookup: &Lookup<'a>,
         certificates: &mut Certificates<'_>,
     ) -> Self {
-        let protocol = match declared.protocol {
-            "HTTP" => Some(Protocol::Http),
-            "HTTPS" => Some(Protocol::Https),
-            _ => None,
-        };
+        let passthrough = declared.tls.as_ref().is_some_and(|tls| tls.passthrough);
+        let protocol = Protocol::parse(declared.protocol, passthrough);
         let hostname = HostPattern::parse(declared.hostname.unwrap_or_default());
         let refused = refusal(&declared, protocol).or_else(|| {
             let error = hostname.as_ref().err()?;
@@ -187,7 +181,6 @@ impl<'a> Listener<'a> {
             owner,
             name: declared.name,
             port: declared.port,
-            declared_protocol: declared.protocol,
             protocol,
             hostname: hostname.unwrap_or(HostPattern::Any),
             certificates: Vec::new(),
@@ -204,7 +197,7 @@ impl<'a> Listener<'a> {
             warnings: Vec::new(),
         };
         let mut unresolved = listener.take_kinds(&declared.kinds);
-        if protocol == Some(Protocol::Https) {
+        if protocol.is_some_and(Protocol::terminates) {
             let tls = declared.tls.as_ref();
             let references = tls.map_or(&[][..], |tls| &tls.certificates);
             unresolved.extend(listener.take_certificates(references, lookup, certificates));
@@ -220,7 +213,7 @@ impl<'a> Listener<'a> {
     /// Has ClientPolicies apply: of the listener, of its object, and of the Gateway that its object extends. What cannot
     /// be honoured closes the listener.
     pub(crate) fn ask_clients(&mut self, gateway: &ObjectKey, lookup: &Lookup<'_>) {
-        if self.protocol != Some(Protocol::Https) {
+        if !self.terminates() {
             return;
         }
         let (kind, key) = self.owner;
@@ -248,6 +241,22 @@ impl<'a> Listener<'a> {
         }
     }
 
+    /// Whether clients' TLS ends here.
+    pub(crate) fn terminates(&self) -> bool {
+        self.protocol.is_some_and(Protocol::terminates)
+    }
+
+    /// What it shares its socket with, and what over.
+    pub(crate) fn carrier(&self) -> Option<Carrier> {
+        self.protocol.map(Protocol::carrier)
+    }
+
+    /// The port with what it is numbered for, if it can be one.
+    pub(crate) fn numbered(&self) -> Option<(Transport, u16)> {
+        let port = u16::try_from(self.port).ok().filter(|port| *port != 0)?;
+        Some((self.protocol?.transport(), port))
+    }
+
     /// References of its own, or made on its behalf, lead nowhere.
     pub(crate) fn leave_unresolved(&mut self, faults: impl IntoIterator<Item = Fault>) {
         let all: Vec<_> = self.unresolved.take().into_iter().chain(faults).collect();
@@ -260,15 +269,15 @@ impl<'a> Listener<'a> {
     }
 
     fn take_kinds(&mut self, declared: &[(&str, &str)]) -> Vec<Fault> {
-        if self.protocol.is_none() {
+        let Some(protocol) = self.protocol else {
             return Vec::new();
-        }
+        };
         if declared.is_empty() {
-            self.kinds = ROUTE_KINDS.to_vec();
+            self.kinds = protocol.kinds().to_vec();
         }
         let mut faults = Vec::new();
         for (group, kind) in declared {
-            match Kind::find(group, kind).filter(|kind| ROUTE_KINDS.contains(kind)) {
+            match Kind::find(group, kind).filter(|kind| protocol.kinds().contains(kind)) {
                 Some(kind) if self.kinds.contains(&kind) => {}
                 Some(kind) => self.kinds.push(kind),
                 None => faults.push(Fault::new(
@@ -325,7 +334,7 @@ impl<'a> Listener<'a> {
 
     /// Whether the data plane serves it.
     pub(crate) fn programmed(&self) -> bool {
-        let certified = self.protocol != Some(Protocol::Https) || !self.certificates.is_empty();
+        let certified = !self.terminates() || !self.certificates.is_empty();
         self.accepted() && certified && !self.kinds.is_empty() && !self.dormant && !self.waiting
     }
 
@@ -394,23 +403,31 @@ impl<'a> Listener<'a> {
 fn refusal(declared: &Declared<'_>, protocol: Option<Protocol>) -> Option<Fault> {
     let unsupported = |message: &str| Some(Fault::new(reasons::UNSUPPORTED_VALUE, message));
     let tls = declared.tls.as_ref();
-    match protocol {
-        None => Some(Fault::new(
+    let Some(protocol) = protocol else {
+        return Some(Fault::new(
             reasons::UNSUPPORTED_PROTOCOL,
             format!(
-                "protocol {:?} is not supported; use HTTP or HTTPS",
+                "protocol {:?} is not supported; use HTTP, HTTPS, TLS, TCP or UDP",
                 declared.protocol
             ),
-        )),
-        Some(_) if u16::try_from(declared.port).map_or(true, |port| port == 0) => {
-            unsupported("port must be between 1 and 65535")
-        }
-        Some(Protocol::Http) if tls.is_some() => {
+        ));
+    };
+    if u16::try_from(declared.port).map_or(true, |port| port == 0) {
+        return unsupported("port must be between 1 and 65535");
+    }
+    match protocol.carrier() {
+        Carrier::Http if tls.is_some() => {
             unsupported("tls has no meaning with protocol HTTP; use HTTPS")
         }
-        Some(Protocol::Https) if tls.is_some_and(|tls| tls.passthrough) => {
-            unsupported("tls.mode Passthrough has no meaning with protocol HTTPS")
+        Carrier::Tls if protocol == Protocol::Https && tls.is_some_and(|tls| tls.passthrough) => {
+            unsupported("tls.mode Passthrough has no meaning with protocol HTTPS; use TLS")
         }
-        Some(_) => None,
+        Carrier::Tcp | Carrier::Udp if tls.is_some() => {
+            unsupported("tls has no meaning with protocols TCP and UDP; use TLS")
+        }
+        Carrier::Tcp | Carrier::Udp if declared.hostname.is_some_and(|host| !host.is_empty()) => {
+            unsupported("hostname has no meaning with protocols TCP and UDP")
+        }
+        _ => None,
     }
 }

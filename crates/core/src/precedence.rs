@@ -88,7 +88,7 @@ pub(crate) struct CallRank {
 /// Kinds of path match from most to least specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PathRank {
-    /// Those of a GRPCRoute. No host has routes of both kinds.
+    /// Those of a GRPCRoute that say which calls they are about.
     Call(CallRank),
     Exact,
     /// Other than `/`; longer first.
@@ -155,7 +155,13 @@ impl Precedence {
         route: &Arc<RouteOrder>,
         place: (usize, usize),
     ) -> Self {
-        Self::ranked(PathRank::Call(call), matches, route, place)
+        let any = call.service.0 + call.method.0 == 0;
+        let rank = if any {
+            PathRank::Root
+        } else {
+            PathRank::Call(call)
+        };
+        Self::ranked(rank, matches, route, place)
     }
 
     fn ranked(

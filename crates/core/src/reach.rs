@@ -7,14 +7,14 @@ use std::{
 
 use api::{GATEWAY_GROUP, Kind, ObjectKey, Resources, condition::reasons, gateway::Gateway};
 use foldhash::{HashSet, HashSetExt as _};
-use ir::SocketKey;
+use ir::{SocketKey, Transport};
 use k8s_openapi::{
     api::core::v1::Service,
     apimachinery::pkg::{apis::meta::v1::OwnerReference, util::intstr::IntOrString},
 };
 use serde::Serialize;
 
-use crate::{Options, fault::Fault};
+use crate::{Options, fault::Fault, protocol};
 
 /// How Gateways get sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,7 +64,7 @@ impl From<&str> for Address {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Demand {
     /// Ports of its listeners, and of those of its ListenerSets. Empty when none of them can be served.
-    pub ports: BTreeSet<u16>,
+    pub ports: BTreeSet<(Transport, u16)>,
     /// Addresses that its spec asks for.
     pub addresses: Vec<IpAddr>,
 }
@@ -84,7 +84,7 @@ enum Sockets {
     /// At these addresses; `None` is every address.
     Written(Vec<Option<IpAddr>>),
     /// By port of the listener: the port that is bound.
-    Allocated(BTreeMap<u16, u16>),
+    Allocated(BTreeMap<(Transport, u16), u16>),
 }
 
 impl Default for Sockets {
@@ -95,14 +95,14 @@ impl Default for Sockets {
 
 impl Reach {
     /// The sockets of a listener's port; none: it has to wait.
-    pub(crate) fn sockets(&self, port: u16) -> Vec<SocketKey> {
+    pub(crate) fn sockets(&self, (transport, port): (Transport, u16)) -> Vec<SocketKey> {
         match &self.sockets {
             Sockets::Written(addresses) => {
                 let at = |&address: &Option<IpAddr>| SocketKey { address, port };
                 addresses.iter().map(at).collect()
             }
             Sockets::Allocated(ports) => {
-                let bound = ports.get(&port).map(|&port| SocketKey {
+                let bound = ports.get(&(transport, port)).map(|&port| SocketKey {
                     address: None,
                     port,
                 });
@@ -218,14 +218,16 @@ pub fn gateway_of(service: &Service) -> Option<&OwnerReference> {
 }
 
 /// Ports of a Service that lead to a port by number.
-pub fn ports_of(service: &Service) -> impl Iterator<Item = (u16, u16)> + '_ {
+pub fn ports_of(service: &Service) -> impl Iterator<Item = ((Transport, u16), u16)> + '_ {
     let ports = service
         .spec
         .iter()
         .flat_map(|spec| spec.ports.iter().flatten());
     ports.filter_map(|port| match &port.target_port {
         Some(IntOrString::Int(target)) => {
-            Some((u16::try_from(port.port).ok()?, u16::try_from(*target).ok()?))
+            let transport = protocol::transport(port.protocol.as_deref())?;
+            let number = u16::try_from(port.port).ok()?;
+            Some(((transport, number), u16::try_from(*target).ok()?))
         }
         _ => None,
     })

@@ -79,7 +79,10 @@ fn a_gateway_waits_for_its_service() {
     assert_eq!(programmed(&made.status, "a"), "False AddressNotAssigned");
     assert_eq!(bound(&made), []);
     let demand = &made.demands[&ObjectKey::new("shop", "a")];
-    assert_eq!(demand.ports, BTreeSet::from([80, 8080]));
+    assert_eq!(
+        demand.ports,
+        BTreeSet::from([(Transport::Tcp, 80), (Transport::Tcp, 8080)])
+    );
     service(&mut resources, "a", &[(80, 10000)], &[]);
     let made = translate(&resources);
     assert_eq!(programmed(&made.status, "a"), "False AddressNotAssigned");

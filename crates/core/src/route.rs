@@ -23,7 +23,7 @@ use crate::{
     lookup::{Lookup, Read},
     precedence::Precedence,
     status::ParentRef,
-    stream_route,
+    stream_route::{self, Stream},
 };
 
 /// A route as somebody wrote it.
@@ -91,8 +91,8 @@ impl<'a> Declared<'a> {
             Self::Http(route) => http_route::translate(reference, route, lookup),
             Self::Grpc(route) => grpc_route::translate(reference, route, lookup),
             Self::Tls(route) => stream_route::tls(reference, route, lookup),
-            Self::Tcp(route) => stream_route::bare(reference, &route.spec.rules, lookup),
-            Self::Udp(route) => stream_route::bare(reference, &route.spec.rules, lookup),
+            Self::Tcp(route) => stream_route::bare(reference, route, &route.spec.rules, lookup),
+            Self::Udp(route) => stream_route::bare(reference, route, &route.spec.rules, lookup),
         }
     }
 }
@@ -119,6 +119,8 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct TranslatedRoute {
     pub(crate) entries: Vec<Entry>,
+    /// For routes that look at no request: where everything goes.
+    pub(crate) stream: Option<Stream>,
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Hosts; `None`: those of the listener.
     pub(crate) hosts: Option<Vec<HostPattern>>,

@@ -38,7 +38,7 @@ fn every_bad_condition_is_told_with_its_place() {
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: gw, namespace: default}
-spec: {gatewayClassName: postern, listeners: [{name: http, port: 80, protocol: HTTP}, {name: tcp, port: 81, protocol: TCP}]}
+spec: {gatewayClassName: postern, listeners: [{name: http, port: 80, protocol: HTTP}, {name: tcp, port: 81, protocol: SCTP}]}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use api::Resources;
-use ir::{Action, ClusterKey, Filter, Ir, Rule, Target};
+use ir::{Action, ClusterKey, Filter, HostPattern, Ir, Protocol, Rule, StreamRule, Target};
 
 /// Reads objects; YAML aliases and all. Every document must be readable.
 pub(crate) fn resources(text: &str) -> Resources {
@@ -49,20 +49,48 @@ fn clusters(rule: &Rule) -> impl Iterator<Item = &ClusterKey> {
     mirrors.chain(backends).chain(fallback)
 }
 
+/// Rules for streams and datagrams.
+fn stream_rules(ir: &Ir) -> impl Iterator<Item = &StreamRule> {
+    let listeners = ir.ports.values().flat_map(|port| &port.listeners);
+    let streams = listeners.flat_map(|listener| listener.streams.iter().flatten());
+    let datagrams = ir.datagrams.values();
+    let datagrams = datagrams.filter_map(|port| port.rule.as_deref());
+    streams.map(|host| &*host.rule).chain(datagrams)
+}
+
 /// The promises that the IR makes and its types cannot.
 pub(crate) fn assert_sound(ir: &Ir) {
     let rules = rules(ir);
     let keys: BTreeSet<_> = rules.iter().map(|rule| &rule.key).collect();
     assert_eq!(keys.len(), rules.len(), "equal keys mean equal rules");
-    let named: BTreeSet<_> = rules.iter().flat_map(|rule| clusters(rule)).collect();
+    let requests = rules.iter().flat_map(|rule| clusters(rule));
+    let streams = stream_rules(ir).flat_map(|rule| &rule.backends);
+    let streams = streams.filter_map(|backend| match &backend.target {
+        Target::Cluster(cluster) => Some(cluster),
+        Target::Invalid(_) => None,
+    });
+    let named: BTreeSet<_> = requests.chain(streams).collect();
     let present: BTreeSet<_> = ir.clusters.keys().collect();
-    assert_eq!(named, present, "clusters are those that rules name");
+    assert!(
+        named.is_subset(&present),
+        "{named:?} are named of {present:?}"
+    );
+    // Of several routes for the same streams one is served; what the others name is there for when it goes.
+    if ir.datagrams.is_empty() && stream_rules(ir).next().is_none() {
+        assert_eq!(named, present, "clusters are those that rules name");
+    }
     for port in ir.ports.values() {
         let hosts: Vec<_> = port.listeners.iter().map(|l| &l.hostname).collect();
         assert!(hosts.is_sorted() && !hosts.is_empty(), "{hosts:?}");
         for listener in &port.listeners {
-            let tls = port.protocol == ir::Protocol::Https;
-            assert_eq!(listener.tls.is_some(), tls, "{}", listener.name);
+            let (tls, streams) = (listener.tls.is_some(), listener.streams.is_some());
+            let legal = match port.protocol {
+                Protocol::Http => !tls && !streams,
+                Protocol::Https => tls && !streams,
+                Protocol::Tls => tls || streams,
+                Protocol::Tcp => !tls && streams && listener.hostname == HostPattern::Any,
+            };
+            assert!(legal, "{} on {:?}", listener.name, port.protocol);
             let hosts: Vec<_> = listener.hosts.iter().map(|h| &h.host).collect();
             assert!(hosts.is_sorted_by(|a, b| a < b), "{hosts:?}");
             for host in hosts {

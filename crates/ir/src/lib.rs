@@ -29,7 +29,7 @@ pub use filter::{
     ClientAddresses, Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite,
     Redirect, RedirectPath, Rewrite,
 };
-pub use listener::{Ir, Listener, Port, Protocol, SocketKey, VirtualHost};
+pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, VirtualHost};
 pub use matcher::{
     HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
     QueryMatch, RequestMatch, ValueMatch,

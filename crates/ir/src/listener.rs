@@ -42,6 +42,32 @@ impl fmt::Display for SocketKey {
     }
 }
 
+/// What ports are numbered apart for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl Transport {
+    /// As Services and EndpointSlices have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// One bound port. All its listeners speak the same [`Protocol`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Port {

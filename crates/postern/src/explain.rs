@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
 use ir::{
     Action, Cluster, Filter, Ir, Listener, PathRewrite, Port, Protocol, RequestMatch, Rule,
-    SocketKey, Target,
+    SocketKey, StreamHost, Target,
 };
 use proxy::{
     canonical,
@@ -163,6 +163,9 @@ fn follow(ir: &Ir, request: &Request, told: &mut Explanation) -> Result<(), Stri
         ));
     };
     told.listener = Some((listener.name.to_string(), listener.hostname.to_string()));
+    if let Some(hosts) = &listener.streams {
+        return Err(passed_on(hosts, &host));
+    }
     let view = RequestView {
         host: &host,
         path: &path,
@@ -186,11 +189,6 @@ fn follow(ir: &Ir, request: &Request, told: &mut Explanation) -> Result<(), Stri
 
 /// The port that the URL leads to; one bound to every address comes first.
 fn port<'a>(ir: &'a Ir, request: &Request) -> Result<(&'a SocketKey, &'a Port), String> {
-    let wanted = if request.https {
-        Protocol::Https
-    } else {
-        Protocol::Http
-    };
     let found = ir.ports.iter().find(|(key, _)| key.port == request.port);
     let Some((key, port)) = found else {
         let known: Vec<_> = ir.ports.keys().map(ToString::to_string).collect();
@@ -204,14 +202,30 @@ fn port<'a>(ir: &'a Ir, request: &Request) -> Result<(&'a SocketKey, &'a Port), 
             request.port
         ));
     };
-    if port.protocol != wanted {
-        let spoken = if request.https { "plain HTTP" } else { "HTTPS" };
+    let spoken = match port.protocol {
+        Protocol::Http if request.https => Some("plain HTTP"),
+        Protocol::Https | Protocol::Tls if !request.https => Some("TLS"),
+        // Whatever is sent there is passed on.
+        _ => None,
+    };
+    if let Some(spoken) = spoken {
         return Err(format!(
             "no connection: port {} speaks {spoken}",
             request.port
         ));
     }
     Ok((key, port))
+}
+
+/// Where a listener passes on what it does not look into.
+fn passed_on(hosts: &[Arc<StreamHost>], host: &str) -> String {
+    match hosts.iter().find(|candidate| candidate.host.matches(host)) {
+        Some(found) => format!(
+            "no request is looked at: the connection is passed on to the backends of {}",
+            found.rule.route
+        ),
+        None => "the connection is closed: no route of the listener has this host".to_owned(),
+    }
 }
 
 /// Hosts of a listener that are asked for `host`, most specific first.

@@ -1,4 +1,5 @@
 use api::Object;
+use ir::Transport;
 use serde_json::{Value, json};
 
 use super::*;
@@ -32,7 +33,7 @@ fn gateway(resources: &mut Resources, name: &str) {
 
 fn demand(ports: &[u16]) -> Demand {
     Demand {
-        ports: ports.iter().copied().collect(),
+        ports: ports.iter().map(|port| (Transport::Tcp, *port)).collect(),
         addresses: Vec::new(),
     }
 }
@@ -80,6 +81,37 @@ fn copies(step: &Step, service: &Value) {
     );
     let labels = &copy["metadata"]["labels"];
     assert_eq!(labels["kubernetes.io/service-name"], "web-postern");
+}
+
+#[test]
+fn udp_has_ports_of_its_own() {
+    let mut resources = Resources::default();
+    gateway(&mut resources, "dns");
+    let mut demand = demand(&[53]);
+    demand.ports.insert((Transport::Udp, 53));
+    let demands = BTreeMap::from([(ObjectKey::new("shop", "dns"), demand)]);
+    let made = steps(&resources, &demands, &options(), &mut Memory::default());
+    let Step::Apply(_, body) = &made[0] else {
+        panic!("{made:?}");
+    };
+    let ports = body["spec"]["ports"].as_array().unwrap();
+    let said: Vec<_> = ports
+        .iter()
+        .map(|port| (&port["name"], &port["port"], &port["protocol"]))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (&json!("port-53"), &json!(53), &json!("TCP")),
+            (&json!("udp-53"), &json!(53), &json!("UDP"))
+        ]
+    );
+    assert_ne!(ports[0]["targetPort"], ports[1]["targetPort"]);
+    take(&mut resources, &made);
+    assert_eq!(
+        steps(&resources, &demands, &options(), &mut Memory::default()),
+        []
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     balance::Load,
     error::ProxyError,
+    grpc,
     limit::Permit,
     observe::Observed,
     server::Conn,
@@ -24,6 +25,8 @@ struct Open {
     conn: Rc<Conn>,
     started: Instant,
     http1: bool,
+    /// It is a call of gRPC.
+    call: bool,
     status: Option<StatusCode>,
     reason: Option<&'static str>,
     bytes_out: u64,
@@ -67,6 +70,7 @@ impl Exchange {
             conn: Rc::clone(conn),
             started: Instant::now(),
             http1: request.version() < Version::HTTP_2,
+            call: grpc::is_call(request),
             status: None,
             reason: None,
             bytes_out: 0,
@@ -93,6 +97,11 @@ impl Exchange {
     /// Whether the client speaks HTTP/1.
     pub(crate) fn is_http1(&self) -> bool {
         self.0.as_ref().is_some_and(|open| open.http1)
+    }
+
+    /// Whether the request is a call of gRPC.
+    pub(crate) fn is_call(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| open.call)
     }
 
     /// Listener and route are known.

@@ -23,6 +23,7 @@ use crate::{
     error::ProxyError,
     exchange::Exchange,
     filter::{cors, headers, redirect},
+    grpc,
     limit::Permit,
     router::RequestView,
     server::Conn,
@@ -137,9 +138,7 @@ fn act(held: guard::Held) -> Begun {
             response
         }
         Action::Respond { status, reason } => {
-            let mut response = refuse(ProxyError::Rule(*reason), exchange);
-            *response.status_mut() = *status;
-            response
+            refuse_with(ProxyError::Rule(*reason), *status, exchange)
         }
         Action::Forward(_) => {
             match forward::prepare(&conn, &routed, (parts, body), asked, exchange) {
@@ -328,13 +327,27 @@ fn made(answer: Response<()>, reason: &'static str, mut exchange: Exchange) -> R
     answer.map(|()| DownBody::text("", exchange))
 }
 
-/// An error as an answer: status, and one word as text.
-fn refuse(error: ProxyError, mut exchange: Exchange) -> Response<DownBody> {
-    exchange.answered(error.status(), Some(error.flag()));
+/// An error as an answer: status, and one word as text; a call of gRPC has both in the head of an answer that is well. What is
+/// counted and logged is the status of HTTP in any case.
+fn refuse(error: ProxyError, exchange: Exchange) -> Response<DownBody> {
+    refuse_with(error, error.status(), exchange)
+}
+
+fn refuse_with(
+    error: ProxyError,
+    status: StatusCode,
+    mut exchange: Exchange,
+) -> Response<DownBody> {
+    exchange.answered(status, Some(error.flag()));
+    if exchange.is_call() {
+        let mut response = Response::new(DownBody::text("", exchange));
+        grpc::fail(error, response.headers_mut());
+        return response;
+    }
     let close =
         matches!(error, ProxyError::BadRequest | ProxyError::ClientClosed) && exchange.is_http1();
     let mut response = Response::new(DownBody::text(error.flag(), exchange));
-    *response.status_mut() = error.status();
+    *response.status_mut() = status;
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
@@ -344,7 +357,7 @@ fn refuse(error: ProxyError, mut exchange: Exchange) -> Response<DownBody> {
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

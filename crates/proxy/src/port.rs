@@ -1,7 +1,7 @@
 //! Bound ports: sockets, and what all workers count together.
 
 use std::{
-    fmt, io,
+    io,
     net::{SocketAddr, TcpListener, UdpSocket},
     sync::{
         Arc,
@@ -9,30 +9,12 @@ use std::{
     },
 };
 
-use ir::SocketKey;
+use ir::{SocketKey, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
 /// Connections that the kernel holds for us while we are busy.
 const BACKLOG: i32 = 4096;
-
-/// What carries what clients say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
-    /// Connections.
-    Tcp,
-    /// Datagrams.
-    Udp,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-        })
-    }
-}
 
 /// A bound port, as all workers see it.
 #[derive(Debug)]
@@ -198,11 +180,11 @@ fn datagram_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 mod tests {
     use std::net::SocketAddr;
 
-    use ir::SocketKey;
+    use ir::{SocketKey, Transport};
 
     use telemetry::metrics::Metrics;
 
-    use super::{Transport, bind};
+    use super::bind;
 
     #[test]
     fn a_port_in_use_says_what_to_do() {

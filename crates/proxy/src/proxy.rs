@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use ir::{ClientAuth, Ir, Listener, Port, SocketKey};
+use ir::{ClientAuth, Ir, Listener, Port, SocketKey, Transport};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,7 +18,7 @@ use crate::{
     auth::Verifier,
     config::Config,
     observe::{Observer, Telemetry},
-    port::{self, BindError, PortHandle, PortKey, Sockets, Transport},
+    port::{self, BindError, PortHandle, PortKey, Sockets},
     snapshot::Snapshot,
     tls::TlsError,
     worker::{self, Order, Start},

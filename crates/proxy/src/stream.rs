@@ -123,8 +123,7 @@ pub(crate) async fn serve_tls(inbound: Inbound, mut client: Socket) {
         Err(_) => return inbound.reject(Rejection::TlsTimeout),
     };
     let Some(found) = inbound.find(&name) else {
-        // Whether the client hears of it is its own affair.
-        let _ = timeout_at(deadline, hello::refuse(&mut client)).await;
+        // Without a word of TLS: who has no certificate for a name does not speak for it.
         return inbound.reject(Rejection::NoListener);
     };
     let Some(streams) = &found.streams else {
@@ -136,7 +135,6 @@ pub(crate) async fn serve_tls(inbound: Inbound, mut client: Socket) {
     let terminates = streams.terminates();
     let mut stream = Stream::new(inbound, &found, "TLS", name);
     if stream.rule.is_none() {
-        let _ = timeout_at(deadline, hello::refuse(&mut client)).await;
         return stream.end(ProxyError::NoRoute.flag(), &Tried::default(), None);
     }
     if !terminates {

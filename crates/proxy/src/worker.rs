@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, cache::Cache};
+use ir::Transport;
 use slab::Slab;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -23,7 +24,7 @@ use crate::{
     connection::{Clock, Command, ConnState, TICK},
     datagram,
     observe::Observer,
-    port::{PortHandle, PortKey, Transport},
+    port::{PortHandle, PortKey},
     server,
     snapshot::Snapshot,
     upstream::Pool,

@@ -191,7 +191,8 @@ fn make(
 fn cluster(wanted: &ClusterRef, slices: &Slices, lookup: &Lookup<'_>) -> Arc<Cluster> {
     let endpoints = || {
         let service = lookup.resources.services.get(&wanted.service)?;
-        Some(slices.endpoints(&wanted.service, service, wanted.port))
+        let port = (wanted.transport, wanted.port);
+        Some(slices.endpoints(&wanted.service, service, port))
     };
     let address = wanted
         .address

@@ -55,12 +55,14 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
         let protocol = format!("{:?}", port.protocol).to_uppercase();
         let _ = writeln!(text, "{}  {protocol}", style.bold(&key.to_string()));
         for listener in &port.listeners {
-            let routes: usize = listener.hosts.iter().map(|host| host.routes.len()).sum();
-            let served = format!(
-                "{} for {}",
-                plural(routes, "route"),
-                plural(listener.hosts.len(), "host")
-            );
+            let (routes, hosts): (usize, usize) = match &listener.streams {
+                None => {
+                    let routes = listener.hosts.iter().map(|host| host.routes.len());
+                    (routes.sum(), listener.hosts.len())
+                }
+                Some(hosts) => (hosts.len(), hosts.len()),
+            };
+            let served = format!("{} for {}", plural(routes, "route"), plural(hosts, "host"));
             let _ = writeln!(
                 text,
                 "  {}  host {}  {served}",
@@ -68,7 +70,12 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
             );
         }
     }
-    if made.ir.ports.is_empty() {
+    for (key, port) in &made.ir.datagrams {
+        let route = port.rule.as_ref().map_or("no route", |rule| &rule.route);
+        let key = style.bold(&key.to_string());
+        let _ = writeln!(text, "{key}  UDP\n  {}  {route}", port.listener);
+    }
+    if made.ir.ports.is_empty() && made.ir.datagrams.is_empty() {
         let _ = writeln!(
             text,
             "{} nothing is served: there is no Gateway of class postern, and no Ingress of ours",

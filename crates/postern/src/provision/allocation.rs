@@ -7,18 +7,22 @@ use std::{
 
 use api::{ObjectKey, Resources};
 use gateway_core::Demand;
+use ir::Transport;
 
 use crate::apply::hash;
 
-/// Ports by Gateway: listener's port to port of ours.
+/// Listener's port, with what it is numbered for, to port of ours.
+pub(super) type Ports = BTreeMap<(Transport, u16), u16>;
+
+/// Ports by Gateway.
 #[derive(Debug, Default)]
 pub(super) struct Allocation {
-    ports: BTreeMap<ObjectKey, BTreeMap<u16, u16>>,
+    ports: BTreeMap<ObjectKey, Ports>,
 }
 
 impl Allocation {
     /// What a Gateway's listeners have; `None`: there were not enough ports.
-    pub(super) fn of(&self, gateway: &ObjectKey) -> Option<&BTreeMap<u16, u16>> {
+    pub(super) fn of(&self, gateway: &ObjectKey) -> Option<&Ports> {
         self.ports.get(gateway)
     }
 
@@ -76,12 +80,16 @@ impl Allocation {
 /// The same port for the same listener wherever possible, so that a Service that was deleted comes back as it was.
 fn choose(
     gateway: &ObjectKey,
-    port: u16,
+    (transport, port): (Transport, u16),
     range: &RangeInclusive<u16>,
     taken: &mut HashSet<u16>,
 ) -> Option<u16> {
     let count = u64::from(range.end().checked_sub(*range.start())?) + 1;
-    let start = hash(format!("{gateway}:{port}").as_bytes()) % count;
+    let over = match transport {
+        Transport::Tcp => "",
+        Transport::Udp => "/udp",
+    };
+    let start = hash(format!("{gateway}:{port}{over}").as_bytes()) % count;
     let candidates = (0..count).filter_map(|step| {
         let offset = u16::try_from((start + step) % count).ok()?;
         range.start().checked_add(offset)

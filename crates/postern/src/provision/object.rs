@@ -6,11 +6,12 @@ use std::{
 };
 
 use api::{Kind, ObjectKey, ObjectRef, Resources, annotation, gateway::Gateway};
+use ir::Transport;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::Options;
+use super::{Options, allocation::Ports};
 use crate::apply::hash;
 
 /// Label that Gateway API asks for on what is made for a Gateway.
@@ -24,7 +25,7 @@ const LABEL: usize = 63;
 pub(super) struct Reached<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) uid: &'a str,
-    pub(super) ports: &'a BTreeMap<u16, u16>,
+    pub(super) ports: &'a Ports,
     pub(super) addresses: &'a [IpAddr],
     pub(super) options: &'a Options,
 }
@@ -107,8 +108,9 @@ impl Reached<'_> {
 
     /// The Service as it should be.
     pub(super) fn service(&self) -> Value {
-        let ports = self.ports.iter().map(|(port, target)| {
-            json!({ "name": port_name(*port), "port": port, "protocol": "TCP", "targetPort": target })
+        let ports = self.ports.iter().map(|((transport, port), target)| {
+            let (name, protocol) = (port_name(*transport, *port), transport.as_str());
+            json!({ "name": name, "port": port, "protocol": protocol, "targetPort": target })
         });
         let mut spec = json!({
             "type": self.options.service_type,
@@ -151,9 +153,10 @@ impl Reached<'_> {
     }
 
     fn slice(&self, key: &ObjectKey, service: &str, from: &EndpointSlice) -> Value {
-        let ports = self.ports.iter().map(
-            |(port, target)| json!({ "name": port_name(*port), "port": target, "protocol": "TCP" }),
-        );
+        let ports = self.ports.iter().map(|((transport, port), target)| {
+            let (name, protocol) = (port_name(*transport, *port), transport.as_str());
+            json!({ "name": name, "port": target, "protocol": protocol })
+        });
         let endpoints = from.endpoints.iter().flatten().map(|endpoint| {
             let mut copy = json!({
                 "addresses": endpoint.addresses,
@@ -182,8 +185,11 @@ impl Reached<'_> {
     }
 }
 
-fn port_name(port: u16) -> String {
-    format!("port-{port}")
+fn port_name(transport: Transport, port: u16) -> String {
+    match transport {
+        Transport::Tcp => format!("port-{port}"),
+        Transport::Udp => format!("udp-{port}"),
+    }
 }
 
 /// Services and EndpointSlices of ours that nothing asks for, with their uids. What belongs to a Gateway that is being

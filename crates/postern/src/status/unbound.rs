@@ -7,8 +7,7 @@ use api::{
     condition::{ConditionStatus, reasons, types},
 };
 use gateway_core::{ListenerStatus, Status};
-use ir::{Ir, SocketKey};
-use proxy::Transport;
+use ir::{Ir, SocketKey, Transport};
 
 /// Marks listeners as not programmed whose port is among these, with what the system said, and Gateways and ListenerSets
 /// that have no other. `ir` is what was to be served.

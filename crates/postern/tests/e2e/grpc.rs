@@ -2,6 +2,7 @@
 //! metadata in trailers, deadlines and cancellation; in plain text and over TLS on both sides; by each way in which a
 //! backend can be declared to speak gRPC.
 
+mod route;
 mod service;
 
 use std::{fs, time::Duration};
@@ -242,15 +243,15 @@ fn deadlines_and_cancellation_reach_the_server() {
 }
 
 #[test]
-fn a_host_that_nobody_serves_is_an_error_that_tells_the_status() {
+fn a_host_that_nobody_serves_is_a_call_that_nobody_implements() {
     run(async |lab| {
         let client = lab.client("nobody.example.com", false).await;
-        let status = client.say(Request::new(Line::new("x", 0))).await;
-        // The answer is plain HTTP: a gRPC client makes an error of it, with what it was.
-        let status = status.unwrap_err();
-        assert!(status.message().contains("404"), "{status:?}");
-        // The connection goes on.
-        let status = client.say(Request::new(Line::new("x", 0))).await;
-        assert!(status.unwrap_err().message().contains("404"));
+        // The second time, on the same connection.
+        for _ in 0..2 {
+            let status = client.say(Request::new(Line::new("x", 0))).await;
+            let status = status.unwrap_err();
+            let told = (status.code(), status.message());
+            assert_eq!(told, (Code::Unimplemented, "no_route"), "{status:?}");
+        }
     });
 }

@@ -11,4 +11,5 @@ mod readme;
 mod reload;
 mod secrets;
 mod state;
+mod streams;
 mod support;

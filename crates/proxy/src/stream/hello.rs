@@ -15,9 +15,6 @@ use crate::socket::Socket;
 /// A hello may be so long, records and all. Those of browsers have 2 KiB.
 const LONGEST: usize = 64 * 1024;
 
-/// The alert of a server that is not whom the client wants: fatal, `unrecognized_name` (RFC 6066 section 3).
-const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
-
 /// A client's hello.
 pub(super) struct Hello {
     /// What rustls has made of it: a handshake that can go on.
@@ -62,13 +59,6 @@ pub(super) async fn read(stream: &mut Socket) -> Option<Hello> {
             }
         }
     }
-}
-
-/// Tells a client that nobody here has the name that it asks for.
-pub(super) async fn refuse(stream: &mut Socket) {
-    // A client that has gone need not be told.
-    let _ = stream.write_all(&UNRECOGNIZED_NAME).await;
-    let _ = stream.shutdown().await;
 }
 
 /// A connection of which something has been read already.

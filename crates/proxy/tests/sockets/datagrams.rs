@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use ir::{Cluster, DatagramPort, Ir, Port, Protocol, SocketKey, StreamRule};
+use ir::{Cluster, DatagramPort, Ir, Port, Protocol, SocketKey, StreamRule, Transport};
 use parking_lot::Mutex;
-use proxy::{Config, Drained, Proxy, Telemetry, Transport};
+use proxy::{Config, Drained, Proxy, Telemetry};
 use telemetry::{access_log::AccessLog, metrics::Counter};
 use testkit::{
     echo,

@@ -69,6 +69,13 @@ fn shaken(stream: &mut Secured) -> Result<(), String> {
     Ok(())
 }
 
+/// Nothing was said: the connection has just ended.
+fn assert_closed(stream: &mut Secured) {
+    let error = shaken(stream).unwrap_err();
+    let ends = ["end of file", "reset"];
+    assert!(ends.iter().any(|end| error.contains(end)), "{error}");
+}
+
 #[test]
 fn passed_through_the_backend_shakes_hands_itself() {
     let ca = Ca::new("backends");
@@ -184,8 +191,7 @@ fn one_port_has_http_and_both_kinds_of_streams() {
         .tls(Arc::new(ours.client_config(&["http/1.1"])), "web.com");
     assert_eq!(other.send_blocking().unwrap().status, 421);
     let mut stream = client(&proxy, theirs.client_config(&[]), "nobody.com");
-    let refused = shaken(&mut stream).unwrap_err();
-    assert!(refused.contains("UnrecognisedName"), "{refused}");
+    assert_closed(&mut stream);
     let word = "postern_streams_total{listener=\"test/test/*\",result=\"no_route\"} 1";
     eventually("the word", || telemetry.metrics.encode().contains(word));
 }
@@ -208,8 +214,7 @@ fn without_a_server_name_only_a_listener_for_every_host_answers() {
     };
     serve(&proxy, here("a.com"));
     let mut stream = client(&proxy, nameless(), "a.com");
-    let refused = shaken(&mut stream).unwrap_err();
-    assert!(refused.contains("UnrecognisedName"), "{refused}");
+    assert_closed(&mut stream);
     eventually("the word", || {
         let text = telemetry.metrics.encode();
         text.contains("connections_rejected_total{reason=\"no_listener\"} 1")
