@@ -6,6 +6,7 @@
 
 mod account;
 mod addresses;
+mod backend_tls;
 mod backends;
 mod bad_input;
 mod classes;

@@ -60,7 +60,7 @@ fn resource(kind: &str) -> ApiResource {
         "Event" => ("events.k8s.io", "v1"),
         "EndpointSlice" => ("discovery.k8s.io", "v1"),
         "Lease" => ("coordination.k8s.io", "v1"),
-        "Service" | "Namespace" | "Secret" => ("", "v1"),
+        "Service" | "Namespace" | "Secret" | "ConfigMap" => ("", "v1"),
         "RoutePolicy" | "BackendPolicy" | "ClientPolicy" => ("postern.dev", "v1alpha1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         _ => ("gateway.networking.k8s.io", "v1"),
@@ -68,6 +68,7 @@ fn resource(kind: &str) -> ApiResource {
     let kind = GroupVersionKind::gvk(group, version, kind);
     match kind.kind.as_str() {
         "RoutePolicy" => ApiResource::from_gvk_with_plural(&kind, "routepolicies"),
+        "BackendTLSPolicy" => ApiResource::from_gvk_with_plural(&kind, "backendtlspolicies"),
         "BackendPolicy" => ApiResource::from_gvk_with_plural(&kind, "backendpolicies"),
         "ClientPolicy" => ApiResource::from_gvk_with_plural(&kind, "clientpolicies"),
         _ => ApiResource::from_gvk(&kind),
@@ -261,7 +262,11 @@ impl World {
 
     /// A Service with the backend's endpoint.
     pub(crate) async fn another_backend(&self, name: &str) {
-        let address = self.echo.address();
+        self.backend_at(name, self.echo.address()).await;
+    }
+
+    /// A Service with this endpoint on the node.
+    pub(crate) async fn backend_at(&self, name: &str, address: SocketAddr) {
         let app = &self.app;
         self.service(app, name, address.port(), address.ip()).await;
     }

@@ -6,6 +6,7 @@ mod cli;
 mod diff;
 mod examples;
 mod grpc;
+mod identity;
 mod lifecycle;
 mod readme;
 mod reload;

@@ -168,9 +168,94 @@ fn backend_mtls_name() {
     }
 }
 
+/// BackendTLSPolicy and `tls.backend` by hand: "a certificate from a known authority that names their service account", "and
+/// shows them its own".
+#[test]
+fn backend_tls_policy() {
+    const URL: &str = "http://example.com/";
+    const ACCOUNT: &str = "spiffe://cluster.local/ns/default/sa/demo-service";
+    let (ours, others) = (Ca::new("ours"), Ca::new("others"));
+    let start = |issued: &Issued| {
+        let config = issued.server_config_verifying(ours.pem(), true, &["http/1.1"]);
+        let (config, names) = recording_names(config);
+        let example = Example::with("backend-tls-policy", |name| {
+            Backend::builder().tls(config.clone()).start(name)
+        });
+        let shown = ours.issue_client("gateway");
+        example.write(
+            "gateway-cert.yaml",
+            &secret(
+                "gateway-cert",
+                &[("tls.crt", &shown.cert_pem), ("tls.key", &shown.key_pem)],
+            ),
+        );
+        example.write("backends-ca.yaml", &authorities(&ours));
+        (example, names)
+    };
+    let (example, names) = start(&ours.issue(&["whoever", ACCOUNT]));
+    both(&example, |served| {
+        assert_eq!(served.get(URL).backend(), "demo-service");
+        let names = names.take();
+        assert!(
+            !names.is_empty()
+                && names
+                    .iter()
+                    .all(|name| name.as_deref() == Some("backend.internal")),
+            "{names:?}"
+        );
+    });
+    for (why, issued) in [
+        (
+            "the server's name does not count",
+            ours.issue(&["backend.internal"]),
+        ),
+        (
+            "its certificate is not ours",
+            others.issue(&["backend.internal", ACCOUNT]),
+        ),
+    ] {
+        let (example, _) = start(&issued);
+        both(&example, |served| {
+            assert_eq!(served.get(URL).status.as_u16(), 502, "{why}");
+            assert_eq!(served.hits("demo-service"), 0, "{why}");
+        });
+    }
+    for (file, told) in [
+        (
+            "backends-ca.yaml",
+            "ConfigMap default/backends-ca does not exist",
+        ),
+        (
+            "gateway-cert.yaml",
+            "Secret default/gateway-cert does not exist",
+        ),
+    ] {
+        let (example, _) = start(&ours.issue(&[ACCOUNT]));
+        std::fs::remove_file(example.folder.path().join(file)).unwrap();
+        both(&example, |served| {
+            assert_eq!(served.get(URL).status.as_u16(), 500, "{told}");
+            assert_eq!(served.hits("demo-service"), 0, "{told}");
+            let status = served.gateway.status().to_string();
+            assert!(status.contains(told), "{status}");
+        });
+    }
+}
+
+/// The ConfigMap with whom backends must come from.
+fn authorities(authority: &Ca) -> String {
+    let mut text =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: backends-ca\ndata:\n  ca.crt: |\n"
+            .to_owned();
+    for line in authority.pem().lines() {
+        text.push_str(&format!("    {line}\n"));
+    }
+    text
+}
+
 /// Examples that are tested here and not by way of the list.
 pub(crate) const TESTED: &[&str] = &[
     "backend-protocol-https",
     "backend-mtls",
     "backend-mtls-name",
+    "backend-tls-policy",
 ];
