@@ -55,7 +55,8 @@ pub struct BackendPolicySpec {
     /// HTTP version towards the backend. Default: what `appProtocol` or the name of the Service's port says, else HTTP1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<BackendProtocol>,
-    /// TLS towards the backend. Default: what `appProtocol` or the name of the Service's port says, else none.
+    /// TLS towards the backend. On a rule or route it goes before a BackendTLSPolicy of the Service, on the Service after it.
+    /// Default: what `appProtocol` or the name of the Service's port says, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<BackendTls>,
     /// How long a backend may keep us waiting. Default: five seconds to connect, no limit else.
@@ -242,7 +243,8 @@ pub struct BackendTls {
     /// Secret with the authorities, key `ca.crt` or `cacert`. Absent: those that the gateway's system trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_certificate_ref: Option<SecretRef>,
-    /// Secret of type `kubernetes.io/tls` that is shown to backends that ask for a certificate.
+    /// Secret of type `kubernetes.io/tls` that is shown to backends that ask for a certificate. Absent: what the Gateway shows,
+    /// if anything (its `tls.backend`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate_ref: Option<SecretRef>,
 }

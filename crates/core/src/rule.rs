@@ -387,7 +387,7 @@ fn share(
         Ok(cluster) if weight.is_some() && usable => {
             if cluster.unverified {
                 let message = format!(
-                    "backendRef {}: TLS without looking at the backend's certificate; a BackendPolicy can name authorities",
+                    "backendRef {}: TLS without looking at the backend's certificate; a BackendTLSPolicy or a BackendPolicy can name authorities",
                     declared.name
                 );
                 rule.warnings.push(message);
