@@ -71,6 +71,11 @@ impl Protocol {
         matches!(self, Self::Https | Self::Terminated)
     }
 
+    /// Whether what backends get has been in the open here, and so may have to be encrypted for them.
+    pub(crate) const fn opens(self) -> bool {
+        matches!(self, Self::Http | Self::Https | Self::Terminated)
+    }
+
     /// Whether streams or datagrams are passed on as they are.
     pub(crate) const fn streams(self) -> bool {
         !matches!(self, Self::Http | Self::Https)

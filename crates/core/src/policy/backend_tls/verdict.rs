@@ -23,6 +23,7 @@ use crate::{
     gateway::Parents,
     lookup::Lookup,
     policy::{Held, Verdicts, named, verdict::judged_by},
+    protocol::Protocol,
     route::{self, Known, Moved},
     status::{PolicyAncestorStatus, PolicyStatus},
 };
@@ -37,7 +38,12 @@ pub(crate) struct Ancestry<'a> {
 impl Ancestry<'_> {
     fn of_route(&self, route: &Known) -> BTreeSet<&ObjectKey> {
         let listeners = route.place.iter().flat_map(|(hosts, _)| hosts);
-        let gateways = listeners.filter_map(|(listener, _)| self.parents.gateway_of(*listener));
+        // What is passed on unopened is not for us to encrypt.
+        let opened = listeners.filter(|(listener, _)| {
+            let protocol = self.parents.listeners[*listener].protocol;
+            protocol.is_some_and(Protocol::opens)
+        });
+        let gateways = opened.filter_map(|(listener, _)| self.parents.gateway_of(*listener));
         gateways.map(|gateway| gateway.key).collect()
     }
 
