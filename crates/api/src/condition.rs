@@ -138,11 +138,11 @@ pub mod reasons {
     pub const LISTENERS_NOT_RESOLVED: &str = "ListenersNotResolved";
     /// Gateway: the condition follows from the specification of the object.
     pub const CONFIGURATION_CHANGED: &str = "ConfigurationChanged";
-    /// Listener: authorities for clients' certificates are missing or unreadable.
+    /// Listener or BackendTLSPolicy: authorities are missing or unreadable.
     pub const INVALID_CA_CERTIFICATE_REF: &str = "InvalidCACertificateRef";
     /// Listener: authorities for clients' certificates in an object of a kind we do not read.
     pub const INVALID_CA_CERTIFICATE_KIND: &str = "InvalidCACertificateKind";
-    /// Listener: clients have to show certificates, and there is nobody to look at them with.
+    /// Listener or BackendTLSPolicy: certificates have to be looked at, and there is nobody to look at them with.
     pub const NO_VALID_CA_CERTIFICATE: &str = "NoValidCACertificate";
     /// Listener: same hostname and port as another.
     pub const HOSTNAME_CONFLICT: &str = "HostnameConflict";
@@ -162,7 +162,7 @@ pub mod reasons {
     pub const ROUTE_UNSUPPORTED_VALUE: &str = "UnsupportedValue";
     /// Route: filters that exclude each other.
     pub const INCOMPATIBLE_FILTERS: &str = "IncompatibleFilters";
-    /// Route: backend of an unknown group or kind.
+    /// Route: backend of an unknown group or kind. BackendTLSPolicy: authorities of one.
     pub const INVALID_KIND: &str = "InvalidKind";
     /// Route: backend does not exist.
     pub const BACKEND_NOT_FOUND: &str = "BackendNotFound";
