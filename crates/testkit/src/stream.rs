@@ -29,7 +29,16 @@ impl TcpBackend {
     /// The machine has no free port.
     #[must_use]
     pub fn start(name: &str) -> Self {
-        Self::serve(name, |name, mut stream| {
+        Self::start_at(any(), name)
+    }
+
+    /// The same at an address.
+    ///
+    /// # Panics
+    /// It cannot be bound.
+    #[must_use]
+    pub fn start_at(address: SocketAddr, name: &str) -> Self {
+        Self::serve(address, name, |name, mut stream| {
             talk(&name, &mut stream)?;
             stream.shutdown(Shutdown::Write)
         })
@@ -42,7 +51,7 @@ impl TcpBackend {
     #[must_use]
     pub fn start_tls(name: &str, config: ServerConfig) -> Self {
         let config = Arc::new(config);
-        Self::serve(name, move |name, stream| {
+        Self::serve(any(), name, move |name, stream| {
             let connection = ServerConnection::new(Arc::clone(&config));
             let connection = connection.map_err(io::Error::other)?;
             let mut stream = StreamOwned::new(connection, stream);
@@ -54,10 +63,11 @@ impl TcpBackend {
     }
 
     fn serve(
+        address: SocketAddr,
         name: &str,
         each: impl Fn(String, TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(any()).expect("there is a free port");
+        let listener = TcpListener::bind(address).expect("there is a free port");
         let address = { listener.local_addr() }.expect("a bound socket has an address");
         let connections = Arc::<AtomicUsize>::default();
         let (name, counted, each) = (name.to_owned(), Arc::clone(&connections), Arc::new(each));
@@ -119,7 +129,16 @@ impl UdpBackend {
     /// The machine has no free port.
     #[must_use]
     pub fn start(name: &str) -> Self {
-        let socket = UdpSocket::bind(any()).expect("there is a free port");
+        Self::start_at(any(), name)
+    }
+
+    /// The same at an address.
+    ///
+    /// # Panics
+    /// It cannot be bound.
+    #[must_use]
+    pub fn start_at(address: SocketAddr, name: &str) -> Self {
+        let socket = UdpSocket::bind(address).expect("there is a free port");
         let address = { socket.local_addr() }.expect("a bound socket has an address");
         let peers = Arc::<Mutex<Vec<SocketAddr>>>::default();
         let (known, name) = (Arc::clone(&peers), name.to_owned());

@@ -12,6 +12,7 @@ mod bad_input;
 mod classes;
 mod faults;
 mod relay;
+mod routes;
 mod support;
 mod writes;
 
