@@ -72,6 +72,7 @@ examples! {
     "external-auth" => external_auth, auth::external;
     "gateway-api-basic" => gateway_api_basic, gateway_api::basic;
     "gateway-api-filters" => gateway_api_filters, gateway_api::filters;
+    "grpc-route" => grpc_route, gateway_api::calls;
 }
 
 /// Runs a check over the example as it stands, and over its translation with fresh backends.

@@ -198,3 +198,29 @@ fn shares_of_a_backend_that_is_not_there_are_closed() {
     let closed = "postern_streams_total{listener=\"default/gw/tcp\",result=\"invalid_backend\"} 10";
     assert!(metrics.contains(closed), "{metrics}");
 }
+
+/// The Services that the page about Gateway API speaks of.
+const OF_PAGE: &str = r#"
+---
+{apiVersion: v1, kind: Service, metadata: {name: dns}, spec: {ports: [{name: udp, port: 53, protocol: UDP}, {name: tcp, port: 53}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: dns-next}, spec: {ports: [{port: 53}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 443}]}}
+"#;
+
+#[test]
+fn the_page_about_gateway_api_shows_what_is_taken() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/gateway-api.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, block) = page.split_once("```yaml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("all.yaml"), [block, OF_PAGE].concat()).unwrap();
+    let output = crate::support::postern(&["check", "-f", folder.path().to_str().unwrap()]);
+    let told = crate::support::text(&output.stdout);
+    assert!(output.status.success(), "{told}");
+    for line in ["no problems", "UDPRoute/default/dns", "default/streams/tls"] {
+        assert!(told.contains(line), "{told}");
+    }
+}

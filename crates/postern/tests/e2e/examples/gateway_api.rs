@@ -114,3 +114,26 @@ pub(crate) fn filters(served: &Served<'_>) {
         StatusCode::NOT_FOUND
     );
 }
+
+/// A GRPCRoute.
+pub(crate) fn calls(served: &Served<'_>) {
+    let call = |path: &str| {
+        served
+            .call("POST", &format!("http://grpc.example.com/{path}"))
+            .http2()
+            .header("content-type", "application/grpc")
+    };
+    let add = call("shop.Cart/Add").send_blocking().unwrap();
+    assert_eq!(add.backend(), "demo-service");
+    assert_eq!(add.json()["proto"], "HTTP/2.0");
+    let pay = call("shop.Cart/Pay").send_blocking().unwrap();
+    let canary = call("shop.Cart/Add").header("x-stage", "canary");
+    for answer in [pay, canary.send_blocking().unwrap()] {
+        assert_eq!(answer.backend(), "demo-service-canary");
+        assert_eq!(answer.json()["headers"]["x-kind"][0], "payment");
+    }
+    let none = call("shop.Stock/List").send_blocking().unwrap();
+    assert_eq!(none.header("grpc-status"), "12");
+    let get = served.get("http://grpc.example.com/shop.Cart/Add");
+    assert_eq!(get.status, StatusCode::NOT_FOUND);
+}
