@@ -10,6 +10,7 @@ mod options;
 mod pods;
 mod rules;
 mod sections;
+mod undone;
 
 use std::{
     io::Write as _,
@@ -67,6 +68,10 @@ const CHECKS: &[Check] = &[
     Check {
         name: "options",
         run: options::are_honoured,
+    },
+    Check {
+        name: "undone",
+        run: undone::when_it_fails,
     },
     // The last: about all that went before.
     Check {
