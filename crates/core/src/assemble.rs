@@ -156,7 +156,7 @@ pub(crate) fn datagrams(
         }
     }
     let ports = sockets.into_iter().map(|(key, (port, indices))| {
-        let streams = streams(&indices, false, routes);
+        let streams = streams(&indices, protocol::Protocol::Udp, routes);
         let port = DatagramPort {
             listener: name(&indices, parents),
             advertised: (port != key.port).then_some(port),
@@ -170,7 +170,11 @@ pub(crate) fn datagrams(
 /// The hosts of listeners that share a socket and hostname, each with the rule of its first route.
 ///
 /// > If multiple routes attach to one listener, the oldest one gets the traffic.
-fn streams(indices: &[usize], terminated: bool, routes: &Routes) -> Vec<Arc<StreamHost>> {
+fn streams(
+    indices: &[usize],
+    protocol: protocol::Protocol,
+    routes: &Routes,
+) -> Vec<Arc<StreamHost>> {
     let mut first: BTreeMap<&HostPattern, &Stream> = BTreeMap::new();
     for attached in indices.iter().filter_map(|index| routes.of(*index)) {
         for (host, on_host) in &attached.hosts {
@@ -185,7 +189,7 @@ fn streams(indices: &[usize], terminated: bool, routes: &Routes) -> Vec<Arc<Stre
     }
     let hosts = first.into_iter().map(|(host, stream)| StreamHost {
         host: host.clone(),
-        rule: Arc::clone(stream.rule(terminated)),
+        rule: Arc::clone(stream.rule(protocol)),
     });
     hosts.map(Arc::new).collect()
 }
@@ -211,8 +215,7 @@ fn listener(
         .unwrap_or_default();
     // Whoever shares both does the same, or there is a conflict.
     let spoken = members().next().and_then(|first| first.protocol);
-    let passed_on = spoken.is_some_and(protocol::Protocol::streams);
-    let terminated = spoken.is_some_and(protocol::Protocol::terminates);
+    let passed_on = spoken.filter(|protocol| protocol.streams());
     let mut certificates = Vec::new();
     for certificate in members().flat_map(|member| &member.certificates) {
         if !certificates.contains(certificate) {
@@ -228,10 +231,10 @@ fn listener(
             ciphers: settings.ciphers,
             clients: settings.clients,
         }),
-        streams: passed_on.then(|| streams(indices, terminated, routes)),
+        streams: passed_on.map(|protocol| streams(indices, protocol, routes)),
         hosts: match passed_on {
-            true => Vec::new(),
-            false => hosts(indices, routes, memo),
+            Some(_) => Vec::new(),
+            None => hosts(indices, routes, memo),
         },
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     identity,
     listener::Listener,
     lookup::Lookup,
+    protocol::Protocol,
     route::{self, Declared, Known, Moved, TranslatedRoute},
     status::{ParentRef, RouteParentStatus, RouteStatus},
 };
@@ -188,7 +189,12 @@ fn place(
         };
         let outcome = attach(&request, listeners, &parents.listeners, lookup);
         let accepted = outcome.as_ref().map(drop);
-        let conditions = translated.conditions(accepted);
+        let mut attached = outcome.iter().flatten();
+        let open = attached.any(|(listener, _)| {
+            let protocol = parents.listeners[*listener].protocol;
+            protocol.is_some_and(Protocol::opens)
+        });
+        let conditions = translated.conditions(accepted, open);
         for (listener, found) in outcome.into_iter().flatten() {
             hosts.entry(listener).or_default().extend(found);
         }

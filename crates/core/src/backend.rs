@@ -146,10 +146,10 @@ pub(crate) enum Traffic {
     Requests,
     /// gRPC calls: always HTTP/2.
     Calls,
-    /// Whatever the client sends, so that nothing is added to it.
+    /// Bytes that are in the open here, of TCP or out of TLS: policies for the Service may ask for TLS.
     Stream,
-    /// What was inside the client's TLS: policies for the Service may ask for TLS again.
-    Decrypted,
+    /// The client's own TLS, to which nothing is added.
+    Sealed,
     /// UDP.
     Datagrams,
 }
@@ -159,7 +159,8 @@ impl Traffic {
     pub(crate) const fn of(kind: Kind) -> Self {
         match kind {
             Kind::GrpcRoute => Self::Calls,
-            Kind::TlsRoute | Kind::TcpRoute => Self::Stream,
+            Kind::TlsRoute => Self::Sealed,
+            Kind::TcpRoute => Self::Stream,
             Kind::UdpRoute => Self::Datagrams,
             _ => Self::Requests,
         }
@@ -170,7 +171,7 @@ impl Traffic {
         match self {
             Self::Requests => policy.unwrap_or(port),
             Self::Calls => policy.unwrap_or(Upstream::Http2),
-            Self::Stream | Self::Decrypted | Self::Datagrams => Upstream::Http1,
+            Self::Stream | Self::Sealed | Self::Datagrams => Upstream::Http1,
         }
     }
 
@@ -271,8 +272,8 @@ fn cluster_ref(
         Traffic::Requests | Traffic::Calls => {
             asked()?.unwrap_or_else(|| hint.tls.then(|| Arc::new(believing())))
         }
-        Traffic::Decrypted => asked()?.flatten(),
-        Traffic::Stream | Traffic::Datagrams => None,
+        Traffic::Stream => asked()?.flatten(),
+        Traffic::Sealed | Traffic::Datagrams => None,
     };
     let version = match upstream {
         Upstream::Http1 => "",

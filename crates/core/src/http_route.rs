@@ -110,6 +110,7 @@ impl Requests<'_> {
             rejected,
             partially_invalid,
             unresolved: Fault::join(&outcome.unresolved),
+            unresolved_open: None,
             warnings: fault::join(warnings.iter().map(String::as_str)),
         }
     }

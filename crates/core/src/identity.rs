@@ -6,14 +6,15 @@ use std::{collections::BTreeSet, sync::Arc};
 use foldhash::{HashMap, HashSet, HashSetExt as _};
 use http::StatusCode;
 use ir::{
-    Action, Certificate, ClusterKey, ExternalAuth, Filter, Mirror, Reason, Rule, RuleKey, Target,
+    Action, Certificate, ClusterKey, ExternalAuth, Filter, Mirror, Reason, Rule, RuleKey,
+    StreamRule, Target,
 };
 
 use crate::{
     fault::Fault,
     gateway::Parents,
     route::{Entry, Known, TranslatedRoute},
-    stream_route::Stream,
+    stream_route::{self, Stream},
 };
 
 /// What backends are shown.
@@ -179,6 +180,7 @@ fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute
         rejected: route.rejected.clone(),
         partially_invalid: route.partially_invalid.clone(),
         unresolved: route.unresolved.clone(),
+        unresolved_open: route.unresolved_open.clone(),
         warnings: route.warnings.clone(),
     })
 }
@@ -250,13 +252,16 @@ impl Names<'_> {
 
     /// What is passed on as it comes is shown to nobody by us.
     fn stream(&self, stream: &Stream) -> Stream {
-        stream.with_decrypted(|rule| {
-            let mut rule = rule.clone();
-            rule.key = RuleKey(format!("{}{}", rule.key, self.mark).into());
-            for backend in &mut rule.backends {
+        stream.with_open(|rule| {
+            if !stream_route::clusters(rule).any(|key| self.names.contains_key(key)) {
+                return Arc::clone(rule);
+            }
+            let mut now = StreamRule::clone(rule);
+            now.key = RuleKey(format!("{}{}", rule.key, self.mark).into());
+            for backend in &mut now.backends {
                 self.rename(&mut backend.target);
             }
-            rule
+            Arc::new(now)
         })
     }
 

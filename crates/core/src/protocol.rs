@@ -73,7 +73,7 @@ impl Protocol {
 
     /// Whether what backends get has been in the open here, and so may have to be encrypted for them.
     pub(crate) const fn opens(self) -> bool {
-        matches!(self, Self::Http | Self::Https | Self::Terminated)
+        !matches!(self, Self::Passthrough | Self::Udp)
     }
 
     /// Whether streams or datagrams are passed on as they are.

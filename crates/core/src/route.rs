@@ -128,6 +128,8 @@ pub(crate) struct TranslatedRoute {
     pub(crate) rejected: Option<Fault>,
     pub(crate) partially_invalid: Option<Fault>,
     pub(crate) unresolved: Option<Fault>,
+    /// Instead of that on listeners where what comes is in the open, if that makes a difference.
+    pub(crate) unresolved_open: Option<Fault>,
     pub(crate) warnings: String,
 }
 
@@ -146,14 +148,16 @@ impl TranslatedRoute {
     }
 
     /// Conditions for a parent to which the route does or does not attach.
-    pub(crate) fn conditions(&self, attached: Result<(), &Fault>) -> Vec<Condition> {
+    /// `open`: what comes by it is in the open here.
+    pub(crate) fn conditions(&self, attached: Result<(), &Fault>, open: bool) -> Vec<Condition> {
         let accepted = match (attached, &self.rejected) {
             (Err(fault), _) | (Ok(()), Some(fault)) => fault.fails(types::ACCEPTED),
             (Ok(()), None) => {
                 Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warnings.clone())
             }
         };
-        let resolved = match &self.unresolved {
+        let instead = self.unresolved_open.as_ref().filter(|_| open);
+        let resolved = match instead.or(self.unresolved.as_ref()) {
             Some(fault) => fault.fails(types::RESOLVED_REFS),
             None => Condition::ok(types::RESOLVED_REFS),
         };

@@ -16,6 +16,7 @@ use crate::{
     http_route::hosts,
     lookup::Lookup,
     precedence::RouteOrder,
+    protocol::Protocol,
     route::TranslatedRoute,
 };
 
@@ -24,39 +25,49 @@ use crate::{
 pub(crate) struct Stream {
     /// Of the routes of a host, the first one's streams are passed on.
     pub(crate) order: Arc<RouteOrder>,
-    plain: Arc<ir::StreamRule>,
-    /// If that is another one: for what was inside TLS that ended here.
-    decrypted: Option<Arc<ir::StreamRule>>,
+    /// For what is in the open here.
+    open: Arc<ir::StreamRule>,
+    /// For TLS that is passed on as it comes, where that is another one.
+    sealed: Option<Arc<ir::StreamRule>>,
 }
 
 impl Stream {
-    /// The same, with another rule for what was inside TLS.
-    pub(crate) fn with_decrypted(
+    /// The same, with another rule for what is in the open.
+    pub(crate) fn with_open(
         &self,
-        change: impl FnOnce(&ir::StreamRule) -> ir::StreamRule,
+        change: impl FnOnce(&Arc<ir::StreamRule>) -> Arc<ir::StreamRule>,
     ) -> Self {
+        let open = change(&self.open);
+        let sealed = self.sealed.as_ref().unwrap_or(&self.open);
         Self {
             order: Arc::clone(&self.order),
-            plain: Arc::clone(&self.plain),
-            decrypted: self.decrypted.as_deref().map(change).map(Arc::new),
+            sealed: (!Arc::ptr_eq(sealed, &open)).then(|| Arc::clone(sealed)),
+            open,
         }
     }
 
     /// The clusters of both rules.
     pub(crate) fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
-        let rules = [Some(&self.plain), self.decrypted.as_ref()];
-        let backends = rules.into_iter().flatten().flat_map(|rule| &rule.backends);
-        backends.filter_map(|backend| match &backend.target {
+        let rules = [Some(&self.open), self.sealed.as_ref()];
+        rules.into_iter().flatten().flat_map(|rule| clusters(rule))
+    }
+
+    /// The rule on a listener of that protocol.
+    pub(crate) fn rule(&self, protocol: Protocol) -> &Arc<ir::StreamRule> {
+        let sealed = self.sealed.as_ref();
+        let sealed = sealed.filter(|_| protocol == Protocol::Passthrough);
+        sealed.unwrap_or(&self.open)
+    }
+}
+
+/// The clusters that a rule leads to.
+pub(crate) fn clusters(rule: &ir::StreamRule) -> impl Iterator<Item = &ClusterKey> {
+    rule.backends
+        .iter()
+        .filter_map(|backend| match &backend.target {
             Target::Cluster(cluster) => Some(cluster),
             Target::Invalid(_) => None,
         })
-    }
-
-    /// The rule on a listener that does, or does not, end clients' TLS.
-    pub(crate) fn rule(&self, terminated: bool) -> &Arc<ir::StreamRule> {
-        let decrypted = self.decrypted.as_ref().filter(|_| terminated);
-        decrypted.unwrap_or(&self.plain)
-    }
 }
 
 /// Translates a TLSRoute.
@@ -106,97 +117,109 @@ pub(crate) fn bare(
         warnings.push("rules after the first one are not used".to_owned());
     }
     let text: Arc<str> = reference.to_string().into();
-    let mut draft = Draft {
-        reference,
-        lookup,
-        clusters: Vec::new(),
-        unresolved: Vec::new(),
-        rejected: Vec::new(),
-    };
     let name = rule.name.as_deref().unwrap_or("0");
-    let built = |apart: &str, backends| {
+    let built = |apart: &str, draft: &Draft| {
         Arc::new(ir::StreamRule {
             key: RuleKey(format!("{text}/{name}{apart}").into()),
             route: Arc::clone(&text),
-            backends,
+            backends: draft.backends.clone(),
         })
     };
-    let plain = draft.backends(rule, Traffic::of(reference.kind));
-    let decrypted = (reference.kind == Kind::TlsRoute).then(|| {
-        let faults = (draft.unresolved.len(), draft.rejected.len());
-        let backends = draft.backends(rule, Traffic::Decrypted);
-        draft.unresolved.truncate(faults.0);
-        draft.rejected.truncate(faults.1);
-        backends
-    });
-    let decrypted = decrypted.filter(|decrypted| *decrypted != plain);
+    let draft = |traffic| Draft::of(rule, reference, traffic, lookup);
+    let first = draft(Traffic::of(reference.kind));
+    // Both, since it may attach to listeners of both modes.
+    let open = (reference.kind == Kind::TlsRoute).then(|| draft(Traffic::Stream));
+    if let Some(fault) = Fault::join(&first.rejected) {
+        return TranslatedRoute::rejected(fault);
+    }
+    let other = open.as_ref();
+    let other = other.filter(|open| open.backends != first.backends);
+    let stream = Stream {
+        order,
+        open: other.map_or_else(|| built("", &first), |open| built("~open", open)),
+        sealed: other.map(|_| built("", &first)),
+    };
+    let (mut clusters, mut unresolved_open) = (first.clusters, None);
+    for warning in first.warnings {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+    if let Some(open) = open {
+        clusters.extend(open.clusters);
+        unresolved_open = Fault::join(&open.unresolved);
+    }
     TranslatedRoute {
-        stream: Some(Stream {
-            order,
-            plain: built("", plain),
-            decrypted: decrypted.map(|decrypted| built("~decrypted", decrypted)),
-        }),
-        clusters: draft.clusters,
-        rejected: Fault::join(&draft.rejected),
-        unresolved: Fault::join(&draft.unresolved),
+        stream: Some(stream),
+        clusters,
+        unresolved: Fault::join(&first.unresolved),
+        unresolved_open,
         warnings: fault::join(warnings.iter().map(String::as_str)),
         ..TranslatedRoute::default()
     }
 }
 
 /// What the backends of a rule come to.
-struct Draft<'a> {
-    reference: &'a ObjectRef,
-    lookup: &'a Lookup<'a>,
+#[derive(Default)]
+struct Draft {
+    backends: Vec<StreamBackend>,
     clusters: Vec<Arc<ClusterRef>>,
     unresolved: Vec<Fault>,
     rejected: Vec<Fault>,
+    warnings: Vec<String>,
 }
 
-impl Draft<'_> {
+impl Draft {
     /// > If an invalid backend is requested to have 80% of requests, then 80% of requests must be rejected instead.
-    fn backends(&mut self, rule: &StreamRule, traffic: Traffic) -> Vec<StreamBackend> {
-        let mut backends = Vec::with_capacity(rule.backend_refs.len());
+    fn of(rule: &StreamRule, route: &ObjectRef, traffic: Traffic, lookup: &Lookup<'_>) -> Self {
+        let mut draft = Self::default();
         for declared in &rule.backend_refs {
             let weight = declared.weight.unwrap_or(1);
             let Ok(weight) = u32::try_from(weight) else {
-                self.rejected.push(unsupported(format!(
+                draft.rejected.push(unsupported(format!(
                     "backendRef {}: weight {weight} is negative",
                     declared.name
                 )));
                 continue;
             };
-            let resolved = self.resolve(declared, traffic);
-            let Some(weight) = NonZeroU32::new(weight) else {
-                self.unresolved.extend(resolved.err());
-                continue;
-            };
+            let resolved = resolve(declared, route, traffic, lookup);
+            let weight = NonZeroU32::new(weight);
             let target = match resolved {
-                Ok(cluster) => {
-                    let key = cluster.key.clone();
-                    self.clusters.push(Arc::new(cluster));
-                    Target::Cluster(key)
-                }
+                Ok(cluster) if weight.is_some() => draft.target(cluster),
+                Ok(_) => continue,
                 Err(fault) => {
-                    self.unresolved.push(fault);
+                    draft.unresolved.push(fault);
                     Target::Invalid(Reason::InvalidBackend)
                 }
             };
-            backends.push(StreamBackend { weight, target });
+            let share = weight.map(|weight| StreamBackend { weight, target });
+            draft.backends.extend(share);
         }
-        backends
+        draft
     }
 
-    fn resolve(&self, declared: &StreamBackendRef, traffic: Traffic) -> Result<ClusterRef, Fault> {
-        let reference = BackendRef {
-            from: self.reference.kind,
-            group: declared.group.as_deref(),
-            kind: declared.kind.as_deref(),
-            namespace: declared.namespace.as_deref(),
-            name: &declared.name,
-            port: declared.port,
-        };
-        let at = (&*self.reference.key.namespace, None);
-        Ok(backend::resolve_for(&reference, traffic, at, self.lookup)?)
+    fn target(&mut self, cluster: ClusterRef) -> Target {
+        let key = cluster.key.clone();
+        self.warnings.extend(cluster.warnings.iter().cloned());
+        self.clusters.push(Arc::new(cluster));
+        Target::Cluster(key)
     }
+}
+
+fn resolve(
+    declared: &StreamBackendRef,
+    route: &ObjectRef,
+    traffic: Traffic,
+    lookup: &Lookup<'_>,
+) -> Result<ClusterRef, Fault> {
+    let reference = BackendRef {
+        from: route.kind,
+        group: declared.group.as_deref(),
+        kind: declared.kind.as_deref(),
+        namespace: declared.namespace.as_deref(),
+        name: &declared.name,
+        port: declared.port,
+    };
+    let at = (&*route.key.namespace, None);
+    Ok(backend::resolve_for(&reference, traffic, at, lookup)?)
 }

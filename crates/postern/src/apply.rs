@@ -104,15 +104,20 @@ fn same_set(wanted: &Value, live: &Value) -> bool {
 }
 
 /// The kind as the API server's paths have it.
-fn resource(kind: Kind) -> ApiResource {
-    let version = kind.api_version();
-    let (group, version) = version.split_once('/').unwrap_or(("", version));
+fn resource(kind: Kind, version: Option<&str>) -> ApiResource {
+    let ours = kind.api_version();
+    let (group, ours) = ours.split_once('/').unwrap_or(("", ours));
+    let version = version.unwrap_or(ours);
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.as_str()))
 }
 
-/// The objects of a kind in one namespace, or all of a kind that has none.
-pub(crate) fn api(client: &Client, object: &ObjectRef) -> Api<DynamicObject> {
-    let resource = resource(object.kind);
+/// The objects of a kind in one namespace, or all of a kind that has none; in the version that is ours, or another one.
+pub(crate) fn api(
+    client: &Client,
+    object: &ObjectRef,
+    version: Option<&str>,
+) -> Api<DynamicObject> {
+    let resource = resource(object.kind, version);
     if object.kind.namespaced() {
         Api::namespaced_with(client.clone(), &object.key.namespace, &resource)
     } else {
@@ -128,7 +133,7 @@ pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), WriteError>
     match step {
         Step::Apply(object, body) => {
             let parameters = PatchParams::apply(MANAGER).force();
-            let (api, patch) = (api(client, object), Patch::Apply(body));
+            let (api, patch) = (api(client, object, None), Patch::Apply(body));
             let answer = api.patch(&object.key.name, &parameters, &patch);
             let answer = timeout(DEADLINE, answer).await;
             match answer.map_err(|_| WriteError::Late)? {
@@ -148,7 +153,7 @@ pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), WriteError>
                 }),
                 ..DeleteParams::default()
             };
-            let api = api(client, object);
+            let api = api(client, object, None);
             let answer = timeout(DEADLINE, api.delete(&object.key.name, &parameters)).await;
             match answer.map_err(|_| WriteError::Late)? {
                 Ok(_) => tracing::info!(%object, "deleted"),

@@ -255,7 +255,7 @@ impl Watching {
             }
             tracing::info!(%kind, version = %resource.api_version, "watching");
             self.started += 1;
-            self.mirror.serve(*kind);
+            self.mirror.serve(*kind, &resource.version);
             let feed = feed::start((self.started, *kind), resource, &self.client, &self.sender);
             self.feeds.insert(*kind, feed);
         }

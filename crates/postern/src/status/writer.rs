@@ -88,7 +88,8 @@ impl Writer {
                 let due;
                 (due, next) = self.due(&mut plan, &current, room);
                 for write in due {
-                    writes.spawn(put(self.client.clone(), write));
+                    let version = self.observed.version(write.object.kind);
+                    writes.spawn(put(self.client.clone(), version, write));
                 }
             }
         }
@@ -117,7 +118,7 @@ fn far() -> tokio::time::Instant {
     tokio::time::Instant::now() + Duration::from_secs(24 * 60 * 60)
 }
 
-async fn put(client: Client, write: Write) -> (Write, Written) {
+async fn put(client: Client, version: Option<Box<str>>, write: Write) -> (Write, Written) {
     let body = json!({
         "metadata": { "resourceVersion": write.version },
         "status": write.patch,
@@ -126,7 +127,7 @@ async fn put(client: Client, write: Write) -> (Write, Written) {
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    let api = apply::api(&client, &write.object);
+    let api = apply::api(&client, &write.object, version.as_deref());
     let patch = Patch::Merge(&body);
     let name = &write.object.key.name;
     let answer = timeout(DEADLINE, api.patch_status(name, &parameters, &patch)).await;

@@ -65,7 +65,8 @@ impl Mirror {
     }
 
     /// The kind is watched from now on: nothing is complete without its list.
-    pub(super) fn serve(&mut self, kind: Kind) {
+    pub(super) fn serve(&mut self, kind: Kind, version: &str) {
+        self.observed.served(kind, version);
         self.kinds.entry(kind).or_default();
     }
 

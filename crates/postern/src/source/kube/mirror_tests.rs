@@ -51,8 +51,8 @@ fn reference(kind: Kind, name: &str) -> ObjectRef {
 fn nothing_is_complete_before_every_kind_is_listed() {
     let mut mirror = Mirror::default();
     assert!(!mirror.is_complete());
-    mirror.serve(Kind::HttpRoute);
-    mirror.serve(Kind::Service);
+    mirror.serve(Kind::HttpRoute, "v1");
+    mirror.serve(Kind::Service, "v1");
     listed(
         &mut mirror,
         Kind::HttpRoute,
@@ -275,4 +275,19 @@ fn kinds_that_are_lacking_are_told_of_by_group() {
     assert_eq!((problems.len(), update.absent.len()), (2, 3));
     mirror.define(&kinds, Definitions::new());
     assert!(mirror.update().is_none(), "told once");
+}
+
+/// A status is written where the object was read.
+#[test]
+fn whoever_writes_is_told_the_version_that_there_is() {
+    let mut mirror = Mirror::new("postern.dev/test");
+    let observed = mirror.observed();
+    assert_eq!(observed.version(Kind::TcpRoute), None);
+    mirror.serve(Kind::TcpRoute, "v1alpha2");
+    assert_eq!(
+        observed.version(Kind::TcpRoute).as_deref(),
+        Some("v1alpha2")
+    );
+    mirror.serve(Kind::TcpRoute, "v1");
+    assert_eq!(observed.version(Kind::TcpRoute).as_deref(), Some("v1"));
 }

@@ -40,6 +40,8 @@ pub(crate) struct Observed(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     seen: BTreeMap<ObjectRef, Arc<Seen>>,
+    /// In which version the API server has each kind.
+    versions: BTreeMap<Kind, Box<str>>,
     subscribers: Vec<Arc<Subscriber>>,
 }
 
@@ -69,6 +71,16 @@ impl Observed {
     /// The object as it is now.
     pub(crate) fn get(&self, object: &ObjectRef) -> Option<Arc<Seen>> {
         self.0.lock().seen.get(object).cloned()
+    }
+
+    /// In which version the API server has a kind, if not in the one that is ours anyway.
+    pub(crate) fn version(&self, kind: Kind) -> Option<Box<str>> {
+        self.0.lock().versions.get(&kind).cloned()
+    }
+
+    /// The API server has the kind in this version.
+    pub(super) fn served(&self, kind: Kind, version: &str) {
+        self.0.lock().versions.insert(kind, version.into());
     }
 
     /// The names of all objects of a kind.
