@@ -332,10 +332,15 @@ impl<'a> Listener<'a> {
         self.refused.is_none() && self.conflict.is_none()
     }
 
+    /// Whether something could be served: it is accepted and what it cannot do without resolves.
+    pub(crate) fn usable(&self) -> bool {
+        let certified = !self.terminates() || !self.certificates.is_empty();
+        self.accepted() && certified && !self.kinds.is_empty()
+    }
+
     /// Whether the data plane serves it.
     pub(crate) fn programmed(&self) -> bool {
-        let certified = !self.terminates() || !self.certificates.is_empty();
-        self.accepted() && certified && !self.kinds.is_empty() && !self.dormant && !self.waiting
+        self.usable() && !self.dormant && !self.waiting
     }
 
     /// Whether routes of that kind and namespace may attach.

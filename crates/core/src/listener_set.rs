@@ -53,7 +53,7 @@ impl Extension<'_> {
     /// Whether it counts as attached.
     pub(crate) fn accepted(&self, all: &[Listener<'_>]) -> bool {
         let listeners = self.listeners.clone().map(|range| &all[range]);
-        listeners.is_some_and(|listeners| listeners.iter().any(Listener::accepted))
+        listeners.is_some_and(|listeners| listeners.iter().any(Listener::usable))
     }
 
     pub(crate) fn status(&self, all: &[Listener<'_>]) -> ListenerSetStatus {
