@@ -119,7 +119,7 @@ pub struct Deadlines {
     pub idle_stream: Duration,
     /// A client's session on a UDP port, likewise. Default 60 s.
     pub idle_session: Duration,
-    /// What is left to streams whose port is gone, or speaks another protocol. Default 30 s. (When everything drains, the
+    /// What is left to streams whose port is gone, or whose listener does something else or asks more of clients. Default 30 s. (When everything drains, the
     /// deadline is that of [`crate::Proxy::drain`].)
     pub leave: Duration,
 }

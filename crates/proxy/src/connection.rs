@@ -6,7 +6,7 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::config::Deadlines;
+use crate::{config::Deadlines, terms::Terms};
 
 /// How often the watch looks.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -49,14 +49,16 @@ pub(crate) fn ticks(wait: Duration) -> u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
+    /// TLS is being agreed on. Whoever does that has the deadline.
+    Handshake = 0,
     /// Nothing is asked.
-    Idle = 0,
-    /// The first bytes of a head, a preface or a handshake have come, or are awaited on a new connection.
-    Head = 1,
+    Idle = 1,
+    /// The first bytes of a head or a preface have come, or are awaited on a new connection.
+    Head = 2,
     /// At least one request is in the works.
-    Busy = 2,
+    Busy = 3,
     /// Switched to another protocol: only stalls do not count any more.
-    Tunnel = 3,
+    Tunnel = 4,
 }
 
 /// What a connection's task is asked to do.
@@ -83,6 +85,7 @@ pub(crate) struct ConnState {
     command: AtomicU8,
     refused: AtomicBool,
     waker: Mutex<Option<Waker>>,
+    terms: OnceLock<Terms>,
 }
 
 impl ConnState {
@@ -98,7 +101,19 @@ impl ConnState {
             command: AtomicU8::new(Command::Serve as u8),
             refused: AtomicBool::new(false),
             waker: Mutex::new(None),
+            terms: OnceLock::new(),
         }
+    }
+
+    /// Its listener is known. Told once.
+    pub(crate) fn agree(&self, terms: Terms) {
+        let told = self.terms.set(terms);
+        debug_assert!(told.is_ok(), "a connection has one listener");
+    }
+
+    /// What was agreed on.
+    pub(crate) fn terms(&self) -> Option<&Terms> {
+        self.terms.get()
     }
 
     fn enter(&self, phase: Phase) {
@@ -108,9 +123,10 @@ impl ConnState {
 
     fn phase(&self) -> Phase {
         match self.phase.load(Relaxed) {
-            0 => Phase::Idle,
-            1 => Phase::Head,
-            2 => Phase::Busy,
+            0 => Phase::Handshake,
+            1 => Phase::Idle,
+            2 => Phase::Head,
+            3 => Phase::Busy,
             _ => Phase::Tunnel,
         }
     }
@@ -163,6 +179,16 @@ impl ConnState {
         }
     }
 
+    /// TLS comes first.
+    pub(crate) fn handshake_begins(&self) {
+        self.enter(Phase::Handshake);
+    }
+
+    /// TLS is agreed on, and a head or preface is awaited.
+    pub(crate) fn handshake_ends(&self) {
+        self.enter(Phase::Head);
+    }
+
     /// The handshake or preface is over; nothing is asked yet.
     pub(crate) fn established(&self) {
         self.enter(Phase::Idle);
@@ -171,11 +197,6 @@ impl ConnState {
     /// The connection carries another protocol from here on.
     pub(crate) fn becomes_tunnel(&self) {
         self.phase.store(Phase::Tunnel as u8, Relaxed);
-    }
-
-    /// Whether it does.
-    pub(crate) fn is_tunnel(&self) -> bool {
-        self.phase() == Phase::Tunnel
     }
 
     /// Framing that can be read in two ways was seen; the next request is refused.
@@ -232,7 +253,7 @@ impl ConnState {
             Phase::Head if over(self.since.load(Relaxed), deadlines.header) => {
                 self.command(Command::Close)
             }
-            Phase::Tunnel => return,
+            Phase::Handshake | Phase::Tunnel => return,
             _ => {}
         }
         let stalled = over(self.write_stall.load(Relaxed), deadlines.stall)
@@ -269,6 +290,19 @@ mod tests {
                 s.bytes_read(true);
             }),
             2
+        );
+    }
+
+    #[test]
+    fn a_handshake_has_a_deadline_of_its_own() {
+        assert_eq!(after(100_000, ConnState::handshake_begins), 0);
+        assert_eq!(
+            after(41, |s| {
+                s.handshake_begins();
+                s.handshake_ends();
+            }),
+            2,
+            "a preface has to follow"
         );
     }
 

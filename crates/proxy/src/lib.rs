@@ -32,6 +32,7 @@ mod silence;
 mod snapshot;
 mod socket;
 mod stream;
+mod terms;
 mod tls;
 mod upstream;
 mod worker;

@@ -1,16 +1,11 @@
 //! The workers as one thing: start, swap, drain.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
+    collections::BTreeMap, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use ir::{ClientAuth, Ir, Listener, Port, SocketKey, Transport};
+use ir::{Ir, SocketKey, Transport};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,6 +15,7 @@ use crate::{
     observe::{Observer, Telemetry},
     port::{self, BindError, PortHandle, PortKey, Sockets},
     snapshot::Snapshot,
+    terms::Renewal,
     tls::TlsError,
     worker::{self, Order, Start},
 };
@@ -117,11 +113,10 @@ impl Proxy {
         let before = self.snapshot.load_full();
         let (snapshot, tls_errors) = Snapshot::build(ir, &before, &self.telemetry.metrics);
         let wanted = wanted(&snapshot);
-        let stricter = stricter(&before.ir, &snapshot.ir);
+        let renewals = Renewal::between(&before.ir, &snapshot.ir, snapshot.generation);
         self.snapshot.store(Arc::new(snapshot));
-        for (port, streams) in stricter {
-            let port = (Transport::Tcp, port);
-            self.order(|| Order::Renew { port, streams });
+        for renewal in renewals.into_iter().map(Arc::new) {
+            self.order(|| Order::Renew(Arc::clone(&renewal)));
         }
         let gone: Vec<PortKey> = ports
             .keys()
@@ -233,31 +228,6 @@ fn wanted(snapshot: &Snapshot) -> Vec<PortKey> {
     let tcp = snapshot.ports.keys().map(|key| (Transport::Tcp, *key));
     let udp = snapshot.datagrams.keys().map(|key| (Transport::Udp, *key));
     tcp.chain(udp).collect()
-}
-
-/// The ports whose open connections were made on other terms than a new one would be: protocol, which is said, and who has
-/// to show which certificate.
-fn stricter(before: &Ir, now: &Ir) -> Vec<(SocketKey, bool)> {
-    let changed = |(key, old): (&SocketKey, &Port)| {
-        let new = now.ports.get(key)?;
-        // A listener that joined or left changes nothing for the connections of others.
-        let listeners = new.listeners.iter();
-        let listeners: HashMap<_, _> = listeners
-            .map(|listener| (&listener.hostname, clients(listener)))
-            .collect();
-        let kept = |listener: &Arc<Listener>| {
-            let found = listeners.get(&listener.hostname);
-            found.is_none_or(|now| *now == clients(listener))
-        };
-        let other = old.protocol != new.protocol;
-        (other || !old.listeners.iter().all(kept)).then_some((*key, other))
-    };
-    before.ports.iter().filter_map(changed).collect()
-}
-
-/// Who has to show a certificate.
-fn clients(listener: &Listener) -> Option<&ClientAuth> {
-    listener.tls.as_ref().map(|tls| &tls.clients)
 }
 
 impl Drop for Proxy {

@@ -41,6 +41,7 @@ use crate::{
     port::{Counted, PortHandle},
     socket::Socket,
     stream::{self as streams, Inbound},
+    terms::Terms,
     worker::{LocalExecutor, Worker},
 };
 
@@ -141,6 +142,9 @@ async fn serve(
         state,
         peer,
     };
+    if matches!(protocol, Some(Protocol::Https | Protocol::Tls)) {
+        inbound.state.handshake_begins();
+    }
     match protocol {
         Some(Protocol::Http) => serve_plain(conn(inbound, None), stream).await,
         Some(Protocol::Https) => {
@@ -189,11 +193,18 @@ async fn handshake(inbound: &Inbound, stream: Socket) -> Option<(TlsStream<Socke
         let name = hello.server_name().unwrap_or_default().to_ascii_lowercase();
         let snapshot = inbound.worker.snapshot();
         let port = snapshot.ports.get(&inbound.port.key)?;
-        let listener = port.router.listener_for(&name)?;
-        (
-            port.tls.get(listener)?.clone()?,
-            port.router.listener(listener)?.hostname.clone(),
-        )
+        let at = port.router.listener_for(&name)?;
+        if port.streams.get(at)?.is_some() {
+            // It was to be HTTP when the connection came.
+            return None;
+        }
+        let hostname = &port.router.listener(at)?.hostname;
+        inbound.state.agree(Terms {
+            listener: hostname.clone(),
+            generation: snapshot.generation,
+            stream: false,
+        });
+        (port.tls.get(at)?.clone()?, hostname.clone())
     };
     let stream = start.into_stream(config).await.ok()?;
     Some((stream, listener))
@@ -218,6 +229,7 @@ pub(crate) async fn serve_secured(
     stream: TlsStream<Socket>,
     listener: HostPattern,
 ) {
+    inbound.state.handshake_ends();
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let conn = conn(inbound, Some(listener));
     serve_http(conn, stream, Bytes::new(), http2).await;

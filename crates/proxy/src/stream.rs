@@ -2,7 +2,7 @@
 //!
 //! The life of one: accept (`server.rs`); on a TLS port the hello, which chooses listener and rule; a backend by the
 //! rule's shares, dialled at once, since it may be the one that speaks first; then bytes both ways until both sides have
-//! ended, nothing has passed for too long, or the time is over that is left to a port that has gone.
+//! ended, nothing has passed for too long, or the time is over that is left when its terms have ended (`terms.rs`).
 
 mod hello;
 mod relay;
@@ -10,7 +10,7 @@ pub(crate) mod way;
 
 use std::{future::pending, net::SocketAddr, rc::Rc, sync::Arc};
 
-use ir::{Endpoint, HostPattern};
+use ir::{Endpoint, HostPattern, Protocol};
 use rustls::{ServerConfig, server::Accepted};
 use telemetry::metrics::ListenerMetrics;
 use tokio::{
@@ -32,6 +32,7 @@ use crate::{
     silence::Passed,
     snapshot::{StreamState, Streams},
     socket::Socket,
+    terms::Terms,
     worker::Worker,
 };
 
@@ -77,12 +78,21 @@ struct Tried {
 }
 
 impl Inbound {
-    /// The most specific listener of the port that has this server name.
-    fn find(&self, name: &str) -> Option<Found> {
+    /// The most specific listener of the port that has this server name, if the port still speaks TLS, or still does not.
+    /// From here on the connection is held to what is said there.
+    fn find(&self, name: &str, tls: bool) -> Option<Found> {
         let snapshot = self.worker.snapshot();
         let port = snapshot.ports.get(&self.port.key)?;
+        if tls != matches!(port.protocol, Protocol::Https | Protocol::Tls) {
+            return None;
+        }
         let at = port.router.listener_for(name)?;
         let listener = port.router.listener(at)?;
+        self.state.agree(Terms {
+            listener: listener.hostname.clone(),
+            generation: snapshot.generation,
+            stream: port.streams.get(at)?.is_some(),
+        });
         Some(Found {
             name: Arc::clone(&listener.name),
             hostname: listener.hostname.clone(),
@@ -100,7 +110,7 @@ impl Inbound {
 
 /// Serves a connection of a plain TCP port.
 pub(crate) async fn serve_tcp(inbound: Inbound, client: Socket) {
-    match inbound.find("") {
+    match inbound.find("", false) {
         Some(found) => {
             let stream = Stream::new(inbound, &found, "TCP", String::new());
             stream.pass(client).await;
@@ -122,7 +132,7 @@ pub(crate) async fn serve_tls(inbound: Inbound, mut client: Socket) {
         Ok(None) => return inbound.reject(Rejection::Tls),
         Err(_) => return inbound.reject(Rejection::TlsTimeout),
     };
-    let Some(found) = inbound.find(&name) else {
+    let Some(found) = inbound.find(&name, true) else {
         // Without a word of TLS: who has no certificate for a name does not speak for it.
         return inbound.reject(Rejection::NoListener);
     };
@@ -225,7 +235,7 @@ impl Stream {
         Err(failed)
     }
 
-    /// Ready when the port has gone, or serves something else, for as long as is left to its streams. When everything
+    /// Ready when the port has gone, or the stream's terms have ended, for as long as is left to its streams. When everything
     /// drains, whoever asked for that has the deadline.
     async fn left(&self) {
         let Inbound { worker, state, .. } = &self.inbound;

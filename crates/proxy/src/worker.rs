@@ -27,6 +27,7 @@ use crate::{
     port::{PortHandle, PortKey},
     server,
     snapshot::Snapshot,
+    terms::Renewal,
     upstream::Pool,
 };
 
@@ -38,13 +39,8 @@ pub(crate) enum Order {
     Receive(Arc<PortHandle>, UdpSocket),
     /// Stop accepting on that port and let its connections finish.
     Unlisten(PortKey),
-    /// The port asks other things of its connections than it did: let those that are open finish.
-    Renew {
-        /// Which.
-        port: PortKey,
-        /// Also what is only passed on: the port speaks another protocol.
-        streams: bool,
-    },
+    /// Let connections finish that were made on other terms.
+    Renew(Arc<Renewal>),
     /// Stop accepting, let everything finish, and say so.
     Drain(oneshot::Sender<()>),
 }
@@ -160,12 +156,17 @@ impl Worker {
         if let Some(stop) = self.accepting.borrow_mut().remove(&key) {
             stop.notify_one();
         }
-        self.renew(key, true);
+        self.finish(key, |_| true);
     }
 
-    fn renew(&self, key: PortKey, streams: bool) {
+    fn renew(&self, renewal: &Renewal) {
+        self.finish(renewal.port, |state| renewal.ends(state.terms()));
+    }
+
+    /// Tells those connections of a port to finish.
+    fn finish(&self, key: PortKey, which: impl Fn(&ConnState) -> bool) {
         for (_, (port, state)) in &*self.connections.borrow() {
-            if *port == key && (streams || !state.is_tunnel()) {
+            if *port == key && which(state) {
                 state.command(Command::Drain);
             }
         }
@@ -178,7 +179,7 @@ impl Worker {
             match port.0 {
                 Transport::Tcp => self.unlisten(port),
                 // Sessions that go on need the socket.
-                Transport::Udp => self.renew(port, true),
+                Transport::Udp => self.finish(port, |_| true),
             }
         }
         // The accept loops take what the kernel still holds for them; those count as connections too.
@@ -259,7 +260,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
                 Order::Listen(port, socket) => worker.listen(port, socket),
                 Order::Receive(port, socket) => worker.receive(port, socket),
                 Order::Unlisten(key) => worker.unlisten(key),
-                Order::Renew { port, streams } => worker.renew(port, streams),
+                Order::Renew(renewal) => worker.renew(&renewal),
                 Order::Drain(done) => {
                     let worker = Rc::clone(&worker);
                     tokio::task::spawn_local(async move {

@@ -14,4 +14,5 @@ mod silence;
 mod state;
 mod streams;
 mod support;
+mod terms;
 mod tls_streams;

@@ -24,9 +24,9 @@ use crate::{
     support::{HTTPS, certificate, cluster, https, serve, simple, start, start_with},
 };
 
-type Secured = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Secured = StreamOwned<ClientConnection, TcpStream>;
 
-fn termination(name: &str, issued: &Issued) -> TlsTermination {
+pub(crate) fn termination(name: &str, issued: &Issued) -> TlsTermination {
     TlsTermination {
         certificates: vec![certificate(name, issued)],
         versions: ir::TlsVersions::All,
@@ -36,7 +36,7 @@ fn termination(name: &str, issued: &Issued) -> TlsTermination {
 }
 
 /// A TLS port with these listeners, most specific first.
-fn tls(listeners: Vec<Listener>, all: Vec<Cluster>) -> Ir {
+pub(crate) fn tls(listeners: Vec<Listener>, all: Vec<Cluster>) -> Ir {
     let port = Port {
         protocol: Protocol::Tls,
         advertised: None,
@@ -49,12 +49,12 @@ fn tls(listeners: Vec<Listener>, all: Vec<Cluster>) -> Ir {
     }
 }
 
-fn to(cluster: &str) -> Arc<StreamRule> {
+pub(crate) fn to(cluster: &str) -> Arc<StreamRule> {
     rule(cluster, &[(cluster, 1)])
 }
 
 /// A client that has not shaken hands yet.
-fn client(proxy: &Proxy, config: ClientConfig, name: &str) -> Secured {
+pub(crate) fn client(proxy: &Proxy, config: ClientConfig, name: &str) -> Secured {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     StreamOwned::new(connection, connect(https(proxy)))
