@@ -10,6 +10,7 @@ mod apply;
 mod cli;
 mod command;
 mod demo;
+mod descriptor;
 mod diff;
 #[cfg(test)]
 mod documentation;

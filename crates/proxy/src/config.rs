@@ -64,6 +64,9 @@ pub struct Limits {
     /// Client addresses that have a session, for each bound UDP port. Default 20,000; datagrams of others are dropped until
     /// one ends, so that a flood of addresses takes nothing from the clients known before it.
     pub sessions: usize,
+    /// The same for all UDP ports together. Default 20,000. Each has a file descriptor, and addresses can be forged: with
+    /// less than the process may have, enough are left for connections.
+    pub all_sessions: usize,
     /// Requests in flight for each worker. Default 20,000; beyond it 503.
     pub requests: usize,
     /// Bytes of a request's head. Default 64 KiB; beyond it 431.
@@ -87,6 +90,7 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             sessions: 20_000,
+            all_sessions: 20_000,
             requests: 20_000,
             header_bytes: 64 * 1024,
             headers: 100,

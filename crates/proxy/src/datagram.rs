@@ -9,16 +9,21 @@
 //! right address, too, where a port is bound to one; on a port that is bound to every address of a machine that has
 //! several, the system chooses which of them an answer comes from.
 
+mod lookup;
 mod session;
+mod waiting;
 
 use std::{
     cell::RefCell, collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc, time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::{net::UdpSocket, sync::Notify};
 
-use self::session::{Sent, Session};
+use self::{
+    lookup::Lookups,
+    session::{Sent, Session},
+    waiting::{Together, Waiting},
+};
 use crate::{
     error::ProxyError,
     observe::stream,
@@ -33,7 +38,7 @@ const LONGEST: usize = 64 * 1024;
 
 /// Why a datagram goes no further, beside the words of errors.
 mod dropped {
-    /// As many client addresses have a session as may.
+    /// As many client addresses have a session as may, on this port or on all.
     pub(super) const SESSION_LIMIT: &str = "session_limit";
     /// No new sessions: everything drains.
     pub(super) const DRAINING: &str = "draining";
@@ -50,6 +55,9 @@ struct Receiver {
     sessions: RefCell<HashMap<SocketAddr, Rc<Session>>>,
     /// What a backend says, on its way to the client.
     answer: RefCell<Box<[u8]>>,
+    /// How much waits in all sessions.
+    waiting: Together,
+    lookups: Lookups,
 }
 
 /// Takes datagrams until told to stop. Sessions end then, too: there is nothing to finish in them.
@@ -65,6 +73,8 @@ pub(crate) async fn receive(
         socket,
         sessions: RefCell::default(),
         answer: RefCell::new(vec![0; LONGEST].into()),
+        waiting: Together::default(),
+        lookups: Lookups::default(),
     });
     let mut buffer = vec![0; LONGEST];
     loop {
@@ -123,8 +133,14 @@ impl Receiver {
         let rule = port.rule.as_ref().ok_or(ProxyError::NoRoute.flag())?;
         let cluster = way::cluster(snapshot, rule).map_err(ProxyError::flag)?;
         let key = way::key(&cluster, client.ip(), "");
-        let counted = self.port.count(worker.config.limits.sessions);
-        let counted = counted.ok_or(dropped::SESSION_LIMIT)?;
+        let limits = &worker.config.limits;
+        let counted = (self.port.count(limits.sessions))
+            .zip(worker.sessions.enter(limits.all_sessions))
+            .ok_or(dropped::SESSION_LIMIT)?;
+        let waiting = Waiting::new(Together::clone(&self.waiting));
+        if !waiting.push(datagram) {
+            return Err(dropped::OVERFLOW);
+        }
         let picked = cluster.pick(key, 0).ok_or(ProxyError::NoEndpoint.flag())?;
         let session = Rc::new(Session::new(session::Beginning {
             worker,
@@ -135,11 +151,13 @@ impl Receiver {
             cluster: &cluster,
             picked,
             counted,
-            first: Bytes::copy_from_slice(datagram),
+            waiting,
         }));
         let known = Rc::clone(&session);
         self.sessions.borrow_mut().insert(client, known);
-        tokio::task::spawn_local(session::run(Rc::clone(self), session));
+        // At once: the port may go before the session's task has had its first turn.
+        let registered = worker.register(&self.port, &session.state);
+        tokio::task::spawn_local(session::run(Rc::clone(self), session, registered));
         Ok(())
     }
 

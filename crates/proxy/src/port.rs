@@ -27,17 +27,28 @@ pub(crate) struct PortHandle {
     pub(crate) address: SocketAddr,
     /// Numbers of the port: its connections, and requests that belong to no listener.
     pub(crate) metrics: Arc<ListenerMetrics>,
-    connections: AtomicUsize,
+    connections: Arc<Count>,
 }
 
-/// One of a port's connections, or client addresses; dropped, it is not counted any more.
-pub(crate) struct Counted(Arc<PortHandle>);
+/// How many there are of something, over all workers.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicUsize);
+
+/// One of them; dropped, it is not counted any more.
+pub(crate) struct Counted(Arc<Count>);
 
 impl PortHandle {
-    /// Counts a connection in, unless there are `limit` already.
-    pub(crate) fn count(self: &Arc<Self>, limit: usize) -> Option<Counted> {
-        if self.connections.fetch_add(1, Relaxed) >= limit {
-            self.connections.fetch_sub(1, Relaxed);
+    /// Counts a connection in, or a client address, unless there are `limit` already.
+    pub(crate) fn count(&self, limit: usize) -> Option<Counted> {
+        self.connections.enter(limit)
+    }
+}
+
+impl Count {
+    /// Counts one in, unless there are `limit` already.
+    pub(crate) fn enter(self: &Arc<Self>, limit: usize) -> Option<Counted> {
+        if self.0.fetch_add(1, Relaxed) >= limit {
+            self.0.fetch_sub(1, Relaxed);
             return None;
         }
         Some(Counted(Arc::clone(self)))
@@ -46,7 +57,7 @@ impl PortHandle {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Relaxed);
+        self.0.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -122,7 +133,7 @@ pub(crate) fn bind(
             key,
             address,
             metrics: metrics.listener(&format!("port/{}", key.port)),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
         }),
         sockets,
     ))

@@ -13,7 +13,7 @@ use crate::{
     auth::Verifier,
     config::Config,
     observe::{Observer, Telemetry},
-    port::{self, BindError, PortHandle, PortKey, Sockets},
+    port::{self, BindError, Count, PortHandle, PortKey, Sockets},
     snapshot::Snapshot,
     terms::Renewal,
     tls::TlsError,
@@ -71,6 +71,7 @@ impl Proxy {
         let config = Arc::new(config);
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
         let verifier = Arc::new(Verifier::new());
+        let sessions = Arc::new(Count::default());
         let mut workers = Vec::new();
         for index in 0..config.workers.max(1) {
             let (orders, receiver) = mpsc::unbounded_channel();
@@ -79,6 +80,7 @@ impl Proxy {
                 snapshot: Arc::clone(&snapshot),
                 observer: Observer::new(telemetry),
                 verifier: Arc::clone(&verifier),
+                sessions: Arc::clone(&sessions),
                 orders: receiver,
             };
             let thread = std::thread::Builder::new()

@@ -24,7 +24,7 @@ use crate::{
     connection::{Clock, Command, ConnState, TICK},
     datagram,
     observe::Observer,
-    port::{PortHandle, PortKey},
+    port::{Count, PortHandle, PortKey},
     server,
     snapshot::Snapshot,
     terms::Renewal,
@@ -57,6 +57,8 @@ pub(crate) struct Worker {
     pub(crate) in_flight: Cell<usize>,
     /// Copies on their way.
     pub(crate) mirrors: Cell<usize>,
+    /// Client addresses with a session, on all UDP ports; shared with the other workers.
+    pub(crate) sessions: Arc<Count>,
     current: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     connections: RefCell<Slab<(PortKey, Arc<ConnState>)>>,
     /// Tells whoever accepts or receives for a port to stop.
@@ -222,6 +224,7 @@ pub(crate) struct Start {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) observer: Observer,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) sessions: Arc<Count>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
@@ -237,6 +240,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
         snapshot,
         observer,
         verifier,
+        sessions,
         mut orders,
     } = start;
     local.block_on(&runtime, async move {
@@ -248,6 +252,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
             verifier,
             in_flight: Cell::new(0),
             mirrors: Cell::new(0),
+            sessions,
             current: RefCell::new(Cache::new(snapshot)),
             connections: RefCell::default(),
             accepting: RefCell::default(),

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use proxy::{Config, Deadlines, Limits};
 
 use super::value::{bytes, deadline, port_pair};
+use crate::descriptor;
 
 /// Settings of the data plane.
 #[derive(Debug, Args)]
@@ -68,6 +69,9 @@ struct LimitArgs {
         default_value = "20000"
     )]
     max_sessions: usize,
+    /// The same for all UDP ports together: each session has a file descriptor. Default: half of those the process may have.
+    #[arg(long, value_name = "N", env = "POSTERN_MAX_ALL_SESSIONS")]
+    max_all_sessions: Option<usize>,
     /// Requests in flight for each worker; more are answered with 503.
     #[arg(
         long,
@@ -154,6 +158,14 @@ struct DeadlineArgs {
     idle_session_timeout: Duration,
 }
 
+impl LimitArgs {
+    /// Forged client addresses must not take the descriptors that connections need.
+    fn all_sessions(&self, unknown: usize) -> usize {
+        let half = || descriptor::limit().map(|limit| limit / 2);
+        self.max_all_sessions.or_else(half).unwrap_or(unknown)
+    }
+}
+
 impl ProxyArgs {
     /// As the proxy wants it. Streams of a port that has gone have as long as those of a process that ends.
     pub(crate) fn config(&self, drain: Duration) -> Config {
@@ -169,6 +181,7 @@ impl ProxyArgs {
             limits: Limits {
                 connections: limits.max_connections,
                 sessions: limits.max_sessions,
+                all_sessions: limits.all_sessions(defaults.limits.all_sessions),
                 requests: limits.max_requests,
                 header_bytes: limits.max_header_bytes,
                 headers: limits.max_headers,

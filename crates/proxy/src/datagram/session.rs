@@ -1,7 +1,7 @@
 //! A client address, and the socket that speaks for it to a backend.
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, OnceCell},
     convert::Infallible,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -10,12 +10,15 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use ir::{ClusterKey, Endpoint};
 use telemetry::metrics::{ListenerMetrics, OpenConnection};
-use tokio::{io::Interest, net::UdpSocket, time::Instant};
+use tokio::{
+    io::Interest,
+    net::UdpSocket,
+    time::{Instant, timeout},
+};
 
-use super::{Receiver, dropped};
+use super::{Receiver, dropped, waiting::Waiting};
 use crate::{
     balance::{ClusterState, Load, Picked},
     connection::{Command, ConnState},
@@ -25,12 +28,8 @@ use crate::{
     silence::Passed,
     snapshot::{DatagramState, Snapshot, StreamState},
     upstream,
-    worker::Worker,
+    worker::{Registered, Worker},
 };
-
-/// So many datagrams, of so many bytes together, wait until it is known where the backend is.
-const WAITING: usize = 16;
-const WAITING_BYTES: usize = 64 * 1024;
 
 /// While everything drains, a session in which nothing passes for so long is taken to be over.
 const DRAINED: Duration = Duration::from_secs(5);
@@ -52,13 +51,13 @@ pub(super) struct Session {
     generation: Cell<u64>,
     /// Towards the backend.
     socket: OnceCell<(UdpSocket, SocketAddr)>,
-    waiting: RefCell<Vec<Bytes>>,
+    waiting: Waiting,
     passed: Rc<Passed>,
-    state: Arc<ConnState>,
+    pub(super) state: Arc<ConnState>,
     /// Why it is told to end.
     why: Cell<&'static str>,
     _load: Option<Load>,
-    _counted: Counted,
+    _counted: (Counted, Counted),
     _open: OpenConnection,
 }
 
@@ -71,8 +70,10 @@ pub(super) struct Beginning<'a> {
     pub(super) client: SocketAddr,
     pub(super) cluster: &'a ClusterState,
     pub(super) picked: Picked<'a>,
-    pub(super) counted: Counted,
-    pub(super) first: Bytes,
+    /// On its port, and on all.
+    pub(super) counted: (Counted, Counted),
+    /// With the first datagram.
+    pub(super) waiting: Waiting,
 }
 
 /// What became of a client's datagram.
@@ -110,7 +111,7 @@ impl Session {
             quiet: quiet.unwrap_or(worker.config.deadlines.idle_session),
             generation: Cell::new(beginning.generation),
             socket: OnceCell::new(),
-            waiting: RefCell::new(vec![beginning.first]),
+            waiting: beginning.waiting,
             passed: Passed::new(Some(Arc::clone(&port.metrics))),
             state: Arc::new(state),
             why: Cell::new(stream::GONE),
@@ -145,13 +146,8 @@ impl Session {
     /// Passes on a datagram of the client.
     pub(super) fn send(&self, datagram: &[u8]) -> Sent {
         let Some((socket, _)) = self.socket.get() else {
-            let mut waiting = self.waiting.borrow_mut();
-            let bytes: usize = waiting.iter().map(Bytes::len).sum();
-            if waiting.len() >= WAITING || bytes + datagram.len() > WAITING_BYTES {
-                return Sent::Dropped;
-            }
-            waiting.push(Bytes::copy_from_slice(datagram));
-            return Sent::Taken;
+            let kept = self.waiting.push(datagram);
+            return if kept { Sent::Taken } else { Sent::Dropped };
         };
         // Not by way of the runtime, which would have to hear first that the socket can be written to: it nearly always can.
         match socket2::SockRef::from(socket).send(datagram) {
@@ -166,7 +162,7 @@ impl Session {
 
     /// Finds the backend, and passes on what it says. Says why that ended.
     async fn live(&self, receiver: &Receiver) -> &'static str {
-        match self.open(&receiver.worker).await {
+        match self.open(receiver).await {
             Ok(opened) => {
                 let (socket, _) = self.socket.get_or_init(|| opened);
                 for datagram in self.waiting.take() {
@@ -212,8 +208,17 @@ impl Session {
         }
     }
 
-    async fn open(&self, worker: &Worker) -> Result<(UdpSocket, SocketAddr), ProxyError> {
-        let address = upstream::resolve(worker, &self.endpoint, self.connect).await;
+    async fn open(&self, receiver: &Receiver) -> Result<(UdpSocket, SocketAddr), ProxyError> {
+        let worker = &receiver.worker;
+        let resolved = upstream::resolve(worker, &self.endpoint, self.connect);
+        let address = match &self.endpoint {
+            Endpoint::Address(_) => resolved.await,
+            Endpoint::Name { .. } => {
+                let joined = receiver.lookups.join(&self.endpoint, resolved);
+                let joined = timeout(self.connect, joined).await;
+                joined.unwrap_or(Err(ProxyError::ConnectTimeout))
+            }
+        };
         let opened = address.and_then(|address| {
             let socket = connected(address).map_err(|_| ProxyError::ConnectFailed)?;
             Ok((socket, address))
@@ -260,9 +265,8 @@ fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// The life of a session.
-pub(super) async fn run(receiver: Rc<Receiver>, session: Rc<Session>) {
+pub(super) async fn run(receiver: Rc<Receiver>, session: Rc<Session>, _registered: Registered) {
     let worker = &receiver.worker;
-    let _registered = worker.register(&receiver.port, &session.state);
     let result = tokio::select! {
         biased;
         why = session.told(worker) => why,

@@ -198,6 +198,55 @@ fn a_session_ends_in_silence_and_makes_room() {
 }
 
 #[test]
+fn sessions_of_all_ports_have_a_bound_too() {
+    let backend = UdpBackend::start("a");
+    let telemetry = Telemetry::default();
+    let proxy = started(&telemetry, |config| {
+        config.limits.all_sessions = 2;
+        config.port_map.insert(54, 0);
+    });
+    let mut ir = to(&[backend.address()]);
+    let other = SocketKey { port: 54, ..DNS };
+    let mut port = ir.datagrams[&DNS].clone();
+    port.listener = "test/test/other".into();
+    ir.datagrams.insert(other, port);
+    serve(&proxy, ir);
+    let clients = [client(&proxy), client(&proxy)];
+    for socket in &clients {
+        assert_eq!(ask(socket, "1"), "a:1");
+    }
+    let late = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    let address = proxy.datagram_addresses()[&other];
+    late.send_to(b"2", address).unwrap();
+    let word = "datagrams_dropped_total{listener=\"test/test/other\",reason=\"session_limit\"} 1";
+    eventually(word, || telemetry.metrics.encode().contains(word));
+    for socket in &clients {
+        assert_eq!(ask(socket, "3"), "a:3");
+    }
+}
+
+#[test]
+fn a_backend_may_have_a_name() {
+    let backend = UdpBackend::start("a");
+    let telemetry = Telemetry::default();
+    let proxy = started(&telemetry, |_| ());
+    let mut named = cluster("a", &[]);
+    named.endpoints = [ir::Endpoint::Name {
+        host: "127.0.0.1".into(),
+        port: backend.address().port(),
+    }]
+    .into();
+    serve(&proxy, udp(Some(rule("one", &[("a", 1)])), vec![named]));
+    let clients: Vec<_> = (0..20).map(|_| client(&proxy)).collect();
+    for socket in &clients {
+        socket.send(b"1").unwrap();
+    }
+    for socket in &clients {
+        assert_eq!(heard(socket).unwrap(), "a:1");
+    }
+}
+
+#[test]
 fn a_session_is_made_anew_when_its_rule_or_endpoint_has_gone() {
     let (a, b) = (UdpBackend::start("a"), UdpBackend::start("b"));
     let telemetry = Telemetry::default();
