@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
+use ir::Endpoint;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -32,7 +33,7 @@ enum Backend {
     Secured(Box<TlsStream<Socket>>),
 }
 
-/// Opens a connection to an endpoint of a cluster, and notes its address in `last`. Where the cluster has TLS, it is
+/// Opens a connection to an endpoint of a cluster, all of it within the cluster's deadline for that, and notes its address in `last`. Where the cluster has TLS, it is
 /// secured, unless `name` is none: what passes is TLS already. `name` is what the client asked for.
 pub(super) async fn dial(
     worker: &Worker,
@@ -42,21 +43,31 @@ pub(super) async fn dial(
     last: &mut Option<SocketAddr>,
 ) -> Result<Connected, ProxyError> {
     let limit = upstream::connect_limit(worker, &cluster.cluster);
-    let address = upstream::resolve(worker, picked.endpoint, limit).await?;
-    *last = Some(address);
-    let socket = upstream::dial(limit, address).await?;
-    let backend = match cluster.tls.as_ref().zip(name) {
-        None => Backend::Plain(socket),
-        Some((tls, name)) => {
-            let secured = timeout(limit, tls.connect_stream(name, socket)).await;
-            Backend::Secured(Box::new(secured.map_err(|_| ProxyError::ConnectTimeout)??))
-        }
-    };
+    let opened = open(worker, cluster, picked.endpoint, name, last);
+    let backend = timeout(limit, opened).await;
     let own = cluster.cluster.timeouts.read;
     Ok(Connected {
-        backend,
+        backend: backend.unwrap_or(Err(ProxyError::ConnectTimeout))?,
         quiet: own.unwrap_or(worker.config.deadlines.idle_stream),
         _load: picked.load,
+    })
+}
+
+/// Finds the endpoint, connects to it and shakes hands.
+async fn open(
+    worker: &Worker,
+    cluster: &ClusterState,
+    endpoint: &Endpoint,
+    name: Option<&str>,
+    last: &mut Option<SocketAddr>,
+) -> Result<Backend, ProxyError> {
+    let limit = upstream::connect_limit(worker, &cluster.cluster);
+    let address = upstream::resolve(worker, endpoint, limit).await?;
+    *last = Some(address);
+    let socket = upstream::dial(limit, address).await?;
+    Ok(match cluster.tls.as_ref().zip(name) {
+        None => Backend::Plain(socket),
+        Some((tls, name)) => Backend::Secured(Box::new(tls.connect_stream(name, socket).await?)),
     })
 }
 
