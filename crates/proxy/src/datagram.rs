@@ -176,3 +176,7 @@ impl Receiver {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "datagram_tests.rs"]
+mod tests;

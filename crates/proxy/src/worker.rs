@@ -94,6 +94,26 @@ impl Drop for Registered {
 }
 
 impl Worker {
+    /// One that serves nothing yet, and what it will be told.
+    pub(crate) fn new(start: Start) -> (Self, mpsc::UnboundedReceiver<Order>) {
+        let worker = Self {
+            config: start.config,
+            clock: Clock::new(),
+            pool: RefCell::default(),
+            observer: start.observer,
+            verifier: start.verifier,
+            in_flight: Cell::new(0),
+            mirrors: Cell::new(0),
+            sessions: start.sessions,
+            current: RefCell::new(Cache::new(start.snapshot)),
+            connections: RefCell::default(),
+            accepting: RefCell::default(),
+            draining: Cell::new(false),
+            empty: Notify::new(),
+        };
+        (worker, start.orders)
+    }
+
     /// The newest snapshot. One relaxed load unless it has just changed.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(self.current.borrow_mut().load())
@@ -154,7 +174,7 @@ impl Worker {
         stop
     }
 
-    fn unlisten(&self, key: PortKey) {
+    pub(crate) fn unlisten(&self, key: PortKey) {
         if let Some(stop) = self.accepting.borrow_mut().remove(&key) {
             stop.notify_one();
         }
@@ -235,30 +255,9 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
         .event_interval(61)
         .build()?;
     let local = LocalSet::new();
-    let Start {
-        config,
-        snapshot,
-        observer,
-        verifier,
-        sessions,
-        mut orders,
-    } = start;
     local.block_on(&runtime, async move {
-        let worker = Rc::new(Worker {
-            config,
-            clock: Clock::new(),
-            pool: RefCell::default(),
-            observer,
-            verifier,
-            in_flight: Cell::new(0),
-            mirrors: Cell::new(0),
-            sessions,
-            current: RefCell::new(Cache::new(snapshot)),
-            connections: RefCell::default(),
-            accepting: RefCell::default(),
-            draining: Cell::new(false),
-            empty: Notify::new(),
-        });
+        let (worker, mut orders) = Worker::new(start);
+        let worker = Rc::new(worker);
         tokio::task::spawn_local(Rc::clone(&worker).watch());
         while let Some(order) = orders.recv().await {
             match order {
