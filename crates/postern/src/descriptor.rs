@@ -1,30 +1,33 @@
 //! How many files and sockets the process may have open.
 
-/// The soft limit (`ulimit -n`); none where the system does not say.
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Fewer are told about: every connection has one, and every request on its way to a backend another.
+const FEW: u64 = 4096;
+
+/// How many there may be now (`ulimit -n`); none: as many as one likes.
 pub(crate) fn limit() -> Option<usize> {
-    soft(&std::fs::read_to_string("/proc/self/limits").ok()?)
+    let limit = getrlimit(Resource::Nofile).current?;
+    usize::try_from(limit).ok()
 }
 
-/// Finds it in the kernel's table (proc_pid_limits(5)).
-fn soft(table: &str) -> Option<usize> {
-    let mut rows = table.lines();
-    let row = rows.find_map(|row| row.strip_prefix("Max open files"))?;
-    row.split_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::soft;
-
-    #[test]
-    fn the_soft_limit_is_the_first() {
-        let table = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                     Max processes             96365                96365                processes \n\
-                     Max open files            1024                 524288               files     \n";
-        assert_eq!(soft(table), Some(1024));
-        let unlimited =
-            "Max open files            unlimited            unlimited            files\n";
-        assert_eq!(soft(unlimited), None);
-        assert_eq!(soft(""), None);
+/// Lets there be as many as whoever started us allows. Many systems give a process 1024 to begin with, for the sake of old
+/// programs that could not count further, and leave it to others to ask for more.
+pub(crate) fn raise() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        let wanted = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+    }
+    if let Some(few) = getrlimit(Resource::Nofile).current.filter(|now| *now < FEW) {
+        tracing::warn!(
+            limit = few,
+            "few files may be open, and so few connections: raise the hard limit of open files (ulimit -Hn)"
+        );
     }
 }

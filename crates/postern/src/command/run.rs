@@ -11,6 +11,7 @@ use super::Ended;
 use crate::{
     admin::Admin,
     cli::RunArgs,
+    descriptor,
     live::{Live, Publisher},
     pipeline::Pipeline,
     serve::{self, Signals, Telemetry},
@@ -31,6 +32,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
         let _entered = runtime.enter();
         Telemetry::start(&args.process)?
     };
+    descriptor::raise();
     let live = Arc::new(Live::default());
     let ended = runtime.block_on(serve(args, files, &live, &telemetry));
     telemetry.finish();

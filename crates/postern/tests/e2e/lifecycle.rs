@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -357,4 +358,31 @@ fn ambiguous_framing_is_refused() {
     let answer = text(&raw(served.http, request, Duration::from_secs(2)));
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert_eq!(served.hits("demo-service"), 0);
+}
+
+/// Many systems give a process few to begin with, and let it have more when it asks.
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "ulimit -Sn 256; exec \"$0\" run --bind 127.0.0.1 --admin 127.0.0.1:0 -f \"$1\"";
+    let mut child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_postern")])
+        .arg(folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let process = format!("/proc/{}", child.id());
+    eventually("the shell has made room", || {
+        fs::read_link(format!("{process}/exe")).is_ok_and(|exe| exe.ends_with("postern"))
+    });
+    eventually("the limit is raised", || {
+        let limits = fs::read_to_string(format!("{process}/limits")).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let numbers: Vec<_> = line.unwrap().split_whitespace().skip(3).collect();
+        numbers[0] == numbers[1] && numbers[0] != "256"
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -16,6 +16,7 @@ use crate::{
     admin::Admin,
     cli::{ClusterArgs, IngressTranslation, RunArgs},
     command::Ended,
+    descriptor,
     event::Reporter,
     lease::Candidacy,
     live::{Live, Publisher},
@@ -34,6 +35,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
         let _entered = runtime.enter();
         Telemetry::start(&args.process)?
     };
+    descriptor::raise();
     let ended = runtime.block_on(serve(args, &telemetry));
     telemetry.finish();
     ended
