@@ -5,7 +5,10 @@ use std::{env, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Comma
 use anyhow::{Context as _, ensure};
 
 use super::Cluster;
-use crate::{cluster::layout::Layout, workspace};
+use crate::{
+    cluster::layout::{self, Layout},
+    workspace,
+};
 
 /// Stands before the real one: no image can be given to the node, when all but the kubelet runs already.
 const CTR: &str = "#!/bin/sh\ncase \" $* \" in *' image import '*) echo broken on purpose >&2; exit 1;; esac\nexec REAL \"$@\"\n";
@@ -21,15 +24,16 @@ pub(super) fn when_it_fails(cluster: &Cluster<'_>) -> anyhow::Result<Vec<String>
     }
     let broken = format!("{name}-broken");
     let layout = Layout::of(&broken)?;
-    let programs = tempfile::tempdir().context("there is no room for a program")?;
+    let programs = layout.state().with_extension("programs");
+    layout::make(&programs)?;
     let real = workspace::find_program("ctr").context("there is no ctr")?;
-    let fake = programs.path().join("ctr");
+    let fake = programs.join("ctr");
     let script = CTR.replace("REAL", &real.display().to_string());
     fs::write(&fake, script)
         .and_then(|()| fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)))
         .context("the program cannot be written")?;
     let path = env::var_os("PATH").unwrap_or_default();
-    let paths = [programs.path().to_owned()].into_iter();
+    let paths = [programs.clone()].into_iter();
     let path = env::join_paths(paths.chain(env::split_paths(&path)))?;
     let itself = env::current_exe().context("xtask does not know where it is")?;
     let output = Command::new(itself)
@@ -38,6 +42,8 @@ pub(super) fn when_it_fails(cluster: &Cluster<'_>) -> anyhow::Result<Vec<String>
         .current_dir(cluster.root)
         .output()
         .context("xtask cannot be started")?;
+    // A folder that stays harms nobody.
+    let _ = fs::remove_dir_all(programs);
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         !output.status.success() && said.contains("broken on purpose"),
