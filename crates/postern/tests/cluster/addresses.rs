@@ -138,10 +138,10 @@ async fn services_go_when_none_are_asked_for_any_more() {
     world
         .until_gone("Service", "edge-postern-test-without")
         .await;
-    let slices = world.list("EndpointSlice").await;
+    // They go after it.
     let of_backend =
         |slice: &Value| slice["metadata"]["labels"]["kubernetes.io/service-name"] == *world.backend;
-    assert!(slices.iter().all(of_backend), "{}", json!(slices));
+    world.until_all("EndpointSlice", of_backend).await;
     world.end().await;
 }
 

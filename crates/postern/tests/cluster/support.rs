@@ -479,6 +479,14 @@ impl World {
         .await
     }
 
+    /// Waits until every object is as wanted.
+    pub(crate) async fn until_all(&self, kind: &str, wanted: impl Fn(&Value) -> bool) {
+        self.look(kind, "all as wanted", |all| {
+            all.iter().all(&wanted).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until an object is gone.
     pub(crate) async fn until_gone(&self, kind: &str, name: &str) {
         let is = |object: &Value| object["metadata"]["name"] == name;
