@@ -24,8 +24,8 @@ const PACE: Duration = Duration::from_millis(20);
 /// The longest wait of a watch after an error, a quarter more for chance, and what reading takes on a busy machine.
 const CATCHES_UP: Duration = Duration::from_secs(14);
 
-/// All that may meet with what is wrong: one that asks again without a pause makes it worse.
-const MOST: usize = 400;
+/// All that may meet with what is wrong, some ten requests for each kind: one that asks again and again makes it worse.
+const MOST: usize = 300;
 
 /// Requests without a pause for what stays served.
 struct Load {

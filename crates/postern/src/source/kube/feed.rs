@@ -2,7 +2,7 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use api::Kind;
@@ -12,7 +12,7 @@ use kube::{
     core::{ApiResource, DynamicObject, PartialObjectMeta},
     runtime::{
         WatchStreamExt,
-        utils::{Backoff, ResetTimerBackoff},
+        utils::Backoff,
         watcher::{self, Event, watcher},
     },
 };
@@ -24,7 +24,7 @@ use super::Message;
 const SHORTEST: Duration = Duration::from_millis(250);
 /// The longest wait after an error: an API server that is back is found again within this.
 const LONGEST: Duration = Duration::from_secs(8);
-/// A watch that has held this long starts anew with the shortest wait.
+/// Without an error for this long, the next one is followed by the shortest wait.
 const HEALTHY: Duration = Duration::from_secs(30);
 /// The API server ends a watch after this long, in seconds. A connection that died without a word is noticed no later.
 pub(super) const WATCH_SECONDS: u32 = 120;
@@ -102,7 +102,7 @@ async fn follow(
     events: impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send,
     to: Sender<Message>,
 ) {
-    let events = events.backoff(ResetTimerBackoff::new(Pause::default(), HEALTHY));
+    let events = events.backoff(Pause::default());
     let mut events = std::pin::pin!(events);
     let mut well = true;
     while let Some(event) = events.next().await {
@@ -145,26 +145,43 @@ fn full(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> 
     }
 }
 
-/// Waits that double, with up to a quarter more so that replicas do not come all at once.
+/// Waits that double, with up to a quarter more so that replicas do not come all at once. They begin anew after
+/// [`HEALTHY`] without one, whatever was read in between: a list that is answered before each watch that is not would
+/// else have the API server asked for everything four times a second.
 #[derive(Debug, Default)]
-pub(super) struct Pause(u32);
+pub(super) struct Pause {
+    doubled: u32,
+    last: Option<Instant>,
+}
+
+impl Pause {
+    fn after(&mut self, error: Instant) -> Duration {
+        let since = |last| error.saturating_duration_since(last);
+        if self.last.is_some_and(|last| since(last) > HEALTHY) {
+            self.doubled = 0;
+        }
+        self.last = Some(error);
+        let pause = SHORTEST
+            .saturating_mul(1 << self.doubled.min(8))
+            .min(LONGEST);
+        self.doubled = self.doubled.saturating_add(1);
+        // Random keys are at hand in the standard library.
+        let random = RandomState::new().build_hasher().finish() % 256;
+        pause + pause / 1024 * u32::try_from(random).unwrap_or_default()
+    }
+}
 
 impl Iterator for Pause {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let pause = SHORTEST.saturating_mul(1 << self.0.min(8)).min(LONGEST);
-        self.0 = self.0.saturating_add(1);
-        // Random keys are at hand in the standard library.
-        let random = RandomState::new().build_hasher().finish() % 256;
-        Some(pause + pause / 1024 * u32::try_from(random).unwrap_or_default())
+        Some(self.after(Instant::now()))
     }
 }
 
 impl Backoff for Pause {
-    fn reset(&mut self) {
-        self.0 = 0;
-    }
+    /// Told of whatever has been read, which says little: see above.
+    fn reset(&mut self) {}
 }
 
 #[cfg(test)]
@@ -178,7 +195,19 @@ mod tests {
         assert!(first >= SHORTEST && first <= SHORTEST * 5 / 4, "{first:?}");
         let later = pause.by_ref().take(100).last().unwrap();
         assert!(later >= LONGEST && later <= LONGEST * 5 / 4, "{later:?}");
-        pause.reset();
-        assert!(pause.next().unwrap() <= SHORTEST * 5 / 4);
+        let anew = pause.after(Instant::now() + HEALTHY + SHORTEST);
+        assert!(anew <= SHORTEST * 5 / 4, "{anew:?}");
+    }
+
+    /// Lists are answered, watches are refused.
+    #[test]
+    fn what_is_read_between_errors_does_not_shorten_the_pauses() {
+        let mut pause = Pause::default();
+        let mut last = Duration::ZERO;
+        for _ in 0..3 {
+            last = pause.next().unwrap();
+            pause.reset();
+        }
+        assert!(last >= SHORTEST * 4, "{last:?}");
     }
 }
