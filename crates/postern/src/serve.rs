@@ -173,14 +173,19 @@ impl Signals {
     }
 }
 
-/// Lets requests in flight finish; a second signal ends the wait.
+/// Closes the listeners and lets requests in flight finish; a second signal ends the wait.
 pub(crate) async fn drain(proxy: &Proxy, deadline: Duration, signals: &mut Signals) {
-    tracing::info!(
-        ?deadline,
-        "draining: no new connections; requests in flight may finish"
-    );
+    let drained = async {
+        // Past the deadline already: the drain says so.
+        let _ = timeout(deadline, proxy.close()).await;
+        tracing::info!(
+            ?deadline,
+            "draining: no new connections; requests in flight may finish"
+        );
+        proxy.drain(deadline).await
+    };
     tokio::select! {
-        drained = proxy.drain(deadline) => match drained {
+        drained = drained => match drained {
             Drained::Complete => tracing::info!("drained"),
             Drained::Deadline => tracing::warn!("the deadline came before the last requests were finished"),
         },

@@ -202,25 +202,37 @@ impl Proxy {
             .collect()
     }
 
-    /// Stops accepting, tells clients to go (`Connection: close`, GOAWAY), and waits for what is in flight, upgraded
-    /// connections included, at most until `deadline` has passed.
+    /// Stops accepting, and tells clients to go (`Connection: close`, GOAWAY). Returns once the listeners are closed: whoever
+    /// connects from then on is refused. Sessions of UDP that go on keep their sockets.
+    pub async fn close(&self) {
+        self.order_and_wait(Order::Close).await;
+    }
+
+    /// [`close`](Self::close), and waits for what is in flight, upgraded connections included, at most until `deadline`
+    /// has passed.
     pub async fn drain(&self, deadline: Duration) -> Drained {
-        let mut waiting = Vec::new();
-        for worker in &self.workers {
-            let (done, wait) = oneshot::channel();
-            if worker.orders.send(Order::Drain(done)).is_ok() {
-                waiting.push(wait);
-            }
-        }
         let all = async {
-            for wait in waiting {
-                // A worker that is gone holds no connections.
-                let _ = wait.await;
-            }
+            self.close().await;
+            self.order_and_wait(Order::Finish).await;
         };
         match tokio::time::timeout(deadline, all).await {
             Ok(()) => Drained::Complete,
             Err(_) => Drained::Deadline,
+        }
+    }
+
+    /// Tells every worker, and waits until all have done it.
+    async fn order_and_wait(&self, order: fn(oneshot::Sender<()>) -> Order) {
+        let mut waiting = Vec::new();
+        for worker in &self.workers {
+            let (done, wait) = oneshot::channel();
+            if worker.orders.send(order(done)).is_ok() {
+                waiting.push(wait);
+            }
+        }
+        for wait in waiting {
+            // A worker that is gone holds no connections.
+            let _ = wait.await;
         }
     }
 }

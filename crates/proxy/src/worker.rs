@@ -15,7 +15,7 @@ use ir::Transport;
 use slab::Slab;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
-    task::LocalSet,
+    task::{JoinHandle, LocalSet},
 };
 
 use crate::{
@@ -41,8 +41,10 @@ pub(crate) enum Order {
     Unlisten(PortKey),
     /// Let connections finish that were made on other terms.
     Renew(Arc<Renewal>),
-    /// Stop accepting, let everything finish, and say so.
-    Drain(oneshot::Sender<()>),
+    /// Stop accepting, let everything finish; say so once nothing is accepted any more.
+    Close(oneshot::Sender<()>),
+    /// Say so once nothing is left.
+    Finish(oneshot::Sender<()>),
 }
 
 /// The state of one worker. It never leaves its thread.
@@ -61,10 +63,16 @@ pub(crate) struct Worker {
     pub(crate) sessions: Arc<Count>,
     current: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     connections: RefCell<Slab<(PortKey, Arc<ConnState>)>>,
-    /// Tells whoever accepts or receives for a port to stop.
-    accepting: RefCell<HashMap<PortKey, Rc<Notify>>>,
+    accepting: RefCell<HashMap<PortKey, Accepting>>,
     draining: Cell<bool>,
     empty: Notify,
+}
+
+/// Whoever accepts or receives for a port.
+struct Accepting {
+    /// Told, the task ends, and the socket with it.
+    stop: Rc<Notify>,
+    task: JoinHandle<()>,
 }
 
 /// Runs futures that stay on their thread; hyper's HTTP/2 needs it.
@@ -144,41 +152,49 @@ impl Worker {
     }
 
     fn listen(self: &Rc<Self>, port: Arc<PortHandle>, socket: TcpListener) {
-        let (worker, stop) = (Rc::clone(self), self.stop_of(&port));
         match tokio::net::TcpListener::from_std(socket) {
-            Ok(listener) => {
-                tokio::task::spawn_local(server::accept(worker, port, listener, stop));
-            }
+            Ok(listener) => self.accept(&port, |worker, port, stop| {
+                server::accept(worker, port, listener, stop)
+            }),
             Err(error) => unusable(&port, &error),
         }
     }
 
     fn receive(self: &Rc<Self>, port: Arc<PortHandle>, socket: UdpSocket) {
-        let (worker, stop) = (Rc::clone(self), self.stop_of(&port));
         match tokio::net::UdpSocket::from_std(socket) {
-            Ok(socket) => {
-                tokio::task::spawn_local(datagram::receive(worker, port, socket, stop));
-            }
+            Ok(socket) => self.accept(&port, |worker, port, stop| {
+                datagram::receive(worker, port, socket, stop)
+            }),
             Err(error) => unusable(&port, &error),
         }
     }
 
-    /// What will tell whoever serves a port to stop. Whoever did before is told now.
-    fn stop_of(&self, port: &PortHandle) -> Rc<Notify> {
+    /// Starts whoever serves a port, and ends whoever did before.
+    fn accept<F>(
+        self: &Rc<Self>,
+        port: &Arc<PortHandle>,
+        serve: impl FnOnce(Rc<Self>, Arc<PortHandle>, Rc<Notify>) -> F,
+    ) where
+        F: Future<Output = ()> + 'static,
+    {
         let stop = Rc::new(Notify::new());
+        let serving = serve(Rc::clone(self), Arc::clone(port), Rc::clone(&stop));
+        let task = tokio::task::spawn_local(serving);
         let key = (port.transport, port.key);
-        let before = self.accepting.borrow_mut().insert(key, Rc::clone(&stop));
+        let before = { self.accepting.borrow_mut() }.insert(key, Accepting { stop, task });
         if let Some(before) = before {
-            before.notify_one();
+            before.stop.notify_one();
         }
-        stop
     }
 
-    pub(crate) fn unlisten(&self, key: PortKey) {
-        if let Some(stop) = self.accepting.borrow_mut().remove(&key) {
-            stop.notify_one();
-        }
+    /// Ends whoever accepts for a port, if anybody does, and has its connections finish.
+    pub(crate) fn unlisten(&self, key: PortKey) -> Option<JoinHandle<()>> {
+        let accepting = self.accepting.borrow_mut().remove(&key);
         self.finish(key, |_| true);
+        accepting.map(|accepting| {
+            accepting.stop.notify_one();
+            accepting.task
+        })
     }
 
     fn renew(&self, renewal: &Renewal) {
@@ -194,18 +210,26 @@ impl Worker {
         }
     }
 
-    async fn drain(&self) {
+    /// Returns once the listeners are closed. They take first what the kernel still holds for them, and those count as
+    /// connections too.
+    async fn close(&self) {
         self.draining.set(true);
         let ports: Vec<_> = self.accepting.borrow().keys().copied().collect();
+        let mut ending = Vec::new();
         for port in ports {
             match port.0 {
-                Transport::Tcp => self.unlisten(port),
+                Transport::Tcp => ending.extend(self.unlisten(port)),
                 // Sessions that go on need the socket.
                 Transport::Udp => self.finish(port, |_| true),
             }
         }
-        // The accept loops take what the kernel still holds for them; those count as connections too.
-        tokio::task::yield_now().await;
+        for task in ending {
+            // One that panicked accepts nothing either; the panic hook has told of it.
+            let _ = task.await;
+        }
+    }
+
+    async fn until_empty(&self) {
         loop {
             let empty = self.empty.notified();
             if self.connections.borrow().is_empty() {
@@ -238,6 +262,14 @@ fn unusable(port: &PortHandle, error: &std::io::Error) {
     tracing::error!(port = %port.key, transport = %port.transport, %error, "a bound socket cannot be used");
 }
 
+fn say_after(what: impl Future<Output = ()> + 'static, done: oneshot::Sender<()>) {
+    tokio::task::spawn_local(async move {
+        what.await;
+        // Nobody waits any more when the deadline has passed.
+        let _ = done.send(());
+    });
+}
+
 /// What a worker starts with.
 pub(crate) struct Start {
     pub(crate) config: Arc<Config>,
@@ -263,15 +295,15 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
             match order {
                 Order::Listen(port, socket) => worker.listen(port, socket),
                 Order::Receive(port, socket) => worker.receive(port, socket),
-                Order::Unlisten(key) => worker.unlisten(key),
+                Order::Unlisten(key) => drop(worker.unlisten(key)),
                 Order::Renew(renewal) => worker.renew(&renewal),
-                Order::Drain(done) => {
+                Order::Close(done) => {
                     let worker = Rc::clone(&worker);
-                    tokio::task::spawn_local(async move {
-                        worker.drain().await;
-                        // Nobody waits any more when the deadline has passed.
-                        let _ = done.send(());
-                    });
+                    say_after(async move { worker.close().await }, done);
+                }
+                Order::Finish(done) => {
+                    let worker = Rc::clone(&worker);
+                    say_after(async move { worker.until_empty().await }, done);
                 }
             }
         }

@@ -369,16 +369,16 @@ fn draining_finishes_what_is_in_flight_and_accepts_nothing_new() {
         .enable_all()
         .build()
         .unwrap();
+    runtime.block_on(proxy.close());
+    let refused = TcpStream::connect(address).is_err();
+    assert!(refused, "nobody listens any more");
+    assert!(!slow.is_finished(), "while the request is in flight");
     let drained = runtime.block_on(proxy.drain(Duration::from_secs(10)));
     assert_eq!(drained, proxy::Drained::Complete);
     let answer = slow.join().unwrap().unwrap();
     assert_eq!(
         (answer.status.as_u16(), answer.header("connection")),
         (200, "close")
-    );
-    assert!(
-        TcpStream::connect(address).is_err(),
-        "nobody listens any more"
     );
 }
 
