@@ -4,6 +4,7 @@
 //! else is the same for both. What is built once is kept in the user's cache; [`layout`] says where.
 
 mod checks;
+mod conformance;
 mod images;
 mod install;
 mod kind;
@@ -28,6 +29,7 @@ pub(crate) use self::programs::Program;
 pub(crate) use self::request::{Action, Engine, Request, USAGE};
 use self::{
     checks::Cluster,
+    conformance::Suite,
     install::Installation,
     kind::Kind,
     layout::Layout,
@@ -86,6 +88,14 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
                 terminal,
             };
             if !cluster.check(filters)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Action::Conformance { test, flags } => {
+            up(&*machine, &root, terminal)?;
+            installation.install(&request.profile)?;
+            let suite = Suite { test, flags };
+            if !suite.run(installation)? {
                 return Ok(ExitCode::FAILURE);
             }
         }

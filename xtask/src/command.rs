@@ -46,7 +46,15 @@ pub(crate) enum Command {
 }
 
 /// What takes arguments of its own.
-const COMMANDS: &[&str] = &["bench", "check", "cluster", "crds", "docs", "manifests"];
+const COMMANDS: &[&str] = &[
+    "bench",
+    "check",
+    "cluster",
+    "conformance",
+    "crds",
+    "docs",
+    "manifests",
+];
 
 impl Command {
     /// Reads the arguments after the program's name. An error says in one line what is wrong.
@@ -67,6 +75,7 @@ impl Command {
             "manifests" => generate("manifests", rest).map(|check| Self::Manifests { check }),
             "bench" => parse_bench(rest),
             "cluster" => Request::parse(rest).map(Self::Cluster),
+            "conformance" => Request::parse_conformance(rest).map(Self::Cluster),
             other => Err(format!("there is no command {other:?}")),
         }
     }

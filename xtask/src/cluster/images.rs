@@ -17,6 +17,9 @@ pub(crate) const PAUSE: &str = "postern.local/pause:1";
 /// A backend that says what it got.
 pub(crate) const ECHO: &str = "postern.local/echo:1";
 
+/// Whom programs run as.
+const NOBODY: &str = "USER 65532:65532\n";
+
 /// The archive of an image that holds one static program.
 pub(crate) fn of_program(
     program: Program,
@@ -29,9 +32,10 @@ pub(crate) fn of_program(
     if !archive.is_file() {
         let context = Workshop::new()?;
         context.add("program", &file)?;
+        let user = if program.wants_root() { "" } else { NOBODY };
         context.write(
             "Dockerfile",
-            "FROM scratch\nCOPY program /program\nUSER 65532:65532\nENTRYPOINT [\"/program\"]\n",
+            &format!("FROM scratch\nCOPY program /program\n{user}ENTRYPOINT [\"/program\"]\n"),
         )?;
         context.build(&context.at("Dockerfile"), name, &archive)?;
     }

@@ -89,7 +89,7 @@ impl Installation<'_> {
     }
 
     fn definitions(self) -> anyhow::Result<()> {
-        let folder = gateway_api()?.join(GATEWAY_API_CRDS);
+        let folder = module(GATEWAY_API)?.join(GATEWAY_API_CRDS);
         let apply = ["apply", "--server-side", "--force-conflicts", "-k"];
         workspace::output_of(self.kubectl(&apply)?.arg(&folder))?;
         // Not `wait -k`, which not every kubectl has.
@@ -131,7 +131,7 @@ impl Installation<'_> {
         Ok(kubectl)
     }
 
-    fn step(self, started: Instant, what: &str) -> anyhow::Result<()> {
+    pub(super) fn step(self, started: Instant, what: &str) -> anyhow::Result<()> {
         let seconds = started.elapsed().as_secs();
         Ok(self.terminal.line(&format!("{seconds:>4} s  {what}"))?)
     }
@@ -196,10 +196,10 @@ pub(super) fn executable(messages: &str, target: &str) -> Option<PathBuf> {
         .next_back()
 }
 
-/// The folder of the Gateway API's module.
-fn gateway_api() -> anyhow::Result<PathBuf> {
+/// The folder of a Go module, fetched if need be.
+pub(super) fn module(name: &str) -> anyhow::Result<PathBuf> {
     let mut go = Command::new(OsStr::new("go"));
-    go.args(["mod", "download", "-json", GATEWAY_API]);
+    go.args(["mod", "download", "-json", name]);
     let said: Value = serde_json::from_str(&workspace::output_of(&mut go)?)
         .context("go does not say where a module is")?;
     let folder = said["Dir"].as_str().context("a module has no folder")?;

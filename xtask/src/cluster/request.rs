@@ -29,6 +29,9 @@ pub(crate) const USAGE: &str = "\
                       KUBECONFIG set.
   cluster test [CHECK…]
                       Run what only a real cluster can show: all of it, or the checks whose names contain that.
+  conformance [TEST] [-- FLAGS…]
+                      Run the conformance suite of the Gateway API, all five profiles or one test, against this
+                      checkout: starts a cluster unless one is up, and installs. FLAGS are the suite's own.
   cluster restart COMPONENT
                       End and start a part of the local cluster: apiserver, kubelet, etcd and so on.
                       Each takes --cluster local|kind (local: upstream's programs without a container engine,
@@ -70,6 +73,11 @@ pub(crate) enum Action {
     Exec(Vec<String>),
     Restart(String),
     Test(Vec<String>),
+    /// Run the conformance suite of the Gateway API, or one test of it. The flags are the suite's.
+    Conformance {
+        test: Option<String>,
+        flags: Vec<String>,
+    },
     /// Measure what many objects cost: `bench scale`. What follows is the benchmark's.
     Scale(Vec<String>),
 }
@@ -85,6 +93,23 @@ impl Request {
         Self::read(arguments, MEASURED, |words, theirs| match words {
             [] => Ok(Action::Scale(theirs.unwrap_or_default())),
             [word, ..] => Err(format!("bench scale does not take {word:?}")),
+        })
+    }
+
+    /// Reads what follows `conformance`.
+    pub(crate) fn parse_conformance(arguments: &[String]) -> Result<Self, String> {
+        Self::read(arguments, PROFILE, |words, theirs| {
+            let test = match words {
+                [] => None,
+                [test] => Some((*test).to_owned()),
+                [_, extra, ..] => {
+                    return Err(format!(
+                        "conformance runs one test or all: {extra:?} is too much"
+                    ));
+                }
+            };
+            let flags = theirs.unwrap_or_default();
+            Ok(Action::Conformance { test, flags })
         })
     }
 

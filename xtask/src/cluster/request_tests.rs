@@ -35,6 +35,24 @@ fn what_follows_two_hyphens_is_left_alone() {
 }
 
 #[test]
+fn conformance_takes_a_test_and_flags_of_the_suite() {
+    let parse = |line: &str| {
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Request::parse_conformance(&arguments).map(|request| request.action)
+    };
+    let asked = |test: Option<&str>, flags: &[&str]| {
+        let (test, flags) = (test.map(str::to_owned), words(flags));
+        Ok(Action::Conformance { test, flags })
+    };
+    assert_eq!(parse(""), asked(None, &[]));
+    assert_eq!(
+        parse("--cluster kind GatewayModifyListeners -- -debug"),
+        asked(Some("GatewayModifyListeners"), &["-debug"])
+    );
+    assert!(parse("A B").unwrap_err().contains("\"B\""));
+}
+
+#[test]
 fn an_image_is_loaded_under_names() {
     assert_eq!(
         parse("load a.tar x:1 y:2").map(|r| r.action),
