@@ -8,7 +8,7 @@ fn the_version_is_the_one_that_the_module_requires() {
     let root = crate::workspace::root().unwrap();
     let module = fs::read_to_string(root.join("conformance/gateway-api/go.mod")).unwrap();
     let (name, version) = MODULE.split_once('@').unwrap();
-    assert!(module.contains(&format!("require {name} {version}\n")));
+    assert!(module.contains(&format!("\t{name} {version}\n")));
 }
 
 #[test]

@@ -68,16 +68,15 @@ impl Program {
                 let package = "sigs.k8s.io/gateway-api/conformance/echo-basic";
                 Source::Package("gateway-api", package)
             }
-            // The version that the suite's manifest has.
-            Self::CoreDns => Source::Module("github.com/coredns/coredns@v1.12.2"),
+            Self::CoreDns => Source::Package("gateway-api", "./coredns"),
         }
     }
 
     const fn patience(self) -> &'static str {
         match self {
             Self::Kubernetes => "5 to 9 minutes on two cores, once",
-            Self::Suite | Self::CoreDns => "two or three minutes, once",
-            Self::Kubectl | Self::Addresses | Self::Helm => "a minute or two, once",
+            Self::Suite => "two or three minutes, once",
+            Self::Kubectl | Self::Addresses | Self::Helm | Self::CoreDns => "a minute or two, once",
             Self::Pause | Self::Echo | Self::EchoBasic => "seconds",
         }
     }

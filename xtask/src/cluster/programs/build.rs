@@ -143,6 +143,7 @@ impl Source {
         }
         let tests = matches!(self, Self::Tests(_));
         let files = { paths.into_iter() }
+            .filter(|path| !path.is_dir())
             .filter(|path| tests || !path.to_string_lossy().ends_with("_test.go"))
             .map(|path| {
                 let text = fs::read(&path)
