@@ -6,8 +6,8 @@
 /// none matched. Gateway API answers 404 there; Higress and nginx-style Ingresses go on to the wider host.
 pub const HOST_FALLTHROUGH: &str = "postern.dev/host-fallthrough";
 
-/// On an HTTPRoute, an RFC 3339 time that stands for `metadata.creationTimestamp` in precedence: the age of the
-/// Ingress that the route was made from.
+/// On an HTTPRoute, an RFC 3339 time that stands for `metadata.creationTimestamp` in precedence, and where routes of
+/// two kinds have the same host: the age of the Ingress that the route was made from.
 pub const CREATED: &str = "postern.dev/created";
 
 /// On an HTTPRoute, a decimal number compared after age and before namespace and name: the order of the parts of

@@ -144,7 +144,7 @@ pub mod reasons {
     pub const INVALID_CA_CERTIFICATE_KIND: &str = "InvalidCACertificateKind";
     /// Listener or BackendTLSPolicy: certificates have to be looked at, and there is nobody to look at them with.
     pub const NO_VALID_CA_CERTIFICATE: &str = "NoValidCACertificate";
-    /// Listener: same hostname and port as another.
+    /// Listener: same hostname and port as another. Route: one of another kind that comes first has a host of it.
     pub const HOSTNAME_CONFLICT: &str = "HostnameConflict";
     /// Listener: another protocol on the same port.
     pub const PROTOCOL_CONFLICT: &str = "ProtocolConflict";

@@ -11,7 +11,7 @@ use ir::{
 };
 
 use crate::{
-    attach::Routes,
+    attached::Routes,
     gateway::{Parent, Parents},
     protocol::{self, Carrier},
     route::TranslatedRoute,

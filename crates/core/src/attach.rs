@@ -7,117 +7,43 @@ use std::{
 };
 
 use api::{Kind, ObjectKey, ObjectRef, condition::reasons};
-use ir::{HostPattern, VirtualHost};
+use ir::HostPattern;
 
 use crate::{
+    attached::{Routes, Told},
     changes::Changes,
-    fault::Fault,
+    fault::{self, Fault},
     gateway::Parents,
     identity,
     listener::Listener,
     lookup::Lookup,
     protocol::Protocol,
+    rivals::Refusal,
     route::{self, Declared, Known, Moved, TranslatedRoute},
     status::{ParentRef, RouteParentStatus, RouteStatus},
 };
 
-/// Listeners by index, each with the hosts that a route has in common with it.
-type Hosts = Vec<(usize, Box<[HostPattern]>)>;
-
-/// Where a route attaches, and what is to be said about it; `None` without any parent of ours.
-pub(crate) type Place = Option<(Hosts, Arc<RouteStatus>)>;
-
-/// All routes that have a parent of ours, kept from one translation to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Routes {
-    /// By the listener's index.
-    listeners: BTreeMap<usize, Attached>,
-    /// What is to be said about them.
-    pub(crate) statuses: BTreeMap<ObjectRef, Arc<RouteStatus>>,
+/// Where a route attaches, and what is to be said about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) spots: Vec<Spot>,
+    pub(crate) status: Arc<RouteStatus>,
 }
 
-/// The routes of a listener.
-#[derive(Debug, Default)]
-pub(crate) struct Attached {
-    /// How many it has that nothing in themselves keeps from being accepted.
-    accepted: u32,
-    pub(crate) hosts: BTreeMap<HostPattern, OnHost>,
+/// A listener that a route attaches to, unless another route stands against it.
+#[derive(Debug, Clone)]
+pub(crate) struct Spot {
+    /// By index.
+    pub(crate) listener: usize,
+    /// That they have in common.
+    pub(crate) hosts: Arc<[HostPattern]>,
+    pub(crate) refused: Option<Arc<Refusal>>,
 }
 
-/// The routes of one host of a listener, by name.
-#[derive(Debug, Default)]
-pub(crate) struct OnHost {
-    pub(crate) routes: BTreeMap<ObjectRef, Arc<TranslatedRoute>>,
-    /// What they make together, once it is built.
-    pub(crate) built: Option<Arc<VirtualHost>>,
-}
-
-impl Routes {
-    /// Listeners have changed: routes are attached anew. Gives the routes as they were attached before.
-    fn reset(&mut self, memo: &route::Memo) -> Self {
-        let before = std::mem::take(self);
-        for (key, known) in memo.iter() {
-            self.add(key, known);
-        }
-        before
-    }
-
-    fn add(&mut self, key: &ObjectRef, known: &Known) {
-        let Some((hosts, status)) = &known.place else {
-            return;
-        };
-        self.statuses.insert(key.clone(), Arc::clone(status));
-        for (listener, hosts) in hosts {
-            let attached = self.listeners.entry(*listener).or_default();
-            attached.accepted += u32::from(known.outcome.acceptable());
-            for host in hosts.iter() {
-                let on_host = match attached.hosts.get_mut(host) {
-                    Some(on_host) => on_host,
-                    None => attached.hosts.entry(host.clone()).or_default(),
-                };
-                on_host
-                    .routes
-                    .insert(key.clone(), Arc::clone(known.at(*listener)));
-                on_host.built = None;
-            }
-        }
-    }
-
-    fn remove(&mut self, key: &ObjectRef, known: &Known) {
-        let Some((hosts, _)) = &known.place else {
-            return;
-        };
-        self.statuses.remove(key);
-        for (listener, hosts) in hosts {
-            let Some(attached) = self.listeners.get_mut(listener) else {
-                continue;
-            };
-            attached.accepted -= u32::from(known.outcome.acceptable());
-            for host in hosts.iter() {
-                let Some(on_host) = attached.hosts.get_mut(host) else {
-                    continue;
-                };
-                on_host.routes.remove(key);
-                on_host.built = None;
-                if on_host.routes.is_empty() {
-                    attached.hosts.remove(host);
-                }
-            }
-        }
-    }
-
-    /// The routes of a listener, if it has any.
-    pub(crate) fn of_mut(&mut self, listener: usize) -> Option<&mut Attached> {
-        self.listeners.get_mut(&listener)
-    }
-
-    pub(crate) fn of(&self, listener: usize) -> Option<&Attached> {
-        self.listeners.get(&listener)
-    }
-
-    /// Every host of every listener.
-    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&HostPattern, &OnHost)> {
-        self.listeners.values().flat_map(|attached| &attached.hosts)
+impl Place {
+    /// Listeners that requests come from.
+    pub(crate) fn served(&self) -> impl Iterator<Item = &Spot> {
+        self.spots.iter().filter(|spot| spot.refused.is_none())
     }
 }
 
@@ -136,39 +62,91 @@ pub(crate) fn translate(
     changes: &Changes,
     (memo, routes): (&mut route::Memo, &mut Routes),
 ) -> Outcome {
-    let moved = memo.update(lookup, changes, |route, translated, before| {
-        let place = place(route, translated, parents, lookup);
-        let listeners = place.iter().flat_map(|(hosts, _)| hosts);
-        let listeners = listeners.map(|(listener, _)| *listener);
+    let mut moved = memo.update(lookup, changes, |route, translated, before| {
+        let place = place(route, translated, (parents, &Told::new()), lookup);
+        let spots = place.iter().flat_map(|place| &place.spots);
+        let listeners = spots.map(|spot| spot.listener);
         let variants = identity::variants(listeners, translated, parents, before);
         (place, variants)
     });
     let mut before = Routes::default();
-    match &moved {
-        Moved::All => before = routes.reset(memo),
+    let told = match &moved {
+        Moved::All => {
+            before = std::mem::take(routes);
+            routes.settle(&[], &memo.iter().collect::<Vec<_>>())
+        }
         Moved::Some(moved) => {
-            for (key, before) in moved {
-                if let Some(before) = before {
-                    routes.remove(key, before);
-                }
+            let gone = moved
+                .iter()
+                .filter_map(|(key, was)| Some((key, was.as_ref()?)));
+            let come = moved
+                .iter()
+                .filter_map(|(key, _)| Some((key, memo.get(key)?)));
+            routes.settle(&gone.collect::<Vec<_>>(), &come.collect::<Vec<_>>())
+        }
+    };
+    let bystanders = tell(told, &moved, (parents, lookup), (memo, routes));
+    match &mut moved {
+        Moved::All => memo.iter().for_each(|(key, now)| routes.add(key, now)),
+        Moved::Some(moved) => {
+            moved.extend(bystanders);
+            for (key, _) in moved {
                 if let Some(now) = memo.get(key) {
                     routes.add(key, now);
                 }
             }
         }
     }
-    for (listener, attached) in &routes.listeners {
-        parents.listeners[*listener].attached += attached.accepted;
+    for (listener, accepted) in routes.accepted() {
+        parents.listeners[listener].attached += accepted;
     }
     Outcome { moved, before }
 }
 
+/// Has routes find their places anew that hear of another verdict. Gives those that had not moved themselves, as they were, and
+/// takes them away from there.
+fn tell(
+    told: BTreeMap<ObjectRef, Told>,
+    moved: &Moved,
+    (parents, lookup): (&Parents<'_>, &Lookup<'_>),
+    (memo, routes): (&mut route::Memo, &mut Routes),
+) -> Vec<(ObjectRef, Option<Known>)> {
+    let mut bystanders = Vec::new();
+    if told.is_empty() {
+        return bystanders;
+    }
+    let moved: Option<BTreeSet<&ObjectRef>> = match moved {
+        Moved::All => None,
+        Moved::Some(moved) => Some(moved.iter().map(|(key, _)| key).collect()),
+    };
+    for (key, told) in told {
+        let Some(known) = memo.get(&key) else {
+            continue;
+        };
+        if moved.as_ref().is_some_and(|moved| !moved.contains(&key)) {
+            routes.remove(&key, known);
+            bystanders.push((key.clone(), Some(known.clone())));
+        }
+        let spots = known.place.iter().flat_map(|place| &place.spots);
+        let mut refused: Told = spots
+            .map(|spot| (spot.listener, spot.refused.clone()))
+            .collect();
+        refused.extend(told);
+        memo.replace(&key, lookup, |route, known| {
+            place(route, &known.outcome, (parents, &refused), lookup)
+        });
+    }
+    bystanders
+}
+
+/// Where a route attaches, if these refusals stand against it.
 fn place(
     (reference, route): (&ObjectRef, Declared<'_>),
     translated: &TranslatedRoute,
-    parents: &Parents<'_>,
+    (parents, refused): (&Parents<'_>, &Told),
     lookup: &Lookup<'_>,
-) -> Place {
+) -> Option<Place> {
+    let refusal = |listener: &usize| refused.get(listener).cloned().flatten();
     let declared = route.parents().into_iter();
     let ours: Vec<_> = declared
         .filter_map(|parent| {
@@ -188,12 +166,24 @@ fn place(
             hosts: translated.hosts.as_deref(),
         };
         let outcome = attach(&request, listeners, &parents.listeners, lookup);
-        let accepted = outcome.as_ref().map(drop);
-        let mut attached = outcome.iter().flatten();
-        let open = attached.any(|(listener, _)| {
+        let attached = || outcome.iter().flatten().map(|(listener, _)| listener);
+        let open = attached().any(|listener| {
             let protocol = parents.listeners[*listener].protocol;
             protocol.is_some_and(Protocol::opens)
         });
+        let lost = attached().filter_map(|at| Some((at, refusal(at)?)));
+        let lost = lost.map(|(at, refusal)| refusal.told(parents.listeners[*at].name));
+        let lost: Vec<_> = lost.collect();
+        let everywhere = !lost.is_empty() && lost.len() == attached().count();
+        // A route that nobody can accept says why itself.
+        let refused = (everywhere && translated.acceptable()).then(|| {
+            let message = fault::join(lost.iter().map(String::as_str));
+            Fault::new(reasons::HOSTNAME_CONFLICT, message)
+        });
+        let accepted = match &refused {
+            Some(fault) => Err(fault),
+            None => outcome.as_ref().map(|_| &*lost),
+        };
         let conditions = translated.conditions(accepted, open);
         for (listener, found) in outcome.into_iter().flatten() {
             hosts.entry(listener).or_default().extend(found);
@@ -203,10 +193,15 @@ fn place(
             conditions,
         });
     }
-    let hosts = hosts.into_iter();
-    let hosts = hosts.map(|(at, hosts)| (at, hosts.into_iter().collect()));
-    let hosts = hosts.collect();
-    Some((hosts, Arc::new(RouteStatus { parents: entries })))
+    let spots = hosts.into_iter().map(|(listener, hosts)| Spot {
+        listener,
+        hosts: hosts.into_iter().collect(),
+        refused: refusal(&listener),
+    });
+    Some(Place {
+        spots: spots.collect(),
+        status: Arc::new(RouteStatus { parents: entries }),
+    })
 }
 
 /// The listeners of a parent of ours.

@@ -186,7 +186,7 @@ pub(crate) fn mark_overlaps(listeners: &mut [Listener<'_>]) {
 }
 
 /// Every pattern that covers all hosts of `host`, other than itself.
-fn wider(host: &HostPattern) -> Vec<HostPattern> {
+pub(crate) fn wider(host: &HostPattern) -> Vec<HostPattern> {
     let name = match host {
         HostPattern::Exact(name) | HostPattern::Wildcard(name) => &**name,
         HostPattern::Any => return Vec::new(),

@@ -52,6 +52,7 @@ pub(crate) fn translate(
         hostnames: route.spec.hostnames.as_deref().unwrap_or_default(),
         rules: &rules,
         fallthrough: host_fallthrough(route, &mut warnings),
+        age: order.age.clone(),
     };
     let rank = |place: (usize, usize), matches: &RequestMatch| {
         let call = declared[place.0]

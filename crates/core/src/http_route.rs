@@ -19,7 +19,7 @@ use crate::{
     fault::{self, Fault},
     filter::unsupported,
     lookup::Lookup,
-    precedence::{Precedence, RouteOrder},
+    precedence::{Age, Precedence, RouteOrder},
     route::{Entry, TranslatedRoute},
     rule::{self, Owner, TranslatedRule},
 };
@@ -41,6 +41,7 @@ pub(crate) fn translate(
             Some(rules) => rules,
         },
         fallthrough: host_fallthrough(route, &mut warnings),
+        age: order.age.clone(),
     };
     let rank = |(rule, index): (usize, usize), matches: &RequestMatch| {
         Precedence::of(matches, &order, rule, index)
@@ -55,6 +56,7 @@ pub(crate) struct Requests<'a> {
     pub(crate) rules: &'a [HttpRouteRules],
     /// Requests that match none of the rules go on to wider hosts.
     pub(crate) fallthrough: bool,
+    pub(crate) age: Age,
 }
 
 impl Requests<'_> {
@@ -107,6 +109,7 @@ impl Requests<'_> {
             stream: None,
             clusters,
             hosts,
+            age: self.age.clone(),
             rejected,
             partially_invalid,
             unresolved: Fault::join(&outcome.unresolved),

@@ -11,6 +11,7 @@ use ir::{
 };
 
 use crate::{
+    attach::Place,
     fault::Fault,
     gateway::Parents,
     route::{Entry, Known, TranslatedRoute},
@@ -45,7 +46,7 @@ impl Identity {
 }
 
 /// A route as it is through listeners of Gateways with an identity.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Variant {
     identity: Identity,
     listeners: Vec<usize>,
@@ -98,8 +99,8 @@ impl Known {
 
     /// What of the route requests can come to: nothing, one, or several where Gateways have identities.
     pub(crate) fn served(&self, parents: &Parents<'_>) -> Vec<&Arc<TranslatedRoute>> {
-        let listeners = self.place.iter().flat_map(|(hosts, _)| hosts);
-        let listeners = listeners.map(|(listener, _)| *listener);
+        let listeners = self.place.iter().flat_map(Place::served);
+        let listeners = listeners.map(|spot| spot.listener);
         let mut listeners = listeners.filter(|listener| parents.listeners[*listener].programmed());
         if self.variants.is_empty() {
             return listeners
@@ -177,6 +178,7 @@ fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute
         stream,
         clusters,
         hosts: route.hosts.clone(),
+        age: route.age.clone(),
         rejected: route.rejected.clone(),
         partially_invalid: route.partially_invalid.clone(),
         unresolved: route.unresolved.clone(),

@@ -5,14 +5,15 @@
 //!
 //! Start at [`translate`], which reads as the list of its steps: `class` and `gateway` (with `listener`,
 //! `listener_set` and `conflict`) find what routes can attach to; `route` (with `http_route`, `grpc_route`, `stream_route`, and
-//! their `rule`, `matching`, `filter` and `backend`) makes routes; `attach` brings the two together; `assemble` sorts routes into virtual hosts by
-//! `precedence`.
+//! their `rule`, `matching`, `filter` and `backend`) makes routes; `attach` brings the two together (`rivals` says which of
+//! two kinds keeps a host, `attached` keeps what came of it); `assemble` sorts routes into virtual hosts by `precedence`.
 //!
 //! **Invariant:** no sockets, no clients, no clocks. A rule whose meaning cannot be honoured answers 500; a match that
 //! cannot be read matches nothing.
 
 mod assemble;
 mod attach;
+mod attached;
 mod backend;
 mod cert;
 mod changes;
@@ -37,6 +38,7 @@ mod policy;
 mod precedence;
 mod protocol;
 mod reach;
+mod rivals;
 mod route;
 mod rule;
 mod status;
@@ -110,7 +112,7 @@ pub struct Translator {
     policies: policy::Policies,
     certificates: cert::Memo,
     routes: route::Memo,
-    attached: attach::Routes,
+    attached: attached::Routes,
     hosts: assemble::Memo,
     clusters: backend::Memo,
     route_verdicts: policy::Verdicts,

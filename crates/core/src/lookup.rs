@@ -28,7 +28,7 @@ pub(crate) struct Lookup<'a> {
 }
 
 /// A question. What the answer was need not be known: it is another one only if something changed that it is about.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Read {
     /// An object of that name.
     Object(Kind, ObjectKey),

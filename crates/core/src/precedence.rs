@@ -10,9 +10,10 @@ use serde_json::Value;
 
 /// When an object was made; older first. An object without a time has not been through an API server yet, so it
 /// comes after all that have.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Age {
     Since(Time),
+    #[default]
     Unknown,
 }
 
@@ -36,7 +37,7 @@ impl Age {
 /// What a route as a whole contributes to the order of its matches.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RouteOrder {
-    age: Age,
+    pub(crate) age: Age,
     order: i64,
     namespace: String,
     name: String,
@@ -88,7 +89,8 @@ pub(crate) struct CallRank {
 /// Kinds of path match from most to least specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PathRank {
-    /// Those of a GRPCRoute that say which calls they are about.
+    /// Those of a GRPCRoute that say which calls they are about. They meet matches of HTTPRoutes only where Gateways share
+    /// a socket: a listener has routes of one kind for a host.
     Call(CallRank),
     Exact,
     /// Other than `/`; longer first.

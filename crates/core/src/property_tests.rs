@@ -124,6 +124,68 @@ spec:
     filters: [{type: RequestRedirect, requestRedirect: {scheme: https, hostname: a.com, port: 443, statusCode: 301, path: {type: ReplacePrefixMatch, replacePrefixMatch: /d}}}]
 "#;
 
+/// A Gateway with listeners that share hosts, none, or a socket with another Gateway's.
+const MEETING: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: default}
+spec:
+  gatewayClassName: postern
+  listeners:
+  - {name: any, port: 80, protocol: HTTP}
+  - {name: com, port: 80, protocol: HTTP, hostname: "*.com"}
+  - {name: calls, port: 81, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: other, namespace: default}
+spec: {gatewayClassName: postern, listeners: [{name: any, port: 80, protocol: HTTP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: svc, namespace: default, annotations: {postern.dev/endpoints: "127.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+"#;
+
+/// A route of one of two kinds: a few names, hosts and days, so that they meet.
+fn meeting() -> impl Strategy<Value = Value> {
+    let any = |of: &'static [&'static str]| proptest::sample::select(of);
+    let hosts = any(&["a.com", "b.a.com", "*.a.com", "*.com", "c.org", "*"]);
+    let hosts = proptest::collection::vec(hosts, 0..3);
+    let parents = any(&[
+        r#"[{"name": "gw"}]"#,
+        r#"[{"name": "gw", "sectionName": "com"}, {"name": "other"}]"#,
+        r#"[{"name": "gw", "sectionName": "any"}, {"name": "gw"}]"#,
+        r#"[{"name": "elsewhere"}]"#,
+    ]);
+    let route = (
+        any(&["HTTPRoute", "GRPCRoute"]),
+        any(&["a", "b", "c"]),
+        1..4_u8,
+    );
+    (route, parents, hosts, 0..8_u8).prop_map(|((kind, name, day), parents, hosts, odd)| {
+        let mut route = serde_json::json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": kind,
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "creationTimestamp": format!("2026-01-0{day}T00:00:00Z"),
+            },
+            "spec": {
+                "parentRefs": serde_json::from_str::<Value>(parents).unwrap(),
+                "hostnames": hosts,
+                "rules": [{ "backendRefs": [{ "name": "svc", "port": 80 }] }],
+            },
+        });
+        // Some cannot be accepted by anybody.
+        if odd == 0 {
+            route["spec"]["rules"][0]["filters"] = serde_json::json!([{ "type": "RequestMirror" }]);
+        }
+        route
+    })
+}
+
 fn neighbours(ir: &Ir) -> Vec<&VirtualHost> {
     ir.ports
         .values()
@@ -182,6 +244,30 @@ proptest! {
                 translator.translate(&resources, &options),
                 crate::translate(&resources, &options)
             );
+        }
+    }
+
+    #[test]
+    fn routes_of_two_kinds_meet(
+        steps in proptest::collection::vec((proptest::collection::vec(meeting(), 1..3), any::<bool>(), 0..10_u8), 1..7),
+    ) {
+        let options = Options::default();
+        let mut resources = testing::resources(MEETING);
+        let mut translator = Translator::default();
+        for (routes, stay, listeners) in steps {
+            for object in read(&routes).iter() {
+                match stay {
+                    true => resources.insert(object),
+                    false => resources.remove(&object.reference()),
+                };
+            }
+            if listeners == 0 {
+                let changed = MEETING.replace("\"*.com\"", "\"*.a.com\"");
+                resources.extend(testing::resources(&changed));
+            }
+            let translation = translator.translate(&resources, &options);
+            assert_eq!(translation, crate::translate(&resources, &options));
+            testing::assert_sound(&translation.ir);
         }
     }
 

@@ -17,11 +17,11 @@ use crate::{
     backend::ClusterRef,
     changes::Changes,
     dependents::{Dependents, Topic, topics},
-    fault::Fault,
+    fault::{self, Fault},
     grpc_route, http_route,
     identity::Variant,
     lookup::{Lookup, Read},
-    precedence::Precedence,
+    precedence::{Age, Precedence},
     status::ParentRef,
     stream_route::{self, Stream},
 };
@@ -124,6 +124,8 @@ pub(crate) struct TranslatedRoute {
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Hosts; `None`: those of the listener.
     pub(crate) hosts: Option<Vec<HostPattern>>,
+    /// Of routes for requests.
+    pub(crate) age: Age,
     /// Why no parent can accept it.
     pub(crate) rejected: Option<Fault>,
     pub(crate) partially_invalid: Option<Fault>,
@@ -147,13 +149,23 @@ impl TranslatedRoute {
         self.rejected.is_none()
     }
 
-    /// Conditions for a parent to which the route does or does not attach.
+    /// Conditions for a parent to which the route does or does not attach; if it does, with what is to be said of that.
     /// `open`: what comes by it is in the open here.
-    pub(crate) fn conditions(&self, attached: Result<(), &Fault>, open: bool) -> Vec<Condition> {
+    pub(crate) fn conditions(
+        &self,
+        attached: Result<&[String], &Fault>,
+        open: bool,
+    ) -> Vec<Condition> {
         let accepted = match (attached, &self.rejected) {
-            (Err(fault), _) | (Ok(()), Some(fault)) => fault.fails(types::ACCEPTED),
-            (Ok(()), None) => {
-                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warnings.clone())
+            (Err(fault), _) | (Ok(_), Some(fault)) => fault.fails(types::ACCEPTED),
+            (Ok(warnings), None) => {
+                let here = warnings.iter().map(String::as_str);
+                let own = Some(&*self.warnings).filter(|own| !own.is_empty());
+                let warnings = match warnings {
+                    [] => self.warnings.clone(),
+                    _ => fault::join(here.chain(own)),
+                };
+                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, warnings)
             }
         };
         let instead = self.unresolved_open.as_ref().filter(|_| open);
@@ -179,12 +191,12 @@ pub(crate) struct Memo {
     dependents: Dependents<ObjectRef>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Known {
     reads: Box<[Read]>,
     pub(crate) outcome: Arc<TranslatedRoute>,
     /// Where it attaches, for as long as listeners stay the same; without any parent of ours, nowhere.
-    pub(crate) place: Place,
+    pub(crate) place: Option<Place>,
     /// What it comes to instead where it attaches to Gateways with an identity.
     pub(crate) variants: Vec<Variant>,
 }
@@ -219,7 +231,7 @@ impl Memo {
             (&ObjectRef, Declared<'_>),
             &TranslatedRoute,
             &[Variant],
-        ) -> (Place, Vec<Variant>),
+        ) -> (Option<Place>, Vec<Variant>),
     ) -> Moved {
         let find = |route: &ObjectRef| Declared::find(lookup.resources, route);
         let stale = self.stale(lookup, changes);
@@ -276,6 +288,19 @@ impl Memo {
         let own = own.filter(|reference| Kind::ROUTES.contains(&reference.kind));
         stale.extend(own.cloned());
         stale
+    }
+
+    /// Has a route find its place anew.
+    pub(crate) fn replace(
+        &mut self,
+        key: &ObjectRef,
+        lookup: &Lookup<'_>,
+        place: impl FnOnce((&ObjectRef, Declared<'_>), &Known) -> Option<Place>,
+    ) {
+        let route = Declared::find(lookup.resources, key);
+        if let (Some(route), Some(known)) = (route, self.known.get_mut(key)) {
+            known.place = place((key, route), known);
+        }
     }
 
     /// A route that was translated.

@@ -17,6 +17,7 @@ use api::{
 use super::Policy;
 use crate::{
     ParentRef,
+    attach::Place,
     changes::Changes,
     dependents::Topic,
     fault::Fault,
@@ -37,13 +38,13 @@ pub(crate) struct Ancestry<'a> {
 
 impl Ancestry<'_> {
     fn of_route(&self, route: &Known) -> BTreeSet<&ObjectKey> {
-        let listeners = route.place.iter().flat_map(|(hosts, _)| hosts);
+        let spots = route.place.iter().flat_map(Place::served);
         // What is passed on unopened is not for us to encrypt.
-        let opened = listeners.filter(|(listener, _)| {
-            let protocol = self.parents.listeners[*listener].protocol;
+        let opened = spots.filter(|spot| {
+            let protocol = self.parents.listeners[spot.listener].protocol;
             protocol.is_some_and(Protocol::opens)
         });
-        let gateways = opened.filter_map(|(listener, _)| self.parents.gateway_of(*listener));
+        let gateways = opened.filter_map(|spot| self.parents.gateway_of(spot.listener));
         gateways.map(|gateway| gateway.key).collect()
     }
 

@@ -9,7 +9,8 @@ use crate::support::Start;
 
 const HOST: &str = "calls.example.com";
 
-/// The Service speaks of no protocol: what a GRPCRoute sends is HTTP/2 anyway.
+/// The Service speaks of no protocol: what a GRPCRoute sends is HTTP/2 anyway. The HTTPRoute, which comes later by name, is
+/// refused.
 fn manifest(endpoint: &str) -> String {
     format!(
         r#"
@@ -36,6 +37,14 @@ spec:
     backendRefs: [{{name: missing, port: 50051}}]
   - matches: [{{method: {{type: RegularExpression, service: "lab\\..*", method: "Co.*"}}}}]
     backendRefs: [{{name: lab, port: 50051}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: later}}
+spec:
+  parentRefs: [{{name: gw}}]
+  hostnames: [{HOST}]
+  rules: [{{backendRefs: [{{name: lab, port: 50051}}]}}]
 "#
     )
 }
@@ -66,7 +75,7 @@ async fn calls_go_where_their_method_and_headers_say() {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert_eq!(status.message(), "invalid_backend");
 
-    // No rule is about this one.
+    // No rule is about this one, and the HTTPRoute has nothing to say.
     let status = client.join(vec![Line::new("x", 1)]).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented, "{status:?}");
     assert_eq!(status.message(), "no_route");
