@@ -203,10 +203,12 @@ impl Report {
         serde_saphyr::from_str(text).context("the suite's report cannot be read")
     }
 
-    /// A line for each profile.
+    /// A line for each profile, by name: reports have them in any order.
     fn summary(&self) -> String {
         let mut text = String::new();
-        for Profile { name, levels } in self.profiles.iter().flatten() {
+        let mut profiles: Vec<_> = self.profiles.iter().flatten().collect();
+        profiles.sort_by(|a, b| a.name.cmp(&b.name));
+        for Profile { name, levels } in profiles {
             // Writing to a String cannot fail.
             let _ = write!(text, "{name:<14}");
             for level in ["core", "extended"] {

@@ -58,10 +58,13 @@ profiles:
     result: failure
     statistics: { Passed: 10, Failed: 1, Skipped: 0 }
     unsupportedFeatures: [ListenerSet, GatewayPort8080]
+- name: GATEWAY-TCP
+  summary: Nothing was run.
 ";
     assert_eq!(
         Report::read(text).unwrap().summary(),
-        "GATEWAY-UDP     core: success, 19 passed, 0 failed, 0 skipped  \
+        "GATEWAY-TCP     core: nothing, 0 passed, 0 failed, 0 skipped  extended: nothing, 0 passed, 0 failed, 0 skipped\n\
+         GATEWAY-UDP     core: success, 19 passed, 0 failed, 0 skipped  \
          extended: failure, 10 passed, 1 failed, 0 skipped, 2 features not supported\n"
     );
     assert_eq!(Report::read("profiles: null").unwrap().summary(), "");
