@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::IpAddr, ops::Range, sync::Arc};
 use api::{
     Condition, Kind, ObjectKey,
     condition::{reasons, types},
-    gateway::{Gateway, gateways::GatewayAddresses},
+    gateway::{
+        Gateway,
+        gateways::{GatewayAddresses, GatewayDefaultScope},
+    },
 };
 
 use ir::Certificate;
@@ -15,7 +18,7 @@ use crate::{
     cert::{self, Certificates},
     class::Classes,
     conflict::{self, Claims, Sockets},
-    fault::Fault,
+    fault::{self, Fault},
     frontend,
     identity::Identity,
     listener::{Declared, Listener},
@@ -45,6 +48,8 @@ pub(crate) struct Parent<'a> {
     unresolved: Option<Fault>,
     /// Clients are let in whatever certificate they show.
     insecure: bool,
+    /// What is not honoured although it is accepted.
+    warning: &'static str,
     sets: Vec<Extension<'a>>,
 }
 
@@ -158,6 +163,7 @@ pub(crate) fn translate<'a>(
             identity: shown.as_ref().map(Identity::of),
             unresolved: shown.and_then(Result::err),
             insecure: frontend::is_insecure(gateway),
+            warning: warning(gateway),
             sets: extensions,
         });
     }
@@ -172,6 +178,13 @@ fn refusal(gateway: &Gateway) -> Option<Fault> {
         parameters.kind, parameters.name
     );
     Some(Fault::new(reasons::INVALID_PARAMETERS, message))
+}
+
+fn warning(gateway: &Gateway) -> &'static str {
+    match gateway.spec.default_scope {
+        Some(GatewayDefaultScope::All) => "defaultScope is not supported and is not used",
+        Some(GatewayDefaultScope::None) | None => "",
+    }
 }
 
 const REFUSED: &str = "requests for backends with TLS are refused";
@@ -286,9 +299,11 @@ impl<'a> Parent<'a> {
             let message = "no listener is valid; see their conditions";
             Condition::fails(types::ACCEPTED, reasons::LISTENERS_NOT_VALID, message)
         } else if bad.is_empty() {
-            Condition::holds(types::ACCEPTED, reasons::ACCEPTED, "")
+            Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warning)
         } else {
             let message = format!("listeners that are not valid: {}", bad.join(", "));
+            let all = [&*message, self.warning];
+            let message = fault::join(all.into_iter().filter(|text| !text.is_empty()));
             Condition::holds(types::ACCEPTED, reasons::LISTENERS_NOT_VALID, message)
         }
     }

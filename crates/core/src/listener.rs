@@ -201,8 +201,15 @@ impl<'a> Listener<'a> {
             let tls = declared.tls.as_ref();
             let references = tls.map_or(&[][..], |tls| &tls.certificates);
             unresolved.extend(listener.take_certificates(references, lookup, certificates));
-            if tls.is_some_and(|tls| tls.options) {
+        }
+        let passed_on = protocol == Some(Protocol::Passthrough);
+        if let Some(tls) = &declared.tls {
+            if tls.options {
                 let warning = "tls.options are not supported and are not used";
+                listener.warnings.push(warning.to_owned());
+            }
+            if passed_on && !tls.certificates.is_empty() {
+                let warning = "tls.certificateRefs are not used with tls.mode Passthrough";
                 listener.warnings.push(warning.to_owned());
             }
         }

@@ -8,7 +8,11 @@ use std::{
 use api::{
     Condition, GATEWAY_GROUP, Kind, ObjectKey, ObjectRef, Resources,
     condition::{reasons, types},
-    gateway::{GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute},
+    gateway::{
+        GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute,
+        grpcroutes::GrpcRouteUseDefaultGateways, httproutes::HttpRouteUseDefaultGateways,
+        tlsroutes::TlsRouteUseDefaultGateways,
+    },
 };
 use ir::{HostPattern, Route};
 
@@ -87,12 +91,34 @@ impl<'a> Declared<'a> {
     }
 
     fn translate(self, reference: &ObjectRef, lookup: &Lookup<'_>) -> TranslatedRoute {
-        match self {
+        let translated = match self {
             Self::Http(route) => http_route::translate(reference, route, lookup),
             Self::Grpc(route) => grpc_route::translate(reference, route, lookup),
             Self::Tls(route) => stream_route::tls(reference, route, lookup),
             Self::Tcp(route) => stream_route::bare(reference, route, &route.spec.rules, lookup),
             Self::Udp(route) => stream_route::bare(reference, route, &route.spec.rules, lookup),
+        };
+        match self.asks_for_defaults() {
+            true => translated.warned("useDefaultGateways is not supported and is not used"),
+            false => translated,
+        }
+    }
+
+    /// Whether it wants to attach to Gateways that it does not name.
+    fn asks_for_defaults(self) -> bool {
+        let of_stream = |scope: Option<&str>| scope.is_some_and(|scope| scope != "None");
+        match self {
+            Self::Http(route) => {
+                route.spec.use_default_gateways == Some(HttpRouteUseDefaultGateways::All)
+            }
+            Self::Grpc(route) => {
+                route.spec.use_default_gateways == Some(GrpcRouteUseDefaultGateways::All)
+            }
+            Self::Tls(route) => {
+                route.spec.use_default_gateways == Some(TlsRouteUseDefaultGateways::All)
+            }
+            Self::Tcp(route) => of_stream(route.spec.use_default_gateways.as_deref()),
+            Self::Udp(route) => of_stream(route.spec.use_default_gateways.as_deref()),
         }
     }
 }
@@ -142,6 +168,14 @@ impl TranslatedRoute {
             rejected: Some(why),
             ..Self::default()
         }
+    }
+
+    /// The same, with another value that was not honoured.
+    fn warned(mut self, warning: &str) -> Self {
+        let all = [warning, &self.warnings];
+        let all = all.into_iter().filter(|text| !text.is_empty());
+        self.warnings = fault::join(all);
+        self
     }
 
     /// Whether nothing in the route itself keeps it from being accepted.
