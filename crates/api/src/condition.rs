@@ -152,6 +152,10 @@ pub mod reasons {
     pub const NO_CONFLICTS: &str = "NoConflicts";
     /// ListenerSet: the Gateway does not allow it.
     pub const NOT_ALLOWED: &str = "NotAllowed";
+    /// ListenerSet: its Gateway is not accepted.
+    pub const PARENT_NOT_ACCEPTED: &str = "ParentNotAccepted";
+    /// ListenerSet: its Gateway is not programmed.
+    pub const PARENT_NOT_PROGRAMMED: &str = "ParentNotProgrammed";
     /// Route: the listener does not allow its kind or namespace.
     pub const NOT_ALLOWED_BY_LISTENERS: &str = "NotAllowedByListeners";
     /// Route: no hostname in common with a listener.

@@ -117,6 +117,8 @@ pub(crate) fn translate<'a>(
         let own = start..parents.listeners.len();
         conflict::within_gateway(&mut parents.listeners[own.clone()]);
         let mut claims = Claims::of(&parents.listeners[own.clone()]);
+        let (declared, bad_address) = addresses(gateway.spec.addresses.as_deref());
+        let refused = refused.or_else(|| refusal(gateway)).or(bad_address);
         let mut extensions = Vec::new();
         for &(set_key, set) in sets.get(key).into_iter().flatten() {
             let start = parents.listeners.len();
@@ -137,15 +139,14 @@ pub(crate) fn translate<'a>(
             extensions.push(Extension {
                 key: set_key,
                 listeners,
+                dormant: refused.is_some(),
             });
         }
         let all = start..parents.listeners.len();
         parents
             .by_key
             .insert((Kind::Gateway, key), Some(own.clone()));
-        let (declared, bad_address) = addresses(gateway.spec.addresses.as_deref());
         let reach = roads.to(key, gateway, &declared);
-        let refused = refused.or_else(|| refusal(gateway)).or(bad_address);
         for listener in &mut parents.listeners[all.clone()] {
             listener.dormant = refused.is_some();
             sockets.claim(key, &reach, listener);

@@ -47,13 +47,15 @@ pub(crate) struct Extension<'a> {
     pub(crate) key: &'a ObjectKey,
     /// Its listeners; `None`: the Gateway does not let it attach.
     pub(crate) listeners: Option<Range<usize>>,
+    /// Its Gateway is not accepted.
+    pub(crate) dormant: bool,
 }
 
 impl Extension<'_> {
     /// Whether it counts as attached.
     pub(crate) fn accepted(&self, all: &[Listener<'_>]) -> bool {
         let listeners = self.listeners.clone().map(|range| &all[range]);
-        listeners.is_some_and(|listeners| listeners.iter().any(Listener::usable))
+        !self.dormant && listeners.is_some_and(|listeners| listeners.iter().any(Listener::usable))
     }
 
     pub(crate) fn status(&self, all: &[Listener<'_>]) -> ListenerSetStatus {
@@ -67,6 +69,21 @@ impl Extension<'_> {
                 listeners: Vec::new(),
             };
         };
+        let told = || listeners.iter().map(Listener::status).collect();
+        if self.dormant {
+            let why = "the Gateway is not accepted; see its conditions";
+            let (accepted, programmed) = (
+                Fault::new(reasons::PARENT_NOT_ACCEPTED, why),
+                Fault::new(reasons::PARENT_NOT_PROGRAMMED, why),
+            );
+            return ListenerSetStatus {
+                conditions: vec![
+                    accepted.fails(types::ACCEPTED),
+                    programmed.fails(types::PROGRAMMED),
+                ],
+                listeners: told(),
+            };
+        }
         let invalid = |type_| {
             let message = "no listener of this set is usable; see their conditions";
             Condition::fails(type_, reasons::LISTENERS_NOT_VALID, message)
@@ -83,7 +100,7 @@ impl Extension<'_> {
         };
         ListenerSetStatus {
             conditions: vec![accepted, programmed],
-            listeners: listeners.iter().map(Listener::status).collect(),
+            listeners: told(),
         }
     }
 }
