@@ -115,6 +115,7 @@ impl Requests<'_> {
             unresolved: Fault::join(&outcome.unresolved),
             unresolved_open: None,
             warnings: fault::join(warnings.iter().map(String::as_str)),
+            warnings_open: String::new(),
         }
     }
 }

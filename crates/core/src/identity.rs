@@ -184,6 +184,7 @@ fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute
         unresolved: route.unresolved.clone(),
         unresolved_open: route.unresolved_open.clone(),
         warnings: route.warnings.clone(),
+        warnings_open: route.warnings_open.clone(),
     })
 }
 

@@ -159,6 +159,8 @@ pub(crate) struct TranslatedRoute {
     /// Instead of that on listeners where what comes is in the open, if that makes a difference.
     pub(crate) unresolved_open: Option<Fault>,
     pub(crate) warnings: String,
+    /// In addition to those on listeners where what comes is in the open.
+    pub(crate) warnings_open: String,
 }
 
 impl TranslatedRoute {
@@ -172,9 +174,7 @@ impl TranslatedRoute {
 
     /// The same, with another value that was not honoured.
     fn warned(mut self, warning: &str) -> Self {
-        let all = [warning, &self.warnings];
-        let all = all.into_iter().filter(|text| !text.is_empty());
-        self.warnings = fault::join(all);
+        self.warnings = joined([warning, &*self.warnings].into_iter());
         self
     }
 
@@ -192,13 +192,10 @@ impl TranslatedRoute {
     ) -> Vec<Condition> {
         let accepted = match (attached, &self.rejected) {
             (Err(fault), _) | (Ok(_), Some(fault)) => fault.fails(types::ACCEPTED),
-            (Ok(warnings), None) => {
-                let here = warnings.iter().map(String::as_str);
-                let own = Some(&*self.warnings).filter(|own| !own.is_empty());
-                let warnings = match warnings {
-                    [] => self.warnings.clone(),
-                    _ => fault::join(here.chain(own)),
-                };
+            (Ok(here), None) => {
+                let here = here.iter().map(String::as_str);
+                let of_open = if open { &*self.warnings_open } else { "" };
+                let warnings = joined(here.chain([&*self.warnings, of_open]));
                 Condition::holds(types::ACCEPTED, reasons::ACCEPTED, warnings)
             }
         };
@@ -215,6 +212,15 @@ impl TranslatedRoute {
             )
         });
         [accepted, resolved].into_iter().chain(partial).collect()
+    }
+}
+
+/// Those that are not empty. One alone may be as long as it is.
+fn joined<'a>(warnings: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<_> = warnings.filter(|text| !text.is_empty()).collect();
+    match all[..] {
+        [one] => one.to_owned(),
+        _ => fault::join(all.into_iter()),
     }
 }
 

@@ -140,6 +140,7 @@ pub(crate) fn bare(
         sealed: other.map(|_| built("", &first)),
     };
     let (mut clusters, mut unresolved_open) = (first.clusters, None);
+    let mut warnings_open = Vec::new();
     for warning in first.warnings {
         if !warnings.contains(&warning) {
             warnings.push(warning);
@@ -147,6 +148,8 @@ pub(crate) fn bare(
     }
     if let Some(open) = open {
         clusters.extend(open.clusters);
+        let more = open.warnings.into_iter();
+        warnings_open.extend(more.filter(|warning| !warnings.contains(warning)));
         unresolved_open = Fault::join(&open.unresolved);
     }
     TranslatedRoute {
@@ -155,6 +158,7 @@ pub(crate) fn bare(
         unresolved: Fault::join(&first.unresolved),
         unresolved_open,
         warnings: fault::join(warnings.iter().map(String::as_str)),
+        warnings_open: fault::join(warnings_open.iter().map(String::as_str)),
         ..TranslatedRoute::default()
     }
 }
