@@ -37,7 +37,8 @@ pub struct ClientPolicySpec {
         )
     )]
     pub target_refs: Vec<PolicyTarget>,
-    /// TLS of HTTPS listeners.
+    /// TLS of listeners at which it ends: those of protocol HTTPS, and of TLS unless it is passed on. On all others it does
+    /// nothing, and `Accepted` says so: it is `False` where a target has no other listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTls>,
 }

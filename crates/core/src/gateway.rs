@@ -71,6 +71,14 @@ impl Parents<'_> {
         self.by_key.get(&(kind, key)).cloned()
     }
 
+    /// The listeners that a policy for such an object is about: those of a Gateway's ListenerSets as well as its own.
+    pub(crate) fn meant(&self, kind: Kind, key: &ObjectKey) -> &[Listener<'_>] {
+        let own = self.find(kind, key).flatten().unwrap_or_default();
+        let gateway = self.gateway_of(own.start);
+        let gateway = gateway.filter(|gateway| kind == Kind::Gateway && gateway.key == key);
+        &self.listeners[gateway.map_or(own, |gateway| gateway.all.clone())]
+    }
+
     /// The Gateway that a listener is of, be it by a ListenerSet.
     pub(crate) fn gateway_of(&self, listener: usize) -> Option<&Parent<'_>> {
         // Listeners come Gateway by Gateway.

@@ -199,7 +199,11 @@ impl Translator {
             routes: self.attached.statuses.clone(),
             route_policies: (self.route_verdicts).status(&policies.route, &lookup, changes),
             backend_policies: (self.backend_verdicts).status(&policies.backend, &lookup, changes),
-            client_policies: (self.client_verdicts).status(&policies.client, &lookup, changes),
+            client_policies: policy::client_verdicts(
+                &mut self.client_verdicts,
+                (&lookup, changes),
+                &parents,
+            ),
             backend_tls_policies: policy::backend_tls_verdicts(
                 backend_tls,
                 (&lookup, changes),

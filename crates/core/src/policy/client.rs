@@ -1,9 +1,13 @@
 //! Contents of ClientPolicies.
 
+mod verdict;
+
 use api::{ClientPolicy, ClientTls, Kind, ObjectKey, TlsVersion, condition::reasons};
 use ir::{CipherSuite, ClientAuth, TlsVersions};
 
 use crate::{cert, fault::Fault, lookup::Lookup};
+
+pub(crate) use verdict::verdicts;
 
 /// What a listener asks of clients.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use crate::{
     ParentRef,
     changes::Changes,
     dependents::{Dependents, Topic, topics},
+    fault::Fault,
     lookup::Lookup,
     status::{PolicyAncestorStatus, PolicyStatus},
 };
@@ -36,7 +37,9 @@ impl Verdicts {
         lookup: &Lookup<'_>,
         changes: &Changes,
     ) -> BTreeMap<ObjectKey, Arc<PolicyStatus>> {
-        let judge = |key: &ObjectKey, policy: &Arc<P>| judge(held, (key, policy), lookup);
+        let all_of_it = |_: &PolicyTarget| Ok(String::new());
+        let judge =
+            |key: &ObjectKey, policy: &Arc<P>| judge(held, (key, policy), lookup, all_of_it);
         self.update((lookup, changes), BTreeSet::new(), judge)
     }
 
@@ -81,23 +84,26 @@ impl Verdicts {
     }
 }
 
-/// What is to be said about a policy, and what that depends on.
-fn judge<P: Policy>(
+/// What is to be said about a policy, and what that depends on. `of_use` says what of it does nothing at a target, or why all of
+/// it does nothing.
+pub(super) fn judge<P: Policy>(
     held: &Held<P>,
     (key, policy): (&ObjectKey, &Arc<P>),
     lookup: &Lookup<'_>,
+    of_use: impl Fn(&PolicyTarget) -> Result<String, Fault>,
 ) -> (PolicyStatus, Vec<Topic>) {
     lookup.take_reads();
     let fault = policy.fault(key, lookup);
     let targets = policy.targets();
+    let accepted = |target| {
+        held.accept(lookup.resources, key, target)?;
+        fault.clone().map_or_else(|| of_use(target), Err)
+    };
     let ancestors = targets.iter().map(|target| PolicyAncestorStatus {
         ancestor_ref: ancestor(key, target),
-        conditions: vec![match held.accept(lookup.resources, key, target) {
+        conditions: vec![match accepted(target) {
             Err(fault) => fault.fails(types::ACCEPTED),
-            Ok(()) => match &fault {
-                Some(fault) => fault.fails(types::ACCEPTED),
-                None => Condition::holds(types::ACCEPTED, reasons::ACCEPTED, ""),
-            },
+            Ok(warning) => Condition::holds(types::ACCEPTED, reasons::ACCEPTED, warning),
         }],
     });
     let ancestors = ancestors.collect();
