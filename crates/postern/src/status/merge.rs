@@ -1,5 +1,7 @@
 //! The status that a live object should have. Pure: JSON and data in, a merge patch out.
 
+use std::borrow::Cow;
+
 use api::{Condition, GATEWAY_GROUP, condition::types};
 use gateway_core::{
     Address, AddressKind, GatewayStatus, ListenerStatus, ParentRef, PolicyStatus, RouteStatus,
@@ -118,34 +120,79 @@ fn withdrawn(live: &Value, stamp: &Stamp<'_>) -> Value {
     Value::Object(fields)
 }
 
+/// How many of the entries that are wanted have no room in a list that others have entries in too.
+pub(super) fn unlisted(live: &Value, wanted: Option<Wanted<'_>>, controller: &str) -> usize {
+    match wanted {
+        Some(Wanted::Route(status)) => {
+            let room = room(&live["parents"], PARENT, controller);
+            status.parents.len().saturating_sub(room)
+        }
+        Some(Wanted::Policy(status)) => {
+            let room = room(&live["ancestors"], ANCESTOR, controller);
+            status.ancestors.len().saturating_sub(room)
+        }
+        _ => 0,
+    }
+}
+
+/// How many entries of ours the list can have.
+///
+/// > If this slice is full, implementations MUST NOT add further entries.
+fn room(live: &Value, reference: &str, controller: &str) -> usize {
+    let entries = live.as_array().into_iter().flatten();
+    let others = entries.filter(|entry| entry["controllerName"] != controller);
+    longest(reference).saturating_sub(others.count())
+}
+
+/// The entries that there is room for, in the order in which they are wanted; the last one says how many are left out.
+fn bounded<'a>(
+    mut wanted: Vec<(&'a ParentRef, &'a [Condition])>,
+    room: usize,
+) -> Vec<(&'a ParentRef, Cow<'a, [Condition]>)> {
+    let left_out = wanted.len().saturating_sub(room);
+    wanted.truncate(room);
+    let kept = wanted.into_iter();
+    let mut kept: Vec<_> = kept.map(|(of, all)| (of, Cow::Borrowed(all))).collect();
+    if left_out > 0
+        && let Some((_, conditions)) = kept.last_mut()
+        && let Some(first) = conditions.to_mut().first_mut()
+    {
+        if !first.message.is_empty() {
+            first.message.push_str("; ");
+        }
+        let more = format!("the list is full: {left_out} more of our entries are not in it");
+        first.message.push_str(&more);
+    }
+    kept
+}
+
 /// Entries by controller and reference: those of others stay where and as they are, ours are brought up to date.
 fn entries(
     live: &Value,
     reference: &str,
-    mut wanted: Vec<(&ParentRef, &[Condition])>,
+    wanted: Vec<(&ParentRef, &[Condition])>,
     stamp: &Stamp<'_>,
 ) -> Vec<Value> {
-    let entry = |live: &Value, (object, wanted): (&ParentRef, &[Condition])| {
+    let entry = |live: &Value, (object, wanted): (&ParentRef, Cow<'_, [Condition]>)| {
         json!({
             reference: object,
             "controllerName": stamp.controller,
-            "conditions": own_conditions(&live["conditions"], wanted, stamp),
+            "conditions": own_conditions(&live["conditions"], &wanted, stamp),
         })
     };
+    let mut wanted = bounded(wanted, room(live, reference, stamp.controller));
     let mut entries = Vec::new();
     for old in live.as_array().into_iter().flatten() {
         if old["controllerName"] != stamp.controller {
             entries.push(old.clone());
             continue;
         }
-        let about = |(object, _): &(&ParentRef, &[Condition])| json!(object) == old[reference];
+        let about = |(object, _): &(&ParentRef, _)| json!(object) == old[reference];
         if let Some(at) = wanted.iter().position(about) {
             entries.push(entry(old, wanted.remove(at)));
         }
     }
     entries.extend(wanted.into_iter().map(|new| entry(&Value::Null, new)));
-    // > If this slice is full, implementations MUST NOT add further entries.
-    entries.truncate(longest(reference));
     entries
 }
 

@@ -1,4 +1,6 @@
-use gateway_core::{RouteParentStatus, RouteStatus};
+use std::collections::BTreeMap;
+
+use gateway_core::{PolicyAncestorStatus, RouteParentStatus, RouteStatus};
 
 use super::*;
 
@@ -92,7 +94,7 @@ fn entries_of_others_stay_as_they_are() {
 }
 
 #[test]
-fn a_list_that_is_full_takes_no_more_of_us() {
+fn a_list_that_is_full_takes_no_more_of_us_and_says_so_where_it_can() {
     let then = "2025-01-01T00:00:00Z";
     let condition = live_condition("True", 1, then);
     let others = |count: usize| -> Vec<_> {
@@ -107,6 +109,8 @@ fn a_list_that_is_full_takes_no_more_of_us() {
     ]);
     let full = json!({ "parents": others(32) });
     assert_eq!(patch(&full, Some(Wanted::Route(&status)), &STAMP), None);
+    let left_out = |live: &Value| unlisted(live, Some(Wanted::Route(&status)), STAMP.controller);
+    assert_eq!(left_out(&full), 2);
     let almost = json!({ "parents": others(31) });
     let patched = patch(&almost, Some(Wanted::Route(&status)), &STAMP).unwrap();
     let parents = patched["parents"].as_array().unwrap();
@@ -114,6 +118,73 @@ fn a_list_that_is_full_takes_no_more_of_us() {
     assert_eq!(
         (parents.len(), &parents[31]["parentRef"]["name"]),
         (32, &json!("a"))
+    );
+    let said = &parents[31]["conditions"][0]["message"];
+    assert_eq!(
+        *said,
+        "the list is full: 1 more of our entries are not in it"
+    );
+    assert_eq!(left_out(&almost), 1);
+    assert_eq!(
+        left_out(&patched),
+        1,
+        "what is ours does not stand in our way"
+    );
+    assert_eq!(patch(&patched, Some(Wanted::Route(&status)), &STAMP), None);
+    let room = json!({ "parents": others(30) });
+    assert_eq!(left_out(&room), 0);
+    let patched = patch(&room, Some(Wanted::Route(&status)), &STAMP).unwrap();
+    let last = &patched["parents"][31];
+    assert_eq!(
+        (
+            &last["parentRef"]["name"],
+            &last["conditions"][0]["message"]
+        ),
+        (&json!("b"), &json!(""))
+    );
+}
+
+#[test]
+fn of_more_ancestors_than_a_policy_may_have_the_first_stay_whatever_was_there() {
+    let ancestors = |names: std::ops::Range<usize>| PolicyStatus {
+        ancestors: names
+            .map(|number| PolicyAncestorStatus {
+                ancestor_ref: parent(&format!("{number:02}")),
+                conditions: vec![
+                    Condition::holds("Accepted", "Accepted", "careful"),
+                    Condition::ok("ResolvedRefs"),
+                ],
+            })
+            .collect(),
+    };
+    let before = ancestors(3..19);
+    let live = patch(&Value::Null, Some(Wanted::Policy(&before)), &STAMP).unwrap();
+    let now = ancestors(0..19);
+    let patched = patch(&live, Some(Wanted::Policy(&now)), &STAMP).unwrap();
+    let listed = patched["ancestors"].as_array().unwrap();
+    let said: BTreeMap<_, _> = listed
+        .iter()
+        .map(|entry| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let conditions = &entry["conditions"];
+            assert_eq!(conditions[1]["message"], "");
+            (
+                text(&entry["ancestorRef"]["name"]),
+                text(&conditions[0]["message"]),
+            )
+        })
+        .collect();
+    let mut expected: BTreeMap<_, _> = (0..16)
+        .map(|number| (format!("{number:02}"), "careful".to_owned()))
+        .collect();
+    expected.insert(
+        "15".to_owned(),
+        "careful; the list is full: 3 more of our entries are not in it".to_owned(),
+    );
+    assert_eq!(said, expected);
+    assert_eq!(
+        unlisted(&live, Some(Wanted::Policy(&now)), STAMP.controller),
+        3
     );
 }
 

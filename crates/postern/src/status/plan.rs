@@ -64,6 +64,18 @@ pub(super) struct Plan {
     unserved: BTreeSet<ObjectRef>,
     writing: BTreeSet<ObjectRef>,
     last: BTreeMap<ObjectRef, Last>,
+    /// Objects with lists that are too full for all of our entries, so that each is told of once.
+    crowded: BTreeSet<ObjectRef>,
+    /// Those of them that nobody was told of yet.
+    untold: Vec<Crowded>,
+}
+
+/// An object in whose status not all of our entries have room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Crowded {
+    pub(super) object: ObjectRef,
+    /// How many are left out.
+    pub(super) unlisted: usize,
 }
 
 /// What the plan is made from.
@@ -96,6 +108,20 @@ impl Plan {
     /// Another state is served: what waited for it needs a look.
     pub(super) fn published(&mut self) {
         self.dirty.append(&mut self.unserved);
+    }
+
+    /// Objects whose lists have become too full for us since the last call.
+    pub(super) fn take_crowded(&mut self) -> Vec<Crowded> {
+        std::mem::take(&mut self.untold)
+    }
+
+    fn crowd(&mut self, object: &ObjectRef, unlisted: usize) {
+        if unlisted == 0 {
+            self.crowded.remove(object);
+        } else if self.crowded.insert(object.clone()) {
+            let object = object.clone();
+            self.untold.push(Crowded { object, unlisted });
+        }
     }
 
     /// Up to `room` writes that are due, and when to look again if nothing happens.
@@ -136,12 +162,13 @@ impl Plan {
     }
 
     fn look<S: Fn(&ObjectRef) -> Option<std::sync::Arc<Seen>>>(
-        &self,
+        &mut self,
         object: &ObjectRef,
         facts: &Facts<'_, S>,
         now: Instant,
     ) -> Look {
         let Some(seen) = (facts.seen)(object) else {
+            self.crowd(object, 0);
             return Look::Nothing;
         };
         // What Ingresses become is made here; its copy in the cluster has a generation that nobody here has read.
@@ -157,6 +184,7 @@ impl Plan {
             controller: facts.controller,
         };
         let wanted = Wanted::find(facts.status, object.kind, &object.key);
+        self.crowd(object, merge::unlisted(&live, wanted, facts.controller));
         // What an Ingress became and becomes no more is about to go; what has been said about it goes with it.
         if wanted.is_none() && seen.written.is_some() {
             return Look::Nothing;

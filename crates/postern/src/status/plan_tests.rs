@@ -206,3 +206,35 @@ fn no_more_is_written_at_once_than_there_is_room_for() {
     assert_eq!(plan.due(&facts, 0, now).0, []);
     one(world.due(&mut plan, now));
 }
+
+#[test]
+fn a_list_that_is_too_full_for_us_is_told_of_once_each_time_it_becomes_so() {
+    let (mut world, mut plan, now) = (World::new(), Plan::default(), Instant::now());
+    let others = |count: usize| {
+        let entry = |n: usize| json!({ "parentRef": { "name": n.to_string() }, "controllerName": "other", "conditions": [] });
+        let entries: Vec<_> = (0..count).map(entry).collect();
+        json!({ "parents": entries }).to_string().into()
+    };
+    let told = |world: &World, plan: &mut Plan| {
+        plan.touch([object()]);
+        world.due(plan, now);
+        plan.take_crowded()
+    };
+    let once = [Crowded {
+        object: object(),
+        unlisted: 1,
+    }];
+    world.seen.status = others(32);
+    assert_eq!(told(&world, &mut plan), once);
+    assert_eq!(told(&world, &mut plan), []);
+    world.say("two");
+    assert_eq!(told(&world, &mut plan), []);
+    world.seen.status = others(31);
+    plan.touch([object()]);
+    let write = one(world.due(&mut plan, now));
+    assert_eq!(plan.take_crowded(), []);
+    plan.ended(write, Written::Done("2".to_owned()), now);
+    world.seen.version = "3".to_owned();
+    world.seen.status = others(32);
+    assert_eq!(told(&world, &mut plan), once);
+}

@@ -19,7 +19,7 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
-use super::plan::{Facts, Plan, Write, Written};
+use super::plan::{Crowded, Facts, Plan, Write, Written};
 use crate::{
     apply,
     live::{Current, Live},
@@ -109,7 +109,11 @@ impl Writer {
             time: &time,
             controller: &self.controller,
         };
-        plan.due(&facts, room, Instant::now())
+        let due = plan.due(&facts, room, Instant::now());
+        for Crowded { object, unlisted } in plan.take_crowded() {
+            tracing::warn!(%object, unlisted, "the list in the object's status is full: not all of our entries are written");
+        }
+        due
     }
 }
 
