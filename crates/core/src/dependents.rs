@@ -46,7 +46,7 @@ impl Topic {
                 let ObjectRef { kind, key } = route;
                 vec![Self::Policies(Kind::RoutePolicy, *kind, key.clone())]
             }
-            Read::BackendPolicies(route, service) => {
+            Read::BackendPolicies(route, service, _) => {
                 let held =
                     |kind, key: &ObjectKey| Self::Policies(Kind::BackendPolicy, kind, key.clone());
                 let route = route.iter().map(|route| held(route.kind, &route.key));

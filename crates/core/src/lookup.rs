@@ -34,8 +34,8 @@ pub(crate) enum Read {
     Object(Kind, ObjectKey),
     /// The RoutePolicies of a route.
     RoutePolicies(ObjectRef),
-    /// The BackendPolicies of a route, if there is one, and of a Service, whose BackendTLSPolicies they are as well.
-    BackendPolicies(Option<ObjectRef>, ObjectKey),
+    /// The BackendPolicies of a route, if there is one, and of a Service and its port, whose BackendTLSPolicies they are as well.
+    BackendPolicies(Option<ObjectRef>, ObjectKey, u16),
     /// ReferenceGrants are few and about many: here the answer counts.
     Permit(Access, bool),
 }
@@ -147,7 +147,8 @@ impl<'a> Lookup<'a> {
         scope: &BackendScope,
     ) -> Vec<(&'a ObjectKey, &'a BackendPolicy, bool)> {
         let route = scope.rule.as_ref().map(|(route, _)| route.clone());
-        self.note(Read::BackendPolicies(route, scope.service.clone()));
+        let service = scope.service.clone();
+        self.note(Read::BackendPolicies(route, service, scope.port));
         self.policies_of_backend(scope)
             .into_iter()
             .map(|(key, policy, own)| (key, &**policy, own))

@@ -242,10 +242,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Services that it leads to, or would.
-    pub(crate) fn services(&self) -> impl Iterator<Item = &ObjectKey> {
+    /// Services that it leads to, or would, each with the port.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&ObjectKey, u16)> {
         self.reads.iter().filter_map(|read| match read {
-            Read::BackendPolicies(_, service) => Some(service),
+            Read::BackendPolicies(_, service, port) => Some((service, *port)),
             _ => None,
         })
     }

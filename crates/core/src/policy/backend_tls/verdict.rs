@@ -9,7 +9,7 @@ use std::{
 };
 
 use api::{
-    Condition, GATEWAY_GROUP, Kind, ObjectKey,
+    Condition, GATEWAY_GROUP, Kind, ObjectKey, Resources,
     condition::{reasons, types},
     gateway::BackendTlsPolicy,
 };
@@ -48,9 +48,13 @@ impl Ancestry<'_> {
         gateways.map(|gateway| gateway.key).collect()
     }
 
-    /// Gateways through which requests come to a Service.
-    fn of_service(&self, service: &ObjectKey) -> BTreeSet<&ObjectKey> {
-        let routes = self.routes.users_of(service);
+    /// Gateways through which requests come to a Service, or to one of these ports of it.
+    fn of_service(&self, service: &ObjectKey, ports: Option<&[u16]>) -> BTreeSet<&ObjectKey> {
+        let uses = |route: &&Known| {
+            let mut ways = route.services();
+            ways.any(|(to, port)| to == service && ports.is_none_or(|ports| ports.contains(&port)))
+        };
+        let routes = self.routes.users_of(service).filter(uses);
         routes.flat_map(|route| self.of_route(route)).collect()
     }
 
@@ -68,7 +72,8 @@ impl Ancestry<'_> {
         for (key, before) in moved {
             let (before, now) = (before.as_ref(), self.routes.get(key));
             let way = |route: &'_ Known| {
-                let services: BTreeSet<_> = route.services().cloned().collect();
+                let services = route.services().map(|(to, port)| (to.clone(), port));
+                let services: BTreeSet<_> = services.collect();
                 let gateways = self.of_route(route).into_iter().cloned();
                 (services, gateways.collect::<BTreeSet<_>>())
             };
@@ -78,7 +83,8 @@ impl Ancestry<'_> {
             }
             for (services, _) in before.into_iter().chain(now) {
                 let of_service = |service| held.keys(Kind::Service, service).cloned();
-                stale.extend(services.iter().flat_map(of_service));
+                let services = services.iter().map(|(service, _)| service);
+                stale.extend(services.flat_map(of_service));
             }
         }
         stale
@@ -128,11 +134,12 @@ fn judge(
         Some(fault) => fault.fails(types::RESOLVED_REFS),
         None => Condition::ok(types::RESOLVED_REFS),
     };
-    let services = targets.iter();
-    let services = services.filter_map(|target| named::<BackendTlsPolicy>(key, target));
-    let gateways: BTreeSet<_> = services
-        .flat_map(|(_, service)| ancestry.of_service(&service))
-        .collect();
+    let gateways = targets.iter().filter_map(|target| {
+        let (_, service) = named::<BackendTlsPolicy>(key, target)?;
+        let ports = ports(lookup.resources, &service, target.section_name.as_deref());
+        Some(ancestry.of_service(&service, ports.as_deref()))
+    });
+    let gateways: BTreeSet<_> = gateways.flatten().collect();
     let ancestors = gateways.into_iter().map(|gateway| PolicyAncestorStatus {
         ancestor_ref: reference(gateway),
         conditions: vec![accepted.clone(), resolved.clone()],
@@ -141,6 +148,20 @@ fn judge(
         ancestors: ancestors.collect(),
     };
     (status, judged_by::<BackendTlsPolicy>(key, &targets, lookup))
+}
+
+/// The ports that a section of a Service means; `None`: all of them. So does one that the Service does not have: whoever uses the
+/// Service is to hear of that.
+fn ports(resources: &Resources, service: &ObjectKey, section: Option<&str>) -> Option<Vec<u16>> {
+    let section = section?;
+    let spec = resources.services.get(service)?.spec.as_ref()?;
+    let ports = spec.ports.iter().flatten();
+    let meant = ports
+        .filter(|port| port.name.as_deref() == Some(section) || port.port.to_string() == section);
+    let meant: Vec<_> = meant
+        .filter_map(|port| u16::try_from(port.port).ok())
+        .collect();
+    (!meant.is_empty()).then_some(meant)
 }
 
 fn reference(gateway: &ObjectKey) -> ParentRef {

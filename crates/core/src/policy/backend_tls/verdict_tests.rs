@@ -15,7 +15,7 @@ kind: Gateway
 metadata: {name: other, namespace: n}
 spec: {gatewayClassName: postern, listeners: [{name: http, port: 81, protocol: HTTP}]}
 ---
-{apiVersion: v1, kind: Service, metadata: {name: svc, namespace: n}, spec: {ports: [{port: 443, name: https}]}}
+{apiVersion: v1, kind: Service, metadata: {name: svc, namespace: n}, spec: {ports: [{port: 443, name: https}, {port: 444, name: other}]}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: BackendTLSPolicy
@@ -112,6 +112,15 @@ fn status_follows_routes_authorities_and_other_policies() {
     assert_eq!(world.told(), (good("other"), true));
     world.apply(&route("other", "elsewhere"));
     assert_eq!(world.told(), (none.to_vec(), false));
+    world.apply(&route("gw", "svc"));
+    assert_eq!(world.told(), (good("gw"), true));
+    let other_port = route("gw", "svc").replace("443", "444");
+    world.apply(&other_port);
+    assert_eq!(
+        world.told(),
+        (none.to_vec(), true),
+        "the policy is about another port"
+    );
     world.apply(&route("gw", "svc"));
     assert_eq!(world.told(), (good("gw"), true));
     world.apply(OLDER);
