@@ -1,6 +1,10 @@
 //! The life of a serving process: telemetry, the control loop, signals, the end.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use proxy::{Drained, Proxy};
 use telemetry::{
@@ -175,14 +179,17 @@ impl Signals {
 
 /// Closes the listeners and lets requests in flight finish; a second signal ends the wait.
 pub(crate) async fn drain(proxy: &Proxy, deadline: Duration, signals: &mut Signals) {
+    let until = Instant::now() + deadline;
     let drained = async {
-        // Past the deadline already: the drain says so.
-        let _ = timeout(deadline, proxy.close()).await;
-        tracing::info!(
-            ?deadline,
-            "draining: no new connections; requests in flight may finish"
-        );
-        proxy.drain(deadline).await
+        if timeout(deadline, proxy.close()).await.is_ok() {
+            tracing::info!(
+                ?deadline,
+                "draining: no new connections; requests in flight may finish"
+            );
+        }
+        proxy
+            .drain(until.saturating_duration_since(Instant::now()))
+            .await
     };
     tokio::select! {
         drained = drained => match drained {

@@ -83,6 +83,7 @@ pub(crate) struct ConnState {
     write_stall: AtomicU32,
     read_stall: AtomicU32,
     command: AtomicU8,
+    begun: AtomicBool,
     refused: AtomicBool,
     waker: Mutex<Option<Waker>>,
     terms: OnceLock<Terms>,
@@ -99,6 +100,7 @@ impl ConnState {
             write_stall: AtomicU32::new(0),
             read_stall: AtomicU32::new(0),
             command: AtomicU8::new(Command::Serve as u8),
+            begun: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             waker: Mutex::new(None),
             terms: OnceLock::new(),
@@ -136,9 +138,17 @@ impl ConnState {
         if self.read_stall.load(Relaxed) != 0 {
             self.read_stall.store(0, Relaxed);
         }
+        if head && !self.begun.load(Relaxed) {
+            self.begun.store(true, Relaxed);
+        }
         if head && self.phase.load(Relaxed) == Phase::Idle as u8 {
             self.enter(Phase::Head);
         }
+    }
+
+    /// Whether a first head has come, or the begin of one.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Relaxed)
     }
 
     /// A body that we want to read did not come.
@@ -186,6 +196,11 @@ impl ConnState {
 
     /// TLS is agreed on, and a head or preface is awaited.
     pub(crate) fn handshake_ends(&self) {
+        self.enter(Phase::Head);
+    }
+
+    /// A head is awaited, and for no longer than heads may take.
+    pub(crate) fn head_is_due(&self) {
         self.enter(Phase::Head);
     }
 
@@ -248,7 +263,7 @@ impl ConnState {
             |start: u32, limit: Duration| start != 0 && now.saturating_sub(start) > ticks(limit);
         match self.phase() {
             Phase::Idle if over(self.since.load(Relaxed), deadlines.idle) => {
-                self.command(Command::Drain)
+                self.command(Command::Drain);
             }
             Phase::Head if over(self.since.load(Relaxed), deadlines.header) => {
                 self.command(Command::Close)

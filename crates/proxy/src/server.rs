@@ -93,17 +93,24 @@ pub(crate) async fn accept(
             Err(_) => {}
         }
     }
-    while let Some(Ok((stream, peer))) =
-        poll_fn(|cx| Poll::Ready(ready(listener.poll_accept(cx)))).await
-    {
-        admit(&worker, &port, stream, peer);
-    }
+    take_waiting(&worker, &port, listener);
 }
 
-fn ready<T>(poll: Poll<T>) -> Option<T> {
-    match poll {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
+/// Asks the kernel itself: tokio would say that nobody waits when a task has had its share, or before it has looked.
+fn take_waiting(worker: &Rc<Worker>, port: &Arc<PortHandle>, listener: TcpListener) {
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    loop {
+        let taken = listener.accept().and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        });
+        match taken {
+            Ok((stream, peer)) => admit(worker, port, stream, peer),
+            Err(error) if is_client_error(&error) => {}
+            Err(_) => return,
+        }
     }
 }
 
@@ -275,14 +282,29 @@ where
                 .serve_connection(io, service)
                 .with_upgrades()
         );
-        let mut asked = Asked::default();
+        let (mut asked, mut owed) = (Asked::default(), false);
         poll_fn(|cx| {
             match asked.poll(&state, cx) {
                 Some(Command::Close) => return Poll::Ready(()),
-                Some(Command::Drain) => connection.as_mut().graceful_shutdown(),
+                Some(Command::Drain) => {
+                    owed = true;
+                    // hyper would hang up on a client that has not asked yet, and may be about to.
+                    if !state.has_begun() {
+                        state.head_is_due();
+                    }
+                }
                 _ => {}
             }
-            connection.as_mut().poll(cx).map(ended)
+            loop {
+                if owed && state.has_begun() {
+                    owed = false;
+                    connection.as_mut().graceful_shutdown();
+                }
+                let polled = connection.as_mut().poll(cx);
+                if polled.is_ready() || !(owed && state.has_begun()) {
+                    return polled.map(ended);
+                }
+            }
         })
         .await;
     }

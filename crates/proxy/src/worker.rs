@@ -169,7 +169,7 @@ impl Worker {
         }
     }
 
-    /// Starts whoever serves a port, and ends whoever did before.
+    /// Starts whoever serves a port, and ends whoever did before. While everything drains, the socket is closed.
     fn accept<F>(
         self: &Rc<Self>,
         port: &Arc<PortHandle>,
@@ -177,6 +177,10 @@ impl Worker {
     ) where
         F: Future<Output = ()> + 'static,
     {
+        if self.draining.get() {
+            // The last configuration came late.
+            return;
+        }
         let stop = Rc::new(Notify::new());
         let serving = serve(Rc::clone(self), Arc::clone(port), Rc::clone(&stop));
         let task = tokio::task::spawn_local(serving);

@@ -357,64 +357,6 @@ fn a_preface_that_does_not_come_is_not_waited_for() {
 }
 
 #[test]
-fn draining_finishes_what_is_in_flight_and_accepts_nothing_new() {
-    let echo = Echo::start("a");
-    let proxy = start(|_| ());
-    serve(&proxy, simple(echo.address()).ir());
-    let address = http(&proxy);
-    let slow =
-        std::thread::spawn(move || Call::get(address, "http://a.com/?delay=800").send_blocking());
-    eventually("the request at the backend", || echo.hits() == 1);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(proxy.close());
-    let refused = TcpStream::connect(address).is_err();
-    assert!(refused, "nobody listens any more");
-    assert!(!slow.is_finished(), "while the request is in flight");
-    let drained = runtime.block_on(proxy.drain(Duration::from_secs(10)));
-    assert_eq!(drained, proxy::Drained::Complete);
-    let answer = slow.join().unwrap().unwrap();
-    assert_eq!(
-        (answer.status.as_u16(), answer.header("connection")),
-        (200, "close")
-    );
-}
-
-#[test]
-fn a_tunnel_lives_until_the_drain_deadline() {
-    let echo = Echo::start("a");
-    let proxy = start(|_| ());
-    serve(&proxy, simple(echo.address()).ir());
-    let mut tunnel = TcpStream::connect(http(&proxy)).unwrap();
-    tunnel
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
-    let mut say = |bytes: &[u8]| {
-        tunnel.write_all(bytes).unwrap();
-        let mut buffer = [0; 1024];
-        let read = tunnel.read(&mut buffer).unwrap();
-        String::from_utf8_lossy(&buffer[..read]).into_owned()
-    };
-    let head =
-        b"GET / HTTP/1.1\r\nHost: a.com\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    assert!(say(head).starts_with("HTTP/1.1 101"));
-    assert_eq!(say(b"before"), "before");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let drained = runtime.block_on(proxy.drain(Duration::from_millis(300)));
-    assert_eq!(
-        drained,
-        proxy::Drained::Deadline,
-        "the tunnel is still there"
-    );
-    assert_eq!(say(b"after"), "after");
-}
-
-#[test]
 fn ports_come_and_go_with_the_configuration() {
     let echo = Echo::start("a");
     let proxy = start(|_| ());

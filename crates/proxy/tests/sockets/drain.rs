@@ -1,0 +1,138 @@
+//! Our own end: nobody new is let in, and whoever was is answered.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use proxy::{Drained, Proxy};
+use testkit::{call::Call, certs::Ca, echo::Backend as Echo, wait::eventually};
+
+use crate::{
+    streams::drain,
+    support::{http, secured, serve, simple, start},
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a.com\r\n\r\n";
+
+fn close(proxy: &Proxy) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(proxy.close());
+}
+
+/// The answer, to the end of the connection.
+fn answer(stream: &mut impl Read) -> String {
+    let mut answer = Vec::new();
+    // What TLS says of an end without a farewell is of no concern.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn is_the_last(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close\r\n")
+}
+
+#[test]
+fn draining_finishes_what_is_in_flight_and_accepts_nothing_new() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(&proxy, simple(echo.address()).ir());
+    let address = http(&proxy);
+    let slow =
+        std::thread::spawn(move || Call::get(address, "http://a.com/?delay=800").send_blocking());
+    eventually("the request at the backend", || echo.hits() == 1);
+    close(&proxy);
+    let refused = TcpStream::connect(address).is_err();
+    assert!(refused, "nobody listens any more");
+    assert!(!slow.is_finished(), "while the request is in flight");
+    assert_eq!(drain(&proxy, PATIENCE), Drained::Complete);
+    let answer = slow.join().unwrap().unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("connection")),
+        (200, "close")
+    );
+}
+
+#[test]
+fn a_tunnel_lives_until_the_drain_deadline() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(&proxy, simple(echo.address()).ir());
+    let mut tunnel = TcpStream::connect(http(&proxy)).unwrap();
+    tunnel
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut say = |bytes: &[u8]| {
+        tunnel.write_all(bytes).unwrap();
+        let mut buffer = [0; 1024];
+        let read = tunnel.read(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..read]).into_owned()
+    };
+    let head =
+        b"GET / HTTP/1.1\r\nHost: a.com\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    assert!(say(head).starts_with("HTTP/1.1 101"));
+    assert_eq!(say(b"before"), "before");
+    let drained = drain(&proxy, Duration::from_millis(300));
+    assert_eq!(drained, Drained::Deadline, "the tunnel is still there");
+    assert_eq!(say(b"after"), "after");
+}
+
+/// More than a task of tokio's takes at a time; some have asked when the listeners close, some ask after it.
+#[test]
+fn whoever_was_let_in_is_answered() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    serve(&proxy, simple(echo.address()).ir());
+    let connect = |at: usize| {
+        let mut client = TcpStream::connect(http(&proxy)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        if at.is_multiple_of(2) {
+            client.write_all(REQUEST).unwrap();
+        }
+        client
+    };
+    let mut clients: Vec<_> = (0..150).map(connect).collect();
+    close(&proxy);
+    for (at, client) in clients.iter_mut().enumerate() {
+        let asked_before = at.is_multiple_of(2);
+        if !asked_before {
+            client.write_all(REQUEST).unwrap();
+        }
+        let answer = answer(client);
+        // One that was answered before knew nothing of the end.
+        let well = match asked_before {
+            true => answer.starts_with("HTTP/1.1 200"),
+            false => is_the_last(&answer),
+        };
+        assert!(well, "client {at}: {answer:?}");
+    }
+    assert_eq!(drain(&proxy, PATIENCE), Drained::Complete);
+}
+
+#[test]
+fn a_client_that_has_only_shaken_hands_may_ask_for_as_long_as_heads_may_take() {
+    let ca = Ca::new("test");
+    let echo = Echo::start("a");
+    let proxy = start(|config| config.deadlines.header = Duration::from_secs(1));
+    let issued = ca.issue(&["a.com"]);
+    let ir = simple(echo.address()).listeners(vec![("a.com", Some(&issued))]);
+    serve(&proxy, ir);
+    let connect = || {
+        let mut client = secured(&proxy, &ca, "http/1.1");
+        client.conn.complete_io(&mut client.sock).unwrap();
+        client
+    };
+    let (mut asks, mut silent) = (connect(), connect());
+    close(&proxy);
+    asks.write_all(REQUEST).unwrap();
+    let answered = answer(&mut asks);
+    assert!(is_the_last(&answered), "{answered:?}");
+    assert_eq!(drain(&proxy, PATIENCE), Drained::Complete);
+    assert_eq!(answer(&mut silent), "");
+}
