@@ -24,8 +24,8 @@ use super::Message;
 const SHORTEST: Duration = Duration::from_millis(250);
 /// The longest wait after an error: an API server that is back is found again within this.
 const LONGEST: Duration = Duration::from_secs(8);
-/// Without an error for this long, the next one is followed by the shortest wait.
-const HEALTHY: Duration = Duration::from_secs(30);
+/// What has gone well for this long after a wait starts anew with the shortest one.
+const HEALTHY: Duration = Duration::from_secs(10);
 /// The API server ends a watch after this long, in seconds. A connection that died without a word is noticed no later.
 pub(super) const WATCH_SECONDS: u32 = 120;
 
@@ -146,28 +146,30 @@ fn full(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> 
 }
 
 /// Waits that double, with up to a quarter more so that replicas do not come all at once. They begin anew after
-/// [`HEALTHY`] without one, whatever was read in between: a list that is answered before each watch that is not would
+/// [`HEALTHY`] without an error, whatever was read in between: a list that is answered before each watch that is not would
 /// else have the API server asked for everything four times a second.
 #[derive(Debug, Default)]
 pub(super) struct Pause {
     doubled: u32,
-    last: Option<Instant>,
+    /// When the last one ended, or will.
+    ended: Option<Instant>,
 }
 
 impl Pause {
     fn after(&mut self, error: Instant) -> Duration {
-        let since = |last| error.saturating_duration_since(last);
-        if self.last.is_some_and(|last| since(last) > HEALTHY) {
+        let well = |ended| error.saturating_duration_since(ended);
+        if self.ended.is_some_and(|ended| well(ended) > HEALTHY) {
             self.doubled = 0;
         }
-        self.last = Some(error);
         let pause = SHORTEST
             .saturating_mul(1 << self.doubled.min(8))
             .min(LONGEST);
         self.doubled = self.doubled.saturating_add(1);
         // Random keys are at hand in the standard library.
         let random = RandomState::new().build_hasher().finish() % 256;
-        pause + pause / 1024 * u32::try_from(random).unwrap_or_default()
+        let pause = pause + pause / 1024 * u32::try_from(random).unwrap_or_default();
+        self.ended = error.checked_add(pause);
+        pause
     }
 }
 
@@ -195,7 +197,20 @@ mod tests {
         assert!(first >= SHORTEST && first <= SHORTEST * 5 / 4, "{first:?}");
         let later = pause.by_ref().take(100).last().unwrap();
         assert!(later >= LONGEST && later <= LONGEST * 5 / 4, "{later:?}");
-        let anew = pause.after(Instant::now() + HEALTHY + SHORTEST);
+    }
+
+    #[test]
+    fn what_has_gone_well_for_long_enough_starts_anew() {
+        let (mut pause, now) = (Pause::default(), Instant::now());
+        let mut last = Duration::ZERO;
+        for _ in 0..9 {
+            last = pause.after(now);
+        }
+        let ended = now + last;
+        let soon = pause.after(ended + HEALTHY);
+        assert!(soon >= LONGEST, "{soon:?}");
+        let later = ended + HEALTHY + soon;
+        let anew = pause.after(later + HEALTHY + Duration::from_millis(1));
         assert!(anew <= SHORTEST * 5 / 4, "{anew:?}");
     }
 
