@@ -1,19 +1,20 @@
 //! `cargo xtask conformance`: the Gateway API's own suite against Postern as it is installed, with the features that its
 //! GatewayClass claims.
 
+mod report;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ChildStdout, Stdio},
     time::Instant,
 };
 
 use anyhow::Context as _;
-use serde::Deserialize;
 
+use self::report::Report;
 use super::{
     images,
     install::{self, Installation},
@@ -38,6 +39,9 @@ const UNUSABLE: &str = "192.0.2.77";
 /// What its lines about tests begin with; see `conformance_test.go`.
 const ANNOUNCED: &str = "conformance: ";
 
+/// How many lines about failures are shown.
+const REASONS: usize = 80;
+
 /// What is to be run of it.
 pub(super) struct Suite<'a> {
     /// All tests, unless one is named.
@@ -59,7 +63,7 @@ impl Suite<'_> {
         let _ = fs::remove_file(&report);
         let mut suite = installation.machine.inside(program.as_os_str());
         suite.args(self.arguments(&report)).args(self.flags);
-        let mut to =
+        let to =
             File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
         let errors = to.try_clone().context("a file cannot be opened twice")?;
         let mut running = suite
@@ -67,23 +71,45 @@ impl Suite<'_> {
             .stderr(errors)
             .spawn()
             .with_context(|| format!("{} cannot be started", workspace::shown(&suite)))?;
-        if let Some(output) = running.stdout.take() {
-            for line in BufReader::new(output).split(b'\n') {
-                let line = line.context("the suite's output cannot be read")?;
-                to.write_all(&line).context("the log cannot be written")?;
-                to.write_all(b"\n").context("the log cannot be written")?;
-                if let Some(line) = announced(&String::from_utf8_lossy(&line), terminal) {
-                    terminal.line(&line)?;
-                }
-            }
+        let followed = match running.stdout.take() {
+            Some(output) => follow(output, to, terminal),
+            None => Ok(()),
+        };
+        if followed.is_err() {
+            // Nobody reads what it says any more. It may have ended by itself.
+            let _ = running.kill();
         }
         let status = running.wait().context("the suite was lost")?;
-        if let Ok(text) = fs::read_to_string(&report) {
-            terminal.line(Report::read(&text)?.summary().trim_end())?;
-            terminal.line(&format!("the report: {}", report.display()))?;
+        followed?;
+        let passed = status.success() && self.judged(&report, terminal)?;
+        if !passed {
+            let said = fs::read_to_string(&log).context("the log cannot be read")?;
+            for line in reasons(&said) {
+                terminal.line(line)?;
+            }
         }
         terminal.line(&format!("what the suite said: {}", log.display()))?;
-        Ok(status.success())
+        Ok(passed)
+    }
+
+    /// Sums the report up, if one was asked for. The suite is content when what a GatewayClass does not claim is not
+    /// tested; we are not, unless flags may have said otherwise.
+    fn judged(&self, report: &Path, terminal: Terminal) -> anyhow::Result<bool> {
+        if self.test.is_some() {
+            return Ok(true);
+        }
+        let text = fs::read_to_string(report)
+            .with_context(|| format!("the suite wrote no {}", report.display()))?;
+        let read = Report::read(&text)?;
+        terminal.line(read.summary().trim_end())?;
+        terminal.line(&format!("the report: {}", report.display()))?;
+        let lacking = read.lacking();
+        if self.flags.is_empty() {
+            for line in &lacking {
+                terminal.line(line)?;
+            }
+        }
+        Ok(lacking.is_empty() || !self.flags.is_empty())
     }
 
     /// One test after the other: side by side, they lengthen each other's waits on a machine of two cores.
@@ -118,6 +144,31 @@ impl Suite<'_> {
         }
         arguments
     }
+}
+
+/// Writes everything to the log, and what people want to know to the terminal.
+fn follow(output: ChildStdout, mut to: File, terminal: Terminal) -> anyhow::Result<()> {
+    for line in BufReader::new(output).split(b'\n') {
+        let mut line = line.context("the suite's output cannot be read")?;
+        line.push(b'\n');
+        to.write_all(&line).context("the log cannot be written")?;
+        let line = String::from_utf8_lossy(&line);
+        if let Some(line) = announced(line.trim_end(), terminal) {
+            terminal.line(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// The lines of the log that say what failed, and why: the first of them, which later ones may follow from.
+fn reasons(log: &str) -> impl Iterator<Item = &str> {
+    { log.lines() }
+        .filter(|line| {
+            let line = line.trim_start();
+            { ["--- FAIL", "Error:", "Error Trace:", "Messages:", "panic:"].iter() }
+                .any(|begin| line.starts_with(begin))
+        })
+        .take(REASONS)
 }
 
 /// Those that the suite's manifests name, as far as gateways need them, built from sources: nothing here is pulled.
@@ -182,54 +233,6 @@ fn announced(line: &str, terminal: Terminal) -> Option<String> {
     };
     let result = terminal.paint(style, &format!("{result:<8}"));
     Some(format!("{name:<64}{result}{seconds:>6} s"))
-}
-
-/// A report, as far as it is read here.
-#[derive(Debug, Deserialize)]
-struct Report {
-    /// None when nothing was run.
-    profiles: Option<Vec<Profile>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Profile {
-    name: String,
-    #[serde(flatten)]
-    levels: BTreeMap<String, serde_json::Value>,
-}
-
-impl Report {
-    fn read(text: &str) -> anyhow::Result<Self> {
-        serde_saphyr::from_str(text).context("the suite's report cannot be read")
-    }
-
-    /// A line for each profile, by name: reports have them in any order.
-    fn summary(&self) -> String {
-        let mut text = String::new();
-        let mut profiles: Vec<_> = self.profiles.iter().flatten().collect();
-        profiles.sort_by(|a, b| a.name.cmp(&b.name));
-        for Profile { name, levels } in profiles {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{name:<14}");
-            for level in ["core", "extended"] {
-                let of = &levels.get(level).cloned().unwrap_or_default();
-                let count = |what: &str| of["statistics"][what].as_u64().unwrap_or_default();
-                let result = of["result"].as_str().unwrap_or("nothing");
-                let _ = write!(
-                    text,
-                    "  {level}: {result}, {} passed, {} failed, {} skipped",
-                    count("Passed"),
-                    count("Failed"),
-                    count("Skipped"),
-                );
-                if let Some(lacking) = of["unsupportedFeatures"].as_array() {
-                    let _ = write!(text, ", {} features not supported", lacking.len());
-                }
-            }
-            text.push('\n');
-        }
-        text
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::{MODULE, Program, Report, announced, images, is_of};
+use super::{MODULE, Program, REASONS, announced, images, is_of, reasons};
 use crate::terminal::Terminal;
 
 #[test]
@@ -45,27 +45,22 @@ spec:
 }
 
 #[test]
-fn a_report_is_summed_up_by_profile() {
-    let text = "\
-kind: ConformanceReport
-profiles:
-- name: GATEWAY-UDP
-  summary: Core tests succeeded.
-  core:
-    result: success
-    statistics: { Passed: 19, Failed: 0, Skipped: 0 }
-  extended:
-    result: failure
-    statistics: { Passed: 10, Failed: 1, Skipped: 0 }
-    unsupportedFeatures: [ListenerSet, GatewayPort8080]
-- name: GATEWAY-TCP
-  summary: Nothing was run.
+fn why_a_test_failed_is_found_in_the_log() {
+    let log = "\
+=== RUN   TestConformance/A
+    http.go:1: GET
+        \tError Trace:\t/suite/http.go:9
+        \tError:      \texpected 200
+    --- FAIL: TestConformance/A (1.00s)
 ";
+    let found: Vec<&str> = reasons(log).map(str::trim).collect();
     assert_eq!(
-        Report::read(text).unwrap().summary(),
-        "GATEWAY-TCP     core: nothing, 0 passed, 0 failed, 0 skipped  extended: nothing, 0 passed, 0 failed, 0 skipped\n\
-         GATEWAY-UDP     core: success, 19 passed, 0 failed, 0 skipped  \
-         extended: failure, 10 passed, 1 failed, 0 skipped, 2 features not supported\n"
+        found,
+        [
+            "Error Trace:\t/suite/http.go:9",
+            "Error:      \texpected 200",
+            "--- FAIL: TestConformance/A (1.00s)"
+        ]
     );
-    assert_eq!(Report::read("profiles: null").unwrap().summary(), "");
+    assert_eq!(reasons(&log.repeat(100)).count(), REASONS);
 }
