@@ -38,7 +38,7 @@ pub struct ClientPolicySpec {
     )]
     pub target_refs: Vec<PolicyTarget>,
     /// TLS of listeners at which it ends: those of protocol HTTPS, and of TLS unless it is passed on. On all others it does
-    /// nothing, and `Accepted` says so: it is `False` where a target has no other listeners.
+    /// nothing: `Accepted` names those that pass TLS on, and is `False` where TLS ends at no listener of a target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTls>,
 }

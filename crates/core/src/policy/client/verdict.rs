@@ -15,6 +15,7 @@ use crate::{
     listener::Listener,
     lookup::Lookup,
     policy::{Verdicts, named, verdict::judge},
+    protocol::Protocol,
     status::PolicyStatus,
 };
 
@@ -54,7 +55,12 @@ fn of_use(
     let meant = meant.filter(|listener| section.is_none_or(|section| section == listener.name));
     // Of one that speaks what nobody knows, nothing can be said; it says so itself.
     let meant = meant.filter(|listener| listener.protocol.is_some());
-    let (ending, not_ending): (Vec<_>, Vec<_>) = meant.partition(|listener| listener.terminates());
+    let (ending, mut not_ending): (Vec<_>, Vec<_>) =
+        meant.partition(|listener| listener.terminates());
+    // Nobody expects anything else of listeners without TLS beside those with it.
+    if !ending.is_empty() {
+        not_ending.retain(|listener| listener.protocol == Some(Protocol::Passthrough));
+    }
     if policy.spec.tls.is_none() || not_ending.is_empty() {
         return Ok(String::new());
     }

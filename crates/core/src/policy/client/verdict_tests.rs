@@ -71,12 +71,14 @@ fn a_policy_of_a_gateway_is_of_use_for_as_long_as_tls_ends_at_one_of_its_listene
     };
     assert_eq!(world.told(), nothing("own"));
     world.apply(&set("HTTPS"));
-    assert_eq!(world.told(), some("own"));
+    assert_eq!(world.told(), "Accepted=True (Accepted)");
     world.apply(&gateway("None", "HTTP"));
     assert_eq!(world.told(), nothing("own"), "the set is not let in");
     world.apply(&gateway("Same", "HTTPS"));
     assert_eq!(world.told(), "Accepted=True (Accepted)");
     world.apply(&set("TCP"));
+    assert_eq!(world.told(), "Accepted=True (Accepted)");
+    world.apply(&set("TLS, tls: {mode: Passthrough}"));
     assert_eq!(world.told(), some("n/set/more"));
     world
         .resources
