@@ -2,15 +2,15 @@
 //!
 //! They make a converted HTTPRoute behave as its Ingress did wherever Postern loads it.
 
-/// On an HTTPRoute, `"true"`: its rules stay candidates when the request's host has more specific routes of which
+/// On an HTTPRoute or GRPCRoute, `"true"`: its rules stay candidates when the request's host has more specific routes of which
 /// none matched. Gateway API answers 404 there; Higress and nginx-style Ingresses go on to the wider host.
 pub const HOST_FALLTHROUGH: &str = "postern.dev/host-fallthrough";
 
-/// On an HTTPRoute, an RFC 3339 time that stands for `metadata.creationTimestamp` in precedence, and where routes of
-/// two kinds have the same host: the age of the Ingress that the route was made from.
+/// On a route, an RFC 3339 time that stands for `metadata.creationTimestamp` in precedence: the age of the Ingress that
+/// the route was made from. Where routes of two kinds have the same host, it counts only without `creationTimestamp`.
 pub const CREATED: &str = "postern.dev/created";
 
-/// On an HTTPRoute, a decimal number compared after age and before namespace and name: the order of the parts of
+/// On a route, a decimal number compared after age and before namespace and name: the order of the parts of
 /// an object that was split because of schema limits. Default 0.
 pub const ORDER: &str = "postern.dev/order";
 

@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use api::{Kind, ObjectKey, ObjectRef, condition::reasons};
+use api::{Condition, Kind, ObjectKey, ObjectRef, condition::reasons};
 use ir::HostPattern;
 
 use crate::{
-    attached::{Routes, Told},
+    attached::{Refusals, Routes},
     changes::Changes,
     fault::{self, Fault},
     gateway::Parents,
@@ -63,7 +63,7 @@ pub(crate) fn translate(
     (memo, routes): (&mut route::Memo, &mut Routes),
 ) -> Outcome {
     let mut moved = memo.update(lookup, changes, |route, translated, before| {
-        let place = place(route, translated, (parents, &Told::new()), lookup);
+        let place = place(route, translated, (parents, &Refusals::new()), lookup);
         let spots = place.iter().flat_map(|place| &place.spots);
         let listeners = spots.map(|spot| spot.listener);
         let variants = identity::variants(listeners, translated, parents, before);
@@ -106,7 +106,7 @@ pub(crate) fn translate(
 /// Has routes find their places anew that hear of another verdict. Gives those that had not moved themselves, as they were, and
 /// takes them away from there.
 fn tell(
-    told: BTreeMap<ObjectRef, Told>,
+    told: BTreeMap<ObjectRef, Refusals>,
     moved: &Moved,
     (parents, lookup): (&Parents<'_>, &Lookup<'_>),
     (memo, routes): (&mut route::Memo, &mut Routes),
@@ -119,7 +119,7 @@ fn tell(
         Moved::All => None,
         Moved::Some(moved) => Some(moved.iter().map(|(key, _)| key).collect()),
     };
-    for (key, told) in told {
+    for (key, news) in told {
         let Some(known) = memo.get(&key) else {
             continue;
         };
@@ -128,12 +128,12 @@ fn tell(
             bystanders.push((key.clone(), Some(known.clone())));
         }
         let spots = known.place.iter().flat_map(|place| &place.spots);
-        let mut refused: Told = spots
+        let mut refusals: Refusals = spots
             .map(|spot| (spot.listener, spot.refused.clone()))
             .collect();
-        refused.extend(told);
+        refusals.extend(news);
         memo.replace(&key, lookup, |route, known| {
-            place(route, &known.outcome, (parents, &refused), lookup)
+            place(route, &known.outcome, (parents, &refusals), lookup)
         });
     }
     bystanders
@@ -143,10 +143,9 @@ fn tell(
 fn place(
     (reference, route): (&ObjectRef, Declared<'_>),
     translated: &TranslatedRoute,
-    (parents, refused): (&Parents<'_>, &Told),
+    (parents, refusals): (&Parents<'_>, &Refusals),
     lookup: &Lookup<'_>,
 ) -> Option<Place> {
-    let refusal = |listener: &usize| refused.get(listener).cloned().flatten();
     let declared = route.parents().into_iter();
     let ours: Vec<_> = declared
         .filter_map(|parent| {
@@ -166,25 +165,8 @@ fn place(
             hosts: translated.hosts.as_deref(),
         };
         let outcome = attach(&request, listeners, &parents.listeners, lookup);
-        let attached = || outcome.iter().flatten().map(|(listener, _)| listener);
-        let open = attached().any(|listener| {
-            let protocol = parents.listeners[*listener].protocol;
-            protocol.is_some_and(Protocol::opens)
-        });
-        let lost = attached().filter_map(|at| Some((at, refusal(at)?)));
-        let lost = lost.map(|(at, refusal)| refusal.told(parents.listeners[*at].name));
-        let lost: Vec<_> = lost.collect();
-        let everywhere = !lost.is_empty() && lost.len() == attached().count();
-        // A route that nobody can accept says why itself.
-        let refused = (everywhere && translated.acceptable()).then(|| {
-            let message = fault::join(lost.iter().map(String::as_str));
-            Fault::new(reasons::HOSTNAME_CONFLICT, message)
-        });
-        let accepted = match &refused {
-            Some(fault) => Err(fault),
-            None => outcome.as_ref().map(|_| &*lost),
-        };
-        let conditions = translated.conditions(accepted, open);
+        let found = outcome.as_ref().map(|found| found.keys().copied());
+        let conditions = conditions(translated, found, (parents, refusals));
         for (listener, found) in outcome.into_iter().flatten() {
             hosts.entry(listener).or_default().extend(found);
         }
@@ -196,12 +178,41 @@ fn place(
     let spots = hosts.into_iter().map(|(listener, hosts)| Spot {
         listener,
         hosts: hosts.into_iter().collect(),
-        refused: refusal(&listener),
+        refused: refusals.get(&listener).cloned().flatten(),
     });
     Some(Place {
         spots: spots.collect(),
         status: Arc::new(RouteStatus { parents: entries }),
     })
+}
+
+/// What is said to a parent, if the route attaches to these listeners of it.
+fn conditions(
+    translated: &TranslatedRoute,
+    listeners: Result<impl ExactSizeIterator<Item = usize> + Clone, &Fault>,
+    (parents, refusals): (&Parents<'_>, &Refusals),
+) -> Vec<Condition> {
+    let listeners = match listeners {
+        Ok(listeners) => listeners,
+        Err(fault) => return translated.conditions(Err(fault), false),
+    };
+    let open = listeners.clone().any(|listener| {
+        let protocol = parents.listeners[listener].protocol;
+        protocol.is_some_and(Protocol::opens)
+    });
+    let lost = listeners.clone().filter_map(|listener| {
+        let refusal = refusals.get(&listener)?.as_ref()?;
+        Some(refusal.message(parents.listeners[listener].name))
+    });
+    let lost: Vec<_> = lost.collect();
+    let everywhere = !lost.is_empty() && lost.len() == listeners.len();
+    // A route that nobody can accept says why itself.
+    if everywhere && translated.acceptable() {
+        let message = fault::join(lost.iter().map(String::as_str));
+        let conflict = Fault::new(reasons::HOSTNAME_CONFLICT, message);
+        return translated.conditions(Err(&conflict), open);
+    }
+    translated.conditions(Ok(&lost), open)
 }
 
 /// The listeners of a parent of ours.

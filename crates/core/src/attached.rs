@@ -1,6 +1,9 @@
 //! The routes of every listener, kept from one translation to the next.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use api::{Kind, ObjectRef};
 use ir::{HostPattern, VirtualHost};
@@ -45,12 +48,12 @@ pub(crate) struct OnHost {
 }
 
 /// What stands against a route, by the listener's index. `None`: nothing any more.
-pub(crate) type Told = BTreeMap<usize, Option<Arc<Refusal>>>;
+pub(crate) type Refusals = BTreeMap<usize, Option<Arc<Refusal>>>;
 
 /// What changes for the rivals of a listener.
 #[derive(Default)]
 struct Turn {
-    gone: Vec<Seniority>,
+    gone: BTreeSet<Seniority>,
     come: Vec<(Seniority, Arc<[HostPattern]>)>,
 }
 
@@ -61,7 +64,7 @@ impl Routes {
         &mut self,
         gone: &[(&ObjectRef, &Known)],
         come: &[(&ObjectRef, &Known)],
-    ) -> BTreeMap<ObjectRef, Told> {
+    ) -> BTreeMap<ObjectRef, Refusals> {
         for (key, known) in gone {
             self.remove(key, known);
             self.count(key.kind, known, |count| *count -= 1);
@@ -71,13 +74,13 @@ impl Routes {
         }
         let mut turns: BTreeMap<usize, Turn> = BTreeMap::new();
         for (rank, spot) in self.contested(gone) {
-            turns.entry(spot.listener).or_default().gone.push(rank);
+            turns.entry(spot.listener).or_default().gone.insert(rank);
         }
         for (rank, spot) in self.contested(come) {
             let turn = turns.entry(spot.listener).or_default();
             turn.come.push((rank, Arc::clone(&spot.hosts)));
         }
-        let mut told: BTreeMap<ObjectRef, Told> = BTreeMap::new();
+        let mut told: BTreeMap<ObjectRef, Refusals> = BTreeMap::new();
         for (listener, turn) in turns {
             let Some(attached) = self.listeners.get_mut(&listener) else {
                 continue;
@@ -194,7 +197,7 @@ impl Attached {
 
     fn settle(&mut self, turn: Turn) -> Verdicts {
         let verdicts = match &mut self.rivals {
-            Some(rivals) => rivals.change(&turn.gone, turn.come),
+            Some(rivals) => rivals.change(turn.gone, turn.come),
             None => {
                 let served = self.served();
                 self.rivals

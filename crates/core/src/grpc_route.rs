@@ -25,7 +25,7 @@ use crate::{
     fault::Fault,
     http_route::{Requests, host_fallthrough},
     lookup::Lookup,
-    precedence::{CallRank, Precedence, RouteOrder},
+    precedence::{Age, CallRank, Precedence, RouteOrder},
     route::TranslatedRoute,
 };
 
@@ -52,7 +52,7 @@ pub(crate) fn translate(
         hostnames: route.spec.hostnames.as_deref().unwrap_or_default(),
         rules: &rules,
         fallthrough: host_fallthrough(route, &mut warnings),
-        age: order.age.clone(),
+        age: Age::vouched(route),
     };
     let rank = |place: (usize, usize), matches: &RequestMatch| {
         let call = declared[place.0]

@@ -41,7 +41,7 @@ pub(crate) fn translate(
             Some(rules) => rules,
         },
         fallthrough: host_fallthrough(route, &mut warnings),
-        age: order.age.clone(),
+        age: Age::vouched(route),
     };
     let rank = |(rule, index): (usize, usize), matches: &RequestMatch| {
         Precedence::of(matches, &order, rule, index)
@@ -56,6 +56,7 @@ pub(crate) struct Requests<'a> {
     pub(crate) rules: &'a [HttpRouteRules],
     /// Requests that match none of the rules go on to wider hosts.
     pub(crate) fallthrough: bool,
+    /// As in [`TranslatedRoute`].
     pub(crate) age: Age,
 }
 

@@ -1,8 +1,11 @@
 //! Which route wins: the order of routes within a virtual host, and of competing objects.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    sync::Arc,
+};
 
-use api::annotation;
+use api::{ObjectKey, annotation};
 use ir::{PathMatch, RequestMatch};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -26,6 +29,16 @@ impl Age {
             .map_or(Self::Unknown, Self::Since)
     }
 
+    /// The age that keeps other routes away. Anybody who may write a route may annotate it, so `postern.dev/created` counts
+    /// only where no API server says when the route was made: in files, and of what Ingresses become.
+    pub(crate) fn vouched(route: &impl ResourceExt) -> Self {
+        let claimed = || Self::parse(route.annotations().get(annotation::CREATED)?.trim());
+        match Self::of(route) {
+            Self::Unknown => claimed().unwrap_or_default(),
+            since @ Self::Since(_) => since,
+        }
+    }
+
     /// An RFC 3339 time.
     fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(Value::String(text.to_owned()))
@@ -34,13 +47,45 @@ impl Age {
     }
 }
 
+/// The name of an object, in the order that the specification has for ties.
+///
+/// > The Route appearing first in alphabetical order by "{namespace}/{name}".
+///
+/// In that text `a-b/x` comes before `a/x`, which pairs of namespace and name do not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Alphabetical(pub(crate) ObjectKey);
+
+impl Alphabetical {
+    fn text(&self) -> impl Iterator<Item = u8> {
+        let Self(ObjectKey { namespace, name }) = self;
+        namespace.bytes().chain([b'/']).chain(name.bytes())
+    }
+}
+
+impl Ord for Alphabetical {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (&self.0, &other.0);
+        if ours.namespace == theirs.namespace {
+            return ours.name.cmp(&theirs.name);
+        }
+        // Two pairs with the same text take an illegal namespace.
+        let by_text = self.text().cmp(other.text());
+        by_text.then_with(|| ours.cmp(theirs))
+    }
+}
+
+impl PartialOrd for Alphabetical {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// What a route as a whole contributes to the order of its matches.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RouteOrder {
-    pub(crate) age: Age,
+    age: Age,
     order: i64,
-    namespace: String,
-    name: String,
+    name: Alphabetical,
 }
 
 impl RouteOrder {
@@ -71,8 +116,7 @@ impl RouteOrder {
         Self {
             age: age.unwrap_or_else(|| Age::of(route)),
             order: order.unwrap_or(0),
-            namespace: route.namespace().unwrap_or_default(),
-            name: route.name_any(),
+            name: Alphabetical(ObjectKey::of(route)),
         }
     }
 }

@@ -88,6 +88,7 @@ fn routes_from_first_to_last() {
         r#"{name: y, namespace: z, creationTimestamp: "2026-12-01T00:00:00Z", annotations: {postern.dev/created: "2026-01-02T01:00:00+01:00"}}"#,
         r#"{name: a, namespace: a, creationTimestamp: "2026-01-02T00:00:01Z"}"#,
         r#"{name: b, namespace: a, creationTimestamp: "2026-02-01T00:00:00Z", annotations: {postern.dev/order: "-1"}}"#,
+        r#"{name: z, namespace: a-b, creationTimestamp: "2026-02-01T00:00:00Z"}"#,
         r#"{name: a, namespace: a, creationTimestamp: "2026-02-01T00:00:00Z"}"#,
         r#"{name: z, namespace: a, creationTimestamp: "2026-02-01T00:00:00Z"}"#,
         r#"{name: a, namespace: b, creationTimestamp: "2026-02-01T00:00:00Z"}"#,

@@ -8,17 +8,21 @@
 //! (<https://gateway-api.sigs.k8s.io/reference/spec/#grpcroutespec>) A route that has given way keeps no other away, so who
 //! stays is settled in order of age.
 
+mod hosts;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Bound,
     sync::Arc,
 };
 
-use api::{Kind, ObjectKey, ObjectRef};
-use foldhash::HashMap;
+use api::{Kind, ObjectRef};
 use ir::HostPattern;
 
-use crate::{conflict::wider, precedence::Age, route::TranslatedRoute};
+use self::hosts::Hosts;
+use crate::{
+    precedence::{Age, Alphabetical},
+    route::TranslatedRoute,
+};
 
 /// Which of two routes stays: the one before the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +30,7 @@ pub(crate) struct Seniority {
     /// What no parent accepts anyway has no host to hold against others.
     rejected: bool,
     age: Age,
-    key: ObjectKey,
+    name: Alphabetical,
     kind: Kind,
 }
 
@@ -35,13 +39,13 @@ impl Seniority {
         Self {
             rejected: !translated.acceptable(),
             age: translated.age.clone(),
-            key: route.key.clone(),
+            name: Alphabetical(route.key.clone()),
             kind: route.kind,
         }
     }
 
     fn route(&self) -> ObjectRef {
-        ObjectRef::new(self.kind, self.key.clone())
+        ObjectRef::new(self.kind, self.name.0.clone())
     }
 }
 
@@ -56,7 +60,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// In the words of a condition.
-    pub(crate) fn told(&self, listener: &str) -> String {
+    pub(crate) fn message(&self, listener: &str) -> String {
         let ObjectRef { kind, key } = &self.by;
         let host = &self.host;
         format!(
@@ -107,79 +111,6 @@ struct Affected {
     patience: usize,
 }
 
-/// Routes of one kind, by their hosts.
-#[derive(Debug, Default)]
-struct Hosts {
-    at: HashMap<HostPattern, Ranks>,
-    /// By every pattern that is wider than a host of theirs.
-    within: HashMap<HostPattern, Ranks>,
-}
-
-#[derive(Debug, Default)]
-struct Ranks {
-    standing: BTreeSet<Seniority>,
-    refused: BTreeSet<Seniority>,
-}
-
-impl Hosts {
-    fn insert(&mut self, rank: &Seniority, rival: &Rival) {
-        for host in rival.hosts.iter() {
-            let ranks = self.at.entry(host.clone()).or_default();
-            ranks.of_mut(rival).insert(rank.clone());
-            for wider in wider(host) {
-                let ranks = self.within.entry(wider).or_default();
-                ranks.of_mut(rival).insert(rank.clone());
-            }
-        }
-    }
-
-    fn remove(&mut self, rank: &Seniority, rival: &Rival) {
-        let remove = |from: &mut HashMap<HostPattern, Ranks>, host: &HostPattern| {
-            let Some(ranks) = from.get_mut(host) else {
-                return;
-            };
-            ranks.of_mut(rival).remove(rank);
-            if ranks.standing.is_empty() && ranks.refused.is_empty() {
-                from.remove(host);
-            }
-        };
-        for host in rival.hosts.iter() {
-            remove(&mut self.at, host);
-            for wider in wider(host) {
-                remove(&mut self.within, &wider);
-            }
-        }
-    }
-
-    /// Routes that have a host in common with these, in groups.
-    fn meeting(&self, hosts: &[HostPattern]) -> Vec<&Ranks> {
-        let mut found = Vec::new();
-        for host in hosts {
-            found.extend(self.at.get(host));
-            found.extend(self.within.get(host));
-            found.extend(wider(host).iter().filter_map(|wider| self.at.get(wider)));
-        }
-        found
-    }
-}
-
-impl Ranks {
-    const fn of_mut(&mut self, rival: &Rival) -> &mut BTreeSet<Seniority> {
-        match rival.refused {
-            None => &mut self.standing,
-            Some(_) => &mut self.refused,
-        }
-    }
-
-    /// Those that come after `rank`.
-    fn after<'r>(&'r self, rank: &'r Seniority) -> impl Iterator<Item = &'r Seniority> {
-        let after = || (Bound::Excluded(rank), Bound::Unbounded);
-        self.standing
-            .range(after())
-            .chain(self.refused.range(after()))
-    }
-}
-
 impl Rivals {
     /// Settles who of these stays, from the start.
     pub(crate) fn begin(
@@ -198,14 +129,37 @@ impl Rivals {
     /// Some routes go, others come. Gives what is another verdict than before, and any that stands against those that come.
     pub(crate) fn change(
         &mut self,
-        gone: &[Seniority],
+        gone: BTreeSet<Seniority>,
         come: Vec<(Seniority, Arc<[HostPattern]>)>,
     ) -> Verdicts {
+        let (mut verdicts, affected) = self.exchange(gone, come);
+        // These come later: another verdict takes the place of one that stood before.
+        verdicts.extend(self.settle(affected));
+        verdicts
+    }
+
+    /// Gives the verdicts that stand so far against routes that come back as they went, and who is to be asked anew. Whoever
+    /// comes back so moves nobody: most changes of a route are to its rules.
+    fn exchange(
+        &mut self,
+        mut gone: BTreeSet<Seniority>,
+        mut come: Vec<(Seniority, Arc<[HostPattern]>)>,
+    ) -> (Verdicts, Affected) {
+        let mut stand = Verdicts::new();
+        come.retain(|(rank, hosts)| {
+            let same = self.all.get(rank).filter(|rival| rival.hosts == *hosts);
+            let Some(rival) = same.filter(|_| gone.remove(rank)) else {
+                return true;
+            };
+            let refused = rival.refused.clone();
+            stand.extend(refused.map(|refusal| (rank.route(), Some(refusal))));
+            false
+        });
         let mut affected = Affected {
             ranks: BTreeSet::new(),
             patience: 4 * self.all.len() + come.len(),
         };
-        for rank in gone {
+        for rank in &gone {
             if let Some(rival) = self.all.remove(rank) {
                 self.affect((rank, &rival.hosts), &mut affected);
                 self.hosts_mut(rank).remove(rank, &rival);
@@ -216,7 +170,7 @@ impl Rivals {
             affected.ranks.insert(rank.clone());
             self.insert(rank, hosts);
         }
-        self.settle(affected)
+        (stand, affected)
     }
 
     fn insert(&mut self, rank: Seniority, hosts: Arc<[HostPattern]>) {

@@ -8,7 +8,11 @@ use ir::HostPattern;
 use proptest::prelude::{Strategy, proptest};
 
 use super::{Refusal, Rivals, Seniority};
-use crate::{Options, Translation, Translator, precedence::Age, testing};
+use crate::{
+    Options, Translation, Translator,
+    precedence::{Age, Alphabetical},
+    testing,
+};
 
 type Hosts = Arc<[HostPattern]>;
 
@@ -27,7 +31,7 @@ fn rank(kind: Kind, name: usize, day: usize, rejected: bool) -> Seniority {
     Seniority {
         rejected,
         age: Age::Since(serde_json::from_str(&time).unwrap()),
-        key: ObjectKey::new("default", name.to_string()),
+        name: Alphabetical(ObjectKey::new("default", name.to_string())),
         kind,
     }
 }
@@ -63,13 +67,13 @@ fn plainly(all: &BTreeMap<Seniority, Hosts>) -> BTreeMap<ObjectRef, Refusal> {
 
 /// Rivals, and what has been said of them.
 #[derive(Default)]
-struct Told {
+struct Trial {
     rivals: Rivals,
     all: BTreeMap<Seniority, Hosts>,
     refused: BTreeMap<ObjectRef, Refusal>,
 }
 
-impl Told {
+impl Trial {
     /// Has routes go and come, and compares what is said with the rule.
     fn change(&mut self, gone: &[Seniority], come: Vec<(Seniority, Hosts)>) {
         for rank in gone {
@@ -77,7 +81,7 @@ impl Told {
             self.refused.remove(&rank.route());
         }
         self.all.extend(come.iter().cloned());
-        for (route, refusal) in self.rivals.change(gone, come) {
+        for (route, refusal) in self.rivals.change(gone.iter().cloned().collect(), come) {
             match refusal {
                 Some(refusal) => drop(self.refused.insert(route, Arc::unwrap_or_clone(refusal))),
                 None => drop(self.refused.remove(&route)),
@@ -98,10 +102,10 @@ fn route() -> impl Strategy<Value = (Seniority, Hosts)> {
 proptest! {
     #[test]
     fn changes_lead_where_the_rule_leads(
-        steps in proptest::collection::vec(proptest::collection::vec((route(), proptest::bool::ANY), 1..4), 1..12),
+        steps in proptest::collection::vec((proptest::collection::vec((route(), proptest::bool::ANY), 1..4), 0..3_usize), 1..12),
     ) {
-        let mut told = Told::default();
-        for step in steps {
+        let mut trial = Trial::default();
+        for (step, again) in steps {
             let mut come: BTreeMap<ObjectRef, (Seniority, Hosts)> = BTreeMap::new();
             let mut named = BTreeSet::new();
             for ((rank, hosts), stays) in step {
@@ -110,9 +114,15 @@ proptest! {
                     come.insert(rank.route(), (rank, hosts));
                 }
             }
-            let gone = told.all.keys().filter(|rank| named.contains(&rank.route()));
+            // Some that the step does not name come back as they were.
+            let others = trial.all.iter().filter(|(rank, _)| !named.contains(&rank.route()));
+            for (rank, hosts) in others.step_by(2).take(again) {
+                come.insert(rank.route(), (rank.clone(), hosts.clone()));
+            }
+            named.extend(come.keys().cloned());
+            let gone = trial.all.keys().filter(|rank| named.contains(&rank.route()));
             let gone: Vec<_> = gone.cloned().collect();
-            told.change(&gone, come.into_values().collect());
+            trial.change(&gone, come.into_values().collect());
         }
     }
 }
@@ -121,19 +131,71 @@ proptest! {
 fn crowds_on_one_host() {
     let crowd = |kind, day| (0..200).map(move |name| (rank(kind, name, day, false), hosts([0])));
     let first = rank(Kind::GrpcRoute, 999, 0, false);
-    let mut told = Told::default();
-    told.change(&[], crowd(Kind::HttpRoute, 1).collect());
-    told.change(&[], crowd(Kind::GrpcRoute, 2).collect());
-    assert_eq!(told.refused.len(), 200);
+    let mut trial = Trial::default();
+    trial.change(&[], crowd(Kind::HttpRoute, 1).collect());
+    trial.change(&[], crowd(Kind::GrpcRoute, 2).collect());
+    assert_eq!(trial.refused.len(), 200);
     // All of the one kind give way, and all of the other come back.
-    told.change(&[], vec![(first.clone(), hosts([2, 5]))]);
-    assert!(told.refused.keys().all(|key| key.kind == Kind::HttpRoute));
-    told.change(&[first], Vec::new());
-    assert!(told.refused.keys().all(|key| key.kind == Kind::GrpcRoute));
+    trial.change(&[], vec![(first.clone(), hosts([2, 5]))]);
+    assert!(trial.refused.keys().all(|key| key.kind == Kind::HttpRoute));
+    trial.change(&[first], Vec::new());
+    assert!(trial.refused.keys().all(|key| key.kind == Kind::GrpcRoute));
     let all: Vec<_> = crowd(Kind::GrpcRoute, 2).map(|(rank, _)| rank).collect();
-    told.change(&all, Vec::new());
-    assert_eq!(told.refused.len(), 0);
-    assert!(told.rivals.grpc.at.is_empty() && told.rivals.grpc.within.is_empty());
+    trial.change(&all, Vec::new());
+    assert_eq!(trial.refused.len(), 0);
+    assert!(trial.rivals.grpc.at.is_empty() && trial.rivals.grpc.within.is_empty());
+}
+
+#[test]
+fn whoever_comes_back_as_before_has_nobody_asked() {
+    let first = (rank(Kind::HttpRoute, 0, 0, false), hosts([5]));
+    let crowd = (0..100).map(|name| (rank(Kind::GrpcRoute, name, 1, false), hosts([0])));
+    let crowd: Vec<_> = crowd.collect();
+    let mut rivals = Rivals::default();
+    rivals.begin(crowd.iter().cloned().chain([first.clone()]));
+    let exchange = |rivals: &mut Rivals, gone: &Seniority, come| {
+        let (stand, affected) = rivals.exchange(BTreeSet::from([gone.clone()]), vec![come]);
+        (stand, affected.ranks.len())
+    };
+
+    let stays = exchange(&mut rivals, &first.0, first.clone());
+    assert_eq!(stays, (Vec::new(), 0));
+    let (stand, asked) = exchange(&mut rivals, &crowd[0].0, crowd[0].clone());
+    let refusal = Refusal {
+        by: first.0.route(),
+        host: HostPattern::parse("a.com").unwrap(),
+    };
+    let refused = (crowd[0].0.route(), Some(Arc::new(refusal)));
+    assert_eq!((stand, asked), (vec![refused], 0));
+
+    // With another host, or another age, it does matter.
+    let (stand, asked) = exchange(&mut rivals, &first.0, (first.0.clone(), hosts([4])));
+    assert_eq!((stand, asked), (Vec::new(), 101));
+    let younger = (rank(Kind::HttpRoute, 0, 2, false), hosts([4]));
+    let (stand, asked) = exchange(&mut rivals, &first.0, younger);
+    assert_eq!((stand, asked), (Vec::new(), 1));
+}
+
+#[test]
+fn names_are_compared_as_one_text() {
+    let of = |namespace: &str, name: &str| Seniority {
+        name: Alphabetical(ObjectKey::new(namespace, name)),
+        ..rank(Kind::HttpRoute, 0, 0, false)
+    };
+    let ranked = [
+        of("a", "x"),
+        of("a-b", "x"),
+        of("a/b", "c"),
+        of("a", "b/c"),
+        of("a.b", "a"),
+    ];
+    let mut sorted = BTreeSet::new();
+    for rank in ranked {
+        assert!(sorted.insert(rank));
+    }
+    let names = sorted.iter().map(|rank| rank.name.0.to_string());
+    let names: Vec<_> = names.collect();
+    assert_eq!(names, ["a-b/x", "a.b/a", "a/b/c", "a/b/c", "a/x"]);
 }
 
 const OBJECTS: &str = r#"
@@ -153,6 +215,14 @@ metadata: {name: calls, namespace: default, creationTimestamp: "2026-01-02T00:00
 spec: {parentRefs: [{name: gw}], hostnames: ["*.com"]}
 ---
 {apiVersion: v1, kind: Service, metadata: {name: svc, namespace: default}, spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}}
+"#;
+
+/// One of them with a backend.
+const CALLS: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: calls, namespace: default, creationTimestamp: "2026-01-02T00:00:00Z"}
+spec: {parentRefs: [{name: gw}], hostnames: ["*.com"], rules: [{backendRefs: [{name: svc, port: 80, weight: 2}]}]}
 "#;
 
 /// Hosts with the kind of their first route.
@@ -190,6 +260,17 @@ fn whoever_gave_way_comes_back() {
         accepted(&both, "GRPCRoute/default/calls"),
         "HostnameConflict"
     );
+
+    // One that has given way stays away, whatever else of it changes.
+    resources.extend(testing::resources(CALLS));
+    let changed = translate(&resources);
+    assert_eq!(served(&changed), ["a.com HTTPRoute"]);
+    assert_eq!(
+        accepted(&changed, "GRPCRoute/default/calls"),
+        "HostnameConflict"
+    );
+    resources.extend(testing::resources(OBJECTS));
+    assert_eq!(translate(&resources), both);
 
     resources.remove(&web.reference());
     let calls = translate(&resources);

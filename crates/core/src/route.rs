@@ -150,7 +150,7 @@ pub(crate) struct TranslatedRoute {
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Hosts; `None`: those of the listener.
     pub(crate) hosts: Option<Vec<HostPattern>>,
-    /// Of routes for requests.
+    /// Of routes for requests, that which keeps others away: see [`Age::vouched`].
     pub(crate) age: Age,
     /// Why no parent can accept it.
     pub(crate) rejected: Option<Fault>,
