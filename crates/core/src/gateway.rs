@@ -24,7 +24,7 @@ use crate::{
     listener::{Declared, Listener},
     listener_set::{self, Extension},
     lookup::Lookup,
-    precedence::Age,
+    precedence::{Age, Alphabetical},
     reach::{Demand, Reach, Roads, Topology},
     status::GatewayStatus,
 };
@@ -107,8 +107,7 @@ pub(crate) fn translate<'a>(
             Some((key, &**gateway, class.err()))
         })
         .collect();
-    // Keys come in order, and the sort is stable.
-    ours.sort_by_cached_key(|(_, gateway, _)| Age::of(*gateway));
+    ours.sort_by_cached_key(|(key, gateway, _)| (Age::of(*gateway), Alphabetical::new(key)));
     let mut parents = Parents::default();
     let mut sockets = Sockets::default();
     for (key, gateway, refused) in ours {

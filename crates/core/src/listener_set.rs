@@ -13,7 +13,7 @@ use crate::{
     listener::{Listener, selector},
     lookup::Lookup,
     namespace::{Expression, Namespaces, Selector},
-    precedence::Age,
+    precedence::{Age, Alphabetical},
     status::ListenerSetStatus,
 };
 
@@ -35,8 +35,7 @@ pub(crate) fn by_gateway(resources: &Resources) -> ByGateway<'_> {
         }
     }
     for sets in sets.values_mut() {
-        // Keys come in order, and the sort is stable.
-        sets.sort_by_cached_key(|(_, set)| Age::of(*set));
+        sets.sort_by_cached_key(|(key, set)| (Age::of(*set), Alphabetical::new(key)));
     }
     sets
 }

@@ -56,6 +56,10 @@ impl Age {
 pub(crate) struct Alphabetical(pub(crate) ObjectKey);
 
 impl Alphabetical {
+    pub(crate) fn new(key: &ObjectKey) -> Self {
+        Self(key.clone())
+    }
+
     fn text(&self) -> impl Iterator<Item = u8> {
         let Self(ObjectKey { namespace, name }) = self;
         namespace.bytes().chain([b'/']).chain(name.bytes())
@@ -89,6 +93,14 @@ pub(crate) struct RouteOrder {
 }
 
 impl RouteOrder {
+    /// For routes of which the first takes everything: see [`Age::vouched`].
+    pub(crate) fn vouched(route: &impl ResourceExt, warnings: &mut Vec<String>) -> Self {
+        Self {
+            age: Age::vouched(route),
+            ..Self::of(route, warnings)
+        }
+    }
+
     /// Reads age and annotations; what could not be read is said in `warnings` and counts as absent.
     pub(crate) fn of(route: &impl ResourceExt, warnings: &mut Vec<String>) -> Self {
         let annotations = route.annotations();

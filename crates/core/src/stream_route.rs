@@ -109,7 +109,7 @@ pub(crate) fn bare(
     lookup: &Lookup<'_>,
 ) -> TranslatedRoute {
     let mut warnings = Vec::new();
-    let order = Arc::new(RouteOrder::of(route, &mut warnings));
+    let order = Arc::new(RouteOrder::vouched(route, &mut warnings));
     let [rule, rest @ ..] = rules else {
         return TranslatedRoute::rejected(unsupported("the route has no rule"));
     };
