@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
 /// Connections that the kernel holds for us while we are busy.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// A bound port, as all workers see it.
 #[derive(Debug)]

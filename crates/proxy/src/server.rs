@@ -38,7 +38,7 @@ use crate::{
     handle,
     io::{Watched, sniff},
     observe::Rejection,
-    port::{Counted, PortHandle},
+    port::{BACKLOG, Counted, PortHandle},
     socket::Socket,
     stream::{self as streams, Inbound},
     terms::Terms,
@@ -96,12 +96,13 @@ pub(crate) async fn accept(
     take_waiting(&worker, &port, listener);
 }
 
-/// Asks the kernel itself: tokio would say that nobody waits when a task has had its share, or before it has looked.
+/// Asks the kernel itself: tokio would say that nobody waits when a task has had its share, or before it has looked. Takes no
+/// more than can wait at a time: who connects without end is not waited for.
 fn take_waiting(worker: &Rc<Worker>, port: &Arc<PortHandle>, listener: TcpListener) {
     let Ok(listener) = listener.into_std() else {
         return;
     };
-    loop {
+    for _ in 0..BACKLOG {
         let taken = listener.accept().and_then(|(stream, peer)| {
             stream.set_nonblocking(true)?;
             Ok((TcpStream::from_std(stream)?, peer))
@@ -109,7 +110,12 @@ fn take_waiting(worker: &Rc<Worker>, port: &Arc<PortHandle>, listener: TcpListen
         match taken {
             Ok((stream, peer)) => admit(worker, port, stream, peer),
             Err(error) if is_client_error(&error) => {}
-            Err(_) => return,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    worker.observer.connection_rejected(Rejection::Accept);
+                }
+                return;
+            }
         }
     }
 }
