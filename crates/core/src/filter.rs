@@ -16,8 +16,8 @@ use api::{
 };
 use http::{HeaderValue, StatusCode};
 use ir::{
-    Filter, Fraction, HostPattern, HostRewrite, InvalidPattern, Mirror, PathMatch, Pattern,
-    Redirect, RequestMatch, Rewrite,
+    Cors, ExternalAuth, Fraction, HeaderMods, HostPattern, HostRewrite, InvalidPattern, Mirror,
+    PathMatch, Pattern, Redirect, RequestMatch, RequestStep, Rewrite,
 };
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -27,7 +27,7 @@ use crate::{
     lookup::Lookup,
 };
 
-pub(crate) use header::backend as backend_filters;
+pub(crate) use header::{BackendFilters, backend as backend_filters};
 
 /// A value that cannot be honoured.
 pub(crate) fn unsupported(message: impl Into<String>) -> Fault {
@@ -37,8 +37,12 @@ pub(crate) fn unsupported(message: impl Into<String>) -> Fault {
 /// What the filters of a rule come to.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
-    pub(crate) steps: Vec<Filter>,
+    pub(crate) external_auths: Vec<Arc<ExternalAuth>>,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) request: Vec<RequestStep>,
+    pub(crate) mirrors: Vec<Mirror>,
     pub(crate) redirect: Option<Redirect>,
+    pub(crate) response: Vec<HeaderMods>,
     /// Clusters of mirrors.
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Values that cannot be honoured: the rule must not be served without them.
@@ -82,6 +86,17 @@ pub(crate) fn parse(declared: &[HttpRouteRulesFilters], of: Of<'_>) -> Filters {
             "a rule takes one URLRewrite or one RequestRedirect",
         ));
     }
+    if declared
+        .iter()
+        .filter(|filter| filter.cors.is_some())
+        .count()
+        > 1
+    {
+        filters.faults.push(Fault::new(
+            reasons::INCOMPATIBLE_FILTERS,
+            "a rule takes one CORS filter",
+        ));
+    }
     filters
 }
 
@@ -123,14 +138,13 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         HttpRouteRulesFiltersType::RequestHeaderModifier => {
             let mods = filter.request_header_modifier.as_ref();
             let mods = mods.ok_or_else(|| absent("requestHeaderModifier"))?;
-            into.steps
-                .push(Filter::RequestHeaders(header::request(mods)?));
+            into.request
+                .push(RequestStep::Headers(header::request(mods)?));
         }
         HttpRouteRulesFiltersType::ResponseHeaderModifier => {
             let mods = filter.response_header_modifier.as_ref();
             let mods = mods.ok_or_else(|| absent("responseHeaderModifier"))?;
-            into.steps
-                .push(Filter::ResponseHeaders(header::response(mods)?));
+            into.response.push(header::response(mods)?);
         }
         HttpRouteRulesFiltersType::RequestRedirect => {
             let declared = filter.request_redirect.as_ref();
@@ -140,7 +154,8 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         HttpRouteRulesFiltersType::UrlRewrite => {
             let declared = filter.url_rewrite.as_ref();
             let declared = declared.ok_or_else(|| absent("urlRewrite"))?;
-            into.steps.push(Filter::Rewrite(rewrite(declared, prefix)?));
+            into.request
+                .push(RequestStep::Rewrite(rewrite(declared, prefix)?));
         }
         HttpRouteRulesFiltersType::RequestMirror => {
             let declared = filter.request_mirror.as_ref();
@@ -149,14 +164,14 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         }
         HttpRouteRulesFiltersType::Cors => {
             let declared = filter.cors.as_ref().ok_or_else(|| absent("cors"))?;
-            into.steps.push(Filter::Cors(cors::parse(declared)?));
+            into.cors = Some(cors::parse(declared)?);
         }
         HttpRouteRulesFiltersType::ExternalAuth => {
             let declared = filter.external_auth.as_ref();
             let declared = declared.ok_or_else(|| absent("externalAuth"))?;
             match external_auth::parse(declared, from, lookup)? {
                 Ok((auth, cluster)) => {
-                    into.steps.push(Filter::ExternalAuth(Arc::new(auth)));
+                    into.external_auths.push(Arc::new(auth));
                     into.clusters.push(Arc::new(cluster));
                 }
                 Err(fault) => into.missing.push(fault),
@@ -167,7 +182,10 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
             let reference = reference.ok_or_else(|| absent("extensionRef"))?;
             let key = ObjectKey::new(&from.key.namespace, &reference.name);
             match route_filter(&reference.group, &reference.kind, &key, lookup) {
-                Ok(found) => into.steps.push(regex_rewrite((&key, found), of)?),
+                Ok(found) => {
+                    let rewrite = regex_rewrite((&key, found), of)?;
+                    into.request.push(RequestStep::Rewrite(rewrite));
+                }
                 Err(fault) => into.missing.push(fault),
             }
         }
@@ -196,18 +214,18 @@ fn route_filter<'a>(
     })
 }
 
-fn regex_rewrite((key, filter): (&ObjectKey, &RouteFilter), of: Of<'_>) -> Result<Filter, Fault> {
+fn regex_rewrite((key, filter): (&ObjectKey, &RouteFilter), of: Of<'_>) -> Result<Rewrite, Fault> {
     let rewrite = &filter.spec.regex_rewrite;
     let pattern = of
         .pattern(&rewrite.pattern)
         .map_err(|error| unsupported(format!("RouteFilter {key}: {error}")))?;
-    Ok(Filter::Rewrite(Rewrite {
+    Ok(Rewrite {
         host: None,
         path: Some(ir::PathRewrite::Regex {
             pattern,
             replacement: path::replacement(&rewrite.substitution),
         }),
-    }))
+    })
 }
 
 fn rewrite(
@@ -315,10 +333,10 @@ fn mirror(
     };
     match backend::resolve(&reference, (&from.key.namespace, None), lookup) {
         Ok(cluster) => {
-            into.steps.push(Filter::Mirror(Mirror {
+            into.mirrors.push(Mirror {
                 cluster: cluster.key.clone(),
                 fraction,
-            }));
+            });
             into.clusters.push(Arc::new(cluster));
         }
         Err(error) => into.lost_mirrors.push(error.into()),

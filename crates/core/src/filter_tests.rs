@@ -1,5 +1,5 @@
 use api::gateway::httproutes::HttpRouteRulesFilters;
-use ir::{Filter, OriginMatch, PathRewrite, Pattern};
+use ir::{OriginMatch, PathRewrite, Pattern, RequestStep};
 
 use super::{Filters, path};
 use crate::lookup::Lookup;
@@ -65,9 +65,9 @@ fn origins() {
     ] {
         let yaml = format!("[{{type: CORS, cors: {{allowOrigins: [\"{given}\"]}}}}]");
         let filters = parse(&yaml, None);
-        let got = match &filters.steps[..] {
-            [Filter::Cors(cors)] => Ok(cors.origins[0].clone()),
-            _ => {
+        let got = match &filters.cors {
+            Some(cors) => Ok(cors.origins[0].clone()),
+            None => {
                 assert_eq!(filters.faults.len(), 1, "{given}");
                 Err(())
             }
@@ -88,7 +88,7 @@ fn prefixes_are_held_without_trailing_slash() {
             "[{{type: URLRewrite, urlRewrite: {{path: {{type: ReplacePrefixMatch, replacePrefixMatch: \"{given}\"}}}}}}]"
         );
         let filters = parse(&yaml, Some(matched));
-        let Some(Filter::Rewrite(rewrite)) = filters.steps.first() else {
+        let Some(RequestStep::Rewrite(rewrite)) = filters.request.first() else {
             panic!("{given}: {:?}", filters.faults);
         };
         let expected = PathRewrite::Prefix {
@@ -107,6 +107,6 @@ fn illegal_headers_are_faults() {
         );
         let filters = parse(&yaml, None);
         assert_eq!(filters.faults.len(), 1, "{header}");
-        assert!(filters.steps.is_empty(), "{header}");
+        assert!(filters.request.is_empty(), "{header}");
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use foldhash::{HashMap, HashSet, HashSetExt as _};
 use http::StatusCode;
 use ir::{
-    Action, Certificate, ClusterKey, ExternalAuth, Filter, Mirror, Reason, Rule, RuleKey,
+    Action, Certificate, ClusterKey, ExternalAuth, Gates, Mirror, Reason, Rule, RuleKey,
     StreamRule, Target,
 };
 
@@ -169,7 +169,7 @@ fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute
     let stream = route.stream.as_ref().map(|stream| names.stream(stream));
     let mut named = HashSet::new();
     for rule in rules.values() {
-        named.extend(mentioned(rule));
+        named.extend(rule.clusters());
     }
     named.extend(stream.iter().flat_map(Stream::clusters));
     clusters.retain(|cluster| named.contains(&cluster.key));
@@ -205,52 +205,54 @@ impl Names<'_> {
 
     /// The rule with the new names; the same rule, if it has none of the old ones.
     fn rule(&self, rule: &Arc<Rule>) -> Arc<Rule> {
-        if !mentioned(rule).any(|key| self.names.contains_key(key)) {
+        if !rule.clusters().any(|key| self.names.contains_key(key)) {
             return Arc::clone(rule);
         }
         let key = RuleKey(format!("{}{}", rule.key, self.mark).into());
-        let filters: Option<Vec<_>> = self.filters(&rule.filters);
-        let (filters, action) = match filters {
-            Some(filters) => (filters, self.action(&rule.action)),
-            // Nobody passes whom nobody can be asked about.
-            None => {
-                let action = Action::Respond {
-                    status: StatusCode::INTERNAL_SERVER_ERROR,
-                    reason: Reason::PolicyFailed,
-                };
-                (Vec::new(), action)
-            }
+        let Some(external_auths) = self.external_auths(&rule.gates.external_auths) else {
+            // No request may pass where the authenticator cannot be asked.
+            let closed = Action::Respond {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                reason: Reason::PolicyFailed,
+            };
+            let mut closed = Rule::new(key, Arc::clone(&rule.route), closed);
+            closed.unlogged = rule.unlogged;
+            return Arc::new(closed);
         };
         Arc::new(Rule {
             key,
-            filters,
-            action,
+            gates: Gates {
+                external_auths,
+                ..rule.gates.clone()
+            },
+            mirrors: self.mirrors(&rule.mirrors),
+            action: self.action(&rule.action),
             ..(**rule).clone()
         })
     }
 
-    /// `None`: whoever has to let requests pass cannot be asked.
-    fn filters(&self, filters: &[Filter]) -> Option<Vec<Filter>> {
-        let mut now = Vec::with_capacity(filters.len());
-        for filter in filters {
-            match filter {
-                Filter::Mirror(mirror) => now.extend(self.of(&mirror.cluster).map(|cluster| {
-                    Filter::Mirror(Mirror {
-                        cluster,
-                        ..mirror.clone()
-                    })
-                })),
-                Filter::ExternalAuth(auth) => {
-                    let cluster = self.of(&auth.cluster)?;
-                    now.push(Filter::ExternalAuth(Arc::new(ExternalAuth {
-                        cluster,
-                        ..(**auth).clone()
-                    })));
-                }
-                other => now.push(other.clone()),
-            }
-        }
-        Some(now)
+    /// `None`: an authenticator cannot be asked.
+    fn external_auths(&self, auths: &[Arc<ExternalAuth>]) -> Option<Vec<Arc<ExternalAuth>>> {
+        let renamed = |auth: &Arc<ExternalAuth>| {
+            let cluster = self.of(&auth.cluster)?;
+            Some(Arc::new(ExternalAuth {
+                cluster,
+                ..(**auth).clone()
+            }))
+        };
+        auths.iter().map(renamed).collect()
+    }
+
+    /// Copies to clusters that cannot be asked are left out.
+    fn mirrors(&self, mirrors: &[Mirror]) -> Vec<Mirror> {
+        let renamed = |mirror: &Mirror| {
+            let cluster = self.of(&mirror.cluster)?;
+            Some(Mirror {
+                cluster,
+                ..mirror.clone()
+            })
+        };
+        mirrors.iter().filter_map(renamed).collect()
     }
 
     /// What is passed on as it comes is shown to nobody by us.
@@ -300,27 +302,6 @@ impl Names<'_> {
             .filter(|fallback| !fallback.clusters.is_empty());
         Action::Forward(forward)
     }
-}
-
-/// The clusters that a rule sends anything to.
-fn mentioned(rule: &Rule) -> impl Iterator<Item = &ClusterKey> {
-    let filters = rule.filters.iter().filter_map(|filter| match filter {
-        Filter::Mirror(mirror) => Some(&mirror.cluster),
-        Filter::ExternalAuth(auth) => Some(&auth.cluster),
-        _ => None,
-    });
-    let forward = match &rule.action {
-        Action::Forward(forward) => Some(forward),
-        Action::Redirect(_) | Action::Respond { .. } => None,
-    };
-    let backends = forward.into_iter().flat_map(|forward| &forward.backends);
-    let backends = backends.filter_map(|backend| match &backend.target {
-        Target::Cluster(cluster) => Some(cluster),
-        Target::Invalid(_) => None,
-    });
-    let fallback = forward.and_then(|forward| forward.fallback.as_ref());
-    let fallback = fallback.into_iter().flat_map(|fallback| &fallback.clusters);
-    filters.chain(backends).chain(fallback)
 }
 
 #[cfg(test)]

@@ -16,13 +16,14 @@ use api::{
 };
 use http::StatusCode;
 use ir::{
-    Action, Backend, Forward, PathMatch, Reason, RequestMatch, Rule, RuleKey, SessionCookie, Target,
+    Action, Backend, Forward, Gates, PathMatch, Reason, RequestMatch, Rule, RuleKey, SessionCookie,
+    Target,
 };
 
 use crate::{
     backend::{self, BackendRef, ClusterRef, User},
     fault::Fault,
-    filter::{self, Filters, unsupported},
+    filter::{self, BackendFilters, Filters, unsupported},
     lookup::Lookup,
     matching, policy,
 };
@@ -83,7 +84,7 @@ pub(crate) fn translate(
         }
     }
     let forward = forward(declared, owner, lookup, &mut rule);
-    let gates = policy_filters(declared.name.as_deref(), owner, lookup, &mut rule);
+    let gates = gates(declared.name.as_deref(), owner, lookup, &mut rule);
     let unlogged = is_unlogged(declared.name.as_deref(), owner, lookup);
     let declared_filters = declared.filters.as_deref().unwrap_or_default();
     let groups = by_prefix(matches, filter::replaces_prefix(declared_filters));
@@ -118,18 +119,13 @@ pub(crate) fn translate(
             .any(|(_, filters, _)| !filters.missing.is_empty());
     for (key, mut filters, matches) in drafts {
         rule.unresolved.append(&mut filters.missing);
-        let (filters, action) = if unusable {
-            (Vec::new(), respond(Reason::InvalidRule))
-        } else {
-            end(&gates, filters, forward.clone())
-        };
-        let built = Arc::new(Rule {
-            key: RuleKey(key.into()),
-            route: Arc::clone(owner.text),
-            unlogged,
-            filters,
-            action,
-        });
+        let closed = respond(Reason::InvalidRule);
+        let mut built = Rule::new(RuleKey(key.into()), Arc::clone(owner.text), closed);
+        built.unlogged = unlogged;
+        if !unusable {
+            phases(&mut built, &gates, filters, forward.clone());
+        }
+        let built = Arc::new(built);
         rule.variants.push(Variant {
             rule: built,
             matches,
@@ -177,18 +173,19 @@ fn by_prefix(matches: Vec<(usize, RequestMatch)>, replaces_prefix: bool) -> Vec<
     groups.into_iter().collect()
 }
 
-fn end(
-    gates: &[ir::Filter],
-    filters: Filters,
-    forward: Result<Forward, Reason>,
-) -> (Vec<ir::Filter>, Action) {
-    let action = match (filters.redirect, forward) {
+/// Puts into each phase of a rule what policies and filters have for it.
+fn phases(rule: &mut Rule, gates: &Gates, filters: Filters, forward: Result<Forward, Reason>) {
+    rule.gates = gates.clone();
+    rule.gates.external_auths.extend(filters.external_auths);
+    rule.cors = filters.cors;
+    rule.request = filters.request;
+    rule.mirrors = filters.mirrors;
+    rule.response = filters.response;
+    rule.action = match (filters.redirect, forward) {
         (Some(redirect), _) => Action::Redirect(redirect),
         (None, Ok(forward)) => Action::Forward(forward),
         (None, Err(reason)) => respond(reason),
     };
-    let steps = gates.iter().cloned().chain(filters.steps);
-    (steps.collect(), action)
 }
 
 fn respond(reason: Reason) -> Action {
@@ -225,10 +222,6 @@ fn forward(
         backends.extend(share(declared, (owner.reference, name), lookup, rule));
     }
     let session = session(name, owner, lookup, rule);
-    let max_body = policies
-        .iter()
-        .find_map(|policy| policy.spec.max_request_body_bytes)
-        .and_then(NonZeroU64::new);
     let fallback = policies
         .iter()
         .find_map(|policy| policy.spec.fallback.as_ref())
@@ -241,7 +234,6 @@ fn forward(
         timeouts,
         retry,
         session,
-        max_body,
         fallback,
     })
 }
@@ -282,61 +274,49 @@ fn ignores_case(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> bo
         .unwrap_or(false)
 }
 
-/// Filters that RoutePolicies add, in front of the rule's own.
-fn policy_filters(
+/// The gates that RoutePolicies put before a rule. One that is wrong closes the rule: it is a fault.
+fn gates(
     name: Option<&str>,
     owner: Owner<'_>,
     lookup: &Lookup<'_>,
     rule: &mut TranslatedRule,
-) -> Vec<ir::Filter> {
+) -> Gates {
     let policies = lookup.route_policies(owner.reference, name);
-    let addresses = policies
-        .iter()
-        .find_map(|policy| policy.spec.client_addresses.as_ref())
-        .map(|addresses| policy::client_addresses(addresses).map(ir::Filter::ClientAddresses));
-    let concurrency = policies
-        .iter()
-        .find_map(|policy| policy.spec.concurrency.as_ref())
-        .map(|limit| policy::concurrency_limit(limit).map(ir::Filter::Concurrency));
-    let declared = policies
-        .iter()
-        .map(|policy| &policy.spec.rate_limits)
+    let specs = || policies.iter().map(|policy| &policy.spec);
+    let addresses = specs().find_map(|spec| spec.client_addresses.as_ref());
+    let concurrency = specs().find_map(|spec| spec.concurrency.as_ref());
+    let limits = specs()
+        .map(|spec| &spec.rate_limits)
         .find(|limits| !limits.is_empty());
-    let limits = match policy::rate_limits(declared.map_or(&[], |limits| limits)) {
-        Ok(limits) => limits.into_iter().map(ir::Filter::RateLimit).collect(),
-        Err(fault) => {
-            rule.faults.push(fault);
-            Vec::new()
-        }
-    };
     // A policy stands in the namespace of what it is for.
     let from = ObjectKey::new(owner.namespace(), "");
-    let users = policies
-        .iter()
-        .find_map(|policy| policy.spec.basic_auth.as_ref())
-        .map(|auth| {
-            let (auth, wrong) = policy::basic_auth(&from, auth, lookup)?;
-            rule.warnings.extend(wrong);
-            Ok(ir::Filter::BasicAuth(Arc::new(auth)))
-        });
-    let external = policies
-        .iter()
-        .find_map(|policy| policy.spec.external_auth.as_ref())
-        .map(|auth| {
-            let (auth, cluster) = policy::external_auth(auth, lookup)?;
-            rule.clusters.push(Arc::new(cluster));
-            Ok(ir::Filter::ExternalAuth(Arc::new(auth)))
-        });
-    let mut filters = Vec::new();
-    let guards = users.into_iter().chain(external);
-    for filter in addresses.into_iter().chain(concurrency).chain(guards) {
-        match filter {
-            Ok(filter) => filters.push(filter),
-            Err(fault) => rule.faults.push(fault),
-        }
+    let users = specs().find_map(|spec| spec.basic_auth.as_ref());
+    let users = users.map(|auth| {
+        let (auth, wrong) = policy::basic_auth(&from, auth, lookup)?;
+        rule.warnings.extend(wrong);
+        Ok(Arc::new(auth))
+    });
+    let external = specs().find_map(|spec| spec.external_auth.as_ref());
+    let external = external.map(|auth| {
+        let (auth, cluster) = policy::external_auth(auth, lookup)?;
+        rule.clusters.push(Arc::new(cluster));
+        Ok(Arc::new(auth))
+    });
+    let max_body = specs().find_map(|spec| spec.max_request_body_bytes);
+    let faults = &mut rule.faults;
+    Gates {
+        addresses: sound(addresses.map(policy::client_addresses), faults),
+        max_body: max_body.and_then(NonZeroU64::new),
+        concurrency: sound(concurrency.map(policy::concurrency_limit), faults),
+        basic_auth: sound(users, faults),
+        external_auths: sound(external, faults).into_iter().collect(),
+        rates: sound(limits.map(|limits| policy::rate_limits(limits)), faults).unwrap_or_default(),
     }
-    filters.extend(limits);
-    filters
+}
+
+/// What was declared, unless it is wrong: then the fault is noted.
+fn sound<T>(declared: Option<Result<T, Fault>>, faults: &mut Vec<Fault>) -> Option<T> {
+    declared?.map_err(|fault| faults.push(fault)).ok()
 }
 
 /// One backend; `None` when its weight is zero.
@@ -379,7 +359,7 @@ fn share(
             declared.name, fault.message
         );
         rule.backend_faults.push(Fault::new(fault.reason, message));
-        Vec::new()
+        BackendFilters::default()
     });
     let weight = NonZeroU32::new(weight);
     match resolved {
@@ -400,6 +380,7 @@ fn share(
     Some(Backend {
         weight: weight?,
         target,
-        filters,
+        request: filters.request,
+        response: filters.response,
     })
 }

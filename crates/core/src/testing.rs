@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use api::Resources;
-use ir::{Action, ClusterKey, Filter, HostPattern, Ir, Protocol, Rule, StreamRule, Target};
+use ir::{Action, HostPattern, Ir, Protocol, Rule, StreamRule, Target};
 
 /// Reads objects; YAML aliases and all. Every document must be readable.
 pub(crate) fn resources(text: &str) -> Resources {
@@ -27,28 +27,6 @@ pub(crate) fn rules(ir: &Ir) -> Vec<Arc<Rule>> {
     rules
 }
 
-fn clusters(rule: &Rule) -> impl Iterator<Item = &ClusterKey> {
-    let mirrors = rule.filters.iter().filter_map(|filter| match filter {
-        Filter::Mirror(mirror) => Some(&mirror.cluster),
-        Filter::ExternalAuth(auth) => Some(&auth.cluster),
-        _ => None,
-    });
-    let backends = match &rule.action {
-        Action::Forward(forward) => &forward.backends[..],
-        Action::Redirect(_) | Action::Respond { .. } => &[],
-    };
-    let backends = backends.iter().filter_map(|backend| match &backend.target {
-        Target::Cluster(cluster) => Some(cluster),
-        Target::Invalid(_) => None,
-    });
-    let fallback = match &rule.action {
-        Action::Forward(forward) => forward.fallback.as_ref(),
-        Action::Redirect(_) | Action::Respond { .. } => None,
-    };
-    let fallback = fallback.into_iter().flat_map(|fallback| &fallback.clusters);
-    mirrors.chain(backends).chain(fallback)
-}
-
 /// Rules for streams and datagrams.
 fn stream_rules(ir: &Ir) -> impl Iterator<Item = &StreamRule> {
     let listeners = ir.ports.values().flat_map(|port| &port.listeners);
@@ -63,7 +41,7 @@ pub(crate) fn assert_sound(ir: &Ir) {
     let rules = rules(ir);
     let keys: BTreeSet<_> = rules.iter().map(|rule| &rule.key).collect();
     assert_eq!(keys.len(), rules.len(), "equal keys mean equal rules");
-    let requests = rules.iter().flat_map(|rule| clusters(rule));
+    let requests = rules.iter().flat_map(|rule| rule.clusters());
     let streams = stream_rules(ir).flat_map(|rule| &rule.backends);
     let streams = streams.filter_map(|backend| match &backend.target {
         Target::Cluster(cluster) => Some(cluster),

@@ -1,40 +1,12 @@
 //! What happens to a request and its response on the way. Filters hold parsed values, so applying cannot fail.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::{
-    BasicAuth, ClusterKey, ConcurrencyLimit, ExternalAuth, Fraction, Pattern, RateLimit, serialize,
-};
-
-/// One step of a rule. Within a rule they run in the order given; CORS preflights are answered first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Filter {
-    /// Change request headers before forwarding.
-    RequestHeaders(HeaderMods),
-    /// Change response headers before answering.
-    ResponseHeaders(HeaderMods),
-    /// Change path or host before forwarding.
-    Rewrite(Rewrite),
-    /// Send a copy elsewhere and ignore the answer.
-    Mirror(Mirror),
-    /// Cross-origin resource sharing.
-    Cors(Cors),
-    /// Let only so many requests pass. Preflights are not counted.
-    RateLimit(RateLimit),
-    /// Let each client have only so many requests in flight. Preflights are not counted.
-    Concurrency(ConcurrencyLimit),
-    /// Let only some clients pass; preflights too. Others are answered 403.
-    ClientAddresses(ClientAddresses),
-    /// Let only those pass who give user name and password. Preflights pass, which browsers send without.
-    BasicAuth(Arc<BasicAuth>),
-    /// Let only those pass whom somebody else lets pass. Preflights pass.
-    ExternalAuth(Arc<ExternalAuth>),
-}
+use crate::{ClusterKey, Fraction, Pattern, serialize};
 
 /// Which clients may ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

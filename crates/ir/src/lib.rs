@@ -18,6 +18,7 @@ mod password;
 mod policy;
 mod redacted;
 mod route;
+mod rule;
 mod serialize;
 mod stream;
 mod template;
@@ -26,8 +27,8 @@ mod tls;
 pub use auth::{AuthCookies, BasicAuth, ExternalAuth, Users};
 pub use cluster::{BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 pub use filter::{
-    ClientAddresses, Cors, Filter, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite,
-    Redirect, RedirectPath, Rewrite,
+    ClientAddresses, Cors, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
+    RedirectPath, Rewrite,
 };
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, VirtualHost};
 pub use matcher::{
@@ -37,9 +38,8 @@ pub use matcher::{
 pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::Redacted;
-pub use route::{
-    Action, Backend, Fallback, Forward, Fraction, Reason, Route, Rule, RuleKey, Target,
-};
+pub use route::{Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target};
+pub use rule::{Gates, RequestStep, Rule};
 pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};
 pub use template::{InvalidTemplate, Piece, Template, Variable};
 pub use tls::{

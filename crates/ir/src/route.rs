@@ -1,16 +1,12 @@
 //! Routes: a match, and the rule it leads to.
 
-use std::{
-    fmt,
-    num::{NonZeroU32, NonZeroU64},
-    sync::Arc,
-};
+use std::{fmt, num::NonZeroU32, sync::Arc};
 
 use http::StatusCode;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    ClusterKey, Filter, Redirect, RequestMatch, Retry, SessionCookie, Timeouts, serialize,
+    ClusterKey, HeaderMods, Redirect, RequestMatch, Retry, Rule, SessionCookie, Timeouts, serialize,
 };
 
 /// The lasting identity of a rule: object, and rule name or content, never a list index. State such as
@@ -36,23 +32,6 @@ pub struct Route {
     pub host_fallthrough: bool,
     /// What to do.
     pub rule: Arc<Rule>,
-}
-
-/// What happens to the requests of a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rule {
-    /// Lasting identity.
-    pub key: RuleKey,
-    /// The route object, as `HTTPRoute/namespace/name`: for logs and traces.
-    pub route: Arc<str>,
-    /// Requests have no line in the access log.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub unlogged: bool,
-    /// Steps, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<Filter>,
-    /// The end of the way.
-    pub action: Action,
 }
 
 /// Where a request ends.
@@ -113,9 +92,6 @@ pub struct Forward {
     /// Stickiness; it goes before weights and before the clusters' own balancing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCookie>,
-    /// The largest request body, in bytes: more is answered with 413.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_body: Option<NonZeroU64>,
     /// Who answers where a backend cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
@@ -142,9 +118,12 @@ pub struct Backend {
     pub weight: NonZeroU32,
     /// Where to.
     pub target: Target,
-    /// Steps for this backend alone, after those of the rule: header changes only.
+    /// Changes of the request's headers for this backend alone, after those of the rule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<Filter>,
+    pub request: Vec<HeaderMods>,
+    /// Changes of this backend's answers, before those of the rule.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response: Vec<HeaderMods>,
 }
 
 /// A backend, or the answer that stands in for one that cannot be used.

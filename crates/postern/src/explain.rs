@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
 use ir::{
-    Action, Cluster, Filter, Ir, Listener, PathRewrite, Port, Protocol, RequestMatch, Rule,
+    Action, Cluster, Ir, Listener, PathRewrite, Port, Protocol, RequestMatch, RequestStep, Rule,
     SocketKey, StreamHost, Target,
 };
 use proxy::{
@@ -330,8 +330,8 @@ fn outcome(rule: &Rule, key: &SocketKey, request: &Request, host: &str, path: &s
         }
         Action::Forward(_) => {
             let mut seen = (host.to_owned(), path.to_owned());
-            for filter in &rule.filters {
-                rewritten(filter, &mut seen);
+            for step in &rule.request {
+                rewritten(step, &mut seen);
             }
             let target = rewrite::path_and_query(&seen.1, request.uri.query());
             format!("the backend sees {} {}{target}", request.method, seen.0)
@@ -339,8 +339,8 @@ fn outcome(rule: &Rule, key: &SocketKey, request: &Request, host: &str, path: &s
     }
 }
 
-fn rewritten(filter: &Filter, (host, path): &mut (String, String)) {
-    let Filter::Rewrite(change) = filter else {
+fn rewritten(step: &RequestStep, (host, path): &mut (String, String)) {
+    let RequestStep::Rewrite(change) = step else {
         return;
     };
     if let Some(new) = change.host.as_ref().and_then(|new| new.0.to_str().ok()) {

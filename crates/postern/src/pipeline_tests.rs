@@ -154,11 +154,9 @@ fn others() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
 
 /// Whether somebody is kept out of a rule.
 fn is_guarded(rule: &ir::Rule) -> bool {
-    rule.filters.iter().any(|filter| match filter {
-        ir::Filter::ClientAddresses(lists) => !lists.allow.is_empty() || !lists.deny.is_empty(),
-        ir::Filter::BasicAuth(_) | ir::Filter::ExternalAuth(_) => true,
-        _ => false,
-    })
+    let lists = rule.gates.addresses.as_ref();
+    lists.is_some_and(|lists| !lists.allow.is_empty() || !lists.deny.is_empty())
+        || rule.gates.asks_who()
 }
 
 /// [`INGRESS`] with annotations.

@@ -15,7 +15,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use hyper::body::{Body, Incoming};
-use ir::{Action, Cors, Filter, HeaderMods, Protocol};
+use ir::{Action, Protocol};
 
 use crate::{
     body::{DownBody, meter},
@@ -76,7 +76,7 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
     if let Err(error) = permit(conn, rule, &parts) {
         return Begun::Answered(Box::new(refuse(error, exchange)));
     }
-    let allowed = cors_of(rule);
+    let allowed = rule.rule.cors.as_ref();
     if let Some(answer) =
         allowed.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers))
     {
@@ -97,7 +97,7 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
             return Begun::Answered(Box::new(response));
         }
     }
-    let guarded = rule.is_guarded();
+    let guarded = rule.rule.gates.asks_who();
     let held = guard::Held {
         conn: Rc::clone(conn),
         routed,
@@ -134,7 +134,7 @@ fn act(held: guard::Held) -> Begun {
             let answer =
                 redirect::response(redirect, &request::info(&conn, &routed, &parts, &host));
             let mut response = made(answer, "redirect", exchange);
-            response_filters(&rule.rule.filters, response.headers_mut());
+            headers::apply_all(&rule.rule.response, response.headers_mut());
             response
         }
         Action::Respond { status, reason } => {
@@ -159,7 +159,7 @@ fn act(held: guard::Held) -> Begun {
 
 /// What CORS says in an answer, if the rule says anything about it.
 fn decorate(rule: &RuleState, origin: Option<&HeaderValue>, response: &mut Response<DownBody>) {
-    if let Some(cors) = cors_of(rule) {
+    if let Some(cors) = &rule.rule.cors {
         cors::decorate(cors, origin, response.headers_mut());
     }
 }
@@ -209,13 +209,11 @@ impl Refused {
 
 /// Who may ask at all; nobody else gets an answer to a preflight either.
 fn permit(conn: &Conn, rule: &RuleState, parts: &Parts) -> Result<(), ProxyError> {
-    let mut lists = rule.rule.filters.iter().filter_map(|filter| match filter {
-        Filter::ClientAddresses(addresses) => Some(addresses),
-        _ => None,
-    });
-    match lists.all(|addresses| addresses.permits(conn.client(&parts.headers))) {
-        true => Ok(()),
-        false => Err(ProxyError::Forbidden),
+    match &rule.rule.gates.addresses {
+        Some(addresses) if !addresses.permits(conn.client(&parts.headers)) => {
+            Err(ProxyError::Forbidden)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -227,7 +225,7 @@ fn admit_by_rule(
     body: &Incoming,
 ) -> Result<Option<Permit>, Refused> {
     let refused = |error, retry_after| Refused { error, retry_after };
-    let limit = rule.forward().and_then(|forward| forward.max_body);
+    let limit = rule.rule.gates.max_body;
     if limit.is_some_and(|limit| body.size_hint().exact() > Some(limit.get())) {
         return Err(refused(ProxyError::BodyTooLarge, None));
     }
@@ -235,12 +233,10 @@ fn admit_by_rule(
         return Ok(None);
     }
     let client = conn.client(&parts.headers);
-    let permit = rule
-        .enter(client)
-        .map_err(|error| refused(error, Some(Duration::from_secs(1))))?;
     rule.take_tokens(client)
         .map_err(|wait| refused(ProxyError::RateLimited, Some(wait)))?;
-    Ok(permit)
+    rule.enter(client)
+        .map_err(|error| refused(error, Some(Duration::from_secs(1))))
 }
 
 /// A body that was announced and is not wanted. A client that waits for `100 Continue` has not sent it, and HTTP/2 can end
@@ -303,22 +299,6 @@ fn route(
         Cow::Owned(path) => Some(path),
     };
     Ok(Routed { rule, path })
-}
-
-fn cors_of(rule: &RuleState) -> Option<&Cors> {
-    rule.rule.filters.iter().find_map(|filter| match filter {
-        Filter::Cors(cors) => Some(cors),
-        _ => None,
-    })
-}
-
-/// Applies the response header changes among `filters`, in order.
-fn response_filters(filters: &[Filter], map: &mut http::HeaderMap) {
-    let mods = filters.iter().filter_map(|filter| match filter {
-        Filter::ResponseHeaders(mods) => Some(mods),
-        _ => None,
-    });
-    mods.for_each(|mods: &HeaderMods| headers::apply(mods, map));
 }
 
 /// An answer of the gateway that is no error.

@@ -39,16 +39,12 @@ fn value(text: &'static str) -> ValueMatch {
 }
 
 fn rule(id: usize) -> Arc<Rule> {
-    Arc::new(Rule {
-        key: RuleKey(format!("{id}").into()),
-        route: "HTTPRoute/test/test".into(),
-        unlogged: false,
-        filters: vec![],
-        action: Action::Respond {
-            status: http::StatusCode::OK,
-            reason: Reason::NoBackend,
-        },
-    })
+    let action = Action::Respond {
+        status: http::StatusCode::OK,
+        reason: Reason::NoBackend,
+    };
+    let key = RuleKey(format!("{id}").into());
+    Arc::new(Rule::new(key, "HTTPRoute/test/test".into(), action))
 }
 
 fn route(id: usize, written: &Written) -> Route {

@@ -32,22 +32,17 @@ fn host(name: &str) -> Arc<VirtualHost> {
     let backend = Backend {
         weight: NonZeroU32::MIN,
         target: Target::Cluster(ClusterKey(name.into())),
-        filters: vec![],
+        request: vec![],
+        response: vec![],
     };
-    let rule = Rule {
-        key: RuleKey(name.into()),
-        route: "HTTPRoute/test/test".into(),
-        unlogged: false,
-        filters: vec![],
-        action: Action::Forward(Forward {
-            backends: vec![backend],
-            timeouts: Timeouts::default(),
-            retry: None,
-            session: None,
-            max_body: None,
-            fallback: None,
-        }),
-    };
+    let action = Action::Forward(Forward {
+        backends: vec![backend],
+        timeouts: Timeouts::default(),
+        retry: None,
+        session: None,
+        fallback: None,
+    });
+    let rule = Rule::new(RuleKey(name.into()), "HTTPRoute/test/test".into(), action);
     let matches = RequestMatch {
         path: PathMatch::prefix("/"),
         method: None,

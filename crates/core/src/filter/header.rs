@@ -5,7 +5,7 @@ use api::gateway::httproutes::{
     HttpRouteRulesFiltersRequestHeaderModifier, HttpRouteRulesFiltersResponseHeaderModifier,
 };
 use http::{HeaderName, HeaderValue};
-use ir::{Filter, HeaderMods};
+use ir::HeaderMods;
 
 use super::unsupported;
 use crate::fault::Fault;
@@ -34,26 +34,41 @@ pub(super) fn response(
     mods!(declared)
 }
 
+/// Header changes of a backendRef, which takes no other filters.
+#[derive(Debug, Default)]
+pub(crate) struct BackendFilters {
+    pub(crate) request: Vec<HeaderMods>,
+    pub(crate) response: Vec<HeaderMods>,
+}
+
 /// Filters of a backendRef: header modifiers only.
-pub(crate) fn backend(declared: &[HttpRouteRulesBackendRefsFilters]) -> Result<Vec<Filter>, Fault> {
-    let one = |filter: &HttpRouteRulesBackendRefsFilters| match filter.r#type {
-        HttpRouteRulesBackendRefsFiltersType::RequestHeaderModifier => filter
-            .request_header_modifier
-            .as_ref()
-            .ok_or_else(|| unsupported("filter without its field requestHeaderModifier"))
-            .and_then(|declared| mods!(declared))
-            .map(Filter::RequestHeaders),
-        HttpRouteRulesBackendRefsFiltersType::ResponseHeaderModifier => filter
-            .response_header_modifier
-            .as_ref()
-            .ok_or_else(|| unsupported("filter without its field responseHeaderModifier"))
-            .and_then(|declared| mods!(declared))
-            .map(Filter::ResponseHeaders),
-        ref other => Err(unsupported(format!(
-            "filter {other:?} of a backendRef is not supported, only header modifiers are"
-        ))),
-    };
-    declared.iter().map(one).collect()
+pub(crate) fn backend(
+    declared: &[HttpRouteRulesBackendRefsFilters],
+) -> Result<BackendFilters, Fault> {
+    let mut filters = BackendFilters::default();
+    for filter in declared {
+        match filter.r#type {
+            HttpRouteRulesBackendRefsFiltersType::RequestHeaderModifier => {
+                let mods = filter.request_header_modifier.as_ref();
+                let mods = mods
+                    .ok_or_else(|| unsupported("filter without its field requestHeaderModifier"))?;
+                filters.request.push(mods!(mods)?);
+            }
+            HttpRouteRulesBackendRefsFiltersType::ResponseHeaderModifier => {
+                let mods = filter.response_header_modifier.as_ref();
+                let mods = mods.ok_or_else(|| {
+                    unsupported("filter without its field responseHeaderModifier")
+                })?;
+                filters.response.push(mods!(mods)?);
+            }
+            ref other => {
+                return Err(unsupported(format!(
+                    "filter {other:?} of a backendRef is not supported, only header modifiers are"
+                )));
+            }
+        }
+    }
+    Ok(filters)
 }
 
 fn build<'a>(

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::anyhow;
 use api::Resources;
-use ir::{Action, Backend, Cluster, Endpoint, Forward, Target};
+use ir::{Action, Backend, Cluster, Endpoint, Forward, Rule, Target};
 
 use super::{Ended, Loaded, load};
 use crate::{
@@ -56,9 +56,7 @@ fn text(told: &Explanation, generated: &Resources, style: Style) -> String {
         );
         line("rule", &met.rule.key.to_string());
         line("match", &met.matched);
-        for filter in &met.rule.filters {
-            line("filter", &serde_json::to_string(filter).unwrap_or_default());
-        }
+        phases(&met.rule, &mut line);
         if let Action::Forward(forward) = &met.rule.action {
             forward_lines(forward, met, &mut line);
         }
@@ -71,6 +69,29 @@ fn text(told: &Explanation, generated: &Resources, style: Style) -> String {
         line("near", &format!("{}: {}", near.route, near.matched));
     }
     text
+}
+
+/// What the rule does beside its action, in the order in which it is done.
+fn phases(rule: &Rule, line: &mut impl FnMut(&str, &str)) {
+    if !rule.gates.is_open() {
+        line("gates", &json(&rule.gates));
+    }
+    if let Some(cors) = &rule.cors {
+        line("cors", &json(cors));
+    }
+    rule.request
+        .iter()
+        .for_each(|step| line("request", &json(step)));
+    rule.mirrors
+        .iter()
+        .for_each(|mirror| line("mirror", &json(mirror)));
+    rule.response
+        .iter()
+        .for_each(|mods| line("response", &json(mods)));
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The Ingress that a generated route comes from.
@@ -92,11 +113,11 @@ fn forward_lines(forward: &Forward, met: &RouteMet, line: &mut impl FnMut(&str, 
         .sum();
     for backend in &forward.backends {
         line("backend", &backend_line(backend, total, met));
-        for filter in &backend.filters {
-            line(
-                "  filter",
-                &serde_json::to_string(filter).unwrap_or_default(),
-            );
+        for (label, changes) in [
+            ("  request", &backend.request),
+            ("  response", &backend.response),
+        ] {
+            changes.iter().for_each(|mods| line(label, &json(mods)));
         }
     }
     let timeouts = [

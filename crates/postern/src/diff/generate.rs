@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ir::{Filter, HeaderMatch, HostPattern, Ir, PathMatch, QueryMatch, Route, ValueMatch};
+use ir::{HeaderMatch, HostPattern, Ir, PathMatch, QueryMatch, Route, ValueMatch};
 
 use super::{Ask, entrance, sample::samples};
 
@@ -102,12 +102,7 @@ fn of_route(route: &Route, plain: &Ask, asks: &mut BTreeSet<Ask>) {
             ..met(path)
         });
     }
-    if route
-        .rule
-        .filters
-        .iter()
-        .any(|filter| matches!(filter, Filter::Cors(_)))
-    {
+    if route.rule.cors.is_some() {
         preflight(plain, path, asks);
     }
 }

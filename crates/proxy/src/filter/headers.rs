@@ -3,6 +3,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ir::HeaderMods;
 
+/// Applies changes in the order in which they stand.
+pub fn apply_all(changes: &[HeaderMods], map: &mut HeaderMap) {
+    for mods in changes {
+        apply(mods, map);
+    }
+}
+
 /// Removes, sets, adds: in this order.
 pub fn apply(mods: &HeaderMods, map: &mut HeaderMap) {
     for name in &mods.remove {

@@ -11,7 +11,7 @@ use super::{
     Begun, Routed, decorate,
     fallback::{self, Original},
     guard::Cookies,
-    mirror, refuse, request, response_filters,
+    mirror, refuse, request,
     source::Source,
     tunnel::{self, Asked},
 };
@@ -23,6 +23,7 @@ use crate::{
     },
     error::ProxyError,
     exchange::Exchange,
+    filter::headers,
     server::Conn,
     session,
     silence::{Silence, Watch},
@@ -80,10 +81,7 @@ pub(super) fn prepare(
     };
     let (backend, cluster) = rule.standing(picked);
     let Some(cluster) = cluster else {
-        let target = rule
-            .forward()
-            .and_then(|forward| forward.backends.get(backend))
-            .map(|backend| &backend.target);
+        let target = rule.backend(backend).map(|backend| &backend.target);
         let reason = match target {
             Some(Target::Invalid(reason)) => *reason,
             Some(Target::Cluster(_)) | None => Reason::InvalidBackend,
@@ -105,9 +103,9 @@ pub(super) fn prepare(
     if rule.has_mirrors() {
         mirror::copy(&conn.worker, rule, &head, source.replay());
     }
-    rule.backend_filters(backend)
-        .iter()
-        .for_each(|filter| request::apply(filter, &mut head));
+    if let Some(backend) = rule.backend(backend) {
+        headers::apply_all(&backend.request, &mut head.headers);
+    }
     let limit = rule.forward().and_then(|forward| forward.timeouts.request);
     Begun::Forwarded(Box::new(Call {
         conn: Rc::clone(conn),
@@ -132,7 +130,7 @@ pub(super) fn prepare(
 
 /// What is left to be counted of a body that does not say how long it is.
 fn allowance(rule: &RuleState, body: &Incoming, http1: bool) -> Option<Rc<Allowance>> {
-    let limit = rule.forward()?.max_body?;
+    let limit = rule.rule.gates.max_body?;
     let unknown = body.size_hint().exact().is_none();
     unknown.then(|| Rc::new(Allowance::new(limit.get(), http1)))
 }
@@ -403,8 +401,10 @@ fn filters(call: &Call, map: &mut http::HeaderMap) {
     {
         map.append(header::SET_COOKIE, value);
     }
-    response_filters(call.rule.backend_filters(call.backend), map);
-    response_filters(&call.rule.rule.filters, map);
+    if let Some(backend) = call.rule.backend(call.backend) {
+        headers::apply_all(&backend.response, map);
+    }
+    headers::apply_all(&call.rule.rule.response, map);
 }
 
 /// A backend that switches protocols although nobody asked is not to be trusted with the connection.

@@ -95,7 +95,7 @@ async fn checks(held: &mut Held) -> Result<(), Denial> {
 
 /// User name and password.
 async fn basic(held: &Held) -> Result<(), ProxyError> {
-    let Some(auth) = held.routed.rule.basic_auth() else {
+    let Some(auth) = &held.routed.rule.rule.gates.basic_auth else {
         return Ok(());
     };
     let credentials = Credentials::of(&held.parts.headers).ok_or(ProxyError::Unauthorized)?;
@@ -152,7 +152,7 @@ fn deny(held: Held, denial: Denial) -> Response<DownBody> {
     let mut response = match denial {
         Denial::Error(error) => {
             let mut response = refuse(error, exchange);
-            if let Some(auth) = rule.basic_auth()
+            if let Some(auth) = &rule.rule.gates.basic_auth
                 && error == ProxyError::Unauthorized
             {
                 let challenge = auth.challenge.clone();

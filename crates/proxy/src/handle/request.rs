@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts, uri::PathAndQuery,
 };
-use ir::{Filter, HashKey, Rewrite};
+use ir::{HashKey, RequestStep, Rewrite};
 
 use super::Routed;
 use crate::{
@@ -113,8 +113,8 @@ pub(super) fn head(
         host,
         headers: parts.headers,
     };
-    for filter in &routed.rule.rule.filters {
-        apply(filter, &mut head);
+    for step in &routed.rule.rule.request {
+        apply(step, &mut head);
     }
     head
 }
@@ -139,11 +139,11 @@ pub(super) fn scheme(conn: &Conn, headers: &HeaderMap) -> &'static str {
     }
 }
 
-/// Applies one filter of a rule or of a backend to a request.
-pub(super) fn apply(filter: &Filter, head: &mut Head) {
-    match filter {
-        Filter::RequestHeaders(mods) => headers::apply(mods, &mut head.headers),
-        Filter::Rewrite(Rewrite { host, path }) => {
+/// Applies one step of a rule to a request.
+fn apply(step: &RequestStep, head: &mut Head) {
+    match step {
+        RequestStep::Headers(mods) => headers::apply(mods, &mut head.headers),
+        RequestStep::Rewrite(Rewrite { host, path }) => {
             if let Some(host) = host {
                 head.host = host.0.clone();
             }
@@ -152,14 +152,6 @@ pub(super) fn apply(filter: &Filter, head: &mut Head) {
                 head.target = path_and_query(&new, head.target.query());
             }
         }
-        Filter::ResponseHeaders(_)
-        | Filter::Mirror(_)
-        | Filter::Cors(_)
-        | Filter::RateLimit(_)
-        | Filter::Concurrency(_)
-        | Filter::ClientAddresses(_)
-        | Filter::BasicAuth(_)
-        | Filter::ExternalAuth(_) => {}
     }
 }
 

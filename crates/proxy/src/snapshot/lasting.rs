@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak, atomic::AtomicU64};
 
-use ir::{ConcurrencyLimit, Filter, RateLimit, Rule, RuleKey, StreamRule};
+use ir::{RateLimit, Rule, RuleKey, StreamRule};
 use parking_lot::Mutex;
 
 use super::Table;
@@ -81,13 +81,8 @@ impl Lasting {
     /// What a rule needs, with what is known from before. A bucket is kept for as long as its limit
     /// stays the same, whoever is exempt from it.
     pub(super) fn of(rule: &Rule, before: Option<&Arc<Self>>) -> Arc<Self> {
-        let limits = || {
-            rule.filters.iter().filter_map(|filter| match filter {
-                Filter::RateLimit(limit) => Some(limit),
-                _ => None,
-            })
-        };
-        let counts = concurrency(rule).is_some();
+        let limits = || rule.gates.rates.iter();
+        let counts = rule.gates.concurrency.is_some();
         if let Some(before) = before
             && before.in_flight.is_some() == counts
             && before
@@ -128,13 +123,6 @@ fn bucket(limit: &RateLimit, known: &mut Vec<Arc<Bucket>>) -> Arc<Bucket> {
     }
 }
 
-pub(super) fn concurrency(rule: &Rule) -> Option<&ConcurrencyLimit> {
-    rule.filters.iter().find_map(|filter| match filter {
-        Filter::Concurrency(limit) => Some(limit),
-        _ => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -145,15 +133,12 @@ mod tests {
 
     #[test]
     fn what_lasts_is_found_by_the_rule_s_key_and_what_is_gone_is_let_go() {
-        let rule = |name: &str| Rule {
-            key: RuleKey(name.into()),
-            route: "HTTPRoute/n/r".into(),
-            unlogged: false,
-            filters: Vec::new(),
-            action: Action::Respond {
+        let rule = |name: &str| {
+            let action = Action::Respond {
                 status: http::StatusCode::NOT_FOUND,
                 reason: ir::Reason::NoBackend,
-            },
+            };
+            Rule::new(RuleKey(name.into()), "HTTPRoute/n/r".into(), action)
         };
         let rules = Rules::default();
         let kept = rules.lasting(&rule("kept"));

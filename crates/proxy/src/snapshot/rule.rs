@@ -7,11 +7,11 @@ use std::{
 };
 
 use http::StatusCode;
-use ir::{Action, BasicAuth, ClusterKey, ExternalAuth, Filter, Forward, Reason, Rule, Target};
+use ir::{Backend, ClusterKey, ExternalAuth, Forward, Reason, Rule, Target};
 
 use super::{
     Addresses, Table,
-    lasting::{Lasting, concurrency},
+    lasting::Lasting,
     spread::{Spread, share},
 };
 use crate::{balance::ClusterState, error::ProxyError, limit::Permit};
@@ -27,8 +27,6 @@ pub(crate) struct RuleState {
     fallbacks: Vec<Arc<ClusterState>>,
     split: Spread,
     pub(super) lasting: Arc<Lasting>,
-    /// Who has to say who they are.
-    basic_auth: Option<Arc<BasicAuth>>,
     external_auths: Box<[Authenticator]>,
 }
 
@@ -49,8 +47,8 @@ impl RuleState {
     /// # Errors
     /// The client has as many as it may.
     pub(crate) fn enter(&self, client: IpAddr) -> Result<Option<Permit>, ProxyError> {
-        let Some((in_flight, limit)) = self.lasting.in_flight.as_ref().zip(concurrency(&self.rule))
-        else {
+        let limit = self.rule.gates.concurrency.as_ref();
+        let Some((in_flight, limit)) = self.lasting.in_flight.as_ref().zip(limit) else {
             return Ok(None);
         };
         if limit.exempt.iter().any(|net| net.contains(&client)) {
@@ -63,16 +61,6 @@ impl RuleState {
     /// Whether anything is counted at all.
     pub(crate) fn is_limited(&self) -> bool {
         !self.lasting.buckets.is_empty() || self.lasting.in_flight.is_some()
-    }
-
-    /// Whether anybody has to say who they are.
-    pub(crate) const fn is_guarded(&self) -> bool {
-        self.basic_auth.is_some() || !self.external_auths.is_empty()
-    }
-
-    /// The users of the rule, if it has any.
-    pub(crate) const fn basic_auth(&self) -> Option<&Arc<BasicAuth>> {
-        self.basic_auth.as_ref()
     }
 
     /// Whoever has to let requests pass.
@@ -139,17 +127,12 @@ impl RuleState {
 
     /// How the rule forwards, if it does.
     pub(crate) fn forward(&self) -> Option<&Forward> {
-        match &self.rule.action {
-            Action::Forward(forward) => Some(forward),
-            Action::Redirect(_) | Action::Respond { .. } => None,
-        }
+        self.rule.forward()
     }
 
-    /// The filters of one backend.
-    pub(crate) fn backend_filters(&self, at: usize) -> &[Filter] {
-        self.forward()
-            .and_then(|forward| forward.backends.get(at))
-            .map_or(&[], |backend| &backend.filters)
+    /// One of the rule's backends.
+    pub(crate) fn backend(&self, at: usize) -> Option<&Backend> {
+        self.forward()?.backends.get(at)
     }
 
     /// Whether there is anything to copy at all.
@@ -182,24 +165,17 @@ impl RuleState {
         known: &Table<ClusterKey, Arc<ClusterState>>,
         lasting: &Arc<Lasting>,
     ) -> Self {
-        let backends = match &rule.action {
-            Action::Forward(forward) => &*forward.backends,
-            Action::Redirect(_) | Action::Respond { .. } => &[],
-        };
-        let fallbacks = match &rule.action {
-            Action::Forward(forward) => forward.fallback.as_ref(),
-            Action::Redirect(_) | Action::Respond { .. } => None,
-        };
+        let forward = rule.forward();
+        let backends = forward.map_or(&[][..], |forward| &*forward.backends);
+        let fallbacks = forward.and_then(|forward| forward.fallback.as_ref());
         let fallbacks = fallbacks
             .into_iter()
             .flat_map(|fallback| &fallback.clusters)
             .filter_map(|key| known.get(key).cloned());
         let total = backends.iter().map(|b| u64::from(b.weight.get())).sum();
-        let mirrors = rule.filters.iter().filter_map(|filter| match filter {
-            Filter::Mirror(mirror) => known
-                .get(&mirror.cluster)
-                .map(|cluster| (Spread::of(mirror.fraction), Arc::clone(cluster))),
-            _ => None,
+        let mirrors = rule.mirrors.iter().filter_map(|mirror| {
+            let cluster = known.get(&mirror.cluster)?;
+            Some((Spread::of(mirror.fraction), Arc::clone(cluster)))
         });
         Self {
             rule: Arc::clone(rule),
@@ -214,18 +190,9 @@ impl RuleState {
             fallbacks: fallbacks.collect(),
             split: Spread::new(total, 0),
             lasting: Arc::clone(lasting),
-            external_auths: { rule.filters.iter() }
-                .filter_map(|filter| match filter {
-                    Filter::ExternalAuth(auth) => {
-                        Some((Arc::clone(auth), known.get(&auth.cluster).cloned()))
-                    }
-                    _ => None,
-                })
+            external_auths: { rule.gates.external_auths.iter() }
+                .map(|auth| (Arc::clone(auth), known.get(&auth.cluster).cloned()))
                 .collect(),
-            basic_auth: rule.filters.iter().find_map(|filter| match filter {
-                Filter::BasicAuth(auth) => Some(Arc::clone(auth)),
-                _ => None,
-            }),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ir::{
-    Action, BasicAuth, ClientAddresses, Cors, Filter, OriginMatch, PasswordHash, RateLimit,
-    RateUnit, Redacted, Redirect, Users,
+    Action, BasicAuth, ClientAddresses, Cors, OriginMatch, PasswordHash, RateLimit, RateUnit,
+    Redacted, Redirect, Users,
 };
 use proxy::{Proxy, Telemetry};
 use testkit::{
@@ -14,14 +14,14 @@ use testkit::{
     wait::eventually,
 };
 
-use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with};
 
 /// `secret`.
 const STORED: &str = "$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0";
 
-fn users(hash: &str) -> Filter {
+fn users(hash: &str) -> Phase {
     let john = ("john".into(), PasswordHash::parse(hash).unwrap());
-    Filter::BasicAuth(Arc::new(BasicAuth {
+    Phase::BasicAuth(Arc::new(BasicAuth {
         challenge: BasicAuth::challenge("The \"office\"").unwrap(),
         source: "Secret/test/users".into(),
         users: Redacted::new(Users::new(vec![john]).unwrap()),
@@ -29,7 +29,7 @@ fn users(hash: &str) -> Filter {
 }
 
 /// One route with these filters, and `/open` without any.
-fn guarded(echo: &Echo, filters: Vec<Filter>) -> Config1 {
+fn guarded(echo: &Echo, filters: Vec<Phase>) -> Config1 {
     Config1 {
         routes: vec![
             route("/", filters, Action::Forward(forward("a"))),
@@ -112,7 +112,7 @@ fn only_users_get_in_and_the_backend_is_told_who_they_are() {
 fn addresses_preflights_and_rate_limits_come_before_passwords() {
     let echo = Echo::start("a");
     let proxy = start(|_| ());
-    let cors = Filter::Cors(Cors {
+    let cors = Phase::Cors(Cors {
         origins: vec![OriginMatch::Exact("http://b.com".into())],
         credentials: true,
         methods: None,
@@ -143,7 +143,7 @@ fn addresses_preflights_and_rate_limits_come_before_passwords() {
     let options = Call::new(http(&proxy), "OPTIONS", "http://a.com/");
     assert_eq!(options.send_blocking().unwrap().status, 401);
 
-    let nobody = Filter::ClientAddresses(ClientAddresses {
+    let nobody = Phase::Addresses(ClientAddresses {
         allow: vec![],
         deny: vec!["127.0.0.0/8".parse().unwrap()],
     });
@@ -155,7 +155,7 @@ fn addresses_preflights_and_rate_limits_come_before_passwords() {
         "no password is asked of whom it would not help"
     );
 
-    let few = Filter::RateLimit(RateLimit {
+    let few = Phase::Rate(RateLimit {
         requests: NonZeroU32::MIN,
         unit: RateUnit::Hour,
         burst: NonZeroU32::new(3).unwrap(),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::StatusCode;
-use ir::{Action, ConcurrencyLimit, Filter, RateLimit, RateUnit};
+use ir::{Action, ConcurrencyLimit, RateLimit, RateUnit};
 use parking_lot::Mutex;
 use proxy::{Proxy, Telemetry};
 use telemetry::{access_log::AccessLog, metrics::Counter};
@@ -20,7 +20,7 @@ use testkit::{
     wait::eventually,
 };
 
-use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with};
 
 const A: &str = "203.0.113.1";
 const B: &str = "203.0.113.2";
@@ -47,7 +47,7 @@ fn concurrency(requests: u32) -> ConcurrencyLimit {
     }
 }
 
-fn config(echo: &Echo, filters: Vec<Filter>) -> Config1 {
+fn config(echo: &Echo, filters: Vec<Phase>) -> Config1 {
     Config1 {
         routes: vec![route("/", filters, Action::Forward(forward("a")))],
         clusters: vec![cluster("a", &[echo.address()])],
@@ -78,7 +78,7 @@ fn passes(proxy: &Proxy, client: &str) -> bool {
 fn a_client_behind_a_trusted_proxy_has_a_bucket_of_its_own() {
     let echo = Echo::start("a");
     let proxy = behind_proxy();
-    let filters = vec![Filter::RateLimit(rate(2, true))];
+    let filters = vec![Phase::Rate(rate(2, true))];
     serve(&proxy, config(&echo, filters.clone()).ir());
     assert!(passes(&proxy, A) && passes(&proxy, A) && !passes(&proxy, A));
     assert!(
@@ -96,7 +96,7 @@ fn a_client_behind_a_trusted_proxy_has_a_bucket_of_its_own() {
 fn limits_of_a_rule_hold_together() {
     let echo = Echo::start("a");
     let proxy = behind_proxy();
-    let filters = [rate(2, true), rate(4, true), rate(3, false)].map(Filter::RateLimit);
+    let filters = [rate(2, true), rate(4, true), rate(3, false)].map(Phase::Rate);
     serve(&proxy, config(&echo, filters.into()).ir());
     assert!(passes(&proxy, A) && passes(&proxy, A));
     assert!((0..5).all(|_| !passes(&proxy, A)), "its own is used up");
@@ -109,13 +109,13 @@ fn buckets_outlive_what_does_not_concern_them() {
     let echo = Echo::start("a");
     let proxy = behind_proxy();
     let (client, rule) = (rate(2, true), rate(9, false));
-    let before = [client.clone(), rule.clone()].map(Filter::RateLimit);
+    let before = [client.clone(), rule.clone()].map(Phase::Rate);
     serve(&proxy, config(&echo, before.into()).ir());
     assert!(passes(&proxy, A) && passes(&proxy, A));
     // Another order, somebody exempt, one more limit, and a rule in front.
     let mut exempt = client;
     exempt.exempt = vec!["198.51.100.0/24".parse().unwrap()];
-    let after = [rule, rate(8, true), exempt].map(Filter::RateLimit);
+    let after = [rule, rate(8, true), exempt].map(Phase::Rate);
     let mut config = config(&echo, after.into());
     let other = route("/other", vec![], Action::Forward(forward("a")));
     config.routes.insert(0, other);
@@ -136,7 +136,7 @@ fn a_client_has_only_so_many_requests_in_flight() {
     let proxy = behind_proxy();
     serve(
         &proxy,
-        config(&echo, vec![Filter::Concurrency(concurrency(2))]).ir(),
+        config(&echo, vec![Phase::Concurrency(concurrency(2))]).ir(),
     );
     let busy = [slow(&proxy, A), slow(&proxy, A)];
     eventually("both requests arrive", || echo.hits() == 2);
@@ -146,7 +146,7 @@ fn a_client_has_only_so_many_requests_in_flight() {
     assert_eq!(refused.header("retry-after"), "1");
     assert!(passes(&proxy, B));
     // Counts outlive a change of the limit.
-    let mut changed = config(&echo, vec![Filter::Concurrency(concurrency(1))]);
+    let mut changed = config(&echo, vec![Phase::Concurrency(concurrency(1))]);
     changed
         .routes
         .push(route("/other", vec![], Action::Forward(forward("a"))));
@@ -165,7 +165,7 @@ fn a_client_that_leaves_makes_room() {
     let proxy = start(|_| ());
     serve(
         &proxy,
-        config(&echo, vec![Filter::Concurrency(concurrency(1))]).ir(),
+        config(&echo, vec![Phase::Concurrency(concurrency(1))]).ir(),
     );
     let mut stream = std::net::TcpStream::connect(http(&proxy)).unwrap();
     stream

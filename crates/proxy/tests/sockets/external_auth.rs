@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use ir::{
-    Action, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, Filter, OriginMatch,
-    Template, Variable,
+    Action, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, OriginMatch, Template,
+    Variable,
 };
 use proxy::{Proxy, Telemetry};
 use testkit::{
@@ -14,7 +14,7 @@ use testkit::{
     wait::eventually,
 };
 
-use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with};
 
 /// The authenticator answers as the request's query says.
 fn auth() -> ExternalAuth {
@@ -33,7 +33,7 @@ fn auth() -> ExternalAuth {
     }
 }
 
-fn guarded(backend: &Echo, authenticator: std::net::SocketAddr, filters: Vec<Filter>) -> Config1 {
+fn guarded(backend: &Echo, authenticator: std::net::SocketAddr, filters: Vec<Phase>) -> Config1 {
     Config1 {
         routes: vec![route("/", filters, Action::Forward(forward("a")))],
         clusters: vec![
@@ -55,7 +55,7 @@ impl Setup {
         change(&mut asked);
         let (backend, authenticator) = (Echo::start("a"), Echo::start("auth"));
         let proxy = start(|_| ());
-        let filters = vec![Filter::ExternalAuth(Arc::new(asked))];
+        let filters = vec![Phase::ExternalAuth(Arc::new(asked))];
         serve(
             &proxy,
             guarded(&backend, authenticator.address(), filters).ir(),
@@ -174,7 +174,7 @@ fn who_is_not_there_and_who_does_not_answer_let_nobody_in() {
             timeout: Duration::from_millis(300),
             ..auth()
         };
-        let filters = vec![Filter::ExternalAuth(Arc::new(asked))];
+        let filters = vec![Phase::ExternalAuth(Arc::new(asked))];
         serve(&proxy, guarded(&backend, address, filters).ir());
         let answer = Call::get(http(&proxy), "http://a.com/")
             .send_blocking()
@@ -189,7 +189,7 @@ fn who_is_not_there_and_who_does_not_answer_let_nobody_in() {
         });
     }
     // An authenticator without endpoints, and one that there is no cluster for.
-    let filters = vec![Filter::ExternalAuth(Arc::new(auth()))];
+    let filters = vec![Phase::ExternalAuth(Arc::new(auth()))];
     let mut config = guarded(&backend, unused_address(), filters);
     config.clusters[1].endpoints = [].into();
     serve(&proxy, config.ir());
@@ -304,7 +304,7 @@ fn the_filter_of_gateway_api_sends_what_it_must_and_copies_everything() {
 fn addresses_and_preflights_come_first() {
     let (backend, authenticator) = (Echo::start("a"), Echo::start("auth"));
     let proxy = start(|_| ());
-    let cors = Filter::Cors(Cors {
+    let cors = Phase::Cors(Cors {
         origins: vec![OriginMatch::Any],
         credentials: false,
         methods: None,
@@ -312,7 +312,7 @@ fn addresses_and_preflights_come_first() {
         expose: Some(vec![]),
         max_age: 5,
     });
-    let asked = || Filter::ExternalAuth(Arc::new(auth()));
+    let asked = || Phase::ExternalAuth(Arc::new(auth()));
     serve(
         &proxy,
         guarded(&backend, authenticator.address(), vec![cors, asked()]).ir(),
@@ -321,7 +321,7 @@ fn addresses_and_preflights_come_first() {
         .header("origin", "http://b.com")
         .header("access-control-request-method", "GET");
     assert!(preflight.send_blocking().unwrap().status.is_success());
-    let nobody = Filter::ClientAddresses(ClientAddresses {
+    let nobody = Phase::Addresses(ClientAddresses {
         allow: vec![],
         deny: vec!["127.0.0.0/8".parse().unwrap()],
     });
@@ -351,7 +351,7 @@ fn connections_to_the_authenticator_may_end_at_any_time() {
     let backend = Echo::start("a");
     let authenticator = Echo::builder().close_idle_after(1).start("auth");
     let proxy = start(|config| config.workers = 1);
-    let filters = vec![Filter::ExternalAuth(Arc::new(auth()))];
+    let filters = vec![Phase::ExternalAuth(Arc::new(auth()))];
     serve(
         &proxy,
         guarded(&backend, authenticator.address(), filters).ir(),

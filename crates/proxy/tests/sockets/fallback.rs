@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use crate::support::{Config1, cluster, forward, http, route, serve, simple, start};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, simple, start};
 use http::StatusCode;
 use ir::{
-    Action, Backend, BackendTimeouts, ClusterKey, Fallback, Filter, Forward, HeaderMods, Reason,
-    Rewrite, SessionCookie, Target,
+    Action, Backend, BackendTimeouts, ClusterKey, Fallback, Forward, HeaderMods, Reason, Rewrite,
+    SessionCookie, Target,
 };
 use testkit::{
     call::{Answer, Call},
@@ -99,18 +99,19 @@ fn a_backend_that_stands_in_for_another_keeps_its_own_filters() {
     let main = Echo::start("main");
     let proxy = start(|_| ());
     let colour = |name: &str| {
-        Filter::RequestHeaders(HeaderMods {
+        vec![HeaderMods {
             set: vec![("x-colour".parse().unwrap(), name.parse().unwrap())],
             ..HeaderMods::default()
-        })
+        }]
     };
     let mut action = falling(forward("empty"), &["a"], &[]);
-    action.backends[0].filters = vec![colour("canary")];
+    action.backends[0].request = colour("canary");
     action.backends[0].weight = NonZeroU32::new(1000).unwrap();
     action.backends.push(Backend {
         weight: NonZeroU32::MIN,
         target: Target::Cluster(ClusterKey("a".into())),
-        filters: vec![colour("base")],
+        request: colour("base"),
+        response: vec![],
     });
     serve(&proxy, config(&main, action).ir());
     for _ in 0..3 {
@@ -125,7 +126,7 @@ fn error_pages_are_asked_once_and_told_why() {
     let action = falling(forward("a"), &["page"], &[404, 503]);
     let mut config = config(&main, action.clone());
     config.clusters.push(cluster("page", &[page.address()]));
-    let rewrite = Filter::Rewrite(Rewrite {
+    let rewrite = Phase::Rewrite(Rewrite {
         host: Some(ir::HostRewrite("inner.test".parse().unwrap())),
         path: None,
     });
@@ -233,7 +234,7 @@ fn a_page_takes_no_denial_back() {
         (401, "page", "Basic")
     );
     assert_eq!(get(&proxy, "/?status=403").status, 403);
-    let denied = Filter::ClientAddresses(ir::ClientAddresses {
+    let denied = Phase::Addresses(ir::ClientAddresses {
         allow: vec![],
         deny: vec!["127.0.0.0/8".parse().unwrap()],
     });
@@ -266,7 +267,8 @@ fn weights_may_go_before_sessions() {
         action.backends.push(Backend {
             weight: NonZeroU32::MIN,
             target: Target::Cluster(ClusterKey("b".into())),
-            filters: vec![],
+            request: vec![],
+            response: vec![],
         });
         action.session = Some(sessions(after_weights, false));
         let mut config = config(&a, action);

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{cluster, forward, http, route, serve, simple, start};
+use crate::support::{Phase, cluster, forward, http, route, serve, simple, start};
 use http::StatusCode;
 use ir::{
-    Action, Backend, ClusterKey, Endpoint, Filter, Fraction, Mirror, Reason, Retry, RetryOn,
-    Target, Timeouts, Upstream,
+    Action, Backend, ClusterKey, Endpoint, Fraction, Mirror, Reason, Retry, RetryOn, Target,
+    Timeouts, Upstream,
 };
 use testkit::{
     call::{Answer, Call, raw},
@@ -306,7 +306,8 @@ fn weights_are_exact_over_all_workers() {
         .map(|(name, weight)| Backend {
             weight: NonZeroU32::new(weight).unwrap(),
             target: Target::Cluster(ClusterKey(name.into())),
-            filters: vec![],
+            request: vec![],
+            response: vec![],
         })
         .into();
     config.routes = vec![route("/", vec![], Action::Forward(action))];
@@ -337,7 +338,7 @@ fn mirrors_get_copies_and_harm_nobody() {
     config.clusters.push(cluster("down", &[unused_address()]));
     let copy = |cluster: &str, part, of| {
         let fraction = Fraction::new(part, NonZeroU32::new(of).unwrap()).unwrap();
-        Filter::Mirror(Mirror {
+        Phase::Mirror(Mirror {
             cluster: ClusterKey(cluster.into()),
             fraction,
         })

@@ -1,9 +1,9 @@
 //! What bounds requests, over real sockets: the size of bodies.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
-use ir::{Action, Filter, Forward, Fraction, Mirror, Retry, RetryOn, Upstream};
+use ir::{Action, Forward, Fraction, Mirror, Retry, RetryOn, Upstream};
 use proxy::{Proxy, Telemetry};
 use testkit::{
     call::{Answer, Call, raw},
@@ -11,19 +11,17 @@ use testkit::{
     wait::eventually,
 };
 
-use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with};
 
 const LIMIT: usize = 100_000;
 
 /// Everything to `a`, with bodies of at most [`LIMIT`] bytes.
 fn limited(echo: &Echo, change: impl FnOnce(&mut Forward)) -> Config1 {
-    let mut forward = Forward {
-        max_body: NonZeroU64::new(LIMIT as u64),
-        ..forward("a")
-    };
+    let mut forward = forward("a");
     change(&mut forward);
+    let phases = vec![Phase::MaxBody(LIMIT as u64)];
     Config1 {
-        routes: vec![route("/", vec![], Action::Forward(forward))],
+        routes: vec![route("/", phases, Action::Forward(forward))],
         clusters: vec![cluster("a", &[echo.address()])],
     }
 }
@@ -158,7 +156,7 @@ fn too_large_a_body_is_neither_repeated_nor_copied() {
     };
     config.routes = vec![route(
         "/",
-        vec![Filter::Mirror(mirror)],
+        vec![Phase::MaxBody(LIMIT as u64), Phase::Mirror(mirror)],
         Action::Forward(forward),
     )];
     config.clusters.push(cluster("copy", &[copy.address()]));

@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use ir::{
-    Action, Backend, Balance, ClusterKey, Filter, HashKey, RateLimit, RateUnit, SessionCookie,
-    Target,
+    Action, Backend, Balance, ClusterKey, HashKey, RateLimit, RateUnit, SessionCookie, Target,
 };
 use testkit::{
     call::{Answer, Call},
     echo::Backend as Echo,
 };
 
-use crate::support::{Config1, cluster, forward, http, route, serve, start};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start};
 
 /// Changes of other things, one after another: rules come first and last, others come, go and are renamed, other
 /// clusters too, and at last all is as it was.
@@ -19,7 +18,7 @@ fn changed(config: &Config1, step: usize) -> Config1 {
     let mut changed = config.clone();
     let other = |name: &str| {
         let path = format!("/{name}");
-        let mods = Filter::ResponseHeaders(ir::HeaderMods::default());
+        let mods = Phase::Response(ir::HeaderMods::default());
         route(&path, vec![mods], Action::Forward(forward(name)))
     };
     let (name, address) = (
@@ -62,8 +61,8 @@ fn backends(names: [&str; 3]) -> ([Echo; 3], Vec<SocketAddr>) {
     (backends, addresses)
 }
 
-fn limit(burst: u32) -> Filter {
-    Filter::RateLimit(RateLimit {
+fn limit(burst: u32) -> Phase {
+    Phase::Rate(RateLimit {
         requests: NonZeroU32::MIN,
         unit: RateUnit::Hour,
         burst: NonZeroU32::new(burst).unwrap(),
@@ -129,7 +128,8 @@ fn a_split_goes_on_where_it_was() {
         .map(|(name, weight)| Backend {
             weight: NonZeroU32::new(weight).unwrap(),
             target: Target::Cluster(ClusterKey(name.into())),
-            filters: vec![],
+            request: vec![],
+            response: vec![],
         })
         .into();
     let clusters = ["a", "b", "c"].into_iter().zip(&addresses);

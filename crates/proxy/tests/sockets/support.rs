@@ -2,16 +2,17 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     sync::Arc,
     time::Duration,
 };
 
 use ir::{
-    Action, Backend, BackendTimeouts, Balance, Certificate, ClientAuth, Cluster, ClusterKey,
-    Endpoint, Filter, Forward, HostPattern, Ir, Listener, PathMatch, Port, Protocol, Redacted,
-    RequestMatch, Route, Rule, RuleKey, SocketKey, Target, Timeouts, TlsTermination, TlsVersions,
-    Upstream, VirtualHost,
+    Action, Backend, BackendTimeouts, Balance, BasicAuth, Certificate, ClientAddresses, ClientAuth,
+    Cluster, ClusterKey, ConcurrencyLimit, Cors, Endpoint, ExternalAuth, Forward, HeaderMods,
+    HostPattern, Ir, Listener, Mirror, PathMatch, Port, Protocol, RateLimit, Redacted,
+    RequestMatch, RequestStep, Rewrite, Route, Rule, RuleKey, SocketKey, Target, Timeouts,
+    TlsTermination, TlsVersions, Upstream, VirtualHost,
 };
 use proxy::{Config, Proxy, Telemetry};
 use testkit::certs::{Ca, Issued};
@@ -69,17 +70,56 @@ pub(crate) fn forward(cluster: &str) -> Forward {
         backends: vec![Backend {
             weight: NonZeroU32::MIN,
             target: Target::Cluster(ClusterKey(cluster.into())),
-            filters: vec![],
+            request: vec![],
+            response: vec![],
         }],
         timeouts: Timeouts::default(),
         retry: None,
         session: None,
-        max_body: None,
         fallback: None,
     }
 }
 
-pub(crate) fn route(path: &str, filters: Vec<Filter>, action: Action) -> Route {
+/// One thing that a rule does beside its action.
+#[derive(Clone)]
+pub(crate) enum Phase {
+    Addresses(ClientAddresses),
+    MaxBody(u64),
+    Rate(RateLimit),
+    Concurrency(ConcurrencyLimit),
+    BasicAuth(Arc<BasicAuth>),
+    ExternalAuth(Arc<ExternalAuth>),
+    Cors(Cors),
+    Request(HeaderMods),
+    Rewrite(Rewrite),
+    Mirror(Mirror),
+    Response(HeaderMods),
+}
+
+/// Puts it where it belongs.
+pub(crate) fn add(rule: &mut Rule, phase: Phase) {
+    let gates = &mut rule.gates;
+    match phase {
+        Phase::Addresses(addresses) => gates.addresses = Some(addresses),
+        Phase::MaxBody(limit) => gates.max_body = NonZeroU64::new(limit),
+        Phase::Rate(limit) => gates.rates.push(limit),
+        Phase::Concurrency(limit) => gates.concurrency = Some(limit),
+        Phase::BasicAuth(auth) => gates.basic_auth = Some(auth),
+        Phase::ExternalAuth(auth) => gates.external_auths.push(auth),
+        Phase::Cors(cors) => rule.cors = Some(cors),
+        Phase::Request(mods) => rule.request.push(RequestStep::Headers(mods)),
+        Phase::Rewrite(rewrite) => rule.request.push(RequestStep::Rewrite(rewrite)),
+        Phase::Mirror(mirror) => rule.mirrors.push(mirror),
+        Phase::Response(mods) => rule.response.push(mods),
+    }
+}
+
+pub(crate) fn route(path: &str, phases: Vec<Phase>, action: Action) -> Route {
+    let key = RuleKey(format!("HTTPRoute/test/test/{path}").into());
+    let mut rule = Rule::new(key, "HTTPRoute/test/test".into(), action);
+    for phase in phases {
+        add(&mut rule, phase);
+    }
     Route {
         matches: RequestMatch {
             path: PathMatch::prefix(path),
@@ -88,13 +128,7 @@ pub(crate) fn route(path: &str, filters: Vec<Filter>, action: Action) -> Route {
             query: vec![],
         },
         host_fallthrough: false,
-        rule: Arc::new(Rule {
-            key: RuleKey(format!("HTTPRoute/test/test/{path}").into()),
-            route: "HTTPRoute/test/test".into(),
-            unlogged: false,
-            filters,
-            action,
-        }),
+        rule: Arc::new(rule),
     }
 }
 
