@@ -9,6 +9,12 @@ pub enum ProxyError {
     /// Framing, host or path that can be read in more than one way.
     #[error("the request is malformed or ambiguous")]
     BadRequest,
+    /// A method that the gateway does not forward.
+    #[error("this method is not forwarded")]
+    MethodNotAllowed,
+    /// The request has passed too many gateways of ours.
+    #[error("the request goes round in a circle")]
+    LoopDetected,
     /// More header fields, or bytes of them, than allowed.
     #[error("too many header fields")]
     TooManyHeaders,
@@ -94,6 +100,8 @@ impl ProxyError {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::ClientClosed => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
@@ -119,6 +127,8 @@ impl ProxyError {
     pub const fn flag(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::LoopDetected => "loop_detected",
             Self::TooManyHeaders => "too_many_headers",
             Self::NoRoute => "no_route",
             Self::Misdirected => "misdirected",
@@ -149,6 +159,7 @@ impl ProxyError {
     pub const fn blame(self) -> Side {
         match self {
             Self::BadRequest
+            | Self::MethodNotAllowed
             | Self::TooManyHeaders
             | Self::NoRoute
             | Self::Misdirected
@@ -158,7 +169,7 @@ impl ProxyError {
             | Self::ConcurrencyLimited
             | Self::BodyTooLarge
             | Self::ClientClosed => Side::Downstream,
-            Self::Overloaded | Self::Rule(_) => Side::Gateway,
+            Self::Overloaded | Self::LoopDetected | Self::Rule(_) => Side::Gateway,
             _ => Side::Upstream,
         }
     }

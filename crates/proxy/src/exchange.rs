@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
-use http::{Request, StatusCode, Version};
+use http::{Request, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
 use ir::{PathMatch, Rule};
 use telemetry::metrics::ListenerMetrics;
@@ -13,9 +13,10 @@ use crate::{
     error::ProxyError,
     grpc,
     limit::Permit,
-    observe::Observed,
+    observe::{Observed, Seen},
     server::Conn,
     upstream::{Head, Way},
+    view::View,
 };
 
 /// The account of one request. It travels with the response's body and ends when that does, however that ends.
@@ -65,7 +66,7 @@ impl Exchange {
         conn.state.request_begins();
         let worker = &conn.worker;
         worker.in_flight.set(worker.in_flight.get() + 1);
-        let observed = worker.observer.request(conn, request);
+        let observed = Observed::new(conn);
         Self(Some(Box::new(Open {
             conn: Rc::clone(conn),
             started: Instant::now(),
@@ -80,6 +81,22 @@ impl Exchange {
             permit: None,
             observed,
         })))
+    }
+
+    /// The request has been read: log and spans see the view of it.
+    pub(crate) fn read(&mut self, view: &View) {
+        if let Some(open) = &mut self.0 {
+            let seen = Seen::of(view);
+            open.observed.begin(&open.conn.worker.observer, &seen);
+        }
+    }
+
+    /// The request is refused before there is a view of it: log and spans see the head as it came.
+    pub(crate) fn unread(&mut self, head: &Parts) {
+        if let Some(open) = &mut self.0 {
+            let seen = Seen::raw(&open.conn.peer, head);
+            open.observed.begin(&open.conn.worker.observer, &seen);
+        }
     }
 
     /// Leaves nothing behind here; the account goes on in the returned place holder's stead.

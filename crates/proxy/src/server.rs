@@ -1,19 +1,11 @@
 //! From accept to requests: TLS, HTTP version, limits, and the connection's end.
 
 use std::{
-    convert::Infallible,
-    future::poll_fn,
-    io,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
+    convert::Infallible, future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
+    task::Poll, time::Duration,
 };
 
 use bytes::Bytes;
-use http::HeaderValue;
 use hyper::{
     Request,
     body::Incoming,
@@ -32,9 +24,9 @@ use tokio::{
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
-    canonical,
     config::Config,
     connection::{Command, ConnState},
+    decision::Place,
     handle,
     io::{Watched, sniff},
     observe::Rejection,
@@ -42,6 +34,7 @@ use crate::{
     socket::Socket,
     stream::{self as streams, Inbound},
     terms::Terms,
+    view::Peer,
     worker::{LocalExecutor, Worker},
 };
 
@@ -50,22 +43,18 @@ pub(crate) struct Conn {
     pub(crate) worker: Rc<Worker>,
     pub(crate) port: Arc<PortHandle>,
     pub(crate) state: Arc<ConnState>,
-    pub(crate) peer: SocketAddr,
-    /// The peer's address as `X-Forwarded-For` has it.
-    pub(crate) peer_value: HeaderValue,
+    pub(crate) peer: Peer,
     /// On TLS: the hostname of the listener that the handshake was made for.
     pub(crate) tls: Option<HostPattern>,
 }
 
 impl Conn {
-    /// `http` or `https`, as the client sees it.
-    pub(crate) const fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
-    }
-
-    /// Who asks.
-    pub(crate) fn client(&self, headers: &http::HeaderMap) -> IpAddr {
-        canonical::client(self.peer.ip(), headers, &self.worker.config.trusted_proxies)
+    /// Where its requests come in.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            key: self.port.key,
+            shaken: self.tls.as_ref(),
+        }
     }
 }
 
@@ -182,15 +171,13 @@ fn conn(inbound: Inbound, tls: Option<HostPattern>) -> Rc<Conn> {
         state,
         peer,
     } = inbound;
-    let address = peer.ip().to_canonical().to_string();
-    let peer_value =
-        HeaderValue::try_from(address).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+    let trusted = &worker.config.trusted_proxies;
+    let peer = Peer::new(peer.ip(), tls.is_some(), trusted);
     Rc::new(Conn {
         worker,
         port,
         state,
         peer,
-        peer_value,
         tls,
     })
 }

@@ -308,7 +308,12 @@ fn http1_request(head: Head, body: UpBody) -> Request<UpBody> {
     *request.method_mut() = head.method;
     *request.uri_mut() = Uri::from(head.target);
     *request.headers_mut() = head.headers;
-    request.headers_mut().insert(header::HOST, head.host);
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, head.host);
+    // RFC 9110 section 10.1.4: it concerns this connection, and has to say so.
+    if headers.contains_key(header::TE) {
+        headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+    }
     request
 }
 

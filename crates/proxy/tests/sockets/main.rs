@@ -17,3 +17,4 @@ mod streams;
 mod support;
 mod terms;
 mod tls_streams;
+mod view;
