@@ -92,7 +92,9 @@ impl Body for UpBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Client { incoming, .. } => incoming.is_end_stream(),
+            Self::Client {
+                incoming, meter, ..
+            } => !meter.is_ahead() && incoming.is_end_stream(),
             Self::Replay(body) => body.is_end_stream(),
             Self::Kept(body) => body.is_end(),
             Self::Watched(body) => body.is_end_stream(),

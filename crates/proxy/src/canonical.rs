@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Method, Uri, header};
 use ipnet::IpNet;
 
 /// A path that is refused: a NUL or other control byte, a backslash, or `%` without two hexadecimal digits.
@@ -19,6 +19,28 @@ pub struct BadPath;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the host is missing or ambiguous")]
 pub struct BadHost;
+
+/// A target that is refused: neither a path nor an URL of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request's target is neither a path nor an URL of HTTP")]
+pub struct BadTarget;
+
+/// Whether a target has a form that its method allows (RFC 9112 section 3.2): a path, an absolute URL with `http` or `https`,
+/// or `*` for OPTIONS. The form of CONNECT is none of these.
+///
+/// # Errors
+/// [`BadTarget`].
+pub fn target(method: &Method, uri: &Uri) -> Result<(), BadTarget> {
+    let ours = match uri.scheme_str() {
+        Some("http" | "https") => true,
+        Some(_) => false,
+        // A name alone, as CONNECT has it; or a path without its slash.
+        None => uri.authority().is_none(),
+    };
+    let path = uri.path();
+    let placed = path.starts_with('/') || path == "*" && *method == Method::OPTIONS;
+    (ours && placed).then_some(()).ok_or(BadTarget)
+}
 
 /// The host of a request: lower case, without port and trailing dot. An IPv6 address keeps its brackets.
 ///

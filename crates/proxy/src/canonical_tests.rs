@@ -115,3 +115,29 @@ fn the_client_is_whom_no_trusted_proxy_stands_for() {
     assert_eq!(client("10.0.0.1", &["5.6.7.8, nonsense"]), "10.0.0.1");
     assert_eq!(client("::ffff:10.0.0.1", &["::ffff:5.6.7.8"]), "5.6.7.8");
 }
+
+#[test]
+fn targets_are_paths_or_urls_of_http() {
+    for (method, text, ours) in [
+        ("GET", "/", true),
+        ("GET", "//x", true),
+        ("GET", "/a?b", true),
+        ("GET", "http://a.com/x", true),
+        ("GET", "HTTPS://a.com", true),
+        ("GET", "http://a.com?x", true),
+        ("OPTIONS", "*", true),
+        ("GET", "*", false),
+        ("GET", "ftp://a.com/x", false),
+        ("GET", "ws://a.com/x", false),
+        ("GET", "a.com", false),
+        ("GET", "a.com:80", false),
+        ("CONNECT", "a.com:80", false),
+    ] {
+        let (method, uri) = (method.parse().unwrap(), text.parse().unwrap());
+        assert_eq!(
+            super::target(&method, &uri).is_ok(),
+            ours,
+            "{method} {text}"
+        );
+    }
+}

@@ -3,12 +3,17 @@
 use http::StatusCode;
 use ir::Reason;
 
+use crate::framing::Fault;
+
 /// A request that ended in the gateway. Every variant has a status and one word for access log and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     /// Framing, host or path that can be read in more than one way.
     #[error("the request is malformed or ambiguous")]
     BadRequest,
+    /// The body has a transfer coding under the chunks.
+    #[error("the body's transfer coding is not known")]
+    UnknownCoding,
     /// More header fields, or bytes of them, than allowed.
     #[error("too many header fields")]
     TooManyHeaders,
@@ -94,6 +99,7 @@ impl ProxyError {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::ClientClosed => StatusCode::BAD_REQUEST,
+            Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
@@ -119,6 +125,7 @@ impl ProxyError {
     pub const fn flag(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
+            Self::UnknownCoding => "unknown_coding",
             Self::TooManyHeaders => "too_many_headers",
             Self::NoRoute => "no_route",
             Self::Misdirected => "misdirected",
@@ -144,11 +151,21 @@ impl ProxyError {
         }
     }
 
+    /// Whether it is not clear where the request ends, so that nothing after it can be read.
+    #[must_use]
+    pub(crate) const fn is_about_framing(self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest | Self::UnknownCoding | Self::ClientClosed
+        )
+    }
+
     /// Whose doing it was.
     #[must_use]
     pub const fn blame(self) -> Side {
         match self {
             Self::BadRequest
+            | Self::UnknownCoding
             | Self::TooManyHeaders
             | Self::NoRoute
             | Self::Misdirected
@@ -160,6 +177,15 @@ impl ProxyError {
             | Self::ClientClosed => Side::Downstream,
             Self::Overloaded | Self::Rule(_) => Side::Gateway,
             _ => Side::Upstream,
+        }
+    }
+}
+
+impl From<Fault> for ProxyError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Ambiguous => Self::BadRequest,
+            Fault::UnknownCoding => Self::UnknownCoding,
         }
     }
 }

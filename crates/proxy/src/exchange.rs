@@ -150,6 +150,12 @@ impl Exchange {
         }
     }
 
+    /// What is wrong with the request's framing, if its body turned out to be faulty.
+    pub(crate) fn fault(&self) -> Option<ProxyError> {
+        let fault = self.0.as_ref().and_then(|open| open.conn.state.fault());
+        fault.map(ProxyError::from)
+    }
+
     /// The request counts at an endpoint, and no longer at another.
     pub(crate) fn carries(&mut self, load: Option<Load>) {
         if let Some(open) = &mut self.0 {

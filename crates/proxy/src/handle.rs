@@ -23,6 +23,7 @@ use crate::{
     error::ProxyError,
     exchange::Exchange,
     filter::{cors, headers, redirect},
+    framing::is_one_length,
     grpc,
     limit::Permit,
     router::RequestView,
@@ -167,9 +168,7 @@ fn decorate(rule: &RuleState, origin: Option<&HeaderValue>, response: &mut Respo
 /// Cheap refusals before any work.
 fn admit(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     let limits = &conn.worker.config.limits;
-    if conn.state.is_refused() {
-        return Err(ProxyError::BadRequest);
-    }
+    framing(conn, parts)?;
     if parts.headers.len() > limits.headers {
         return Err(ProxyError::TooManyHeaders);
     }
@@ -185,7 +184,21 @@ fn admit(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     if parts.method == Method::CONNECT {
         return Err(ProxyError::BadRequest);
     }
-    Ok(())
+    canonical::target(&parts.method, &parts.uri).map_err(|_| ProxyError::BadRequest)
+}
+
+/// Whether it is clear where the request ends. HTTP/1.1 was scanned; h2 sees to HTTP/2, but for lengths that are said twice.
+fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
+    if parts.version < Version::HTTP_2 {
+        return conn
+            .state
+            .next_head()
+            .map_or(Ok(()), |fault| Err(fault.into()));
+    }
+    match is_one_length(&parts.headers) {
+        true => Ok(()),
+        false => Err(ProxyError::BadRequest),
+    }
 }
 
 /// Why a rule lets a request not pass.
@@ -324,8 +337,7 @@ fn refuse_with(
         grpc::fail(error, response.headers_mut());
         return response;
     }
-    let close =
-        matches!(error, ProxyError::BadRequest | ProxyError::ClientClosed) && exchange.is_http1();
+    let close = error.is_about_framing() && exchange.is_http1();
     let mut response = Response::new(DownBody::text(error.flag(), exchange));
     *response.status_mut() = status;
     response.headers_mut().insert(

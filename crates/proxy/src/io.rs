@@ -42,9 +42,9 @@ impl<S> Watched<S> {
 
     fn saw(&mut self, bytes: &[u8]) {
         if let Some(scanner) = &mut self.scanner
-            && scanner.scan(bytes).is_err()
+            && let Err(fault) = scanner.scan(bytes)
         {
-            self.state.refuse();
+            self.state.refuse(scanner.requests(), fault);
             self.scanner = None;
         }
         if self.preface > 0 {

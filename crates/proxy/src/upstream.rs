@@ -304,11 +304,19 @@ fn failure(unsent: Option<Request<UpBody>>, pooled: bool, error: &hyper::Error) 
 }
 
 fn http1_request(head: Head, body: UpBody) -> Request<UpBody> {
+    let unknown = !body.is_end_stream() && body.size_hint().exact().is_none();
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = Uri::from(head.target);
     *request.headers_mut() = head.headers;
     request.headers_mut().insert(header::HOST, head.host);
+    // hyper would leave out the bodies of GET and HEAD.
+    if unknown && !request.headers().contains_key(header::CONTENT_LENGTH) {
+        let chunked = HeaderValue::from_static("chunked");
+        request
+            .headers_mut()
+            .insert(header::TRANSFER_ENCODING, chunked);
+    }
     request
 }
 
