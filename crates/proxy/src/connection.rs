@@ -87,6 +87,7 @@ pub(crate) struct ConnState {
     heads: AtomicU32,
     faulty: AtomicU32,
     unknown_coding: AtomicBool,
+    broken: AtomicBool,
     waker: Mutex<Option<Waker>>,
     terms: OnceLock<Terms>,
 }
@@ -106,6 +107,7 @@ impl ConnState {
             heads: AtomicU32::new(0),
             faulty: AtomicU32::new(0),
             unknown_coding: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             waker: Mutex::new(None),
             terms: OnceLock::new(),
         }
@@ -242,6 +244,16 @@ impl ConnState {
             true => Fault::UnknownCoding,
             false => Fault::Ambiguous,
         })
+    }
+
+    /// A response broke off whose end is that of the connection, which must not look like one.
+    pub(crate) fn break_off(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    /// Whether [`Self::break_off`] was called.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
     }
 
     /// What the connection's task should do. Remembers the task, so that [`Self::command`] can wake it.

@@ -41,6 +41,9 @@ pub enum ProxyError {
     /// The connection was lost before the response's head.
     #[error("the backend closed the connection")]
     UpstreamClosed,
+    /// What the backend sent is no response, or does not say in one way where it ends.
+    #[error("the backend's response is malformed")]
+    BadResponse,
     /// No TLS connection could be made as the rule wants it.
     #[error("the backend's TLS is not as it should be")]
     UpstreamTls,
@@ -107,7 +110,7 @@ impl ProxyError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Rule(_) | Self::AuthFailed => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamClosed | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
+            Self::UpstreamClosed | Self::BadResponse | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::RateLimited | Self::ConcurrencyLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -135,6 +138,7 @@ impl ProxyError {
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamClosed => "upstream_closed",
+            Self::BadResponse => "bad_response",
             Self::UpstreamTls => "upstream_tls",
             Self::Forbidden => "forbidden",
             Self::Unauthorized => "unauthorized",

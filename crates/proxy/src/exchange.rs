@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
-use http::{Request, StatusCode, Version};
+use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use ir::{PathMatch, Rule};
 use telemetry::metrics::ListenerMetrics;
@@ -24,7 +24,9 @@ pub(crate) struct Exchange(Option<Box<Open>>);
 struct Open {
     conn: Rc<Conn>,
     started: Instant,
-    http1: bool,
+    version: Version,
+    /// The request is HEAD.
+    head: bool,
     /// It is a call of gRPC.
     call: bool,
     status: Option<StatusCode>,
@@ -69,7 +71,8 @@ impl Exchange {
         Self(Some(Box::new(Open {
             conn: Rc::clone(conn),
             started: Instant::now(),
-            http1: request.version() < Version::HTTP_2,
+            version: request.version(),
+            head: *request.method() == Method::HEAD,
             call: grpc::is_call(request),
             status: None,
             reason: None,
@@ -96,7 +99,19 @@ impl Exchange {
 
     /// Whether the client speaks HTTP/1.
     pub(crate) fn is_http1(&self) -> bool {
-        self.0.as_ref().is_some_and(|open| open.http1)
+        self.0
+            .as_ref()
+            .is_some_and(|open| open.version < Version::HTTP_2)
+    }
+
+    /// Whether the answer has no body, whatever there is for one (RFC 9110 section 6.4.1). hyper sees to HTTP/1 alone.
+    pub(crate) fn is_bodyless(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| {
+            let status = open.status;
+            open.head
+                || status == Some(StatusCode::NO_CONTENT)
+                || status == Some(StatusCode::NOT_MODIFIED)
+        })
     }
 
     /// Whether the request is a call of gRPC.
@@ -147,6 +162,10 @@ impl Exchange {
     pub(crate) fn broke_off(&mut self) {
         if let Some(open) = &mut self.0 {
             open.reason = Some(BROKEN_OFF);
+            // To such a client an orderly end would be the end of the body.
+            if open.version < Version::HTTP_11 {
+                open.conn.state.break_off();
+            }
         }
     }
 

@@ -1,6 +1,6 @@
-//! The two fields that tell a body's length.
+//! The two fields that tell a body's length, read as strictly for requests as for responses.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// What a whole `Transfer-Encoding` says (RFC 9112 section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,15 @@ pub(super) fn length(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// One length, said once or several times alike.
+pub(super) fn lengths<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<u64> {
+    let mut parts = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let first = length(parts.next()?)?;
+    parts
+        .all(|part| length(part) == Some(first))
+        .then_some(first)
+}
+
 /// Whether a request says its length at most once, and as plain digits.
 pub(crate) fn is_one_length(fields: &HeaderMap) -> bool {
     let mut all = fields.get_all(header::CONTENT_LENGTH).iter();
@@ -62,7 +71,9 @@ pub(crate) fn is_one_length(fields: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, coding, length};
+    use http::HeaderValue;
+
+    use super::{Coding, coding, length, lengths};
 
     #[test]
     fn codings() {
@@ -104,6 +115,28 @@ mod tests {
             ("5\x0b", None),
         ] {
             assert_eq!(length(value.as_bytes()), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_that_agree_are_one() {
+        for (values, expected) in [
+            (&["5"][..], Some(5)),
+            (&["5, 5"], Some(5)),
+            (&["5", "5"], Some(5)),
+            (&["5, 05", "5"], Some(5)),
+            (&["5, 6"], None),
+            (&["5", "6"], None),
+            (&["5,"], None),
+            (&["5", "x"], None),
+            (&[], None),
+        ] {
+            let fields: Vec<_> = values
+                .iter()
+                .copied()
+                .map(HeaderValue::from_static)
+                .collect();
+            assert_eq!(lengths(fields.iter()), expected, "{values:?}");
         }
     }
 }

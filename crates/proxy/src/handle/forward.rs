@@ -395,6 +395,7 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     request::strip_hop_by_hop(response.headers_mut());
     filters(&call, response.headers_mut());
     let read = call.cluster.cluster.timeouts.read;
+    let asked_whole = call.source.is_empty();
     let Call {
         mut exchange,
         deadline,
@@ -406,7 +407,7 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
         deadline: deadline.map(|at| Box::pin(sleep_until(at))),
         silence: read.map(|limit| Box::new(Silence::new(limit))),
     };
-    response.map(|incoming| DownBody::upstream(incoming, lease, waits, exchange))
+    response.map(|incoming| DownBody::upstream(incoming, lease, waits, asked_whole, exchange))
 }
 
 fn filters(call: &Call, map: &mut http::HeaderMap) {

@@ -72,6 +72,11 @@ impl Source {
         }
     }
 
+    /// Whether the request has no body.
+    pub(super) const fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
     /// An unsent body comes back.
     pub(super) fn put_back(&mut self, body: UpBody) {
         if let (

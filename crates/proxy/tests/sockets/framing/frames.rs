@@ -31,6 +31,8 @@ pub(super) enum Say {
     Data(&'static str),
     /// Its end.
     End(&'static str),
+    /// A reset for this reason.
+    Reset(u32),
 }
 
 /// What was said on a stream.
@@ -87,6 +89,7 @@ fn said(stream: u32, say: &Say) -> Vec<u8> {
         Say::Last(fields) => frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(fields)),
         Say::Data(text) => frame(DATA, 0, stream, text.as_bytes()),
         Say::End(text) => frame(DATA, END_STREAM, stream, text.as_bytes()),
+        Say::Reset(reason) => frame(RST_STREAM, 0, stream, &reason.to_be_bytes()),
     }
 }
 

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) enum Step {
     /// Writes these bytes.
     Say(&'static str),
+    /// Ends the connection.
+    Close,
 }
 
 /// A backend that reads whole requests and answers the first on each connection with its steps, and later ones with
@@ -69,6 +71,10 @@ fn serve(mut stream: TcpStream, steps: &'static [Step], log: &Mutex<Vec<String>>
                     if stream.write_all(text.as_bytes()).is_err() {
                         return;
                     }
+                }
+                Step::Close => {
+                    let _ = stream.shutdown(Shutdown::Both);
+                    return;
                 }
             }
         }
@@ -208,6 +214,31 @@ impl Client {
             }
             self.read();
         }
+    }
+
+    /// Waits for an interim response.
+    pub(super) fn interim(&mut self, interim: &mut Vec<u16>) {
+        while interim.is_empty() {
+            match parse(&self.bytes, "GET", false) {
+                Some((response, used)) => {
+                    assert!(response.status < 200, "{response:?}");
+                    interim.push(response.status);
+                    self.bytes.drain(..used);
+                }
+                None => assert!(self.read(), "the connection ended"),
+            }
+        }
+    }
+
+    /// Whether the other side has ended the connection and said nothing more.
+    pub(super) fn is_closed(&mut self) -> bool {
+        while self.ended.is_none() {
+            if !self.bytes.is_empty() {
+                return false;
+            }
+            self.read();
+        }
+        self.bytes.is_empty()
     }
 }
 
