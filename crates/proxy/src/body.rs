@@ -1,6 +1,7 @@
 //! Bodies: towards the backend and towards the client. Concrete types, so that nothing is boxed on the way.
 
 pub(crate) mod meter;
+mod tail;
 
 use std::{
     pin::Pin,
@@ -13,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use self::meter::Meter;
+use self::{meter::Meter, tail::Tail};
 use crate::{
     connection::ConnState,
     exchange::Exchange,
@@ -92,7 +93,9 @@ impl Body for UpBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Client { incoming, .. } => incoming.is_end_stream(),
+            Self::Client {
+                incoming, meter, ..
+            } => !meter.is_ahead() && incoming.is_end_stream(),
             Self::Replay(body) => body.is_end_stream(),
             Self::Kept(body) => body.is_end(),
             Self::Watched(body) => body.is_end_stream(),
@@ -116,6 +119,9 @@ pub(crate) enum BodyError {
     /// The backend's side failed.
     #[error(transparent)]
     Upstream(#[from] hyper::Error),
+    /// The backend ended the response's stream before the response was whole.
+    #[error("the backend cut the response short")]
+    Truncated,
     /// The request's deadline passed while the response was on its way.
     #[error("the request took too long")]
     Deadline,
@@ -159,13 +165,14 @@ enum Content {
         incoming: Incoming,
         lease: Option<Lease>,
         waits: Waits,
+        tail: Tail,
     },
 }
 
 impl DownBody {
     /// An answer of the gateway itself; empty text is no body.
     pub(crate) fn text(text: &'static str, exchange: Exchange) -> Self {
-        let content = if text.is_empty() {
+        let content = if text.is_empty() || exchange.is_bodyless() {
             Content::Done
         } else {
             Content::Text(Bytes::from_static(text.as_bytes()))
@@ -173,11 +180,13 @@ impl DownBody {
         Self { content, exchange }
     }
 
-    /// A backend's answer. When it has been read, the connection goes back to where it was leased.
+    /// A backend's answer. When it has been read, the connection goes back to where it was leased; one over HTTP/2 was not.
+    /// `asked_whole` is whether the request had no body.
     pub(crate) fn upstream(
         incoming: Incoming,
         lease: Option<Lease>,
         waits: Waits,
+        asked_whole: bool,
         exchange: Exchange,
     ) -> Self {
         if incoming.is_end_stream() {
@@ -189,11 +198,20 @@ impl DownBody {
                 exchange,
             };
         }
+        // Whatever else comes is left where it is, and its connection with it.
+        if exchange.is_bodyless() {
+            return Self {
+                content: Content::Done,
+                exchange,
+            };
+        }
+        let tail = Tail::new(lease.is_none(), asked_whole);
         Self {
             content: Content::Upstream {
                 incoming,
                 lease,
                 waits,
+                tail,
             },
             exchange,
         }
@@ -221,8 +239,9 @@ impl Body for DownBody {
                 incoming,
                 lease,
                 waits,
+                tail,
             } => {
-                let frame = match Pin::new(&mut *incoming).poll_frame(cx) {
+                let frame = match tail.poll_frame(incoming, cx) {
                     Poll::Ready(frame) => frame,
                     Poll::Pending => {
                         let Some(over) = waits.over(cx) else {
@@ -239,7 +258,7 @@ impl Body for DownBody {
                 let more = match &frame {
                     Some(Ok(frame)) => {
                         this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
-                        !incoming.is_end_stream()
+                        !tail.is_over(incoming)
                     }
                     Some(Err(_)) => {
                         this.exchange.broke_off();
@@ -254,7 +273,7 @@ impl Body for DownBody {
                     }
                     this.content = Content::Done;
                 }
-                Poll::Ready(frame.map(|f| f.map_err(BodyError::from)))
+                Poll::Ready(frame)
             }
         }
     }
@@ -263,7 +282,7 @@ impl Body for DownBody {
         match &self.content {
             Content::Done => true,
             Content::Text(text) => text.is_empty(),
-            Content::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Content::Upstream { incoming, tail, .. } => tail.is_over(incoming),
         }
     }
 
@@ -271,7 +290,7 @@ impl Body for DownBody {
         match &self.content {
             Content::Done => SizeHint::with_exact(0),
             Content::Text(text) => SizeHint::with_exact(text.len() as u64),
-            Content::Upstream { incoming, .. } => incoming.size_hint(),
+            Content::Upstream { incoming, tail, .. } => tail.size_hint(incoming),
         }
     }
 }

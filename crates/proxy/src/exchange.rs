@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
-use http::{Request, StatusCode, Version, request::Parts};
+use http::{Method, Request, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
 use ir::{PathMatch, Rule};
 use telemetry::metrics::ListenerMetrics;
@@ -25,7 +25,9 @@ pub(crate) struct Exchange(Option<Box<Open>>);
 struct Open {
     conn: Rc<Conn>,
     started: Instant,
-    http1: bool,
+    version: Version,
+    /// The request is HEAD.
+    head: bool,
     /// It is a call of gRPC.
     call: bool,
     status: Option<StatusCode>,
@@ -70,7 +72,8 @@ impl Exchange {
         Self(Some(Box::new(Open {
             conn: Rc::clone(conn),
             started: Instant::now(),
-            http1: request.version() < Version::HTTP_2,
+            version: request.version(),
+            head: *request.method() == Method::HEAD,
             call: grpc::is_call(request),
             status: None,
             reason: None,
@@ -113,7 +116,19 @@ impl Exchange {
 
     /// Whether the client speaks HTTP/1.
     pub(crate) fn is_http1(&self) -> bool {
-        self.0.as_ref().is_some_and(|open| open.http1)
+        self.0
+            .as_ref()
+            .is_some_and(|open| open.version < Version::HTTP_2)
+    }
+
+    /// Whether the answer has no body, whatever there is for one (RFC 9110 section 6.4.1). hyper sees to HTTP/1 alone.
+    pub(crate) fn is_bodyless(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| {
+            let status = open.status;
+            open.head
+                || status == Some(StatusCode::NO_CONTENT)
+                || status == Some(StatusCode::NOT_MODIFIED)
+        })
     }
 
     /// Whether the request is a call of gRPC.
@@ -164,7 +179,17 @@ impl Exchange {
     pub(crate) fn broke_off(&mut self) {
         if let Some(open) = &mut self.0 {
             open.reason = Some(BROKEN_OFF);
+            // To such a client an orderly end would be the end of the body.
+            if open.version < Version::HTTP_11 {
+                open.conn.state.break_off();
+            }
         }
+    }
+
+    /// What is wrong with the request's framing, if its body turned out to be faulty.
+    pub(crate) fn fault(&self) -> Option<ProxyError> {
+        let fault = self.0.as_ref().and_then(|open| open.conn.state.fault());
+        fault.map(ProxyError::from)
     }
 
     /// The request counts at an endpoint, and no longer at another.

@@ -22,6 +22,7 @@ use crate::{
     error::ProxyError,
     exchange::Exchange,
     filter::cors,
+    framing::is_one_length,
     grpc,
     limit::Permit,
     server::Conn,
@@ -131,8 +132,8 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
 /// The view of a request, and the begin of its account. Cheap refusals come before any work.
 fn read(conn: &Conn, head: Parts, exchange: &mut Exchange) -> Result<View, ProxyError> {
     let limits = &conn.worker.config.limits;
-    let refused = if conn.state.is_refused() {
-        Some(ProxyError::BadRequest)
+    let refused = if let Err(error) = framing(conn, &head) {
+        Some(error)
     } else if head.headers.len() > limits.headers {
         Some(ProxyError::TooManyHeaders)
     } else if conn.worker.in_flight.get() > limits.requests {
@@ -203,6 +204,20 @@ fn decorate(rule: &RuleState, origin: Option<&HeaderValue>, response: &mut Respo
     }
 }
 
+/// Whether it is clear where the request ends. HTTP/1.1 was scanned; h2 sees to HTTP/2, but for lengths that are said twice.
+fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
+    if parts.version < Version::HTTP_2 {
+        return conn
+            .state
+            .next_head()
+            .map_or(Ok(()), |fault| Err(fault.into()));
+    }
+    match is_one_length(&parts.headers) {
+        true => Ok(()),
+        false => Err(ProxyError::BadRequest),
+    }
+}
+
 /// Why a rule lets a request not pass.
 struct Refused {
     error: ProxyError,
@@ -258,8 +273,7 @@ fn refuse_with(
         grpc::fail(error, response.headers_mut());
         return response;
     }
-    let close =
-        matches!(error, ProxyError::BadRequest | ProxyError::ClientClosed) && exchange.is_http1();
+    let close = error.is_about_framing() && exchange.is_http1();
     let mut response = Response::new(DownBody::text(error.flag(), exchange));
     *response.status_mut() = status;
     response.headers_mut().insert(

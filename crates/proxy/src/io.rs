@@ -10,14 +10,14 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use crate::{connection::ConnState, framing::HeadScanner};
+use crate::{connection::ConnState, framing::HeadScanner, socket::Abort};
 
 /// The first bytes of an HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client's stream that tells its [`ConnState`] what it sees.
 #[derive(Debug)]
-pub(crate) struct Watched<S> {
+pub(crate) struct Watched<S: Abort> {
     inner: S,
     ahead: Bytes,
     state: Arc<ConnState>,
@@ -27,7 +27,7 @@ pub(crate) struct Watched<S> {
     scanner: Option<HeadScanner>,
 }
 
-impl<S> Watched<S> {
+impl<S: Abort> Watched<S> {
     /// `ahead` is what [`sniff`] took; heads are scanned for HTTP/1 only.
     pub(crate) fn new(inner: S, ahead: Bytes, state: Arc<ConnState>, http1: bool) -> Self {
         Self {
@@ -42,9 +42,9 @@ impl<S> Watched<S> {
 
     fn saw(&mut self, bytes: &[u8]) {
         if let Some(scanner) = &mut self.scanner
-            && scanner.scan(bytes).is_err()
+            && let Err(fault) = scanner.scan(bytes)
         {
-            self.state.refuse();
+            self.state.refuse(scanner.requests(), fault);
             self.scanner = None;
         }
         if self.preface > 0 {
@@ -55,6 +55,14 @@ impl<S> Watched<S> {
         }
         // Frames between HTTP/2 requests (PING, WINDOW_UPDATE) begin no head.
         self.state.bytes_read(self.http1);
+    }
+}
+
+impl<S: Abort> Drop for Watched<S> {
+    fn drop(&mut self) {
+        if self.state.is_broken() {
+            self.inner.abort();
+        }
     }
 }
 
@@ -75,7 +83,7 @@ pub(crate) async fn sniff<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(B
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Abort + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -97,7 +105,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Watched<S> {
+impl<S: AsyncWrite + Abort + Unpin> Watched<S> {
     fn note<T>(&self, result: Poll<T>) -> Poll<T> {
         if result.is_pending() {
             self.state.write_waits();
@@ -108,7 +116,7 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Abort + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -46,4 +46,4 @@ pub use observe::Telemetry;
 pub use port::BindError;
 pub use proxy::{Drained, Proxy, StartError, Swapped};
 pub use tls::TlsError;
-pub use view::{BadHost, Client, Peer, Unreadable, View};
+pub use view::{BadHost, BadTarget, Client, Peer, Unreadable, View};

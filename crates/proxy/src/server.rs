@@ -31,7 +31,7 @@ use crate::{
     io::{Watched, sniff},
     observe::Rejection,
     port::{BACKLOG, Counted, PortHandle},
-    socket::Socket,
+    socket::{Abort, Socket},
     stream::{self as streams, Inbound},
     terms::Terms,
     view::Peer,
@@ -237,7 +237,7 @@ pub(crate) async fn serve_secured(
 
 async fn serve_http<S>(conn: Rc<Conn>, stream: S, ahead: Bytes, http2: bool)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Abort + Unpin + Send + 'static,
 {
     let state = Arc::clone(&conn.state);
     let io = TokioIo::new(Watched::new(stream, ahead, Arc::clone(&state), !http2));

@@ -10,7 +10,9 @@ pub(crate) mod fields;
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts, uri::PathAndQuery,
+};
 use ipnet::IpNet;
 use ir::BadPath;
 
@@ -64,7 +66,15 @@ pub enum Unreadable {
     /// The path.
     #[error(transparent)]
     Path(#[from] BadPath),
+    /// The target's form.
+    #[error(transparent)]
+    Target(#[from] BadTarget),
 }
+
+/// A target that is refused: neither a path nor a URL of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request's target is neither a path nor a URL of HTTP")]
+pub struct BadTarget;
 
 /// The one view of a request.
 #[derive(Debug)]
@@ -115,6 +125,7 @@ impl View {
             true => told_scheme(&head.headers).unwrap_or(peer.tls),
             false => peer.tls,
         };
+        form(&head.method, &head.uri)?;
         let authority = Authority::of(&head.uri, &head.headers, https)?;
         let target = target(head)?;
         let hops = hops(&head.headers);
@@ -250,6 +261,20 @@ fn hops(headers: &HeaderMap) -> u8 {
             .and_then(|told| told.parse().ok())
             .unwrap_or(MAX_HOPS)
     })
+}
+
+/// Whether a target has a form that its method allows (RFC 9112 section 3.2): a path, an absolute URL with `http` or `https`,
+/// or `*` for OPTIONS. The form of CONNECT is none of these.
+fn form(method: &Method, uri: &Uri) -> Result<(), BadTarget> {
+    let ours = match uri.scheme_str() {
+        Some("http" | "https") => true,
+        Some(_) => false,
+        // A name alone, as CONNECT has it; or a path without its slash.
+        None => uri.authority().is_none(),
+    };
+    let path = uri.path();
+    let placed = path.starts_with('/') || path == "*" && *method == Method::OPTIONS;
+    (ours && placed).then_some(()).ok_or(BadTarget)
 }
 
 /// The target that everything sees: the canonical path, and the query as it came.

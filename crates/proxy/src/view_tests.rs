@@ -180,3 +180,26 @@ fn what_can_be_read_in_two_ways_is_refused() {
         Unreadable::Path(_)
     ));
 }
+
+#[test]
+fn targets_are_paths_or_urls_of_http() {
+    for (method, text, ours) in [
+        ("GET", "/", true),
+        ("GET", "//x", true),
+        ("GET", "/a?b", true),
+        ("GET", "http://a.com/x", true),
+        ("GET", "HTTPS://a.com", true),
+        ("GET", "http://a.com?x", true),
+        ("OPTIONS", "*", true),
+        ("GET", "*", false),
+        ("GET", "ftp://a.com/x", false),
+        ("GET", "ws://a.com/x", false),
+        ("GET", "a.com", false),
+        ("GET", "a.com:80", false),
+        ("CONNECT", "a.com:80", false),
+    ] {
+        let (method, uri) = (method.parse().unwrap(), text.parse().unwrap());
+        let form = super::form(&method, &uri);
+        assert_eq!(form.is_ok(), ours, "{method} {text}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
     filter::{cors, headers},
     handle::request,
     snapshot::{RuleState, Snapshot},
-    view::{Peer, Unreadable, View},
+    view::{Peer, View},
 };
 
 /// A configuration that can be asked what would become of requests.
@@ -103,8 +103,7 @@ impl Explainer {
         let Question { port, peer, head } = question;
         let mut view = match View::new(&peer, &[], head) {
             Ok(view) => view,
-            Err(unreadable) => {
-                let (Unreadable::Host(_) | Unreadable::Path(_), _) = *unreadable;
+            Err(_) => {
                 let error = Outcome::error(ProxyError::BadRequest);
                 explained.outcomes.push((1, error));
                 return explained;

@@ -99,11 +99,9 @@ pub(super) fn prepare(held: Held) -> Begun {
         client.and_then(|client| Some(Asked::new(client, decision::upgrade(&rule, &view)?)));
     let mut head = request::head(&rule, view, offered.as_ref().map(|asked| &asked.offered));
     let allowance = allowance(&rule, &body, exchange.is_http1());
-    let meter = Meter {
-        received: exchange.received(),
-        allowance: allowance.clone(),
-    };
-    let source = Source::new(&conn, &rule, body, meter);
+    let meter = Meter::new(exchange.received(), allowance.clone());
+    let bodyless = !exchange.is_http1() && is_mostly_bodyless(&head.method);
+    let source = Source::new(&conn, &rule, (body, meter), bodyless);
     if rule.has_mirrors() {
         mirror::copy(&conn.worker, &rule, &head, source.replay());
     }
@@ -130,6 +128,14 @@ pub(super) fn prepare(held: Held) -> Begun {
         rule,
         cluster,
     }))
+}
+
+/// RFC 9110 section 9.3: methods whose content has no meaning of its own.
+fn is_mostly_bodyless(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
 }
 
 /// What is left to be counted of a body that does not say how long it is.
@@ -242,7 +248,13 @@ fn wants_again(policy: Option<&Retry>, status: StatusCode, safe: bool) -> bool {
 fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
     policy.is_some_and(|p| match (failure.error, &failure.progress) {
         // There is nobody to ask, or nobody who asks; that does not change within a pause.
-        (ProxyError::NoEndpoint | ProxyError::ClientClosed | ProxyError::BodyTooLarge, _) => false,
+        (
+            ProxyError::NoEndpoint
+            | ProxyError::ClientClosed
+            | ProxyError::BadRequest
+            | ProxyError::BodyTooLarge,
+            _,
+        ) => false,
         (ProxyError::AttemptTimeout | ProxyError::BackendSilent, _) => {
             p.on.timeout && (p.non_idempotent || safe)
         }
@@ -324,14 +336,7 @@ pub(super) async fn send(
         (None, None) => sending.await,
         (limit, watch) => Box::pin(bounded(sending, limit, watch.as_deref())).await,
     };
-    // Whatever the backend made of half a body: it is not to blame.
-    let outcome = outcome.map_err(|failure| match step.allowance {
-        Some(allowance) if allowance.is_exceeded() => Failure {
-            error: ProxyError::BodyTooLarge,
-            progress: Progress::Closed,
-        },
-        _ => failure,
-    });
+    let outcome = outcome.map_err(|failure| blamed(failure, step.allowance, exchange));
     exchange.attempt_ends(
         outcome
             .as_ref()
@@ -339,6 +344,24 @@ pub(super) async fn send(
             .map_err(|f| f.error),
     );
     outcome
+}
+
+/// Whatever the backend made of half a body: it is not to blame.
+fn blamed(failure: Failure, allowance: Option<&Allowance>, exchange: &Exchange) -> Failure {
+    let error = if allowance.is_some_and(Allowance::is_exceeded) {
+        Some(ProxyError::BodyTooLarge)
+    } else if failure.error == ProxyError::ClientClosed {
+        exchange.fault()
+    } else {
+        None
+    };
+    match error {
+        None => failure,
+        Some(error) => Failure {
+            error,
+            progress: Progress::Closed,
+        },
+    }
 }
 
 /// An attempt that may take only so long, or only so long without a sign of life.
@@ -384,6 +407,7 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     fields::sanitise_answer(response.headers_mut());
     filters(&call, response.headers_mut());
     let read = call.cluster.cluster.timeouts.read;
+    let asked_whole = call.source.is_empty();
     let Call {
         mut exchange,
         deadline,
@@ -395,7 +419,7 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
         deadline: deadline.map(|at| Box::pin(sleep_until(at))),
         silence: read.map(|limit| Box::new(Silence::new(limit))),
     };
-    response.map(|incoming| DownBody::upstream(incoming, lease, waits, exchange))
+    response.map(|incoming| DownBody::upstream(incoming, lease, waits, asked_whole, exchange))
 }
 
 fn filters(call: &Call, map: &mut http::HeaderMap) {

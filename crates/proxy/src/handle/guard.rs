@@ -188,7 +188,7 @@ fn deny(held: Held, denial: Denial) -> Response<DownBody> {
                 deadline: Some(deadline),
                 silence: None,
             };
-            let body = DownBody::upstream(body, lease, waits, exchange);
+            let body = DownBody::upstream(body, lease, waits, true, exchange);
             Response::from_parts(parts, body)
         }
     };

@@ -143,6 +143,11 @@ fn is_alias(name: &str) -> bool {
     ours || is_claim(&plain) || is_of_the_connection(&plain)
 }
 
+/// Whether a field may stand in no trailers of a message, whoever sent it: those of a head have been acted on by then.
+pub(crate) fn is_of_the_head(name: &str) -> bool {
+    is_of_the_connection(name) || is_claim(name) || is_alias(name)
+}
+
 /// Whether two names are the same to a backend that reads CGI variables.
 pub(crate) fn is_alias_of(text: &str, name: &str) -> bool {
     let same = |(a, b): (u8, u8)| a == b || matches!(a, b'_' | b'.') && b == b'-';

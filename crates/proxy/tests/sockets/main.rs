@@ -10,6 +10,7 @@ mod edge;
 mod external_auth;
 mod fallback;
 mod forwarding;
+mod framing;
 mod limits;
 mod silence;
 mod state;
