@@ -19,6 +19,7 @@ mod backend_policy;
 mod client_policy;
 pub mod condition;
 pub mod gateway;
+pub mod header;
 mod object;
 mod paired;
 mod policy;

@@ -57,6 +57,15 @@ pub struct RoutePolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_125_899_906_842_624_u64))]
     pub max_request_body_bytes: Option<u64>,
+    /// Protocols that a request may switch to with `Upgrade`, beside `websocket`: names as HTTP has them, such as `spdy/3.1`.
+    /// Versions of HTTP are not possible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 1, max = 64), regex(pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z/-]+$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub upgrades: Vec<String>,
     /// Whether requests have their line in the access log. Default true. Metrics and traces are not touched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_log: Option<bool>,

@@ -152,25 +152,39 @@ impl<'a> Emitter<'a> {
             .as_ref()
             .filter(|_| scheme != Some(false))
             .map(|set| https_parent(source, &group.host, set));
-        if group.https {
-            let redirects = group.paths.iter().map(|owned| {
-                if owned.is_default {
-                    draft::draft(group, owned).rules
-                } else {
-                    vec![draft::https_redirect(group, owned)]
-                }
-            });
-            let redirects = redirects.flatten().collect();
-            self.routes(group, &format!("{name}-http"), http.as_slice(), redirects);
-            self.routes(group, &name, https.as_slice(), rules);
+        let parents: Vec<Value> = http.iter().chain(&https).cloned().collect();
+        if !group.https {
+            return self.routes(group, &name, (&parents, None), rules);
+        }
+        let redirects = group.paths.iter().map(|owned| {
+            if owned.is_default {
+                draft::draft(group, owned).rules
+            } else {
+                vec![draft::https_redirect(group, owned)]
+            }
+        });
+        let redirects = redirects.flatten().collect();
+        let plain = format!("{name}-http");
+        if group.certificates || !self.options.behind_proxies {
+            // Where clients have to show certificates, there is no way in by plain HTTP, whatever a proxy says.
+            self.routes(group, &plain, (http.as_slice(), None), redirects);
+            self.routes(group, &name, (https.as_slice(), None), rules);
         } else {
-            let parents: Vec<Value> = http.into_iter().chain(https).collect();
-            self.routes(group, &name, &parents, rules);
+            // A trusted proxy may end TLS in front of the listener, and say so.
+            self.routes(group, &plain, (&parents, Some("http")), redirects);
+            self.routes(group, &name, (&parents, Some("https")), rules);
         }
     }
 
     /// One HTTPRoute, or several in order where the schema takes no more rules.
-    fn routes(&mut self, group: &HostGroup, name: &str, parents: &[Value], rules: Vec<Value>) {
+    /// `scheme` is that of the clients that are meant.
+    fn routes(
+        &mut self,
+        group: &HostGroup,
+        name: &str,
+        (parents, scheme): (&[Value], Option<&str>),
+        rules: Vec<Value>,
+    ) {
         let source = &*group.source;
         if parents.is_empty() {
             return;
@@ -186,6 +200,9 @@ impl<'a> Emitter<'a> {
             let mut metadata = metadata(source, &name);
             let annotations = &mut metadata["annotations"];
             annotations[annotation::HOST_FALLTHROUGH] = json!("true");
+            if let Some(scheme) = scheme {
+                annotations[annotation::SCHEME] = json!(scheme);
+            }
             if let Some(created) = &source.ingress.metadata.creation_timestamp {
                 annotations[annotation::CREATED] = json!(created);
             }

@@ -63,6 +63,8 @@ impl Expander {
         let sets = emit::listener_sets(&owners);
         for group in &mut groups {
             group.listener_set = sets.get(&group.host).cloned();
+            let clients = clients.get(&group.host);
+            group.certificates = clients.is_some_and(merge::ClientTls::asks_clients);
         }
         let plans = emit::plans(&groups, &owners, &clients, lookup.resources);
         for key in &keys {

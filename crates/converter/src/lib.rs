@@ -43,6 +43,9 @@ pub struct Options {
     pub http_port: u16,
     /// Port of the HTTPS listeners. Default 443.
     pub https_port: u16,
+    /// Trusted proxies may end TLS in front of the gateway, so that plain HTTP on a listener may be https for the client: redirects to
+    /// https, and what they lead to, are for one scheme of the client then. Default false.
+    pub behind_proxies: bool,
     /// Make the GatewayClass and that Gateway too, unless they are there. Default true.
     pub synthesize_gateway: bool,
 }
@@ -56,6 +59,7 @@ impl Default for Options {
             controller_name: api::CONTROLLER_NAME.to_owned(),
             http_port: 80,
             https_port: 443,
+            behind_proxies: false,
             synthesize_gateway: true,
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct HostGroup {
     pub(crate) listener_set: Option<Arc<ObjectKey>>,
     /// Plain HTTP is sent to https.
     pub(crate) https: bool,
+    /// The host's HTTPS listener asks clients for certificates.
+    pub(crate) certificates: bool,
 }
 
 impl PartialEq for HostGroup {
@@ -54,6 +56,7 @@ impl PartialEq for HostGroup {
             && self.paths == other.paths
             && self.listener_set == other.listener_set
             && self.https == other.https
+            && self.certificates == other.certificates
     }
 }
 
@@ -101,6 +104,7 @@ pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGrou
                     paths,
                     listener_set: None,
                     https: false,
+                    certificates: false,
                 });
             }
         }
@@ -303,6 +307,7 @@ impl Places {
             paths: vec![owned],
             listener_set: None,
             https: false,
+            certificates: false,
         };
         match places.get(&place(&group)) {
             Some(at) => groups[*at].paths.extend(group.paths),
@@ -381,6 +386,13 @@ pub(crate) struct ClientTls {
     pub(crate) origin: String,
 }
 
+impl ClientTls {
+    /// Whether clients are asked for certificates.
+    pub(crate) fn asks_clients(&self) -> bool {
+        self.tls.get(CLIENTS).is_some()
+    }
+}
+
 /// Settings for HTTPS of each host that has a certificate: those of the oldest Ingress of the host that has any, all
 /// together, as in Higress. Only certificates of clients are asked for as soon as any Ingress of the host says so.
 pub(crate) fn client_tls(
@@ -415,7 +427,7 @@ pub(crate) fn client_tls(
                 tls: settings.tls.clone(),
                 origin: source.object.to_string(),
             });
-            let asks = settings.auth_secret.is_some() && chosen.tls.get(CLIENTS).is_none();
+            let asks = settings.auth_secret.is_some() && !chosen.asks_clients();
             if !new {
                 let message = format!(
                     "{} brings the settings for TLS of the host {host:?}; these are not used",

@@ -100,6 +100,71 @@ fn prefixes_are_held_without_trailing_slash() {
 }
 
 #[test]
+fn what_frames_messages_is_not_for_modifiers() {
+    let list = |name: &str| format!("set: [{{name: {name}, value: x}}]");
+    let all = [
+        "Content-Length",
+        "transfer-encoding",
+        "Connection",
+        "Upgrade",
+        "TE",
+        "Trailer",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "Proxy-Authorization",
+        "HTTP2-Settings",
+    ];
+    for name in all {
+        for change in [
+            list(name),
+            list(name).replace("set", "add"),
+            format!("remove: [{name}]"),
+        ] {
+            for of in ["Request", "Response"] {
+                let field = of.to_ascii_lowercase();
+                let yaml =
+                    format!("[{{type: {of}HeaderModifier, {field}HeaderModifier: {{{change}}}}}]");
+                let filters = parse(&yaml, None);
+                assert_eq!(filters.faults.len(), 1, "{yaml}");
+                assert!(filters.faults[0].message.contains("cannot be changed"));
+                assert!(filters.request.is_empty() && filters.response.is_empty());
+            }
+        }
+    }
+    let host = |of: &str, field: &str| {
+        let yaml = format!(
+            "[{{type: {of}HeaderModifier, {field}HeaderModifier: {{set: [{{name: host, value: a.com}}]}}}}]"
+        );
+        parse(&yaml, None).faults.len()
+    };
+    assert_eq!(
+        (host("Request", "request"), host("Response", "response")),
+        (1, 0)
+    );
+}
+
+#[test]
+fn of_entries_with_one_name_the_first_counts() {
+    let filters = parse(
+        "[{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X, value: '1'}, {name: x, value: '2'}], add: [{name: y, value: '1'}, {name: Y, value: '2'}]}}]",
+        None,
+    );
+    let Some(RequestStep::Headers(mods)) = filters.request.first() else {
+        panic!("{:?}", filters.faults);
+    };
+    let pairs = |list: &[(http::HeaderName, http::HeaderValue)]| {
+        let text = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+            format!("{name}={}", value.to_str().unwrap())
+        };
+        list.iter().map(text).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (pairs(&mods.set), pairs(&mods.add)),
+        (vec!["x=1".to_owned()], vec!["y=1".to_owned()])
+    );
+}
+
+#[test]
 fn illegal_headers_are_faults() {
     for header in ["{name: \"a b\", value: x}", "{name: a, value: \"x\\ny\"}"] {
         let yaml = format!(

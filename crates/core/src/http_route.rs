@@ -141,7 +141,16 @@ impl Outcome {
         // > The message for this condition MUST start with the prefix "Dropped Rule" and include information about
         // > which Rules have been dropped.
         if let Some(fault) = Fault::join(&rule.faults) {
-            let message = format!("Dropped Rule {label}, which answers 500: {}", fault.message);
+            let effect = match (rule.no_match, rule.lost_matches) {
+                (true, _) => {
+                    "which matches nothing: requests meet other rules, or are answered 404"
+                }
+                (false, 0) => "which answers 500",
+                (false, _) => {
+                    "which answers 500, and whose matches that cannot be read match nothing"
+                }
+            };
+            let message = format!("Dropped Rule {label}, {effect}: {}", fault.message);
             self.faults.push(Fault::new(fault.reason, message));
         } else {
             self.good += 1;

@@ -27,9 +27,12 @@ pub(crate) fn everything() -> RequestMatch {
 
 /// Parses one match. One that cannot be parsed matches nothing: a part of it would match more than was asked for
 /// and take requests away from other rules.
-pub(crate) fn parse(declared: &HttpRouteRulesMatches) -> Result<RequestMatch, Fault> {
+pub(crate) fn parse(
+    declared: &HttpRouteRulesMatches,
+    warnings: &mut Vec<String>,
+) -> Result<RequestMatch, Fault> {
     let mut matches = RequestMatch {
-        path: path(declared.path.as_ref())?,
+        path: path(declared.path.as_ref(), warnings)?,
         method: declared.method.as_ref().map(method),
         ..everything()
     };
@@ -50,35 +53,52 @@ pub(crate) fn parse(declared: &HttpRouteRulesMatches) -> Result<RequestMatch, Fa
 }
 
 fn nothing(what: impl std::fmt::Display) -> Fault {
-    Fault::new(
-        reasons::ROUTE_UNSUPPORTED_VALUE,
-        format!("{what}; this match matches nothing"),
-    )
+    Fault::new(reasons::ROUTE_UNSUPPORTED_VALUE, what.to_string())
 }
 
-fn path(declared: Option<&HttpRouteRulesMatchesPath>) -> Result<PathMatch, Fault> {
+/// A match of a path. Its value gets the form that requests have (RFC 3986 section 6.2.2), or it could never match.
+fn path(
+    declared: Option<&HttpRouteRulesMatchesPath>,
+    warnings: &mut Vec<String>,
+) -> Result<PathMatch, Fault> {
     let Some(declared) = declared else {
         return Ok(PathMatch::prefix("/"));
     };
     let value = declared.value.as_deref().unwrap_or("/");
-    let absolute = || {
-        if value.starts_with('/') {
-            Ok(value)
-        } else {
-            Err(nothing(format_args!(
-                "path {value:?} does not start with a slash"
-            )))
+    let canonical = || {
+        if !value.starts_with('/') {
+            let what = format_args!("path {value:?} does not start with a slash");
+            return Err(nothing(what));
         }
+        ir::canonical_path(value)
+            .map_err(|_| nothing(format_args!("path {value:?} is one that no request has")))
     };
     match declared.r#type {
-        Some(HttpRouteRulesMatchesPathType::Exact) => Ok(PathMatch::Exact(absolute()?.into())),
+        Some(HttpRouteRulesMatchesPathType::Exact) => Ok(PathMatch::Exact((&*canonical()?).into())),
         None | Some(HttpRouteRulesMatchesPathType::PathPrefix) => {
-            Ok(PathMatch::prefix(absolute()?))
+            Ok(PathMatch::prefix(&canonical()?))
         }
-        Some(HttpRouteRulesMatchesPathType::RegularExpression) => Pattern::full_path(value)
-            .map(PathMatch::Regex)
-            .map_err(|error| nothing(format_args!("path: {error}"))),
+        Some(HttpRouteRulesMatchesPathType::RegularExpression) => {
+            warnings.extend(escapes(value));
+            Pattern::full_path(value)
+                .map(PathMatch::Regex)
+                .map_err(|error| nothing(format_args!("path: {error}")))
+        }
     }
+}
+
+/// What of an expression no path has: an escape that is written in another way once a path is canonical.
+fn escapes(expression: &str) -> Option<String> {
+    let found = expression.match_indices('%').find_map(|(at, _)| {
+        let escape = expression.get(at..at + 3)?;
+        let digits = escape.bytes().skip(1).all(|b| b.is_ascii_hexdigit());
+        let path = format!("/{escape}");
+        let canonical = ir::canonical_path(&path).ok().filter(|_| digits)?;
+        (*canonical != *path).then(|| (escape.to_owned(), canonical[1..].to_owned()))
+    });
+    found.map(|(written, canonical)| {
+        format!("path: {written} in an expression matches nothing, since paths are matched with {canonical:?} in its place")
+    })
 }
 
 fn method(declared: &HttpRouteRulesMatchesMethod) -> Method {

@@ -37,7 +37,11 @@ pub(crate) struct TranslatedRule {
     pub(crate) variants: Vec<Variant>,
     /// Clusters that backends and mirrors name.
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
-    /// Why the rule answers 500 as a whole.
+    /// How many matches cannot be read, and match nothing.
+    pub(crate) lost_matches: usize,
+    /// None of its matches can be read: no request meets the rule.
+    pub(crate) no_match: bool,
+    /// Why the rule answers 500 as a whole, with the matches that can be read.
     pub(crate) faults: Vec<Fault>,
     /// What is wrong with single backends, whose share answers 500.
     pub(crate) backend_faults: Vec<Fault>,
@@ -77,7 +81,7 @@ pub(crate) fn translate(
     lookup: &Lookup<'_>,
 ) -> TranslatedRule {
     let mut rule = TranslatedRule::default();
-    let mut matches = matches(declared, &mut rule.faults);
+    let mut matches = matches(declared, &mut rule);
     if ignores_case(declared.name.as_deref(), owner, lookup) {
         for (_, matches) in &mut matches {
             matches.path = matches.path.clone().ignoring_case();
@@ -123,6 +127,9 @@ pub(crate) fn translate(
         let mut built = Rule::new(RuleKey(key.into()), Arc::clone(owner.text), closed);
         built.unlogged = unlogged;
         if !unusable {
+            built.upgrades = upgrades(declared.name.as_deref(), owner, lookup);
+        }
+        if !unusable {
             phases(&mut built, &gates, filters, forward.clone());
         }
         let built = Arc::new(built);
@@ -137,18 +144,22 @@ pub(crate) fn translate(
     rule
 }
 
-fn matches(declared: &HttpRouteRules, faults: &mut Vec<Fault>) -> Vec<(usize, RequestMatch)> {
+fn matches(declared: &HttpRouteRules, rule: &mut TranslatedRule) -> Vec<(usize, RequestMatch)> {
     let declared = declared.matches.as_deref().unwrap_or_default();
     if declared.is_empty() {
         return vec![(0, matching::everything())];
     }
     let mut matches = Vec::with_capacity(declared.len());
     for (index, declared) in declared.iter().enumerate() {
-        match matching::parse(declared) {
+        match matching::parse(declared, &mut rule.warnings) {
             Ok(parsed) => matches.push((index, parsed)),
-            Err(fault) => faults.push(fault),
+            Err(fault) => {
+                rule.lost_matches += 1;
+                rule.faults.push(fault);
+            }
         }
     }
+    rule.no_match = matches.is_empty();
     matches
 }
 
@@ -256,6 +267,17 @@ fn session(
             None
         }
     }
+}
+
+/// Protocols that a RoutePolicy lets requests switch to, beside `websocket`.
+fn upgrades(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> Vec<Box<str>> {
+    let policies = lookup.route_policies(owner.reference, name);
+    let declared = policies.iter().map(|policy| &policy.spec.upgrades);
+    let declared = declared.into_iter().find(|protocols| !protocols.is_empty());
+    let protocols = declared.into_iter().flatten();
+    protocols
+        .map(|protocol| protocol.trim().to_ascii_lowercase().into())
+        .collect()
 }
 
 /// Whether a RoutePolicy keeps the rule out of the access log.

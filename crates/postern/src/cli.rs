@@ -99,6 +99,15 @@ pub(crate) struct IngressArgs {
         default_values = ["higress", "mse"]
     )]
     pub(crate) classes: Vec<String>,
+    /// Network of peers whose X-Forwarded-For, -Proto, -Port and -Host are believed and extended; those of others are replaced.
+    /// With any, redirects of Ingresses to https spare clients that such a peer says have come over TLS. Repeatable.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "POSTERN_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
 }
 
 impl IngressArgs {
@@ -106,6 +115,7 @@ impl IngressArgs {
     pub(crate) fn options(&self) -> converter::Options {
         converter::Options {
             ingress_classes: self.classes.clone(),
+            behind_proxies: !self.trusted_proxies.is_empty(),
             ..converter::Options::default()
         }
     }

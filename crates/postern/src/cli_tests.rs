@@ -33,7 +33,9 @@ fn defaults_are_those_of_the_proxy() {
     let Ok(Command::Run(args)) = run(&[]) else {
         panic!("run")
     };
-    let config = args.proxy.config(args.process.drain_timeout);
+    let config = args
+        .proxy
+        .config(args.process.drain_timeout, &args.ingress.trusted_proxies);
     let mut expected = proxy::Config::default();
     // This one is the machine's.
     if let Some(descriptors) = crate::descriptor::limit() {
@@ -69,7 +71,9 @@ fn values() {
     ]) else {
         panic!("run")
     };
-    let config = args.proxy.config(args.process.drain_timeout);
+    let config = args
+        .proxy
+        .config(args.process.drain_timeout, &args.ingress.trusted_proxies);
     assert_eq!(config.port_map.get(&80), Some(&0));
     assert_eq!(config.port_map.get(&443), Some(&8443));
     assert_eq!(config.deadlines.header.as_millis(), 250);

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request::Parts, uri::PathAndQuery};
+use ipnet::IpNet;
 use ir::{
     Action, Cluster, Ir, Listener, Port, Protocol, RequestMatch, Rule, SocketKey, StreamHost,
     Target,
@@ -23,6 +24,7 @@ pub(crate) struct Request {
     uri: Uri,
     headers: HeaderMap,
     client: IpAddr,
+    trusted: Vec<IpNet>,
 }
 
 impl Request {
@@ -34,7 +36,7 @@ impl Request {
         method: &str,
         url: &str,
         headers: &[(HeaderName, HeaderValue)],
-        client: IpAddr,
+        (client, trusted): (IpAddr, &[IpNet]),
     ) -> Result<Self, String> {
         let method = method
             .to_uppercase()
@@ -72,6 +74,7 @@ impl Request {
             uri: target.into(),
             headers: map,
             client,
+            trusted: trusted.to_vec(),
         })
     }
 
@@ -173,7 +176,8 @@ fn follow(ir: &Arc<Ir>, request: &Request, told: &mut Explanation) -> Result<(),
     told.port = Some(key.to_string());
     let explained = Explainer::new(Arc::clone(ir)).ask(Question {
         port: *key,
-        peer: Peer::new(request.client, request.https, &[]),
+        peer: Peer::new(request.client, request.https, &request.trusted),
+        trusted: &request.trusted,
         head: request.head(),
     });
     let Explained {

@@ -65,7 +65,7 @@ fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
         .iter()
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
         .collect();
-    let client = "127.0.0.1".parse().unwrap();
+    let client = ("127.0.0.1".parse().unwrap(), &[][..]);
     explain(
         &made.ir,
         &Request::new(method, url, &headers, client).unwrap(),
@@ -147,7 +147,7 @@ fn why_there_is_no_route() {
 
 #[test]
 fn a_bad_request_is_refused() {
-    let client = "127.0.0.1".parse().unwrap();
+    let client = ("127.0.0.1".parse().unwrap(), &[][..]);
     assert!(
         Request::new("GET", "ftp://example.com/", &[], client)
             .unwrap_err()

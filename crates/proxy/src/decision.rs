@@ -268,18 +268,22 @@ pub(crate) fn upgrade(rule: &RuleState, view: &View) -> Option<HeaderValue> {
         return None;
     }
     let text = offered.to_str().ok()?;
+    let named = &rule.rule.upgrades;
     let allowed = |protocol: &&str| {
-        let named = rule.rule.upgrades.iter();
-        protocol.eq_ignore_ascii_case("websocket")
-            || named
-                .clone()
-                .any(|name| protocol.eq_ignore_ascii_case(name))
+        let is = |name: &str| protocol.eq_ignore_ascii_case(name);
+        is("websocket") || named.iter().any(|name| is(name)) && !is_http(protocol)
     };
     let kept: Vec<&str> = text.split(',').map(str::trim).filter(allowed).collect();
     match kept.is_empty() {
         true => None,
         false => HeaderValue::try_from(kept.join(", ")).ok(),
     }
+}
+
+/// Switching to HTTP/2 in mid-connection is gone from the standard (RFC 9113 section 3.1) and would bypass the gateway.
+fn is_http(protocol: &str) -> bool {
+    let name = protocol.to_ascii_lowercase();
+    matches!(&*name, "h2" | "h2c" | "h3") || name.starts_with("http/")
 }
 
 /// The names that a list of protocols has.

@@ -12,32 +12,32 @@ pub(super) const HEADER_CONTROL: Family = Family {
         Key {
             name: "request-header-control-add",
             doc: "Lines of `KEY VALUE`: appended to the request's header.",
-            becomes: "RequestHeaderModifier `add`; a Host becomes URLRewrite `hostname`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
+            becomes: "RequestHeaderModifier `add`; a Host becomes URLRewrite `hostname`. Refused: lines that are not KEY VALUE, headers that frame a message (`Content-Length`, `Connection` …), and those beyond 16; the others count.",
         },
         Key {
             name: "request-header-control-update",
             doc: "Lines of `KEY VALUE`: overwrite or create the request's header.",
-            becomes: "RequestHeaderModifier `set`; a Host becomes URLRewrite `hostname`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
+            becomes: "RequestHeaderModifier `set`; a Host becomes URLRewrite `hostname`. Refused: lines that are not KEY VALUE, headers that frame a message (`Content-Length`, `Connection` …), and those beyond 16; the others count.",
         },
         Key {
             name: "request-header-control-remove",
             doc: "Names, comma-separated: removed from the request.",
-            becomes: "RequestHeaderModifier `remove`. Refused: Host, entries that are no header's name, and those beyond 16; the others count.",
+            becomes: "RequestHeaderModifier `remove`. Refused: Host, entries that are no header's name, headers that frame a message (`Content-Length`, `Connection` …), and those beyond 16; the others count.",
         },
         Key {
             name: "response-header-control-add",
             doc: "Lines of `KEY VALUE`: appended to the response's header.",
-            becomes: "ResponseHeaderModifier `add`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
+            becomes: "ResponseHeaderModifier `add`. Refused: lines that are not KEY VALUE, headers that frame a message (`Content-Length`, `Connection` …), and those beyond 16; the others count.",
         },
         Key {
             name: "response-header-control-update",
             doc: "Lines of `KEY VALUE`: overwrite or create the response's header.",
-            becomes: "ResponseHeaderModifier `set`. Refused: lines that are not KEY VALUE, and those beyond 16; the others count.",
+            becomes: "ResponseHeaderModifier `set`. Refused: lines that are not KEY VALUE, headers that frame a message (`Content-Length`, `Connection` …), and those beyond 16; the others count.",
         },
         Key {
             name: "response-header-control-remove",
             doc: "Names, comma-separated: removed from the response.",
-            becomes: "ResponseHeaderModifier `remove`. Refused: entries that are no header's name, and those beyond 16; the others count.",
+            becomes: "ResponseHeaderModifier `remove`. Refused: entries that are no header's name, headers that frame a message (`Content-Length`, `Connection` …), and those beyond 16; the others count.",
         },
     ],
     apply,
@@ -83,24 +83,24 @@ impl HeaderControl {
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut host = None;
     settings.request_headers = HeaderControl {
-        add: pairs(reader, "request-header-control-add", &mut host),
-        update: pairs(reader, "request-header-control-update", &mut host),
+        add: pairs(reader, "request-header-control-add", Some(&mut host)),
+        update: pairs(reader, "request-header-control-update", Some(&mut host)),
         remove: names(reader, "request-header-control-remove"),
     };
     // The Host of a request is not a header to be set; it is rewritten. `upstream-vhost` wins.
     settings.upstream_vhost = settings.upstream_vhost.take().or(host);
-    let mut ignored = None;
     settings.response_headers = HeaderControl {
-        add: pairs(reader, "response-header-control-add", &mut ignored),
-        update: pairs(reader, "response-header-control-update", &mut ignored),
+        add: pairs(reader, "response-header-control-add", None),
+        update: pairs(reader, "response-header-control-update", None),
         remove: names(reader, "response-header-control-remove"),
     };
 }
 
+/// The lines of an annotation. A Host goes to `host`, where there is one.
 fn pairs(
     reader: &mut Reader<'_>,
     key: &'static str,
-    host: &mut Option<String>,
+    mut host: Option<&mut Option<String>>,
 ) -> Vec<(String, String)> {
     let Some(text) = reader.text(key) else {
         return Vec::new();
@@ -112,10 +112,19 @@ fn pairs(
         .filter(|(_, line)| !line.trim().is_empty())
     {
         match pair(line) {
-            Ok((name, value)) if name == "host" => match value::precise_hostname(&value) {
-                Ok(value) => *host = Some(value),
-                Err(why) => bad.push(format!("line {}: {why}", at + 1)),
-            },
+            Ok((name, value)) if name == "host" && host.is_some() => {
+                match value::precise_hostname(&value) {
+                    Ok(value) => {
+                        if let Some(host) = &mut host {
+                            **host = Some(value);
+                        }
+                    }
+                    Err(why) => bad.push(format!("line {}: {why}", at + 1)),
+                }
+            }
+            Ok((name, _)) if api::header::frames_a_message(&name) => {
+                bad.push(format!("line {}: {}", at + 1, framing(&name)));
+            }
             Ok((name, value)) => {
                 // The last of several lines for one name counts, as in Higress.
                 good.retain(|(other, _)| *other != name);
@@ -154,12 +163,20 @@ fn names(reader: &mut Reader<'_>, key: &'static str) -> Vec<String> {
             Ok(name) if name == "host" => {
                 bad.push("the Host of a request cannot be removed".to_owned())
             }
+            Ok(name) if api::header::frames_a_message(&name) => bad.push(framing(&name)),
             Ok(name) if good.contains(&name) => {}
             Ok(name) => good.push(name),
             Err(why) => bad.push(why),
         }
     }
     finish(reader, key, good, bad)
+}
+
+/// Why a header is not for rules to change.
+fn framing(name: &str) -> String {
+    format!(
+        "{name} says how a message is framed, or concerns one connection, and cannot be changed"
+    )
 }
 
 fn finish<T>(

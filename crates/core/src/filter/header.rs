@@ -4,17 +4,25 @@ use api::gateway::httproutes::{
     HttpRouteRulesBackendRefsFilters, HttpRouteRulesBackendRefsFiltersType,
     HttpRouteRulesFiltersRequestHeaderModifier, HttpRouteRulesFiltersResponseHeaderModifier,
 };
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use ir::HeaderMods;
 
 use super::unsupported;
 use crate::fault::Fault;
 
+/// What is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Message {
+    Request,
+    Response,
+}
+
 /// The four generated types of modifiers have the same shape.
 macro_rules! mods {
-    ($declared:expr) => {{
+    ($declared:expr, $of:expr) => {{
         let declared = $declared;
         build(
+            $of,
             declared.remove.as_deref().unwrap_or_default(),
             declared.set.iter().flatten().map(|h| (&*h.name, &*h.value)),
             declared.add.iter().flatten().map(|h| (&*h.name, &*h.value)),
@@ -25,13 +33,13 @@ macro_rules! mods {
 pub(super) fn request(
     declared: &HttpRouteRulesFiltersRequestHeaderModifier,
 ) -> Result<HeaderMods, Fault> {
-    mods!(declared)
+    mods!(declared, Message::Request)
 }
 
 pub(super) fn response(
     declared: &HttpRouteRulesFiltersResponseHeaderModifier,
 ) -> Result<HeaderMods, Fault> {
-    mods!(declared)
+    mods!(declared, Message::Response)
 }
 
 /// Header changes of a backendRef, which takes no other filters.
@@ -52,14 +60,14 @@ pub(crate) fn backend(
                 let mods = filter.request_header_modifier.as_ref();
                 let mods = mods
                     .ok_or_else(|| unsupported("filter without its field requestHeaderModifier"))?;
-                filters.request.push(mods!(mods)?);
+                filters.request.push(mods!(mods, Message::Request)?);
             }
             HttpRouteRulesBackendRefsFiltersType::ResponseHeaderModifier => {
                 let mods = filter.response_header_modifier.as_ref();
                 let mods = mods.ok_or_else(|| {
                     unsupported("filter without its field responseHeaderModifier")
                 })?;
-                filters.response.push(mods!(mods)?);
+                filters.response.push(mods!(mods, Message::Response)?);
             }
             ref other => {
                 return Err(unsupported(format!(
@@ -72,18 +80,49 @@ pub(crate) fn backend(
 }
 
 fn build<'a>(
+    of: Message,
     remove: &[String],
     set: impl Iterator<Item = (&'a str, &'a str)>,
     add: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<HeaderMods, Fault> {
+    let removed = |text: &String| name(text).and_then(|name| changeable(name, of));
     Ok(HeaderMods {
-        remove: remove
-            .iter()
-            .map(|text| name(text))
-            .collect::<Result<_, _>>()?,
-        set: set.map(pair).collect::<Result<_, _>>()?,
-        add: add.map(pair).collect::<Result<_, _>>()?,
+        remove: remove.iter().map(removed).collect::<Result<_, _>>()?,
+        set: pairs(set, of)?,
+        add: pairs(add, of)?,
     })
+}
+
+/// > If multiple entries specify equivalent header names, the first entry with an equivalent name MUST be considered for a
+/// > match. Subsequent entries with an equivalent header name MUST be ignored.
+fn pairs<'a>(
+    declared: impl Iterator<Item = (&'a str, &'a str)>,
+    of: Message,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {
+    let mut pairs: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    for declared in declared {
+        let (name, value) = pair(declared)?;
+        let name = changeable(name, of)?;
+        if pairs.iter().all(|(known, _)| *known != name) {
+            pairs.push((name, value));
+        }
+    }
+    Ok(pairs)
+}
+
+/// A name that a rule may change. How a message is framed, and where a request goes, is not for header modifiers to say.
+fn changeable(name: HeaderName, of: Message) -> Result<HeaderName, Fault> {
+    if api::header::frames_a_message(name.as_str()) {
+        return Err(unsupported(format!(
+            "header {name} says how a message is framed, or concerns one connection, and cannot be changed"
+        )));
+    }
+    if of == Message::Request && name == header::HOST {
+        return Err(unsupported(
+            "header Host of a request cannot be changed; use URLRewrite with hostname",
+        ));
+    }
+    Ok(name)
 }
 
 pub(super) fn name(text: &str) -> Result<HeaderName, Fault> {

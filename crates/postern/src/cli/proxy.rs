@@ -34,15 +34,6 @@ pub(crate) struct ProxyArgs {
     /// Threads that serve traffic. Default: one for each core.
     #[arg(long, value_name = "N", env = "POSTERN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// Network of peers whose X-Forwarded-For, -Proto and -Host are believed and extended; those of others are replaced.
-    /// Repeatable.
-    #[arg(
-        long = "trusted-proxy",
-        value_name = "CIDR",
-        env = "POSTERN_TRUSTED_PROXIES",
-        value_delimiter = ','
-    )]
-    trusted_proxies: Vec<IpNet>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -168,14 +159,14 @@ impl LimitArgs {
 
 impl ProxyArgs {
     /// As the proxy wants it. Streams of a port that has gone have as long as those of a process that ends.
-    pub(crate) fn config(&self, drain: Duration) -> Config {
+    pub(crate) fn config(&self, drain: Duration, trusted: &[IpNet]) -> Config {
         let (limits, deadlines) = (&self.limits, &self.deadlines);
         let defaults = Config::default();
         Config {
             bind: self.bind,
             port_map: self.port_map.iter().copied().collect::<BTreeMap<_, _>>(),
             workers: self.workers.map_or(defaults.workers, usize::from),
-            trusted_proxies: self.trusted_proxies.clone(),
+            trusted_proxies: trusted.to_vec(),
             local_backends: defaults.local_backends,
             private: defaults.private,
             limits: Limits {

@@ -15,8 +15,14 @@ use crate::{
 
 /// Reads, translates, asks the router, tells.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
-    let request = Request::new(&args.method, &args.url, &args.headers, args.client)
-        .map_err(|why| anyhow!(why))?;
+    let trusted = &args.manifests.ingress.trusted_proxies;
+    let request = Request::new(
+        &args.method,
+        &args.url,
+        &args.headers,
+        (args.client, trusted),
+    )
+    .map_err(|why| anyhow!(why))?;
     let Loaded {
         update,
         made,

@@ -51,7 +51,8 @@ async fn serve(
         tokio::spawn(admin.serve());
     }
     let proxy = Arc::new(Proxy::start(
-        args.proxy.config(args.process.drain_timeout),
+        args.proxy
+            .config(args.process.drain_timeout, &args.ingress.trusted_proxies),
         telemetry.for_proxy(),
     )?);
     let (mut updates, reload) = watch::start(files).context("cannot follow files")?;

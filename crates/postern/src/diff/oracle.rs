@@ -41,6 +41,7 @@ impl Oracle {
         let explained = self.explainer.ask(Question {
             port: port?,
             peer: Peer::new(Ipv4Addr::LOCALHOST.into(), ask.https, &[]),
+            trusted: &[],
             head,
         });
         Some(explained.route?.rule)

@@ -8,6 +8,7 @@ mod examples;
 mod grpc;
 mod identity;
 mod lifecycle;
+mod proxies;
 mod readme;
 mod reload;
 mod secrets;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use ipnet::IpNet;
 use ir::{ClusterKey, HostPattern, Ir, Protocol, Route, SocketKey};
 use telemetry::metrics::Metrics;
 
@@ -21,11 +22,13 @@ pub struct Explainer(Snapshot);
 
 /// A request that is only thought of.
 #[derive(Debug)]
-pub struct Question {
+pub struct Question<'a> {
     /// The port that it comes to.
     pub port: SocketKey,
     /// Who sends it, and whether over TLS.
     pub peer: Peer,
+    /// Networks of proxies that may say who asks.
+    pub trusted: &'a [IpNet],
     /// Its head. It has no body.
     pub head: Parts,
 }
@@ -92,7 +95,7 @@ impl Explainer {
 
     /// What would become of the request.
     #[must_use]
-    pub fn ask(&self, question: Question) -> Explained {
+    pub fn ask(&self, question: Question<'_>) -> Explained {
         let mut explained = Explained {
             target: None,
             listener: None,
@@ -100,8 +103,13 @@ impl Explainer {
             conditions: Vec::new(),
             outcomes: Vec::new(),
         };
-        let Question { port, peer, head } = question;
-        let mut view = match View::new(&peer, &[], head) {
+        let Question {
+            port,
+            peer,
+            trusted,
+            head,
+        } = question;
+        let mut view = match View::new(&peer, trusted, head) {
             Ok(view) => view,
             Err(_) => {
                 let error = Outcome::error(ProxyError::BadRequest);

@@ -53,25 +53,70 @@ fn of_use(
     let section = target.section_name.as_deref();
     let meant = parents.meant(kind, &object).iter();
     let meant = meant.filter(|listener| section.is_none_or(|section| section == listener.name));
-    // Of one that speaks what nobody knows, nothing can be said; it says so itself.
-    let meant = meant.filter(|listener| listener.protocol.is_some());
-    let (ending, mut not_ending): (Vec<_>, Vec<_>) =
-        meant.partition(|listener| listener.terminates());
-    // Nobody expects anything else of listeners without TLS beside those with it.
+    // Of one whose protocol is not known, nothing can be said; it says so itself.
+    let meant: Vec<_> = meant
+        .filter(|listener| listener.protocol.is_some())
+        .collect();
+    let idle = [
+        policy.spec.tls.as_ref().and_then(|_| without_tls(&meant)),
+        policy
+            .spec
+            .headers
+            .as_ref()
+            .and_then(|_| without_http(&meant)),
+    ];
+    let settings = [policy.spec.tls.is_some(), policy.spec.headers.is_some()];
+    let used = settings.iter().filter(|used| **used).count();
+    let useless = { idle.iter().flatten() }.filter(|idle| idle.everywhere);
+    let closed = used > 0 && useless.count() == used;
+    let what: Vec<_> = { idle.iter().flatten() }
+        .map(|idle| {
+            let names = names(&idle.listeners, (kind, &object));
+            format!("{}: {names}", idle.what)
+        })
+        .collect();
+    match closed {
+        true => Err(Fault::new(reasons::INVALID, what.join("; "))),
+        false => Ok(what.join("; ")),
+    }
+}
+
+/// Listeners on which a setting does nothing.
+struct Idle<'a> {
+    what: &'static str,
+    listeners: Vec<&'a Listener<'a>>,
+    /// There are no others.
+    everywhere: bool,
+}
+
+/// Those at which no TLS ends.
+fn without_tls<'a>(meant: &[&'a Listener<'a>]) -> Option<Idle<'a>> {
+    let (ending, mut others): (Vec<&Listener<'_>>, Vec<&Listener<'_>>) = meant
+        .iter()
+        .copied()
+        .partition(|listener| listener.terminates());
+    // Listeners without TLS beside those with it are as expected.
     if !ending.is_empty() {
-        not_ending.retain(|listener| listener.protocol == Some(Protocol::Passthrough));
+        others.retain(|listener| listener.protocol == Some(Protocol::Passthrough));
     }
-    if policy.spec.tls.is_none() || not_ending.is_empty() {
-        return Ok(String::new());
-    }
-    let what = format!(
-        "tls does nothing on listeners at which no TLS ends: {}",
-        names(&not_ending, (kind, &object))
-    );
-    match ending.is_empty() {
-        true => Err(Fault::new(reasons::INVALID, what)),
-        false => Ok(what),
-    }
+    (!others.is_empty()).then_some(Idle {
+        what: "tls does nothing on listeners at which no TLS ends",
+        listeners: others,
+        everywhere: ending.is_empty(),
+    })
+}
+
+/// Those that serve no HTTP.
+fn without_http<'a>(meant: &[&'a Listener<'a>]) -> Option<Idle<'a>> {
+    let streams = |listener: &&&Listener<'_>| listener.protocol.is_some_and(Protocol::streams);
+    let others: Vec<_> = meant.iter().filter(streams).copied().collect();
+    // Streams beside HTTP are as expected.
+    let everywhere = others.len() == meant.len();
+    (everywhere && !others.is_empty()).then_some(Idle {
+        what: "headers does nothing on listeners that serve no HTTP",
+        listeners: others,
+        everywhere,
+    })
 }
 
 /// Names of listeners; of those that are not the target's own, with the ListenerSet.

@@ -63,7 +63,9 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
         // Whoever may write a Service would reach our own admin endpoint through us, and the cloud's of this node.
         local_backends: false,
         private: admin_addresses(admin),
-        ..args.proxy.config(args.process.drain_timeout)
+        ..args
+            .proxy
+            .config(args.process.drain_timeout, &args.ingress.trusted_proxies)
     };
     let proxy = Arc::new(Proxy::start(settings, telemetry.for_proxy())?);
     let (updates, observed) = source::start(client.clone(), &cluster.controller_name);
