@@ -59,7 +59,7 @@ impl Config {
 /// Upper bounds. Past a bound the client gets a cheap answer (431, 503, GOAWAY, a closed connection) and a counter moves.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open client connections for each bound port. Default 20,000.
+    /// Open client connections for each bound port, tunnels included. Default 20,000.
     pub connections: usize,
     /// Client addresses that have a session, for each bound UDP port. Default 20,000; datagrams of others are dropped until
     /// one ends, so that a flood of addresses takes nothing from the clients known before it.
@@ -118,7 +118,7 @@ pub struct Deadlines {
     pub connect: Duration,
     /// An upstream connection without a request. Default 60 s.
     pub idle_upstream: Duration,
-    /// A stream of a TCP or TLS listener through which nothing passes. A backend's own read timeout
+    /// A stream of a TCP or TLS listener, or a tunnel (WebSocket), through which nothing passes. A backend's own read timeout
     /// ([`ir::BackendTimeouts::read`]) goes before it. Default 1 h.
     pub idle_stream: Duration,
     /// A client's session on a UDP port, likewise. Default 60 s.

@@ -58,6 +58,8 @@ impl Outcome {
 
 /// The answer began and could not be completed.
 const BROKEN_OFF: &str = "broken_off";
+/// Nothing passed through a tunnel for too long.
+const IDLE: &str = "idle";
 
 impl Exchange {
     /// A request's head has come.
@@ -147,6 +149,13 @@ impl Exchange {
     pub(crate) fn broke_off(&mut self) {
         if let Some(open) = &mut self.0 {
             open.reason = Some(BROKEN_OFF);
+        }
+    }
+
+    /// Nothing passed through the tunnel for too long.
+    pub(crate) fn fell_idle(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.reason = Some(IDLE);
         }
     }
 

@@ -23,6 +23,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ir::{HostPattern, Protocol};
 use rustls::server::Acceptor;
+use telemetry::metrics::OpenConnection;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -55,6 +56,14 @@ pub(crate) struct Conn {
     pub(crate) peer_value: HeaderValue,
     /// On TLS: the hostname of the listener that the handshake was made for.
     pub(crate) tls: Option<HostPattern>,
+    /// Held for as long as a request of the connection lasts, a tunnel included.
+    _open: Open,
+}
+
+/// A client connection's place among those of its port, and in the port's numbers. Dropped, both are free.
+pub(crate) struct Open {
+    _counted: Counted,
+    _observed: OpenConnection,
 }
 
 impl Conn {
@@ -143,17 +152,21 @@ async fn serve(
     port: Arc<PortHandle>,
     stream: Socket,
     peer: SocketAddr,
-    _counted: Counted,
+    counted: Counted,
 ) {
     let state = Arc::new(ConnState::new(worker.clock.clone()));
     let _registered = worker.register(&port, &state);
-    let _observed = port.metrics.connection();
+    let open = Open {
+        _counted: counted,
+        _observed: port.metrics.connection(),
+    };
     let protocol = worker.snapshot().ports.get(&port.key).map(|p| p.protocol);
     let inbound = Inbound {
         worker,
         port,
         state,
         peer,
+        open,
     };
     if matches!(protocol, Some(Protocol::Https | Protocol::Tls)) {
         inbound.state.handshake_begins();
@@ -181,6 +194,7 @@ fn conn(inbound: Inbound, tls: Option<HostPattern>) -> Rc<Conn> {
         port,
         state,
         peer,
+        open,
     } = inbound;
     let address = peer.ip().to_canonical().to_string();
     let peer_value =
@@ -192,6 +206,7 @@ fn conn(inbound: Inbound, tls: Option<HostPattern>) -> Rc<Conn> {
         peer,
         peer_value,
         tls,
+        _open: open,
     })
 }
 

@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use counter::{Counter, WordCounters};
-pub use listener::{ListenerMetrics, OpenConnection};
+pub use listener::{ListenerMetrics, OpenConnection, OpenTunnel};
 pub use stream::StreamMetrics;
 
 /// The content type of [`Metrics::encode`]'s text.

@@ -150,7 +150,7 @@ struct DeadlineArgs {
     /// An HTTP/1.1 connection to a backend without a request.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_UPSTREAM_TIMEOUT", default_value = "60s", value_parser = deadline)]
     idle_upstream_timeout: Duration,
-    /// A stream of a TCP or TLS listener through which nothing passes, unless its backend has a read timeout of its own.
+    /// A stream of a TCP or TLS listener, or a tunnel such as a WebSocket, through which nothing passes, unless its backend has a read timeout of its own.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_STREAM_TIMEOUT", default_value = "1h", value_parser = deadline)]
     idle_stream_timeout: Duration,
     /// A client's session on a UDP listener in which nothing passes, unless its backend has a read timeout of its own.

@@ -423,10 +423,11 @@ fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(header::UPGRADE, protocol);
-    let quiet = call.cluster.cluster.timeouts.read;
+    let own = call.cluster.cluster.timeouts.read;
     let Call {
         conn, mut exchange, ..
     } = call;
+    let quiet = own.unwrap_or(conn.worker.config.deadlines.idle_stream);
     exchange.answered(StatusCode::SWITCHING_PROTOCOLS, None);
     let ended = exchange.detached();
     tunnel::join(&conn, asked, &mut response, quiet, exchange);

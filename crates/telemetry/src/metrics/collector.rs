@@ -109,6 +109,15 @@ impl Series {
                 .encode_gauge(&listener.open_connections())?;
         }
 
+        let help = "Of these, connections that have switched to another protocol, such as WebSocket; likewise";
+        let mut metric =
+            encoder.encode_descriptor("tunnels_open", help, None, MetricType::Gauge)?;
+        for (name, listener) in &listeners {
+            metric
+                .encode_family(&[("listener", name.as_ref())])?
+                .encode_gauge(&listener.open_tunnels())?;
+        }
+
         let help = "Client connections that were accepted, and sessions that began; likewise";
         let mut metric =
             encoder.encode_descriptor("connections", help, None, MetricType::Counter)?;
