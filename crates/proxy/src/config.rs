@@ -77,6 +77,9 @@ pub struct Limits {
     pub streams: u32,
     /// HTTP/2 streams that a client reset before they were accepted; beyond it GOAWAY. Default 20.
     pub resets: usize,
+    /// Requests of an HTTP/2 connection that its client may reset, beside one for each that it lets be answered; as many more
+    /// within each minute. Beyond it GOAWAY. Default 200.
+    pub cancels: u32,
     /// Bytes of a request's body kept for a retry or a mirror. Default 64 KiB; a longer body is neither repeated nor copied.
     pub replay_bytes: usize,
     /// Mirrored requests in flight for each worker; beyond it copies are dropped. Default 1,000.
@@ -96,6 +99,7 @@ impl Default for Limits {
             headers: 100,
             streams: 100,
             resets: 20,
+            cancels: 200,
             replay_bytes: 64 * 1024,
             mirrors: 1_000,
             idle_upstream: 256,
@@ -108,11 +112,12 @@ impl Default for Limits {
 pub struct Deadlines {
     /// From accept to the end of the TLS handshake. Default 10 s.
     pub tls_handshake: Duration,
-    /// From the first byte of a request (or the start of the connection) to the end of its head. Default 10 s.
+    /// From the first byte of a request (or the start of the connection) to the end of its head. While everything drains, also
+    /// what is left to an idle client to ask once more. Default 10 s.
     pub header: Duration,
     /// A connection without a request. Default 75 s.
     pub idle: Duration,
-    /// A client that neither takes nor gives a byte that we wait for. Default 300 s: idle gRPC streams are common.
+    /// A client that neither takes nor gives a byte that we wait for, on its connection or on a stream of HTTP/2. Default 300 s: idle gRPC streams are common.
     pub stall: Duration,
     /// Opening a connection to a backend. Default 5 s.
     pub connect: Duration,

@@ -94,8 +94,9 @@ pub(super) fn prepare(
     };
     let original = rule.error_page().map(|_| Original::of(&parts));
     let mut head = request::head(conn, routed, parts, asked.as_ref().map(|a| &a.protocol));
-    let allowance = allowance(rule, &body, exchange.is_http1());
+    let allowance = allowance(rule, &body);
     let meter = Meter {
+        giver: exchange.giver(conn),
         received: exchange.received(),
         allowance: allowance.clone(),
     };
@@ -129,10 +130,10 @@ pub(super) fn prepare(
 }
 
 /// What is left to be counted of a body that does not say how long it is.
-fn allowance(rule: &RuleState, body: &Incoming, http1: bool) -> Option<Rc<Allowance>> {
+fn allowance(rule: &RuleState, body: &Incoming) -> Option<Rc<Allowance>> {
     let limit = rule.rule.gates.max_body?;
     let unknown = body.size_hint().exact().is_none();
-    unknown.then(|| Rc::new(Allowance::new(limit.get(), http1)))
+    unknown.then(|| Rc::new(Allowance::new(limit.get())))
 }
 
 fn refused(error: ProxyError, exchange: Exchange) -> Begun {
@@ -178,7 +179,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let mut pooled = true;
     let mut last = None;
     loop {
-        let Some(body) = call.source.body(&call.conn) else {
+        let Some(body) = call.source.body() else {
             return last.unwrap_or(Err(ProxyError::UpstreamClosed));
         };
         let outcome = attempt(call, body, pooled).await;
@@ -375,9 +376,16 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     let Call {
         mut exchange,
         deadline,
+        head,
         ..
     } = call;
     exchange.answered(response.status(), None);
+    exchange.passes_on();
+    let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    if head.method == Method::HEAD || bodiless.contains(&response.status()) {
+        // hyper does not ask for a body, whatever the backend says of one.
+        exchange.completes();
+    }
     *response.version_mut() = Version::HTTP_11;
     let waits = Waits {
         deadline: deadline.map(|at| Box::pin(sleep_until(at))),
@@ -429,7 +437,6 @@ fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody
     } = call;
     let quiet = own.unwrap_or(conn.worker.config.deadlines.idle_stream);
     exchange.answered(StatusCode::SWITCHING_PROTOCOLS, None);
-    let ended = exchange.detached();
     tunnel::join(&conn, asked, &mut response, quiet, exchange);
-    response.map(|_| DownBody::text("", ended))
+    response.map(|_| DownBody::text("", Exchange::none()))
 }

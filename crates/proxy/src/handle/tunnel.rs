@@ -69,7 +69,7 @@ pub(super) fn join(
             received.set(received.get() + passed.received.get());
         }
         match ended {
-            Some(Ok(_)) => {}
+            Some(Ok(_)) => exchange.completes(),
             Some(Err(_)) => exchange.broke_off(),
             None => exchange.fell_idle(),
         }

@@ -30,7 +30,7 @@ impl Collector for Series {
             ),
             (
                 "connections_rejected",
-                "Client connections closed before they served a request",
+                "Client connections that were refused, or closed because of what their clients did or did not do",
                 "reason",
                 &self.connections_rejected,
             ),
