@@ -10,6 +10,7 @@ mod identity;
 mod lifecycle;
 mod readme;
 mod reload;
+mod rolling;
 mod secrets;
 mod state;
 mod streams;

@@ -176,12 +176,18 @@ impl Wire {
     /// Reads until the end of the connection: whether GOAWAY came before it.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> bool {
-        let (end, mut told) = (Instant::now() + DEADLINE, false);
+        self.rest().iter().any(|frame| frame.kind == GOAWAY)
+    }
+
+    /// All that comes until the end of the connection.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> Vec<Frame> {
+        let (end, mut all) = (Instant::now() + DEADLINE, Vec::new());
         loop {
             match self.next_within(end.saturating_duration_since(Instant::now())) {
-                Ok(Some(frame)) => told |= frame.kind == GOAWAY,
+                Ok(Some(frame)) => all.push(frame),
                 Ok(None) => panic!("the connection is still open"),
-                Err(_) => return told,
+                Err(_) => return all,
             }
         }
     }
