@@ -6,6 +6,10 @@
 /// none matched. Gateway API answers 404 there; Higress and nginx-style Ingresses go on to the wider host.
 pub const HOST_FALLTHROUGH: &str = "postern.dev/host-fallthrough";
 
+/// On an HTTPRoute or a GRPCRoute: `https` or `http`: only requests that clients send over TLS, or without. A listener serves
+/// both where a trusted proxy in front of it ends TLS, and says so with `X-Forwarded-Proto`.
+pub const SCHEME: &str = "postern.dev/scheme";
+
 /// On a route, an RFC 3339 time that stands for `metadata.creationTimestamp` in precedence: the age of the Ingress that
 /// the route was made from. Where routes of two kinds have the same host, it counts only without `creationTimestamp`.
 pub const CREATED: &str = "postern.dev/created";

@@ -41,6 +41,30 @@ pub struct ClientPolicySpec {
     /// nothing: `Accepted` names those that pass TLS on, and is `False` where TLS ends at no listener of a target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTls>,
+    /// Header fields of requests, on listeners that serve HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<ClientHeaders>,
+}
+
+/// Header fields of requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientHeaders {
+    /// What becomes of fields with an underscore in their name, which some backends cannot tell from those with a hyphen.
+    /// Default `Allow`. Fields that spell one of the gateway's own (`X_Forwarded_For`) never pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub underscores: Option<Underscores>,
+}
+
+/// What becomes of header fields with an underscore in their name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Underscores {
+    /// They pass.
+    Allow,
+    /// They are taken off the request.
+    Drop,
+    /// The request is answered 400.
+    Refuse,
 }
 
 /// TLS of a listener.

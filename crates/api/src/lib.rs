@@ -32,7 +32,10 @@ pub use backend_policy::{
     BackendPolicy, BackendPolicySpec, BackendProtocol, BackendTimeouts, BackendTls, BackendTlsMode,
     HashOn, HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie, SessionScope,
 };
-pub use client_policy::{ClientCertificate, ClientPolicy, ClientPolicySpec, ClientTls, TlsVersion};
+pub use client_policy::{
+    ClientCertificate, ClientHeaders, ClientPolicy, ClientPolicySpec, ClientTls, TlsVersion,
+    Underscores,
+};
 pub use condition::{Condition, ConditionStatus};
 pub use object::{Kind, ObjectKey, ObjectRef};
 pub use paired::paired;

@@ -225,6 +225,7 @@ fn listener(
     Listener {
         name: name(indices, parents),
         hostname,
+        underscores: settings.underscores,
         tls: (!certificates.is_empty()).then_some(TlsTermination {
             certificates,
             versions: settings.versions,

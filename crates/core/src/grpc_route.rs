@@ -23,7 +23,7 @@ use ir::RequestMatch;
 
 use crate::{
     fault::Fault,
-    http_route::{Requests, host_fallthrough},
+    http_route::{Requests, host_fallthrough, scheme},
     lookup::Lookup,
     precedence::{Age, CallRank, Precedence, RouteOrder},
     route::TranslatedRoute,
@@ -52,6 +52,7 @@ pub(crate) fn translate(
         hostnames: route.spec.hostnames.as_deref().unwrap_or_default(),
         rules: &rules,
         fallthrough: host_fallthrough(route, &mut warnings),
+        https: scheme(route, &mut warnings),
         age: Age::vouched(route),
     };
     let rank = |place: (usize, usize), matches: &RequestMatch| {

@@ -41,6 +41,7 @@ pub(crate) fn translate(
             Some(rules) => rules,
         },
         fallthrough: host_fallthrough(route, &mut warnings),
+        https: scheme(route, &mut warnings),
         age: Age::vouched(route),
     };
     let rank = |(rule, index): (usize, usize), matches: &RequestMatch| {
@@ -56,6 +57,8 @@ pub(crate) struct Requests<'a> {
     pub(crate) rules: &'a [HttpRouteRules],
     /// Requests that match none of the rules go on to wider hosts.
     pub(crate) fallthrough: bool,
+    /// Only requests over TLS, or without.
+    pub(crate) https: Option<bool>,
     /// As in [`TranslatedRoute`].
     pub(crate) age: Age,
 }
@@ -88,6 +91,7 @@ impl Requests<'_> {
                         route: Route {
                             matches,
                             host_fallthrough: self.fallthrough,
+                            https: self.https,
                             rule: Arc::clone(&variant.rule),
                         },
                     });
@@ -164,6 +168,21 @@ pub(crate) fn host_fallthrough(route: &impl ResourceExt, warnings: &mut Vec<Stri
                 annotation::HOST_FALLTHROUGH
             ));
             false
+        }
+    }
+}
+
+pub(crate) fn scheme(route: &impl ResourceExt, warnings: &mut Vec<String>) -> Option<bool> {
+    let value = route.annotations().get(annotation::SCHEME)?;
+    match value.trim() {
+        "https" => Some(true),
+        "http" => Some(false),
+        other => {
+            warnings.push(format!(
+                "annotation {}: {other:?} is neither http nor https and is not used",
+                annotation::SCHEME
+            ));
+            None
         }
     }
 }

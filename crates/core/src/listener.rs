@@ -23,7 +23,7 @@ use crate::{
     fault::{self, Fault},
     lookup::Lookup,
     namespace::{Expression, Namespaces, Selector},
-    policy::{ClientSettings, client_settings},
+    policy::{ClientSettings, client_settings, underscores},
     protocol::{Carrier, Protocol},
     status::ListenerStatus,
 };
@@ -220,9 +220,6 @@ impl<'a> Listener<'a> {
     /// Has ClientPolicies apply: of the listener, of its object, and of the Gateway that its object extends. What cannot
     /// be honoured closes the listener.
     pub(crate) fn ask_clients(&mut self, gateway: &ObjectKey, lookup: &Lookup<'_>) {
-        if !self.terminates() {
-            return;
-        }
         let (kind, key) = self.owner;
         let at = |kind, key, section| {
             let held = &lookup.policies.client;
@@ -238,6 +235,10 @@ impl<'a> Listener<'a> {
             .chain(wider)
             .map(|(key, policy)| (key, &**policy))
             .collect();
+        if !self.terminates() {
+            self.clients.underscores = underscores(&policies);
+            return;
+        }
         match client_settings(&policies, lookup) {
             Ok(settings) => self.clients = settings,
             Err(fault) => {

@@ -25,7 +25,9 @@ pub(crate) use backend_tls::{
     Ancestry, Reading as BackendTlsReading, verdicts as backend_tls_verdicts,
 };
 pub(crate) use basic_auth::basic_auth;
-pub(crate) use client::{ClientSettings, client_settings, verdicts as client_verdicts};
+pub(crate) use client::{
+    ClientSettings, client_settings, underscores, verdicts as client_verdicts,
+};
 pub(crate) use external_auth::{
     Place, TIMEOUT as EXTERNAL_AUTH_TIMEOUT, external_auth, names as header_names,
 };

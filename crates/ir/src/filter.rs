@@ -18,9 +18,12 @@ pub struct ClientAddresses {
 }
 
 impl ClientAddresses {
-    /// Whether a client may ask.
+    /// Whether a client may ask. One whose address is not known is on no allow list and on every deny list.
     #[must_use]
-    pub fn permits(&self, client: IpAddr) -> bool {
+    pub fn permits(&self, client: Option<IpAddr>) -> bool {
+        let Some(client) = client else {
+            return self.allow.is_empty() && self.deny.is_empty();
+        };
         let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&client));
         (self.allow.is_empty() || within(&self.allow)) && !within(&self.deny)
     }

@@ -15,6 +15,7 @@ mod filter;
 mod listener;
 mod matcher;
 mod password;
+mod path;
 mod policy;
 mod redacted;
 mod route;
@@ -30,12 +31,13 @@ pub use filter::{
     ClientAddresses, Cors, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
     RedirectPath, Rewrite,
 };
-pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, VirtualHost};
+pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, Underscores, VirtualHost};
 pub use matcher::{
     HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
     QueryMatch, RequestMatch, ValueMatch,
 };
 pub use password::{InvalidHash, PasswordHash, Scheme};
+pub use path::{BadPath, canonical_path, resolve_dots};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::Redacted;
 pub use route::{Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target};

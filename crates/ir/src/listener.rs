@@ -103,6 +103,9 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Hosts served.
     pub hostname: HostPattern,
+    /// What becomes of request fields with an underscore in their name.
+    #[serde(skip_serializing_if = "Underscores::is_default")]
+    pub underscores: Underscores,
     /// Certificates, where TLS ends here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsTermination>,
@@ -111,6 +114,25 @@ pub struct Listener {
     /// `None`: HTTP. Else distinct hosts within `hostname`, most specific first; a stream for which there is none is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streams: Option<Vec<Arc<StreamHost>>>,
+}
+
+/// What becomes of request fields with an underscore in their name. Some backends cannot tell `X_User` from `X-User`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Underscores {
+    /// They pass.
+    #[default]
+    Allow,
+    /// They are taken off.
+    Drop,
+    /// The request is answered 400.
+    Refuse,
+}
+
+impl Underscores {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The routes of one host of a listener.

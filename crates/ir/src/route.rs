@@ -30,6 +30,10 @@ pub struct Route {
     /// matched. Gateway API says no; converted Ingresses say yes, as Higress does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub host_fallthrough: bool,
+    /// Whether only requests over TLS (`true`) or without (`false`) are meant, where the listener serves both because trusted
+    /// proxies end TLS in front of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https: Option<bool>,
     /// What to do.
     pub rule: Arc<Rule>,
 }

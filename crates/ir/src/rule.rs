@@ -31,6 +31,9 @@ pub struct Rule {
     /// Copies of the request as it is after [`Self::request`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<Mirror>,
+    /// Protocols that a request may switch to, beside `websocket`: tokens as in `Upgrade`, in lower case.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upgrades: Vec<Box<str>>,
     /// The end of the way.
     pub action: Action,
     /// Changes of a backend's answer or of a redirect, in the order written.
@@ -50,6 +53,7 @@ impl Rule {
             cors: None,
             request: Vec::new(),
             mirrors: Vec::new(),
+            upgrades: Vec::new(),
             action,
             response: Vec::new(),
         }

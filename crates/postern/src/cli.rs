@@ -256,6 +256,9 @@ pub(crate) struct ExplainArgs {
     /// A header of the request, as `Name: value`. Repeatable.
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = value::header)]
     pub(crate) headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// The client's address, which allow and deny lists are asked about.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) client: std::net::IpAddr,
     /// How to print.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Format,

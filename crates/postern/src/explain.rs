@@ -1,17 +1,14 @@
-//! Which listener, route, rule, filters and backend a request would meet, or why none. Asks the data plane's own router.
+//! Which listener, route, rule and backend a request would meet, and what would become of it. Asks the data plane's own
+//! decision.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request::Parts, uri::PathAndQuery};
 use ir::{
-    Action, Cluster, Ir, Listener, PathRewrite, Port, Protocol, RequestMatch, RequestStep, Rule,
-    SocketKey, StreamHost, Target,
+    Action, Cluster, Ir, Listener, Port, Protocol, RequestMatch, Rule, SocketKey, StreamHost,
+    Target,
 };
-use proxy::{
-    canonical,
-    filter::{redirect, rewrite},
-    router::{PortRouter, RequestView},
-};
+use proxy::{Explained, Explainer, Outcome, Peer, Question};
 use serde::Serialize;
 
 /// More near misses than this help nobody.
@@ -25,6 +22,7 @@ pub(crate) struct Request {
     port: u16,
     uri: Uri,
     headers: HeaderMap,
+    client: IpAddr,
 }
 
 impl Request {
@@ -36,6 +34,7 @@ impl Request {
         method: &str,
         url: &str,
         headers: &[(HeaderName, HeaderValue)],
+        client: IpAddr,
     ) -> Result<Self, String> {
         let method = method
             .to_uppercase()
@@ -72,7 +71,16 @@ impl Request {
             port,
             uri: target.into(),
             headers: map,
+            client,
         })
+    }
+
+    fn head(&self) -> Parts {
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.method = self.method.clone();
+        head.uri = self.uri.clone();
+        head.headers = self.headers.clone();
+        head
     }
 }
 
@@ -93,7 +101,12 @@ pub(crate) struct Explanation {
     /// The route, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) route: Option<RouteMet>,
-    /// Why there is none.
+    /// What has to be asked before the results hold, which only traffic can be: `rate`, `concurrency`, `external_auth`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) conditions: Vec<&'static str>,
+    /// What traffic gets: one for each backend, where the rule has several.
+    pub(crate) results: Vec<End>,
+    /// Why the request meets no route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     /// Routes that match the path and ask for more than the request has.
@@ -107,12 +120,26 @@ pub(crate) struct Explanation {
 pub(crate) struct RouteMet {
     /// What the request had to look like, in words.
     pub(crate) matched: String,
-    /// The rule with filters and action.
+    /// The rule, phase by phase.
     pub(crate) rule: Arc<Rule>,
-    /// What the client gets from the gateway itself, or the backend sees of the request.
-    pub(crate) outcome: String,
     /// The clusters it may be sent to.
     pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
+}
+
+/// What a request comes to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct End {
+    /// How many requests of a full round come to this; absent where all do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) share: Option<String>,
+    /// The gateway's own answer as `STATUS REASON`, or what the backend sees as `METHOD HOST/PATH`.
+    pub(crate) text: String,
+    /// A backend is asked.
+    pub(crate) forwarded: bool,
+    /// Fields of the answer, or those that the backend sees.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) headers: Vec<String>,
 }
 
 /// A route that nearly matched.
@@ -122,14 +149,16 @@ pub(crate) struct NearMiss {
     pub(crate) matched: String,
 }
 
-/// Asks the router.
-pub(crate) fn explain(ir: &Ir, request: &Request) -> Explanation {
+/// Asks the data plane.
+pub(crate) fn explain(ir: &Arc<Ir>, request: &Request) -> Explanation {
     let mut told = Explanation {
         host: String::new(),
         path: String::new(),
         port: None,
         listener: None,
         route: None,
+        conditions: Vec::new(),
+        results: Vec::new(),
         reason: None,
         near: Vec::new(),
     };
@@ -139,52 +168,106 @@ pub(crate) fn explain(ir: &Ir, request: &Request) -> Explanation {
     told
 }
 
-fn follow(ir: &Ir, request: &Request, told: &mut Explanation) -> Result<(), String> {
-    let host = canonical::host(&request.uri, &request.headers).map_err(|e| format!("400: {e}"))?;
-    told.host = host.clone().into_owned();
-    let path = canonical::path(request.uri.path()).map_err(|e| format!("400: {e}"))?;
-    told.path = path.clone().into_owned();
+fn follow(ir: &Arc<Ir>, request: &Request, told: &mut Explanation) -> Result<(), String> {
     let (key, port) = port(ir, request)?;
     told.port = Some(key.to_string());
-    let router = PortRouter::build(port, &mut Arc::clone);
-    let listener = router
-        .listener_for(&host)
-        .and_then(|at| Some((at, port.listeners.get(at)?)));
-    let Some((at, listener)) = listener else {
-        let names: Vec<_> = port
-            .listeners
-            .iter()
-            .map(|listener| listener.hostname.to_string())
-            .collect();
-        return Err(format!(
-            "404: no listener of port {} serves this host; they serve {}",
-            key.port,
-            names.join(", ")
-        ));
+    let explained = Explainer::new(Arc::clone(ir)).ask(Question {
+        port: *key,
+        peer: Peer::new(request.client, request.https, &[]),
+        head: request.head(),
+    });
+    let Explained {
+        target,
+        listener,
+        route,
+        conditions,
+        outcomes,
+    } = explained;
+    told.conditions = conditions;
+    told.results = results(outcomes);
+    let Some((host, path)) = target else {
+        return Err("host or path can be read in more than one way".to_owned());
+    };
+    (told.host, told.path) = (host, path);
+    let Some(listener) = listener.and_then(|at| port.listeners.get(at)) else {
+        return Err(no_listener(port, *key));
     };
     told.listener = Some((listener.name.to_string(), listener.hostname.to_string()));
     if let Some(hosts) = &listener.streams {
-        return Err(passed_on(hosts, &host));
+        told.results.clear();
+        return Err(passed_on(hosts, &told.host));
     }
-    let view = RequestView {
-        host: &host,
-        path: &path,
-        query: request.uri.query(),
-        method: &request.method,
-        headers: &request.headers,
+    let Some(route) = route else {
+        told.near = near(listener, &told.host, &told.path);
+        return Err(no_route(listener, &told.host));
     };
-    let Some(found) = router.find(at, &view) else {
-        told.near = near(listener, &host, &path);
-        return Err(format!("404: {}", no_route(listener, &host)));
-    };
-    let rule = Arc::clone(found.payload);
     told.route = Some(RouteMet {
-        matched: words(&found.route.matches),
-        outcome: outcome(&rule, key, request, &told.host, &told.path),
-        clusters: clusters(ir, &rule),
-        rule,
+        matched: words(&route.matches),
+        clusters: clusters(ir, &route.rule),
+        rule: route.rule,
     });
     Ok(())
+}
+
+fn no_listener(port: &Port, key: SocketKey) -> String {
+    let names = port.listeners.iter();
+    let names: Vec<_> = names
+        .map(|listener| listener.hostname.to_string())
+        .collect();
+    format!(
+        "no listener of port {} serves this host; they serve {}",
+        key.port,
+        names.join(", ")
+    )
+}
+
+/// The ends of a request in words.
+fn results(outcomes: Vec<(u64, Outcome)>) -> Vec<End> {
+    let total: u64 = outcomes.iter().map(|(weight, _)| weight).sum();
+    let several = outcomes.len() > 1;
+    outcomes
+        .into_iter()
+        .map(|(weight, outcome)| End {
+            share: several.then(|| format!("{weight} of {total}")),
+            ..result(outcome)
+        })
+        .collect()
+}
+
+fn result(outcome: Outcome) -> End {
+    let lines = |headers: &HeaderMap| {
+        let line = |(name, value): (&HeaderName, &HeaderValue)| {
+            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+        };
+        headers.iter().map(line).collect()
+    };
+    match outcome {
+        Outcome::Answered {
+            status,
+            reason,
+            headers,
+        } => End {
+            share: None,
+            text: format!("{} {reason}", status.as_u16()),
+            forwarded: false,
+            headers: lines(&headers),
+        },
+        Outcome::Forwarded {
+            method,
+            host,
+            target,
+            headers,
+            ..
+        } => End {
+            share: None,
+            text: format!(
+                "the backend sees {method} {}{target}",
+                String::from_utf8_lossy(host.as_bytes())
+            ),
+            forwarded: true,
+            headers: lines(&headers),
+        },
+    }
 }
 
 /// The port that the URL leads to; one bound to every address comes first.
@@ -307,49 +390,6 @@ fn words(matches: &RequestMatch) -> String {
             .map(|query| format!("query {} {}", query.name, value(&query.value))),
     );
     words.join(", ")
-}
-
-/// What comes of the request once the rule's filters have run.
-fn outcome(rule: &Rule, key: &SocketKey, request: &Request, host: &str, path: &str) -> String {
-    match &rule.action {
-        Action::Respond { status, reason } => format!("{status}, because of {}", reason.as_str()),
-        Action::Redirect(to) => {
-            let info = redirect::RequestInfo {
-                https: request.https,
-                host,
-                listener_port: key.port,
-                path,
-                query: request.uri.query(),
-            };
-            let location = redirect::location(to, &info);
-            format!(
-                "{}, location: {}",
-                to.status,
-                location.to_str().unwrap_or_default()
-            )
-        }
-        Action::Forward(_) => {
-            let mut seen = (host.to_owned(), path.to_owned());
-            for step in &rule.request {
-                rewritten(step, &mut seen);
-            }
-            let target = rewrite::path_and_query(&seen.1, request.uri.query());
-            format!("the backend sees {} {}{target}", request.method, seen.0)
-        }
-    }
-}
-
-fn rewritten(step: &RequestStep, (host, path): &mut (String, String)) {
-    let RequestStep::Rewrite(change) = step else {
-        return;
-    };
-    if let Some(new) = change.host.as_ref().and_then(|new| new.0.to_str().ok()) {
-        new.clone_into(host);
-    }
-    let changed = |change: &PathRewrite| rewrite::rewrite(change, path).into_owned();
-    if let Some(new) = change.path.as_ref().map(changed) {
-        *path = new;
-    }
 }
 
 fn clusters(ir: &Ir, rule: &Rule) -> BTreeMap<String, Arc<Cluster>> {

@@ -65,7 +65,11 @@ fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
         .iter()
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
         .collect();
-    explain(&made.ir, &Request::new(method, url, &headers).unwrap())
+    let client = "127.0.0.1".parse().unwrap();
+    explain(
+        &made.ir,
+        &Request::new(method, url, &headers, client).unwrap(),
+    )
 }
 
 #[test]
@@ -75,32 +79,29 @@ fn a_rewrite_is_shown_as_the_backend_sees_it() {
         (told.host.as_str(), told.path.as_str()),
         ("example.com", "/v1/app")
     );
-    let met = told.route.unwrap();
-    assert_eq!(
-        met.outcome,
-        "the backend sees GET inner.example.com/app?q=1"
-    );
-    assert_eq!(met.clusters.len(), 1);
+    let text = &told.results[0].text;
+    assert_eq!(text, "the backend sees GET inner.example.com/app?q=1");
+    assert_eq!(told.route.unwrap().clusters.len(), 1);
 }
 
 #[test]
 fn a_redirect_is_shown_with_its_location() {
-    let met = ask("GET", "example.com/old", &[]).route.unwrap();
-    assert_eq!(
-        met.outcome,
-        "301 Moved Permanently, location: https://example.com/new"
-    );
+    let told = ask("GET", "example.com/old", &[]);
+    assert_eq!(told.results[0].text, "301 redirect");
+    let location = "location: https://example.com/new".to_owned();
+    assert_eq!(told.results[0].headers, [location]);
 }
 
 #[test]
 fn a_broken_backend_is_told() {
-    let met = ask(
+    let told = ask(
         "GET",
         "http://a.example.org:8000/api",
         &[("x-stage", "canary")],
-    )
-    .route
-    .unwrap();
+    );
+    assert_eq!(told.results[0].text, "500 invalid_backend");
+    assert!(!told.results[0].forwarded);
+    let met = told.route.unwrap();
     assert!(
         met.matched.contains("header x-stage = canary"),
         "{}",
@@ -131,7 +132,7 @@ fn why_there_is_no_route() {
         ),
         (
             "http://example.com/%zz",
-            "the path cannot be read in one way only",
+            "host or path can be read in more than one way",
         ),
     ] {
         let told = ask("GET", url, &[]);
@@ -146,13 +147,14 @@ fn why_there_is_no_route() {
 
 #[test]
 fn a_bad_request_is_refused() {
+    let client = "127.0.0.1".parse().unwrap();
     assert!(
-        Request::new("GET", "ftp://example.com/", &[])
+        Request::new("GET", "ftp://example.com/", &[], client)
             .unwrap_err()
             .contains("is not a URL")
     );
     assert!(
-        Request::new("G ET", "http://example.com/", &[])
+        Request::new("G ET", "http://example.com/", &[], client)
             .unwrap_err()
             .contains("is not a method")
     );

@@ -2,6 +2,7 @@
 
 pub(crate) mod meter;
 pub(crate) mod piece;
+mod tail;
 
 use std::{
     pin::Pin,
@@ -14,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use self::{meter::Meter, piece::Piece};
+use self::{meter::Meter, piece::Piece, tail::Tail};
 use crate::{
     exchange::Exchange,
     silence::{Silence, Watched},
@@ -83,7 +84,9 @@ impl Body for UpBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Client { incoming, .. } => incoming.is_end_stream(),
+            Self::Client {
+                incoming, meter, ..
+            } => !meter.is_ahead() && incoming.is_end_stream(),
             Self::Replay(body) => body.is_end_stream(),
             Self::Kept(body) => body.is_end(),
             Self::Watched(body) => body.is_end_stream(),
@@ -107,6 +110,9 @@ pub(crate) enum BodyError {
     /// The backend's side failed.
     #[error(transparent)]
     Upstream(#[from] hyper::Error),
+    /// The backend ended the response's stream before the response was whole.
+    #[error("the backend cut the response short")]
+    Truncated,
     /// The request's deadline passed while the response was on its way.
     #[error("the request took too long")]
     Deadline,
@@ -150,6 +156,7 @@ enum Content {
         incoming: Incoming,
         lease: Option<Lease>,
         waits: Waits,
+        tail: Tail,
     },
     /// The client has not taken all of it; then come the end and these trailers.
     Closing(Option<HeaderMap>),
@@ -159,7 +166,7 @@ impl DownBody {
     /// An answer of the gateway itself; empty text is no body.
     pub(crate) fn text(text: &'static str, mut exchange: Exchange) -> Self {
         exchange.completes();
-        let content = if text.is_empty() {
+        let content = if text.is_empty() || exchange.is_bodyless() {
             Content::Done
         } else {
             Content::Text(Bytes::from_static(text.as_bytes()))
@@ -167,11 +174,13 @@ impl DownBody {
         Self { content, exchange }
     }
 
-    /// A backend's answer. When it has been read, the connection goes back to where it was leased.
+    /// A backend's answer. When it has been read, the connection goes back to where it was leased; one over HTTP/2 was not.
+    /// `asked_whole` is whether the request had no body.
     pub(crate) fn upstream(
         incoming: Incoming,
         lease: Option<Lease>,
         waits: Waits,
+        asked_whole: bool,
         mut exchange: Exchange,
     ) -> Self {
         if incoming.is_end_stream() {
@@ -184,11 +193,21 @@ impl DownBody {
                 exchange,
             };
         }
+        // Whatever else comes is left where it is, and its connection with it.
+        if exchange.is_bodyless() {
+            exchange.completes();
+            return Self {
+                content: Content::Done,
+                exchange,
+            };
+        }
+        let tail = Tail::new(lease.is_none(), asked_whole);
         Self {
             content: Content::Upstream {
                 incoming,
                 lease,
                 waits,
+                tail,
             },
             exchange,
         }
@@ -254,8 +273,9 @@ impl Body for DownBody {
                 incoming,
                 lease,
                 waits,
+                tail,
             } => {
-                let frame = match Pin::new(&mut *incoming).poll_frame(cx) {
+                let frame = match tail.poll_frame(incoming, cx) {
                     Poll::Ready(frame) => frame,
                     Poll::Pending => {
                         let Some(over) = waits.over(cx) else {
@@ -272,21 +292,15 @@ impl Body for DownBody {
                 if let Some(Err(error)) = frame {
                     this.exchange.broke_off();
                     this.content = Content::Done;
-                    return Poll::Ready(Some(Err(error.into())));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 let frame = frame.and_then(Result::ok).map(Frame::into_data);
-                let is_last = !matches!(frame, Some(Ok(_))) || incoming.is_end_stream();
+                let is_last = !matches!(frame, Some(Ok(_))) || tail.is_over(incoming);
                 if is_last && let Some(lease) = lease.take() {
                     lease.give_back();
                 }
                 match frame {
-                    Some(Ok(bytes)) => {
-                        // hyper asks for no more of a body of HTTP/1.1 than its length.
-                        if incoming.size_hint().exact() == Some(0) {
-                            this.exchange.completes();
-                        }
-                        this.piece(bytes, is_last)
-                    }
+                    Some(Ok(bytes)) => this.piece(bytes, is_last),
                     Some(Err(trailers)) => this.end(trailers.into_trailers().ok(), cx),
                     None => this.end(None, cx),
                 }
@@ -299,7 +313,7 @@ impl Body for DownBody {
             Content::Done => true,
             Content::Closing(_) => false,
             Content::Text(text) => text.is_empty(),
-            Content::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Content::Upstream { incoming, tail, .. } => tail.is_over(incoming),
         }
     }
 
@@ -307,7 +321,7 @@ impl Body for DownBody {
         match &self.content {
             Content::Done => SizeHint::with_exact(0),
             Content::Text(text) => SizeHint::with_exact(text.len() as u64),
-            Content::Upstream { incoming, .. } => incoming.size_hint(),
+            Content::Upstream { incoming, tail, .. } => tail.size_hint(incoming),
             Content::Closing(_) => SizeHint::default(),
         }
     }

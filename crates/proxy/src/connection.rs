@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{config::Deadlines, http2::Client, observe::Rejection, terms::Terms};
+use crate::{config::Deadlines, framing::Fault, http2::Client, observe::Rejection, terms::Terms};
 
 /// How often the watch looks.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -88,7 +88,10 @@ pub(crate) struct ConnState {
     read_stall: AtomicU32,
     command: AtomicU8,
     asked: AtomicBool,
-    refused: AtomicBool,
+    heads: AtomicU32,
+    faulty: AtomicU32,
+    unknown_coding: AtomicBool,
+    broken: AtomicBool,
     /// Why we close it, where that is to be told of.
     ended: OnceLock<Rejection>,
     /// What the client has said, where it speaks HTTP/2.
@@ -109,7 +112,10 @@ impl ConnState {
             read_stall: AtomicU32::new(0),
             command: AtomicU8::new(Command::Serve as u8),
             asked: AtomicBool::new(false),
-            refused: AtomicBool::new(false),
+            heads: AtomicU32::new(0),
+            faulty: AtomicU32::new(0),
+            unknown_coding: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             ended: OnceLock::new(),
             http2: Client::new(),
             waker: Mutex::new(None),
@@ -230,14 +236,40 @@ impl ConnState {
         self.phase.store(Phase::Tunnel as u8, Relaxed);
     }
 
-    /// Framing that can be read in two ways was seen; the next request is refused.
-    pub(crate) fn refuse(&self) {
-        self.refused.store(true, Relaxed);
+    /// A fault was seen in the `nth` request, counted from one: it is refused, and whatever follows it.
+    pub(crate) fn refuse(&self, nth: u32, fault: Fault) {
+        self.unknown_coding
+            .store(fault == Fault::UnknownCoding, Relaxed);
+        self.faulty.store(nth.max(1), Relaxed);
     }
 
-    /// Whether [`Self::refuse`] was called.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.refused.load(Relaxed)
+    /// One more head has been read. Why its request must be refused, if it must.
+    pub(crate) fn next_head(&self) -> Option<Fault> {
+        let nth = self.heads.load(Relaxed).saturating_add(1);
+        self.heads.store(nth, Relaxed);
+        self.fault()
+    }
+
+    /// The fault of the newest request, in its head or later.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let faulty = self.faulty.load(Relaxed);
+        if faulty == 0 || self.heads.load(Relaxed) < faulty {
+            return None;
+        }
+        Some(match self.unknown_coding.load(Relaxed) {
+            true => Fault::UnknownCoding,
+            false => Fault::Ambiguous,
+        })
+    }
+
+    /// A response broke off whose end is that of the connection, which must not look like one.
+    pub(crate) fn break_off(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    /// Whether [`Self::break_off`] was called.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
     }
 
     /// What the connection's task should do. Remembers the task, so that [`Self::command`] can wake it.

@@ -3,12 +3,23 @@
 use http::StatusCode;
 use ir::Reason;
 
+use crate::framing::Fault;
+
 /// A request that ended in the gateway. Every variant has a status and one word for access log and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     /// Framing, host or path that can be read in more than one way.
     #[error("the request is malformed or ambiguous")]
     BadRequest,
+    /// A method that the gateway does not forward.
+    #[error("this method is not forwarded")]
+    MethodNotAllowed,
+    /// The request has passed too many gateways of ours.
+    #[error("the request goes round in a circle")]
+    LoopDetected,
+    /// The body has a transfer coding under the chunks.
+    #[error("the body's transfer coding is not known")]
+    UnknownCoding,
     /// More header fields, or bytes of them, than allowed.
     #[error("too many header fields")]
     TooManyHeaders,
@@ -36,6 +47,9 @@ pub enum ProxyError {
     /// The connection was lost before the response's head.
     #[error("the backend closed the connection")]
     UpstreamClosed,
+    /// What the backend sent is no response, or does not say in one way where it ends.
+    #[error("the backend's response is malformed")]
+    BadResponse,
     /// No TLS connection could be made as the rule wants it.
     #[error("the backend's TLS is not as it should be")]
     UpstreamTls,
@@ -94,6 +108,9 @@ impl ProxyError {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::ClientClosed => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::LoopDetected => StatusCode::LOOP_DETECTED,
+            Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
@@ -101,7 +118,7 @@ impl ProxyError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Rule(_) | Self::AuthFailed => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamClosed | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
+            Self::UpstreamClosed | Self::BadResponse | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::RateLimited | Self::ConcurrencyLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -119,6 +136,9 @@ impl ProxyError {
     pub const fn flag(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::LoopDetected => "loop_detected",
+            Self::UnknownCoding => "unknown_coding",
             Self::TooManyHeaders => "too_many_headers",
             Self::NoRoute => "no_route",
             Self::Misdirected => "misdirected",
@@ -128,6 +148,7 @@ impl ProxyError {
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamClosed => "upstream_closed",
+            Self::BadResponse => "bad_response",
             Self::UpstreamTls => "upstream_tls",
             Self::Forbidden => "forbidden",
             Self::Unauthorized => "unauthorized",
@@ -144,11 +165,22 @@ impl ProxyError {
         }
     }
 
+    /// Whether it is not clear where the request ends, so that nothing after it can be read.
+    #[must_use]
+    pub(crate) const fn is_about_framing(self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest | Self::UnknownCoding | Self::ClientClosed
+        )
+    }
+
     /// Whose doing it was.
     #[must_use]
     pub const fn blame(self) -> Side {
         match self {
             Self::BadRequest
+            | Self::MethodNotAllowed
+            | Self::UnknownCoding
             | Self::TooManyHeaders
             | Self::NoRoute
             | Self::Misdirected
@@ -158,8 +190,17 @@ impl ProxyError {
             | Self::ConcurrencyLimited
             | Self::BodyTooLarge
             | Self::ClientClosed => Side::Downstream,
-            Self::Overloaded | Self::Rule(_) => Side::Gateway,
+            Self::Overloaded | Self::LoopDetected | Self::Rule(_) => Side::Gateway,
             _ => Side::Upstream,
+        }
+    }
+}
+
+impl From<Fault> for ProxyError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Ambiguous => Self::BadRequest,
+            Fault::UnknownCoding => Self::UnknownCoding,
         }
     }
 }

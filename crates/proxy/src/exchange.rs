@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Version};
+use http::{Method, Request, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
 use ir::{PathMatch, Rule};
 use telemetry::metrics::ListenerMetrics;
@@ -22,9 +22,10 @@ use crate::{
     grpc,
     http2::Stream,
     limit::Permit,
-    observe::{Observed, Rejection},
+    observe::{Observed, Rejection, Seen},
     server::Conn,
     upstream::{Head, Way},
+    view::View,
 };
 
 /// The account of one request. It travels with the response's body and ends when that does, however that ends.
@@ -33,8 +34,11 @@ pub(crate) struct Exchange(Option<Box<Open>>);
 struct Open {
     conn: Rc<Conn>,
     started: Instant,
+    version: Version,
     /// Of HTTP/2.
     stream: Option<Rc<Stream>>,
+    /// The request is HEAD.
+    head: bool,
     /// It is a call of gRPC.
     call: bool,
     status: Option<StatusCode>,
@@ -85,13 +89,15 @@ impl Exchange {
         conn.state.request_begins();
         let worker = &conn.worker;
         worker.in_flight.set(worker.in_flight.get() + 1);
-        let observed = worker.observer.request(conn, request);
+        let observed = Observed::new(conn);
         let stream = (request.version() >= Version::HTTP_2).then(|| Stream::begin(conn));
         conn.newest.set(stream.clone());
         Self(Some(Box::new(Open {
             conn: Rc::clone(conn),
             started: Instant::now(),
+            version: request.version(),
             stream,
+            head: *request.method() == Method::HEAD,
             call: grpc::is_call(request),
             status: None,
             reason: None,
@@ -103,6 +109,22 @@ impl Exchange {
             permit: None,
             observed,
         })))
+    }
+
+    /// The request has been read: log and spans see the view of it.
+    pub(crate) fn read(&mut self, view: &View) {
+        if let Some(open) = &mut self.0 {
+            let seen = Seen::of(view);
+            open.observed.begin(&open.conn.worker.observer, &seen);
+        }
+    }
+
+    /// The request is refused before there is a view of it: log and spans see the head as it came.
+    pub(crate) fn unread(&mut self, head: &Parts) {
+        if let Some(open) = &mut self.0 {
+            let seen = Seen::raw(&open.conn.peer, head);
+            open.observed.begin(&open.conn.worker.observer, &seen);
+        }
     }
 
     /// The account of nothing, where another goes on elsewhere.
@@ -119,7 +141,19 @@ impl Exchange {
 
     /// Whether the client speaks HTTP/1.
     pub(crate) fn is_http1(&self) -> bool {
-        self.0.as_ref().is_some_and(|open| open.stream.is_none())
+        self.0
+            .as_ref()
+            .is_some_and(|open| open.version < Version::HTTP_2)
+    }
+
+    /// Whether the answer has no body, whatever there is for one (RFC 9110 section 6.4.1). hyper sees to HTTP/1 alone.
+    pub(crate) fn is_bodyless(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| {
+            let status = open.status;
+            open.head
+                || status == Some(StatusCode::NO_CONTENT)
+                || status == Some(StatusCode::NOT_MODIFIED)
+        })
     }
 
     /// Whether the request is a call of gRPC.
@@ -226,6 +260,10 @@ impl Exchange {
     pub(crate) fn broke_off(&mut self) {
         if let Some(open) = &mut self.0 {
             open.reason = Some(BROKEN_OFF);
+            // To such a client an orderly end would be the end of the body.
+            if open.version < Version::HTTP_11 {
+                open.conn.state.break_off();
+            }
         }
     }
 
@@ -234,6 +272,12 @@ impl Exchange {
         if let Some(open) = &mut self.0 {
             open.reason = Some(IDLE);
         }
+    }
+
+    /// What is wrong with the request's framing, if its body turned out to be faulty.
+    pub(crate) fn fault(&self) -> Option<ProxyError> {
+        let fault = self.0.as_ref().and_then(|open| open.conn.state.fault());
+        fault.map(ProxyError::from)
     }
 
     /// The request counts at an endpoint, and no longer at another.

@@ -1,41 +1,34 @@
-//! The phases of a request, in order: match, answer or forward, decorate. `docs/life-of-a-request.md` follows this file.
+//! The phases of a request, in order: read, decide, answer or forward, decorate. `docs/life-of-a-request.md` follows this file.
 
 mod fallback;
 mod forward;
 mod guard;
 mod mirror;
 mod question;
-mod request;
+pub(crate) mod request;
 mod source;
 mod tunnel;
 
-use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use hyper::body::{Body, Incoming};
-use ir::{Action, Protocol};
 
 use crate::{
     body::{DownBody, meter},
-    canonical,
+    decision::{self, Act, Met, Verdict},
     error::ProxyError,
     exchange::Exchange,
-    filter::{cors, headers, redirect},
+    filter::cors,
+    framing::is_one_length,
     grpc,
     limit::Permit,
-    router::RequestView,
     server::Conn,
-    snapshot::{RuleState, Snapshot},
+    snapshot::RuleState,
+    view::View,
 };
-
-/// What matching found out.
-struct Routed {
-    rule: Arc<RuleState>,
-    /// The path as all of us see it, where it differs from what was sent.
-    path: Option<String>,
-}
 
 /// A request after matching: answered already, to be forwarded, or to be let in first. Everything that lasts beyond this point is in one
 /// allocation, which keeps the futures of requests small; they are moved more than once.
@@ -54,7 +47,7 @@ impl Begun {
             Self::Held(held) => match Box::pin(guard::pass(held)).await {
                 Self::Forwarded(call) => forward::forward(call).await,
                 Self::Answered(response) => *response,
-                // Nobody is held twice.
+                // No request is held twice.
                 Self::Held(held) => refuse(ProxyError::Unauthorized, held.exchange),
             },
         }
@@ -64,96 +57,143 @@ impl Begun {
 /// Everything about a request that needs no waiting.
 pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
     let mut exchange = Exchange::begin(conn, &request);
-    let upgrade = tunnel::asked(&mut request);
-    let (parts, body) = request.into_parts();
+    let client = tunnel::client(&mut request);
+    let (head, body) = request.into_parts();
+    let mut view = match read(conn, head, &mut exchange) {
+        Ok(view) => view,
+        Err(error) => return Begun::Answered(Box::new(refuse(error, exchange))),
+    };
     let snapshot = conn.worker.snapshot();
-    let routed =
-        match admit(conn, &parts).and_then(|()| route(conn, &snapshot, &parts, &mut exchange)) {
-            Ok(routed) => routed,
-            Err(error) => return Begun::Answered(Box::new(refuse(error, exchange))),
+    let length = body.size_hint().exact();
+    let decision = decision::decide(&snapshot, conn.place(), &mut view, length);
+    if let Some(met) = &decision.met {
+        let port = snapshot.ports.get(&conn.port.key);
+        let listener = port.zip(decision.listener);
+        let metrics = listener.and_then(|(port, at)| port.metrics.get(at));
+        exchange.routed(
+            metrics.unwrap_or(&conn.port.metrics),
+            &met.rule.rule,
+            &met.route.matches.path,
+        );
+    }
+    let origin = || view.headers.get(header::ORIGIN).cloned();
+    let Some(Met { rule, .. }) = decision.met else {
+        let error = match decision.verdict {
+            Verdict::Refused(error) => error,
+            Verdict::Passes | Verdict::Preflight(_) => ProxyError::NoRoute,
         };
-    let rule = &routed.rule;
-    if let Err(error) = permit(conn, rule, &parts) {
         return Begun::Answered(Box::new(refuse(error, exchange)));
-    }
-    let allowed = rule.rule.cors.as_ref();
-    if let Some(answer) =
-        allowed.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers))
-    {
-        let mut response = made(answer, "cors_preflight", exchange);
-        decorate(rule, parts.headers.get(header::ORIGIN), &mut response);
-        return Begun::Answered(Box::new(response));
-    }
-    let origin = allowed.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
-    match admit_by_rule(conn, rule, &parts, &body) {
-        Ok(permit) => exchange.holds(permit),
-        Err(refused) => {
-            let unread = refused.error == ProxyError::BodyTooLarge;
-            let mut response = refused.answer(exchange);
-            if unread {
-                leave_unread(conn, &parts, body, response.headers_mut());
+    };
+    let rule = Arc::clone(rule);
+    let origin = rule.rule.cors.as_ref().and_then(|_| origin());
+    let refused = match decision.verdict {
+        Verdict::Passes => match take(&rule, &view) {
+            Ok(permit) => {
+                exchange.holds(permit);
+                let held = guard::Held {
+                    conn: Rc::clone(conn),
+                    rule,
+                    view,
+                    body,
+                    client,
+                    origin,
+                    cookies: guard::Cookies::default(),
+                    exchange,
+                };
+                return if held.rule.rule.gates.asks_who() {
+                    Begun::Held(Box::new(held))
+                } else {
+                    act(held)
+                };
             }
-            decorate(rule, origin.as_ref(), &mut response);
+            Err(refused) => refused,
+        },
+        Verdict::Preflight(answer) => {
+            let mut response = made(*answer, "cors_preflight", exchange);
+            decorate(&rule, origin.as_ref(), &mut response);
             return Begun::Answered(Box::new(response));
         }
-    }
-    let guarded = rule.rule.gates.asks_who();
-    let held = guard::Held {
-        conn: Rc::clone(conn),
-        routed,
-        parts,
-        body,
-        asked: upgrade,
-        origin,
-        cookies: guard::Cookies::default(),
-        exchange,
+        Verdict::Refused(error) => Refused {
+            error,
+            retry_after: None,
+        },
     };
-    if guarded {
-        return Begun::Held(Box::new(held));
+    let error = refused.error;
+    let mut response = refused.answer(exchange);
+    if error == ProxyError::BodyTooLarge {
+        leave_unread(conn, &view, body, response.headers_mut());
     }
-    act(held)
+    if error != ProxyError::Forbidden {
+        decorate(&rule, origin.as_ref(), &mut response);
+    }
+    Begun::Answered(Box::new(response))
+}
+
+/// The view of a request, and the begin of its account. Cheap refusals come before any work.
+fn read(conn: &Conn, head: Parts, exchange: &mut Exchange) -> Result<View, ProxyError> {
+    let limits = &conn.worker.config.limits;
+    let refused = if let Err(error) = framing(conn, &head) {
+        Some(error)
+    } else if head.headers.len() > limits.headers {
+        Some(ProxyError::TooManyHeaders)
+    } else if conn.worker.in_flight.get() > limits.requests {
+        Some(ProxyError::Overloaded)
+    } else {
+        None
+    };
+    if let Some(error) = refused {
+        exchange.unread(&head);
+        return Err(error);
+    }
+    match View::new(&conn.peer, &conn.worker.config.trusted_proxies, head) {
+        Ok(view) => {
+            exchange.read(&view);
+            Ok(view)
+        }
+        Err(unreadable) => {
+            exchange.unread(&unreadable.1);
+            Err(ProxyError::BadRequest)
+        }
+    }
+}
+
+/// The gates whose answer changes from request to request: rates, then requests in flight.
+fn take(rule: &RuleState, view: &View) -> Result<Option<Permit>, Refused> {
+    if !rule.is_limited() {
+        return Ok(None);
+    }
+    let refused = |error, wait| Refused {
+        error,
+        retry_after: Some(wait),
+    };
+    let client = view.client();
+    rule.take_tokens(client)
+        .map_err(|wait| refused(ProxyError::RateLimited, wait))?;
+    rule.enter(client)
+        .map_err(|error| refused(error, Duration::from_secs(1)))
 }
 
 /// What the rule does with a request that it lets in.
 fn act(held: guard::Held) -> Begun {
-    let guard::Held {
-        conn,
-        routed,
-        parts,
-        body,
-        asked,
-        origin,
-        cookies,
-        exchange,
-    } = held;
-    let rule = &routed.rule;
-    let mut response = match &rule.rule.action {
-        Action::Redirect(redirect) => {
-            // It was read once already, so it can be read.
-            let host = canonical::host(&parts.uri, &parts.headers).unwrap_or_default();
-            let answer =
-                redirect::response(redirect, &request::info(&conn, &routed, &parts, &host));
-            let mut response = made(answer, "redirect", exchange);
-            headers::apply_all(&rule.rule.response, response.headers_mut());
-            response
-        }
-        Action::Respond { status, reason } => {
-            refuse_with(ProxyError::Rule(*reason), *status, exchange)
-        }
-        Action::Forward(_) => {
-            match forward::prepare(&conn, &routed, (parts, body), asked, exchange) {
-                Begun::Forwarded(mut call) => {
-                    call.origin = origin;
-                    call.cookies = cookies;
-                    return Begun::Forwarded(call);
-                }
-                Begun::Answered(response) => *response,
-                Begun::Held(held) => return Begun::Held(held),
-            }
-        }
-    };
+    let listener = held.advertised();
+    let (mut response, rule, origin, cookies) =
+        match decision::act(&held.rule, &held.view, listener) {
+            Act::Forward => return forward::prepare(held),
+            Act::Redirect(answer) => (
+                made(answer, "redirect", held.exchange),
+                held.rule,
+                held.origin,
+                held.cookies,
+            ),
+            Act::Respond(status, reason) => (
+                refuse_with(ProxyError::Rule(reason), status, held.exchange),
+                held.rule,
+                held.origin,
+                held.cookies,
+            ),
+        };
     cookies.add(&mut response);
-    decorate(rule, origin.as_ref(), &mut response);
+    decorate(&rule, origin.as_ref(), &mut response);
     Begun::Answered(Box::new(response))
 }
 
@@ -164,28 +204,18 @@ fn decorate(rule: &RuleState, origin: Option<&HeaderValue>, response: &mut Respo
     }
 }
 
-/// Cheap refusals before any work.
-fn admit(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
-    let limits = &conn.worker.config.limits;
-    if conn.state.is_refused() {
-        return Err(ProxyError::BadRequest);
+/// Whether it is clear where the request ends. HTTP/1.1 was scanned; h2 sees to HTTP/2, but for lengths that are said twice.
+fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
+    if parts.version < Version::HTTP_2 {
+        return conn
+            .state
+            .next_head()
+            .map_or(Ok(()), |fault| Err(fault.into()));
     }
-    if parts.headers.len() > limits.headers {
-        return Err(ProxyError::TooManyHeaders);
+    match is_one_length(&parts.headers) {
+        true => Ok(()),
+        false => Err(ProxyError::BadRequest),
     }
-    if conn.worker.in_flight.get() > limits.requests {
-        return Err(ProxyError::Overloaded);
-    }
-    // RFC 9112 section 3.2: a request of HTTP/1.1 without `Host` must be refused.
-    let named = parts.uri.authority().is_some() || parts.headers.contains_key(header::HOST);
-    if !named && parts.version == Version::HTTP_11 {
-        return Err(ProxyError::BadRequest);
-    }
-    // A forward proxy is what we are not.
-    if parts.method == Method::CONNECT {
-        return Err(ProxyError::BadRequest);
-    }
-    Ok(())
 }
 
 /// Why a rule lets a request not pass.
@@ -207,98 +237,17 @@ impl Refused {
     }
 }
 
-/// Who may ask at all; nobody else gets an answer to a preflight either.
-fn permit(conn: &Conn, rule: &RuleState, parts: &Parts) -> Result<(), ProxyError> {
-    match &rule.rule.gates.addresses {
-        Some(addresses) if !addresses.permits(conn.client(&parts.headers)) => {
-            Err(ProxyError::Forbidden)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What the rule itself asks of a request before anything is done with it.
-fn admit_by_rule(
-    conn: &Conn,
-    rule: &RuleState,
-    parts: &Parts,
-    body: &Incoming,
-) -> Result<Option<Permit>, Refused> {
-    let refused = |error, retry_after| Refused { error, retry_after };
-    let limit = rule.rule.gates.max_body;
-    if limit.is_some_and(|limit| body.size_hint().exact() > Some(limit.get())) {
-        return Err(refused(ProxyError::BodyTooLarge, None));
-    }
-    if !rule.is_limited() {
-        return Ok(None);
-    }
-    let client = conn.client(&parts.headers);
-    rule.take_tokens(client)
-        .map_err(|wait| refused(ProxyError::RateLimited, Some(wait)))?;
-    rule.enter(client)
-        .map_err(|error| refused(error, Some(Duration::from_secs(1))))
-}
-
 /// A body that was announced and is not wanted. A client that waits for `100 Continue` has not sent it, and HTTP/2 can end
 /// a request without the connection.
-fn leave_unread(conn: &Conn, parts: &Parts, body: Incoming, answer: &mut HeaderMap) {
-    if parts.version >= Version::HTTP_2 {
+fn leave_unread(conn: &Conn, view: &View, body: Incoming, answer: &mut HeaderMap) {
+    if view.version >= Version::HTTP_2 {
         return;
     }
-    if parts.headers.contains_key(header::EXPECT) {
+    if view.headers.contains_key(header::EXPECT) {
         answer.insert(header::CONNECTION, HeaderValue::from_static("close"));
     } else {
         meter::discard(body, &conn.state);
     }
-}
-
-/// Listener, then host, then path and the rest.
-fn route(
-    conn: &Conn,
-    snapshot: &Snapshot,
-    parts: &Parts,
-    exchange: &mut Exchange,
-) -> Result<Routed, ProxyError> {
-    let host = canonical::host(&parts.uri, &parts.headers).map_err(|_| ProxyError::BadRequest)?;
-    let path = canonical::path(parts.uri.path()).map_err(|_| ProxyError::BadRequest)?;
-    let port = snapshot
-        .ports
-        .get(&conn.port.key)
-        .ok_or(ProxyError::NoRoute)?;
-    // The port may have changed its protocol since the connection was made.
-    if matches!(port.protocol, Protocol::Https | Protocol::Tls) != conn.tls.is_some() {
-        return Err(ProxyError::Misdirected);
-    }
-    let listener = port.router.listener_for(&host);
-    // The handshake was made for one listener; a request for another must not ride on it (RFC 9110 section 15.5.20).
-    if let Some(shaken) = &conn.tls {
-        let now = listener
-            .and_then(|at| port.router.listener(at))
-            .map(|listener| &listener.hostname);
-        if now != Some(shaken) {
-            return Err(ProxyError::Misdirected);
-        }
-    }
-    let view = RequestView {
-        host: &host,
-        path: &path,
-        query: parts.uri.query(),
-        method: &parts.method,
-        headers: &parts.headers,
-    };
-    let listener = listener.ok_or(ProxyError::NoRoute)?;
-    let found = port
-        .router
-        .find(listener, &view)
-        .ok_or(ProxyError::NoRoute)?;
-    let metrics = port.metrics.get(listener).unwrap_or(&conn.port.metrics);
-    let rule = Arc::clone(found.payload);
-    exchange.routed(metrics, &rule.rule, &found.route.matches.path);
-    let path = match path {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(path) => Some(path),
-    };
-    Ok(Routed { rule, path })
 }
 
 /// An answer of the gateway that is no error.
@@ -324,8 +273,7 @@ fn refuse_with(
         grpc::fail(error, response.headers_mut());
         return response;
     }
-    let close =
-        matches!(error, ProxyError::BadRequest | ProxyError::ClientClosed) && exchange.is_http1();
+    let close = error.is_about_framing() && exchange.is_http1();
     let mut response = Response::new(DownBody::text(error.flag(), exchange));
     *response.status_mut() = status;
     response.headers_mut().insert(
@@ -336,6 +284,11 @@ fn refuse_with(
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if error == ProxyError::MethodNotAllowed {
+        response
+            .headers_mut()
+            .insert(decision::ALLOW, decision::ALLOWED);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response

@@ -15,6 +15,7 @@ use crate::{
     framing::HeadScanner,
     http2::{FORBIDDEN, Frames, Seen},
     observe::Rejection,
+    socket::Abort,
 };
 
 /// The first bytes of an HTTP/2 connection (RFC 9113 section 3.4).
@@ -22,7 +23,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client's stream that tells its [`ConnState`] what it sees.
 #[derive(Debug)]
-pub(crate) struct Watched<S> {
+pub(crate) struct Watched<S: Abort> {
     inner: S,
     ahead: Bytes,
     state: Arc<ConnState>,
@@ -33,7 +34,7 @@ pub(crate) struct Watched<S> {
     scanner: Option<HeadScanner>,
 }
 
-impl<S> Watched<S> {
+impl<S: Abort> Watched<S> {
     /// `ahead` is what [`sniff`] took. The frames of HTTP/2 are read as they pass; the heads of HTTP/1 are scanned.
     pub(crate) fn new(
         inner: S,
@@ -59,9 +60,9 @@ impl<S> Watched<S> {
             return self.saw_frames(bytes);
         }
         if let Some(scanner) = &mut self.scanner
-            && scanner.scan(bytes).is_err()
+            && let Err(fault) = scanner.scan(bytes)
         {
-            self.state.refuse();
+            self.state.refuse(scanner.requests(), fault);
             self.scanner = None;
         }
         self.state.bytes_read(true);
@@ -95,6 +96,15 @@ impl<S> Watched<S> {
     }
 }
 
+impl<S: Abort> Drop for Watched<S> {
+    fn drop(&mut self) {
+        // What a client that is cut off has not taken is of no use to anybody: the kernel need not keep it.
+        if self.state.is_broken() || self.state.ended() == Some(Rejection::Stalled) {
+            self.inner.abort();
+        }
+    }
+}
+
 /// Reads until it is clear whether the client speaks HTTP/2 by prior knowledge.
 pub(crate) async fn sniff<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(Bytes, bool)> {
     let mut ahead = BytesMut::with_capacity(1024);
@@ -112,7 +122,7 @@ pub(crate) async fn sniff<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(B
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Abort + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -134,7 +144,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Watched<S> {
+impl<S: AsyncWrite + Abort + Unpin> Watched<S> {
     fn note<T>(&self, result: Poll<T>) -> Poll<T> {
         if result.is_pending() {
             self.state.write_waits();
@@ -145,7 +155,7 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Abort + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

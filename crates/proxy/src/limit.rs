@@ -10,6 +10,7 @@ use governor::{
 use ir::RateLimit;
 
 use self::clients::Clients;
+use crate::view::Client;
 
 mod clients;
 mod in_flight;
@@ -65,13 +66,13 @@ impl Bucket {
     }
 
     /// Takes a token; without one, gives how long it takes until there is one.
-    pub(crate) fn take(&self, client: IpAddr) -> Result<(), Duration> {
-        if self.limit.exempt.iter().any(|net| net.contains(&client)) {
+    pub(crate) fn take(&self, client: Client) -> Result<(), Duration> {
+        if client.is_in(&self.limit.exempt) {
             return Ok(());
         }
         let taken = match &*self.tokens {
             Tokens::Shared(limiter) => limiter.check(),
-            Tokens::Clients(limiter) => limiter.check_key(&network(client)),
+            Tokens::Clients(limiter) => limiter.check_key(&network(client.counted())),
         };
         taken.map_err(|until| until.wait_time_from(self.clock.now()))
     }

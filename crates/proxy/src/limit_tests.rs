@@ -1,8 +1,9 @@
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc};
 
 use ir::{RateLimit, RateUnit};
 
 use super::Bucket;
+use crate::view::Client;
 
 fn limit(requests: u32, burst: u32) -> RateLimit {
     RateLimit {
@@ -14,8 +15,8 @@ fn limit(requests: u32, burst: u32) -> RateLimit {
     }
 }
 
-fn client(text: &str) -> IpAddr {
-    text.parse().unwrap()
+fn client(text: &str) -> Client {
+    Client::peer(text.parse().unwrap())
 }
 
 #[test]

@@ -6,8 +6,9 @@ pub(crate) mod stream;
 
 use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::SystemTime};
 
-use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, header};
-use hyper::body::Incoming;
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts, uri::PathAndQuery,
+};
 use ir::{PathMatch, Rule};
 use telemetry::{
     access_log::{AccessLog, Record},
@@ -21,6 +22,7 @@ use crate::{
     exchange::Outcome,
     server::Conn,
     upstream::{Head, Way},
+    view::{Peer, View},
 };
 
 pub(crate) use rejection::Rejection;
@@ -77,53 +79,6 @@ impl Observer {
         metrics.connections_rejected.inc(why.word());
     }
 
-    /// A request begins; its port's numbers count until its listener is known.
-    pub(crate) fn request(&self, conn: &Conn, request: &Request<Incoming>) -> Observed {
-        let logged = self
-            .telemetry
-            .access_log
-            .is_enabled()
-            .then(|| Box::new(Logged::new(conn, request, &self.telemetry.tracer)));
-        let span = self
-            .telemetry
-            .tracer
-            .is_enabled()
-            .then(|| self.span(conn, request));
-        Observed {
-            listener: Arc::clone(&conn.port.metrics),
-            logged,
-            span,
-            attempt: None,
-        }
-    }
-
-    fn span(&self, conn: &Conn, request: &Request<Incoming>) -> ServerSpan {
-        let tracer = &self.telemetry.tracer;
-        let text = |name| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value: &HeaderValue| value.to_str().ok())
-        };
-        let host = request
-            .uri()
-            .authority()
-            .map(http::uri::Authority::as_str)
-            .or_else(|| text(header::HOST));
-        tracer.server_span(&ServerRequest {
-            method: request.method(),
-            scheme: conn.scheme(),
-            host: host.unwrap_or_default(),
-            path: request.uri().path(),
-            query: request.uri().query(),
-            route: None,
-            client: Some(conn.client(request.headers())),
-            version: request.version(),
-            user_agent: text(header::USER_AGENT),
-            parent: tracer.extract(request.headers()),
-        })
-    }
-
     /// A rule's retry is about to be used.
     pub(crate) fn retry(&self) {
         self.telemetry.metrics.retries.inc();
@@ -152,48 +107,119 @@ pub(crate) struct Observed {
 struct Logged {
     timestamp: SystemTime,
     method: Method,
-    uri: Uri,
-    host: Option<HeaderValue>,
+    target: Option<PathAndQuery>,
+    host: Box<str>,
     version: Version,
     user_agent: Option<HeaderValue>,
-    client: IpAddr,
+    client: Option<IpAddr>,
     route: Option<Arc<str>>,
     received: Rc<Cell<u64>>,
     /// The caller's trace and span, while we have no spans of our own.
     caller: Option<(TraceId, SpanId)>,
 }
 
+/// What log and spans see of a request.
+pub(crate) struct Seen<'a> {
+    method: &'a Method,
+    version: Version,
+    scheme: &'static str,
+    host: &'a str,
+    target: Option<&'a PathAndQuery>,
+    headers: &'a HeaderMap,
+    client: Option<IpAddr>,
+}
+
+impl<'a> Seen<'a> {
+    /// The one view of it.
+    pub(crate) fn of(view: &'a View) -> Self {
+        Self {
+            method: &view.method,
+            version: view.version,
+            scheme: view.scheme(),
+            host: view.authority().to_str().unwrap_or_default(),
+            target: Some(view.target()),
+            headers: &view.headers,
+            client: view.client().address(),
+        }
+    }
+
+    /// A head that can be read in more than one way, as it came.
+    pub(crate) fn raw(peer: &Peer, head: &'a Parts) -> Self {
+        let field = || head.headers.get(header::HOST)?.to_str().ok();
+        let target = head.uri.authority().map(http::uri::Authority::as_str);
+        Self {
+            method: &head.method,
+            version: head.version,
+            scheme: if peer.tls { "https" } else { "http" },
+            host: target.or_else(field).unwrap_or_default(),
+            target: head.uri.path_and_query(),
+            headers: &head.headers,
+            client: Some(peer.address()),
+        }
+    }
+
+    fn path(&self) -> &'a str {
+        self.target.map_or("", PathAndQuery::path)
+    }
+}
+
 impl Logged {
-    fn new(conn: &Conn, request: &Request<Incoming>, tracer: &Tracer) -> Self {
-        let header = |name| request.headers().get(name).cloned();
+    fn new(seen: &Seen<'_>, tracer: &Tracer) -> Self {
         Self {
             timestamp: SystemTime::now(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            host: header(header::HOST),
-            version: request.version(),
-            user_agent: header(header::USER_AGENT),
-            client: conn.client(request.headers()),
+            method: seen.method.clone(),
+            target: seen.target.cloned(),
+            host: seen.host.into(),
+            version: seen.version,
+            user_agent: seen.headers.get(header::USER_AGENT).cloned(),
+            client: seen.client,
             route: None,
             received: Rc::default(),
             caller: (!tracer.is_enabled())
-                .then(|| tracer.extract(request.headers()))
+                .then(|| tracer.extract(seen.headers))
                 .flatten()
                 .map(|parent| (parent.trace_id, parent.span_id)),
         }
     }
+}
 
-    fn host(&self) -> &str {
-        let named = self.host.as_ref().and_then(|host| host.to_str().ok());
-        self.uri
-            .authority()
-            .map(http::uri::Authority::as_str)
-            .or(named)
-            .unwrap_or_default()
-    }
+fn span(tracer: &Tracer, seen: &Seen<'_>) -> ServerSpan {
+    let agent = seen.headers.get(header::USER_AGENT);
+    tracer.server_span(&ServerRequest {
+        method: seen.method,
+        scheme: seen.scheme,
+        host: seen.host,
+        path: seen.path(),
+        query: seen.target.and_then(PathAndQuery::query),
+        route: None,
+        client: seen.client,
+        version: seen.version,
+        user_agent: agent.and_then(|value| value.to_str().ok()),
+        parent: tracer.extract(seen.headers),
+    })
 }
 
 impl Observed {
+    /// A request begins; its port's numbers count until its listener is known.
+    pub(crate) fn new(conn: &Conn) -> Self {
+        Self {
+            listener: Arc::clone(&conn.port.metrics),
+            logged: None,
+            span: None,
+            attempt: None,
+        }
+    }
+
+    /// What is known of the request from its head.
+    pub(crate) fn begin(&mut self, observer: &Observer, seen: &Seen<'_>) {
+        let Telemetry {
+            access_log, tracer, ..
+        } = &observer.telemetry;
+        let logged = access_log.is_enabled();
+        self.logged = logged.then(|| Box::new(Logged::new(seen, tracer)));
+        self.span = tracer.is_enabled().then(|| span(tracer, seen));
+    }
+
     /// Listener and route are known.
     pub(crate) fn routed(
         &mut self,
@@ -277,8 +303,8 @@ impl Observed {
         observer.telemetry.access_log.log(&Record {
             timestamp: logged.timestamp,
             method: logged.method.as_str(),
-            path: logged.uri.path(),
-            host: logged.host(),
+            path: logged.target.as_ref().map_or("", PathAndQuery::path),
+            host: &logged.host,
             protocol: logged.version,
             status: outcome.status.map_or(0, |status| status.as_u16()),
             reason: outcome.reason,
@@ -288,7 +314,7 @@ impl Observed {
             bytes_in: logged.received.get(),
             bytes_out: outcome.bytes_out,
             route: logged.route.as_deref(),
-            client: Some(logged.client),
+            client: logged.client,
             trace_id: ids.map(|(trace, _)| trace),
             span_id: ids.map(|(_, span)| span),
             user_agent: logged.user_agent.as_ref().map(HeaderValue::as_bytes),

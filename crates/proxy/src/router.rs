@@ -56,6 +56,8 @@ pub struct RequestView<'a> {
     pub path: &'a str,
     /// Query without `?`.
     pub query: Option<&'a str>,
+    /// The client asks over TLS.
+    pub https: bool,
     /// Method.
     pub method: &'a Method,
     /// Headers.
@@ -171,9 +173,11 @@ impl<T> Host<T> {
     ) -> Option<Found<'_, T>> {
         let routes = &*self.host.routes;
         let at = self.index.first(request.path, |at| {
-            routes
-                .get(at)
-                .is_some_and(|route| allowed(route) && matching::matches(&route.matches, request))
+            routes.get(at).is_some_and(|route| {
+                allowed(route)
+                    && route.https.is_none_or(|https| https == request.https)
+                    && matching::matches(&route.matches, request)
+            })
         })?;
         let (route, payload) = routes.get(at).zip(self.payloads.get(at))?;
         Some(Found { payload, route })

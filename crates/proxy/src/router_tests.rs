@@ -70,6 +70,7 @@ fn route(id: usize, written: &Written) -> Route {
                 .collect(),
         },
         host_fallthrough: written.fallthrough,
+        https: None,
         rule: rule(id),
     }
 }
@@ -186,6 +187,7 @@ fn port(listeners: &[(&'static str, Vec<Written>)]) -> Port {
             tls: None,
             hosts: hosts.collect(),
             streams: None,
+            underscores: ir::Underscores::Allow,
         }));
     }
     Port {
@@ -203,6 +205,7 @@ fn found(port: &Port, asked: &Asked) -> Option<usize> {
         .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
         .collect();
     let view = RequestView {
+        https: false,
         host: asked.host,
         path: &asked.path,
         query: asked.query,
@@ -328,7 +331,7 @@ proptest! {
     ) {
         let in_order: Vec<Route> = routes.iter().enumerate().map(|(id, w)| route(id, w)).collect();
         let host = Arc::new(VirtualHost { host: HostPattern::Any, routes: in_order });
-        let listener = Listener { name: "l".into(), hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None };
+        let listener = Listener { name: "l".into(), hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None, underscores: ir::Underscores::Allow };
         let port = Port { protocol: Protocol::Http, advertised: None, listeners: vec![Arc::new(listener)] };
         let first = routes.iter().position(|written| meets(written, &asked));
         prop_assert_eq!(found(&port, &asked), first);
@@ -347,6 +350,7 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
     let routes = ["/a", "/b"].map(|p| Route {
         matches: matches(p),
         host_fallthrough: false,
+        https: None,
         rule: shared.clone(),
     });
     let host = Arc::new(VirtualHost {
@@ -354,6 +358,7 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
         routes: routes.into(),
     });
     let listener = Listener {
+        underscores: ir::Underscores::Allow,
         name: "l".into(),
         hostname: HostPattern::Any,
         tls: None,

@@ -1,17 +1,8 @@
 //! From accept to requests: TLS, HTTP version, limits, and the connection's end.
 
 use std::{
-    cell::Cell,
-    convert::Infallible,
-    error::Error as _,
-    future::poll_fn,
-    io,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
+    cell::Cell, convert::Infallible, error::Error as _, future::poll_fn, io, net::SocketAddr,
+    pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
 };
 
 use bytes::Bytes;
@@ -35,17 +26,18 @@ use tokio::{
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
-    canonical,
     config::Config,
     connection::{Command, ConnState},
+    decision::Place,
     handle,
     http2::{Frames, Stream, StreamExecutor},
     io::{Watched, sniff},
     observe::Rejection,
     port::{BACKLOG, Counted, PortHandle},
-    socket::Socket,
+    socket::{Abort, Socket},
     stream::{self as streams, Inbound},
     terms::Terms,
+    view::Peer,
     worker::Worker,
 };
 
@@ -54,9 +46,7 @@ pub(crate) struct Conn {
     pub(crate) worker: Rc<Worker>,
     pub(crate) port: Arc<PortHandle>,
     pub(crate) state: Arc<ConnState>,
-    pub(crate) peer: SocketAddr,
-    /// The peer's address as `X-Forwarded-For` has it.
-    pub(crate) peer_value: HeaderValue,
+    pub(crate) peer: Peer,
     /// On TLS: the hostname of the listener that the handshake was made for.
     pub(crate) tls: Option<HostPattern>,
     /// The stream of HTTP/2 that has just begun and has no task yet.
@@ -72,14 +62,12 @@ pub(crate) struct Open {
 }
 
 impl Conn {
-    /// `http` or `https`, as the client sees it.
-    pub(crate) const fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
-    }
-
-    /// Who asks.
-    pub(crate) fn client(&self, headers: &http::HeaderMap) -> IpAddr {
-        canonical::client(self.peer.ip(), headers, &self.worker.config.trusted_proxies)
+    /// Where its requests come in.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            key: self.port.key,
+            shaken: self.tls.as_ref(),
+        }
     }
 }
 
@@ -201,15 +189,13 @@ fn conn(inbound: Inbound, tls: Option<HostPattern>) -> Rc<Conn> {
         peer,
         open,
     } = inbound;
-    let address = peer.ip().to_canonical().to_string();
-    let peer_value =
-        HeaderValue::try_from(address).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+    let trusted = &worker.config.trusted_proxies;
+    let peer = Peer::new(peer.ip(), tls.is_some(), trusted);
     Rc::new(Conn {
         worker,
         port,
         state,
         peer,
-        peer_value,
         tls,
         newest: Cell::default(),
         _open: open,
@@ -271,7 +257,7 @@ pub(crate) async fn serve_secured(
 
 async fn serve_http<S>(conn: Rc<Conn>, stream: S, ahead: Bytes, http2: bool)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Abort + Unpin + Send + 'static,
 {
     let (state, worker) = (Arc::clone(&conn.state), Rc::clone(&conn.worker));
     let frames = http2.then(|| Frames::new(worker.config.limits.cancels));

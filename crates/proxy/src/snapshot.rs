@@ -13,7 +13,7 @@ use std::{
 
 use ir::{
     Cluster, ClusterKey, DatagramPort, HostPattern, Ir, Listener, Port, Protocol, Rule, SocketKey,
-    TlsTermination,
+    TlsTermination, Underscores,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
@@ -50,6 +50,8 @@ pub(crate) struct PortState {
     pub(crate) tls: Vec<Option<Arc<ServerConfig>>>,
     /// For each listener of the router; `None` where it serves HTTP.
     pub(crate) streams: Vec<Option<Arc<Streams>>>,
+    /// For each listener of the router.
+    pub(crate) underscores: Vec<Underscores>,
     /// For each listener of the router.
     pub(crate) metrics: Vec<Arc<ListenerMetrics>>,
 }
@@ -97,6 +99,9 @@ impl Snapshot {
                 router,
                 tls: certificates(port, before.with_tls(*key), &mut errors),
                 streams: before.streams(*key, port, &rules),
+                underscores: { port.listeners.iter() }
+                    .map(|listener| listener.underscores)
+                    .collect(),
                 metrics: port
                     .listeners
                     .iter()

@@ -54,6 +54,7 @@ fn host(name: &str) -> Arc<VirtualHost> {
         routes: vec![Route {
             matches,
             host_fallthrough: false,
+            https: None,
             rule: Arc::new(rule),
         }],
     })
@@ -66,6 +67,7 @@ fn ir(hosts: &[Arc<VirtualHost>], clusters: &[Arc<Cluster>]) -> Arc<Ir> {
         tls: None,
         hosts: hosts.to_vec(),
         streams: None,
+        underscores: ir::Underscores::Allow,
     };
     let port = Port {
         protocol: Protocol::Http,

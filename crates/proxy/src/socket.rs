@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+use tokio_rustls::server::TlsStream;
 
 /// Up to so many bytes in several pieces are copied together before they are written.
 const GATHERED: usize = 2048;
@@ -43,6 +44,25 @@ impl Socket {
         // A socket that refuses the option still works; other deadlines end it.
         let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive());
         Self::new(stream)
+    }
+}
+
+/// A stream whose end can be made to look like what it is.
+pub(crate) trait Abort {
+    /// The peer gets a reset instead of an orderly end when the stream is dropped.
+    fn abort(&self);
+}
+
+impl Abort for Socket {
+    fn abort(&self) {
+        // A socket that refuses the option ends as any other does.
+        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Abort for TlsStream<Socket> {
+    fn abort(&self) {
+        self.get_ref().0.abort();
     }
 }
 

@@ -18,6 +18,7 @@ fn host(name: &str) -> HostPattern {
 
 fn listener(name: &str, clients: Option<ClientAuth>, streams: bool) -> Listener {
     Listener {
+        underscores: ir::Underscores::Allow,
         name: name.into(),
         hostname: host(name),
         tls: clients.map(|clients| TlsTermination {

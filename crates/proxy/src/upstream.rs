@@ -29,6 +29,7 @@ pub(crate) use tls::{Secured, UpstreamClient, roots};
 use crate::{
     body::UpBody,
     error::ProxyError,
+    framing::{Reuse, settle},
     silence::{Watch, Watched},
     worker::Worker,
 };
@@ -49,6 +50,7 @@ pub(crate) struct Lease {
     worker: Rc<Worker>,
     way: Way,
     sender: http1::SendRequest<UpBody>,
+    reuse: Reuse,
 }
 
 /// Where a connection leads, and how it is secured.
@@ -60,8 +62,11 @@ pub(crate) struct Way {
 }
 
 impl Lease {
-    /// The response has been read to its end: the connection may serve another request.
+    /// The response has been read to its end: the connection may serve another request, unless it must not.
     pub(crate) fn give_back(self) {
+        if self.reuse == Reuse::No {
+            return;
+        }
         let now = self.worker.clock.now();
         let limit = self.worker.config.limits.idle_upstream;
         self.worker
@@ -192,6 +197,12 @@ impl Outgoing {
         }
     }
 
+    /// Whether the request is HEAD, whose answer has no body whatever it says.
+    fn is_head(&self) -> bool {
+        let head = self.request.as_ref().map(|(head, _)| head);
+        head.is_some_and(|head| head.method == Method::HEAD)
+    }
+
     fn take(&mut self, make: fn(Head, UpBody) -> Request<UpBody>) -> Request<UpBody> {
         let (head, body) = self
             .request
@@ -235,12 +246,15 @@ async fn send_http1(
             .await
             .map_err(|e| Failure::new(e, Progress::NoConnection))?,
     };
+    let head = outgoing.is_head();
     match sender.try_send_request(outgoing.take(http1_request)).await {
-        Ok(response) => {
+        Ok(mut response) => {
+            let reuse = settle(head, &mut response).map_err(|_| malformed())?;
             let lease = Lease {
                 worker: Rc::clone(worker),
                 way: way.clone(),
                 sender,
+                reuse,
             };
             Ok(Answer {
                 response,
@@ -277,16 +291,30 @@ async fn send_http2(
     } else {
         http2_request
     };
+    let head = outgoing.is_head();
     match sender.try_send_request(outgoing.take(make)).await {
-        Ok(response) => Ok(Answer {
-            response,
-            lease: None,
-        }),
+        Ok(mut response) => {
+            settle(head, &mut response).map_err(|_| malformed())?;
+            let body = response.body();
+            if body.size_hint().exact() == Some(0) && !body.is_end_stream() {
+                // The stream may still say something else.
+                response.headers_mut().remove(header::CONTENT_LENGTH);
+            }
+            Ok(Answer {
+                response,
+                lease: None,
+            })
+        }
         Err(mut failed) => {
             let unsent = failed.take_message();
             Err(failure(unsent, pooled, failed.error()))
         }
     }
+}
+
+/// An answer that cannot be passed on.
+const fn malformed() -> Failure {
+    Failure::new(ProxyError::BadResponse, Progress::Closed)
 }
 
 fn failure(unsent: Option<Request<UpBody>>, pooled: bool, error: &hyper::Error) -> Failure {
@@ -300,15 +328,30 @@ fn failure(unsent: Option<Request<UpBody>>, pooled: bool, error: &hyper::Error) 
         (None, true) => Progress::PooledClosed,
         (None, false) => Progress::Closed,
     };
-    Failure::new(ProxyError::UpstreamClosed, progress)
+    let error = match error.is_parse() {
+        true => ProxyError::BadResponse,
+        false => ProxyError::UpstreamClosed,
+    };
+    Failure::new(error, progress)
 }
 
 fn http1_request(head: Head, body: UpBody) -> Request<UpBody> {
+    let unknown = !body.is_end_stream() && body.size_hint().exact().is_none();
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = Uri::from(head.target);
     *request.headers_mut() = head.headers;
-    request.headers_mut().insert(header::HOST, head.host);
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, head.host);
+    // RFC 9110 section 10.1.4: it concerns this connection, and has to say so.
+    if headers.contains_key(header::TE) {
+        headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+    // hyper would leave out the bodies of GET and HEAD.
+    if unknown && !headers.contains_key(header::CONTENT_LENGTH) {
+        let chunked = HeaderValue::from_static("chunked");
+        headers.insert(header::TRANSFER_ENCODING, chunked);
+    }
     request
 }
 

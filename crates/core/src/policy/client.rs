@@ -3,7 +3,7 @@
 mod verdict;
 
 use api::{ClientPolicy, ClientTls, Kind, ObjectKey, TlsVersion, condition::reasons};
-use ir::{CipherSuite, ClientAuth, TlsVersions};
+use ir::{CipherSuite, ClientAuth, TlsVersions, Underscores};
 
 use crate::{cert, fault::Fault, lookup::Lookup};
 
@@ -15,6 +15,7 @@ pub(crate) struct ClientSettings {
     pub(crate) versions: TlsVersions,
     pub(crate) ciphers: Option<Vec<CipherSuite>>,
     pub(crate) clients: ClientAuth,
+    pub(crate) underscores: Underscores,
 }
 
 impl ClientSettings {
@@ -60,7 +61,20 @@ pub(crate) fn client_settings(
         versions,
         ciphers,
         clients,
+        underscores: underscores(policies),
     })
+}
+
+/// What becomes of fields with an underscore in their name.
+pub(crate) fn underscores(policies: &[(&ObjectKey, &ClientPolicy)]) -> Underscores {
+    let headers = policies
+        .iter()
+        .filter_map(|(_, policy)| policy.spec.headers.as_ref());
+    match headers.filter_map(|headers| headers.underscores).next() {
+        None | Some(api::Underscores::Allow) => Underscores::Allow,
+        Some(api::Underscores::Drop) => Underscores::Drop,
+        Some(api::Underscores::Refuse) => Underscores::Refuse,
+    }
 }
 
 fn versions(min: Option<TlsVersion>, max: Option<TlsVersion>) -> Result<TlsVersions, Fault> {

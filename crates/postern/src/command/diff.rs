@@ -244,7 +244,7 @@ async fn send(
 }
 
 impl Found {
-    fn compare(&mut self, answers: Vec<Both>, ir: &Ir, looking: &Looking) {
+    fn compare(&mut self, answers: Vec<Both>, ir: &Arc<Ir>, looking: &Looking) {
         let oracle = Oracle::new(ir);
         let mut groups: BTreeMap<(String, Option<String>), Vec<Different>> = BTreeMap::new();
         for both in answers {

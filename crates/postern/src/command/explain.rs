@@ -15,8 +15,8 @@ use crate::{
 
 /// Reads, translates, asks the router, tells.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
-    let request =
-        Request::new(&args.method, &args.url, &args.headers).map_err(|why| anyhow!(why))?;
+    let request = Request::new(&args.method, &args.url, &args.headers, args.client)
+        .map_err(|why| anyhow!(why))?;
     let Loaded {
         update,
         made,
@@ -30,7 +30,9 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
         Format::Text => text(&explanation, &generated, Style::stdout()),
         format => output::structured(format, &explanation)?,
     })?;
-    Ok(Ended::well_if(explanation.route.is_some()))
+    // A request that may come to a backend, for some share, is well.
+    let forwarded = explanation.results.iter().any(|result| result.forwarded);
+    Ok(Ended::well_if(forwarded))
 }
 
 fn text(told: &Explanation, generated: &Resources, style: Style) -> String {
@@ -60,15 +62,42 @@ fn text(told: &Explanation, generated: &Resources, style: Style) -> String {
         if let Action::Forward(forward) = &met.rule.action {
             forward_lines(forward, met, &mut line);
         }
-        line("result", &style.green(&met.outcome));
+    }
+    for condition in &told.conditions {
+        line("provided", words_of(condition));
     }
     if let Some(reason) = &told.reason {
-        line("result", &style.red(reason));
+        line("why", &style.red(reason));
+    }
+    for result in &told.results {
+        result_lines(result, style, &mut line);
     }
     for near in &told.near {
         line("near", &format!("{}: {}", near.route, near.matched));
     }
     text
+}
+
+/// What only traffic can be asked, in words.
+fn words_of(condition: &str) -> &'static str {
+    match condition {
+        "rate" => "the rate limit has a token left",
+        "concurrency" => "the client has not too many requests in flight",
+        _ => "the external authenticator lets the request pass",
+    }
+}
+
+fn result_lines(result: &explain::End, style: Style, line: &mut impl FnMut(&str, &str)) {
+    let share = result.share.as_ref().map(|share| format!("{share}: "));
+    let text = format!("{}{}", share.unwrap_or_default(), result.text);
+    let text = match result.forwarded {
+        true => style.green(&text),
+        false => style.red(&text),
+    };
+    line("result", &text);
+    for header in &result.headers {
+        line("", header);
+    }
 }
 
 /// What the rule does beside its action, in the order in which it is done.

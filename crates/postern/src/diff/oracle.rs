@@ -1,56 +1,49 @@
 //! Which rule a request meets here.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use ir::{Action, Ir, Rule};
-use proxy::{
-    canonical,
-    router::{PortRouter, RequestView},
-};
+use http::{HeaderName, HeaderValue, Method, header};
+use ir::{Action, Ir, Rule, SocketKey};
+use proxy::{Explainer, Peer, Question};
 
 use super::{Ask, entrance};
 
-/// The data plane's own routers, by scheme.
+/// The data plane's own decision.
 pub(crate) struct Oracle {
-    http: Option<PortRouter<Arc<Rule>>>,
-    https: Option<PortRouter<Arc<Rule>>>,
+    explainer: Explainer,
+    http: Option<SocketKey>,
+    https: Option<SocketKey>,
 }
 
 impl Oracle {
-    pub(crate) fn new(ir: &Ir) -> Self {
-        let router = |https| {
-            let (_, port) = entrance(ir, https)?;
-            Some(PortRouter::build(port, &mut Arc::clone))
-        };
+    pub(crate) fn new(ir: &Arc<Ir>) -> Self {
+        let port = |https| entrance(ir, https).map(|(key, _)| key);
         Self {
-            http: router(false),
-            https: router(true),
+            explainer: Explainer::new(Arc::clone(ir)),
+            http: port(false),
+            https: port(true),
         }
     }
 
     /// The rule, if there is one.
     pub(crate) fn rule(&self, ask: &Ask) -> Option<Arc<Rule>> {
-        let router = if ask.https { &self.https } else { &self.http };
-        let router = router.as_ref()?;
-        let uri: Uri = ask.target.parse().ok()?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, HeaderValue::try_from(&ask.host).ok()?);
+        let port = if ask.https { self.https } else { self.http };
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.method = Method::try_from(ask.method.as_str()).ok()?;
+        head.uri = ask.target.parse().ok()?;
+        let host = HeaderValue::try_from(&ask.host).ok()?;
+        head.headers.insert(header::HOST, host);
         for (name, value) in &ask.headers {
             let name = HeaderName::try_from(name.as_str()).ok()?;
-            headers.insert(name, HeaderValue::try_from(value.as_str()).ok()?);
+            let value = HeaderValue::try_from(value.as_str()).ok()?;
+            head.headers.insert(name, value);
         }
-        let host = canonical::host(&uri, &headers).ok()?;
-        let path = canonical::path(uri.path()).ok()?;
-        let view = RequestView {
-            host: &host,
-            path: &path,
-            query: uri.query(),
-            method: &Method::try_from(ask.method.as_str()).ok()?,
-            headers: &headers,
-        };
-        let found = router.find(router.listener_for(&host)?, &view)?;
-        Some(Arc::clone(found.payload))
+        let explained = self.explainer.ask(Question {
+            port: port?,
+            peer: Peer::new(Ipv4Addr::LOCALHOST.into(), ask.https, &[]),
+            head,
+        });
+        Some(explained.route?.rule)
     }
 }
 

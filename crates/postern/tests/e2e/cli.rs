@@ -263,7 +263,7 @@ fn explain_names_the_way_of_a_request() {
     ]);
     let told = json(&output.stdout);
     assert_eq!(
-        told["route"]["outcome"], "the backend sees GET a/hello",
+        told["results"][0]["text"], "the backend sees GET a/hello",
         "{told:#}"
     );
 }

@@ -61,6 +61,12 @@ impl Credentials {
     }
 }
 
+/// Whether the credentials are those of a user. It takes as long as the password's hash does: not for traffic.
+pub(crate) fn is_right(auth: &BasicAuth, credentials: &Credentials) -> bool {
+    let stored = auth.users.reveal().get(&credentials.user);
+    stored.is_some_and(|stored| password::matches(stored, credentials.password.reveal()))
+}
+
 /// Checks credentials. One for all workers.
 pub(crate) struct Verifier {
     /// Drawn at start; what is known is worth nothing outside of this process.

@@ -12,6 +12,7 @@ use crate::{
     body::UpBody,
     error::ProxyError,
     upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Way},
+    view::fields,
     worker::Worker,
 };
 
@@ -124,7 +125,7 @@ pub(crate) fn copy(names: Option<&[HeaderName]>, from: &HeaderMap, onto: &mut He
     };
     match names {
         Some(names) => {
-            without_aliases(onto, names);
+            fields::remove_aliases(onto, names.iter());
             names.iter().for_each(|name| replace(name, onto));
         }
         None => {
@@ -133,28 +134,8 @@ pub(crate) fn copy(names: Option<&[HeaderName]>, from: &HeaderMap, onto: &mut He
                 .filter(|name| !OF_THE_MESSAGE.contains(name))
                 .cloned()
                 .collect();
-            without_aliases(onto, &names);
+            fields::remove_aliases(onto, names.iter());
             names.iter().for_each(|name| replace(name, onto));
-        }
-    }
-}
-
-/// Removes headers that many backends cannot tell from these: `X_User` is `X-User` to whoever reads CGI variables.
-pub(crate) fn without_aliases(map: &mut HeaderMap, names: &[HeaderName]) {
-    let alias = |name: &HeaderName| {
-        let (text, same) = (name.as_str(), |a: u8, b: u8| {
-            a == b || (a == b'_' && b == b'-')
-        });
-        text.contains('_')
-            && names.iter().any(|name| {
-                let name = name.as_str();
-                name.len() == text.len() && text.bytes().zip(name.bytes()).all(|(a, b)| same(a, b))
-            })
-    };
-    let found: Vec<_> = map.keys().filter(|name| alias(name)).cloned().collect();
-    for name in found {
-        if !names.contains(&name) {
-            map.remove(name);
         }
     }
 }

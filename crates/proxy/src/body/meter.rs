@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::UpError;
-use crate::{connection::ConnState, http2::Stream};
+use crate::{connection::ConnState, framing::trailers, http2::Stream};
 
 /// From where a body comes; it is told when we wait for more.
 pub(crate) enum Giver {
@@ -94,22 +94,66 @@ pub(crate) struct Meter {
     pub(crate) received: Option<Rc<Cell<u64>>>,
     /// How many there may be, if that has to be counted.
     pub(crate) allowance: Option<Rc<Allowance>>,
+    /// What was read to see whether there is anything.
+    ahead: Option<Box<Read>>,
 }
 
+/// A part of a client's body, or why there is none.
+type Read = Result<Frame<Bytes>, hyper::Error>;
+
 impl Meter {
+    pub(crate) const fn new(
+        giver: Giver,
+        received: Option<Rc<Cell<u64>>>,
+        allowance: Option<Rc<Allowance>>,
+    ) -> Self {
+        Self {
+            giver,
+            received,
+            allowance,
+            ahead: None,
+        }
+    }
+
+    /// Whether a body that did not say how long it is has ended already, without a byte. What is read for that comes first
+    /// later on. Only what has come is looked at.
+    #[cold]
+    pub(crate) fn finds_nothing(&mut self, incoming: &mut Incoming) -> bool {
+        let mut once = Context::from_waker(Waker::noop());
+        match Pin::new(&mut *incoming).poll_frame(&mut once) {
+            Poll::Pending => false,
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(read)) => {
+                let empty = read.as_ref().ok().and_then(Frame::data_ref);
+                let over = empty.is_some_and(Bytes::is_empty) && incoming.is_end_stream();
+                self.ahead = (!over).then(|| Box::new(read));
+                over
+            }
+        }
+    }
+
+    /// Whether there is something that was read and not yet taken.
+    pub(crate) const fn is_ahead(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     /// The next frame that the client may send.
     pub(crate) fn poll(
         &mut self,
         incoming: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
-        let frame = Pin::new(incoming).poll_frame(cx);
+        let frame = match self.ahead.take() {
+            Some(read) => Poll::Ready(Some(*read)),
+            None => Pin::new(incoming).poll_frame(cx),
+        };
         if frame.is_pending() {
             self.giver.is_awaited();
         }
         let frame = ready!(frame);
         self.giver.gave();
         Poll::Ready(match frame {
+            Some(Ok(frame)) if frame.is_trailers() => trailers::clean(frame).map(Ok),
             Some(Ok(frame)) => Some(self.count(&frame).map(|()| frame)),
             Some(Err(error)) => Some(Err(UpError::Client(error))),
             None => None,

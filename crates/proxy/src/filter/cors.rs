@@ -3,6 +3,16 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use ir::{Cors, OriginMatch};
 
+/// The method that a preflight asks about; `None` for every other request.
+#[must_use]
+pub fn asked_method(method: &Method, headers: &HeaderMap) -> Option<Method> {
+    if *method != Method::OPTIONS || !headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let asked = headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(asked.as_bytes()).ok()
+}
+
 /// The gateway's own answer to a preflight; `None` for every other request. An origin that is not allowed gets an answer
 /// without a word of permission.
 #[must_use]

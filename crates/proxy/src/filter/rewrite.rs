@@ -5,8 +5,6 @@ use std::borrow::Cow;
 use http::uri::PathAndQuery;
 use ir::PathRewrite;
 
-use crate::canonical;
-
 /// The path after the change. It is canonical again: a rewrite must not make `/../` out of what a capture held.
 #[must_use]
 pub fn rewrite<'a>(change: &'a PathRewrite, path: &'a str) -> Cow<'a, str> {
@@ -49,10 +47,10 @@ fn join(replacement: &str, rest: &str) -> String {
 
 fn clean(path: String) -> Cow<'static, str> {
     let legal = escape(path);
-    Cow::Owned(match canonical::path(&legal) {
+    Cow::Owned(match ir::canonical_path(&legal) {
         Ok(path) => path.into_owned(),
         // What cannot be read in one way only is sent nowhere but to the root's resolution.
-        Err(canonical::BadPath) => canonical::resolve_dots(&legal.replace(['%', '\\'], "")),
+        Err(ir::BadPath) => ir::resolve_dots(&legal.replace(['%', '\\'], "")),
     })
 }
 

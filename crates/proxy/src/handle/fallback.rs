@@ -2,10 +2,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts,
-    uri::PathAndQuery,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Body;
 
 use super::forward::{self, Call, Step};
@@ -13,6 +10,7 @@ use crate::{
     body::UpBody,
     error::{ProxyError, Side},
     upstream::{Answer, Head, Progress},
+    view::View,
 };
 
 /// How long a page may take where the rule says nothing about attempts.
@@ -51,21 +49,14 @@ const DENIALS: [StatusCode; 3] = [
 /// What the client asked for, before any rewrite.
 pub(super) struct Original {
     uri: Option<HeaderValue>,
-    host: Option<HeaderValue>,
+    host: HeaderValue,
 }
 
 impl Original {
-    pub(super) fn of(parts: &Parts) -> Box<Self> {
-        let text = |text: &str| HeaderValue::from_str(text).ok();
-        let authority = parts.uri.authority();
+    pub(super) fn of(view: &View) -> Box<Self> {
         Box::new(Self {
-            uri: parts
-                .uri
-                .path_and_query()
-                .and_then(|uri| text(uri.as_str())),
-            host: authority
-                .and_then(|authority| text(authority.as_str()))
-                .or_else(|| parts.headers.get(header::HOST).cloned()),
+            uri: HeaderValue::from_str(view.target().as_str()).ok(),
+            host: view.authority().clone(),
         })
     }
 }
@@ -162,9 +153,7 @@ fn head(call: &Call, status: StatusCode) -> Head {
             _ => Method::GET,
         },
         target: PathAndQuery::from_static("/"),
-        host: original
-            .and_then(|original| original.host.clone())
-            .unwrap_or_else(|| call.head.host.clone()),
+        host: original.map_or_else(|| call.head.host.clone(), |original| original.host.clone()),
         headers,
     }
 }

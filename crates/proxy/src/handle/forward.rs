@@ -2,15 +2,15 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Balance, Reason, Retry, Target};
+use ir::{Balance, Reason, Retry};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
-    Begun, Routed, decorate,
+    Begun, decorate,
     fallback::{self, Original},
-    guard::Cookies,
+    guard::{Cookies, Held},
     mirror, refuse, request,
     source::Source,
     tunnel::{self, Asked},
@@ -21,6 +21,7 @@ use crate::{
         DownBody, UpBody, Waits,
         meter::{Allowance, Meter},
     },
+    decision,
     error::ProxyError,
     exchange::Exchange,
     filter::headers,
@@ -29,6 +30,7 @@ use crate::{
     silence::{Silence, Watch},
     snapshot::RuleState,
     upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Way},
+    view::fields,
     worker::Worker,
 };
 
@@ -63,70 +65,81 @@ pub(crate) struct Call {
 }
 
 /// Chooses the backend and makes the head that it shall see. What cannot be forwarded is answered here.
-pub(super) fn prepare(
-    conn: &Rc<Conn>,
-    routed: &Routed,
-    (parts, body): (Parts, Incoming),
-    asked: Option<Asked>,
-    exchange: Exchange,
-) -> Begun {
-    let rule = &routed.rule;
+pub(super) fn prepare(held: Held) -> Begun {
+    let Held {
+        conn,
+        rule,
+        view,
+        body,
+        client,
+        origin,
+        cookies,
+        exchange,
+    } = held;
     let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
-    let session = cookie.and_then(|cookie| session::mark(cookie, &parts.headers));
+    let session = cookie.and_then(|cookie| session::mark(cookie, &view.headers));
     let sticky = session
         .filter(|_| cookie.is_some_and(|cookie| !cookie.after_weights))
         .and_then(|mark| rule.pick_marked(mark));
     let Some(picked) = sticky.or_else(|| rule.pick()) else {
-        return refused(ProxyError::Rule(Reason::NoBackend), exchange);
+        let error = ProxyError::Rule(Reason::NoBackend);
+        return refused(error, &rule, (origin, cookies), exchange);
     };
     let (backend, cluster) = rule.standing(picked);
-    let Some(cluster) = cluster else {
-        let target = rule.backend(backend).map(|backend| &backend.target);
-        let reason = match target {
-            Some(Target::Invalid(reason)) => *reason,
-            Some(Target::Cluster(_)) | None => Reason::InvalidBackend,
-        };
-        return refused(ProxyError::Rule(reason), exchange);
+    let cluster = match decision::backend(&rule, (backend, cluster)) {
+        Ok(cluster) => Arc::clone(cluster),
+        Err(error) => return refused(error, &rule, (origin, cookies), exchange),
     };
     let key = match &cluster.cluster.balance {
-        Balance::Hash(by) => request::hash_key(conn, by, &parts),
+        Balance::Hash(by) => request::hash_key(by, &view),
         _ => None,
     };
-    let original = rule.error_page().map(|_| Original::of(&parts));
-    let mut head = request::head(conn, routed, parts, asked.as_ref().map(|a| &a.protocol));
-    let allowance = allowance(rule, &body);
-    let meter = Meter {
-        giver: exchange.giver(conn),
-        received: exchange.received(),
-        allowance: allowance.clone(),
-    };
-    let source = Source::new(conn, rule, body, meter);
+    let original = rule.error_page().map(|_| Original::of(&view));
+    let offered =
+        client.and_then(|client| Some(Asked::new(client, decision::upgrade(&rule, &view)?)));
+    let mut head = request::head(&rule, view, offered.as_ref().map(|asked| &asked.offered));
+    let allowance = allowance(&rule, &body);
+    let meter = Meter::new(
+        exchange.giver(&conn),
+        exchange.received(),
+        allowance.clone(),
+    );
+    let bodyless = !exchange.is_http1() && is_mostly_bodyless(&head.method);
+    let source = Source::new(&conn, &rule, (body, meter), bodyless);
     if rule.has_mirrors() {
-        mirror::copy(&conn.worker, rule, &head, source.replay());
+        mirror::copy(&conn.worker, &rule, &head, source.replay());
     }
     if let Some(backend) = rule.backend(backend) {
         headers::apply_all(&backend.request, &mut head.headers);
     }
     let limit = rule.forward().and_then(|forward| forward.timeouts.request);
     Begun::Forwarded(Box::new(Call {
-        conn: Rc::clone(conn),
-        rule: Arc::clone(rule),
         backend,
-        cluster: Arc::clone(cluster),
+        session: session.filter(|mark| cluster.has_mark(*mark)),
         key,
         round: 0,
-        session: session.filter(|mark| cluster.has_mark(*mark)),
         chosen: None,
         head,
         original,
         source,
         allowance,
-        asked,
-        origin: None,
-        cookies: Cookies::default(),
+        asked: offered,
+        origin,
+        cookies,
         deadline: limit.map(|limit| exchange.started() + limit),
         exchange,
+        conn,
+        rule,
+        cluster,
     }))
+}
+
+/// RFC 9110 section 9.3: methods whose content has no meaning of its own.
+fn is_mostly_bodyless(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
 }
 
 /// What is left to be counted of a body that does not say how long it is.
@@ -136,8 +149,16 @@ fn allowance(rule: &RuleState, body: &Incoming) -> Option<Rc<Allowance>> {
     unknown.then(|| Rc::new(Allowance::new(limit.get())))
 }
 
-fn refused(error: ProxyError, exchange: Exchange) -> Begun {
-    Begun::Answered(Box::new(refuse(error, exchange)))
+fn refused(
+    error: ProxyError,
+    rule: &RuleState,
+    (origin, cookies): (Option<HeaderValue>, Cookies),
+    exchange: Exchange,
+) -> Begun {
+    let mut response = refuse(error, exchange);
+    cookies.add(&mut response);
+    decorate(rule, origin.as_ref(), &mut response);
+    Begun::Answered(Box::new(response))
 }
 
 /// Forwards a request and turns the outcome into an answer.
@@ -231,7 +252,13 @@ fn wants_again(policy: Option<&Retry>, status: StatusCode, safe: bool) -> bool {
 fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
     policy.is_some_and(|p| match (failure.error, &failure.progress) {
         // There is nobody to ask, or nobody who asks; that does not change within a pause.
-        (ProxyError::NoEndpoint | ProxyError::ClientClosed | ProxyError::BodyTooLarge, _) => false,
+        (
+            ProxyError::NoEndpoint
+            | ProxyError::ClientClosed
+            | ProxyError::BadRequest
+            | ProxyError::BodyTooLarge,
+            _,
+        ) => false,
         (ProxyError::AttemptTimeout | ProxyError::BackendSilent, _) => {
             p.on.timeout && (p.non_idempotent || safe)
         }
@@ -313,14 +340,7 @@ pub(super) async fn send(
         (None, None) => sending.await,
         (limit, watch) => Box::pin(bounded(sending, limit, watch.as_deref())).await,
     };
-    // Whatever the backend made of half a body: it is not to blame.
-    let outcome = outcome.map_err(|failure| match step.allowance {
-        Some(allowance) if allowance.is_exceeded() => Failure {
-            error: ProxyError::BodyTooLarge,
-            progress: Progress::Closed,
-        },
-        _ => failure,
-    });
+    let outcome = outcome.map_err(|failure| blamed(failure, step.allowance, exchange));
     exchange.attempt_ends(
         outcome
             .as_ref()
@@ -328,6 +348,24 @@ pub(super) async fn send(
             .map_err(|f| f.error),
     );
     outcome
+}
+
+/// Whatever the backend made of half a body: it is not to blame.
+fn blamed(failure: Failure, allowance: Option<&Allowance>, exchange: &Exchange) -> Failure {
+    let error = if allowance.is_some_and(Allowance::is_exceeded) {
+        Some(ProxyError::BodyTooLarge)
+    } else if failure.error == ProxyError::ClientClosed {
+        exchange.fault()
+    } else {
+        None
+    };
+    match error {
+        None => failure,
+        Some(error) => Failure {
+            error,
+            progress: Progress::Closed,
+        },
+    }
 }
 
 /// An attempt that may take only so long, or only so long without a sign of life.
@@ -370,28 +408,23 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switch(call, response);
     }
-    request::strip_hop_by_hop(response.headers_mut());
+    fields::sanitise_answer(response.headers_mut());
     filters(&call, response.headers_mut());
     let read = call.cluster.cluster.timeouts.read;
+    let asked_whole = call.source.is_empty();
     let Call {
         mut exchange,
         deadline,
-        head,
         ..
     } = call;
     exchange.answered(response.status(), None);
     exchange.passes_on();
-    let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
-    if head.method == Method::HEAD || bodiless.contains(&response.status()) {
-        // hyper does not ask for a body, whatever the backend says of one.
-        exchange.completes();
-    }
     *response.version_mut() = Version::HTTP_11;
     let waits = Waits {
         deadline: deadline.map(|at| Box::pin(sleep_until(at))),
         silence: read.map(|limit| Box::new(Silence::new(limit))),
     };
-    response.map(|incoming| DownBody::upstream(incoming, lease, waits, exchange))
+    response.map(|incoming| DownBody::upstream(incoming, lease, waits, asked_whole, exchange))
 }
 
 fn filters(call: &Call, map: &mut http::HeaderMap) {
@@ -415,17 +448,16 @@ fn filters(call: &Call, map: &mut http::HeaderMap) {
     headers::apply_all(&call.rule.rule.response, map);
 }
 
-/// A backend that switches protocols although nobody asked is not to be trusted with the connection.
+/// A backend that switches protocols unasked, or to one that was not offered, is not to be trusted with the connection.
 fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody> {
-    let Some(asked) = call.asked.take() else {
+    let chosen = response.headers().get(header::UPGRADE).cloned();
+    let asked = call.asked.take().zip(chosen);
+    let Some((asked, protocol)) =
+        asked.filter(|(asked, chosen)| decision::offers(&asked.offered, chosen))
+    else {
         return refuse(ProxyError::UpstreamClosed, call.exchange);
     };
-    let protocol = response
-        .headers()
-        .get(header::UPGRADE)
-        .cloned()
-        .unwrap_or_else(|| asked.protocol.clone());
-    request::strip_hop_by_hop(response.headers_mut());
+    fields::sanitise_answer(response.headers_mut());
     filters(&call, response.headers_mut());
     response
         .headers_mut()

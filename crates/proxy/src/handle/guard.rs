@@ -2,39 +2,48 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Response, StatusCode, header, request::Parts};
-use hyper::body::Incoming;
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use ir::{AuthCookies, ExternalAuth};
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    Begun, Routed, act, decorate,
-    question::{View, question},
-    refuse, request,
-    tunnel::Asked,
-};
+use super::{Begun, act, decorate, question, refuse};
 use crate::{
-    auth::{Credentials, external},
+    auth::external,
     balance::ClusterState,
     body::{DownBody, Waits},
+    decision,
     error::ProxyError,
     exchange::Exchange,
     server::Conn,
+    snapshot::RuleState,
     upstream::Answer,
+    view::{View, fields},
 };
 
 /// A request that waits to be let in. Nothing of its body has been read.
 pub(crate) struct Held {
     pub(super) conn: Rc<Conn>,
-    pub(super) routed: Routed,
-    pub(super) parts: Parts,
+    pub(super) rule: Arc<RuleState>,
+    pub(super) view: View,
     pub(super) body: Incoming,
-    pub(super) asked: Option<Asked>,
+    /// Where the client wants to switch protocols: its side of the connection.
+    pub(super) client: Option<OnUpgrade>,
     /// Where the rule has CORS: who asks.
     pub(super) origin: Option<HeaderValue>,
     /// What authenticators want the client to keep.
     pub(super) cookies: Cookies,
     pub(super) exchange: Exchange,
+}
+
+impl Held {
+    /// The port of the listener, as clients know it.
+    pub(super) fn advertised(&self) -> u16 {
+        let key = self.conn.port.key;
+        let snapshot = self.conn.worker.snapshot();
+        let port = snapshot.ir.ports.get(&key);
+        port.and_then(|port| port.advertised).unwrap_or(key.port)
+    }
 }
 
 /// Cookies of authenticators that go to the client with the answer, and with which answers.
@@ -86,7 +95,7 @@ pub(super) async fn pass(mut held: Box<Held>) -> Begun {
 
 async fn checks(held: &mut Held) -> Result<(), Denial> {
     basic(held).await?;
-    let rule = Arc::clone(&held.routed.rule);
+    let rule = Arc::clone(&held.rule);
     for (auth, cluster) in rule.external_auths() {
         external(held, auth, cluster.as_deref()).await?;
     }
@@ -95,10 +104,11 @@ async fn checks(held: &mut Held) -> Result<(), Denial> {
 
 /// User name and password.
 async fn basic(held: &Held) -> Result<(), ProxyError> {
-    let Some(auth) = &held.routed.rule.rule.gates.basic_auth else {
+    let credentials = decision::credentials(&held.rule, &held.view)?;
+    let Some((auth, credentials)) = held.rule.rule.gates.basic_auth.as_ref().zip(credentials)
+    else {
         return Ok(());
     };
-    let credentials = Credentials::of(&held.parts.headers).ok_or(ProxyError::Unauthorized)?;
     match held.conn.worker.verifier.check(auth, credentials).await? {
         true => Ok(()),
         false => Err(ProxyError::Unauthorized),
@@ -112,22 +122,21 @@ async fn external(
     cluster: Option<&ClusterState>,
 ) -> Result<(), Denial> {
     let cluster = cluster.ok_or(ProxyError::AuthUnreachable)?;
-    let view = View::of(&held.conn, &held.routed, &held.parts);
-    let head = question(&view, auth).ok_or(ProxyError::AuthFailed)?;
+    let head = question::question(&held.view, auth).ok_or(ProxyError::AuthFailed)?;
     let worker = Rc::clone(&held.conn.worker);
     let answer = external::ask(&worker, cluster, head, auth.timeout).await?;
     let status = answer.response.status();
     let yes = status == StatusCode::OK || status.is_success() && !auth.only_200;
     if yes {
         let headers = answer.response.headers();
-        external::copy(auth.copied.as_deref(), headers, &mut held.parts.headers);
+        external::copy(auth.copied.as_deref(), headers, &mut held.view.headers);
         held.cookies.take(auth, headers);
         external::finish(answer);
         return Ok(());
     }
     match (status, &auth.sign_in) {
         (StatusCode::UNAUTHORIZED, Some(sign_in)) => {
-            let location = view.fill(sign_in).ok_or(ProxyError::AuthFailed)?;
+            let location = question::fill(sign_in, &held.view).ok_or(ProxyError::AuthFailed)?;
             held.cookies.take(auth, answer.response.headers());
             external::finish(answer);
             Err(Denial::SignIn(location))
@@ -135,7 +144,7 @@ async fn external(
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
             let mut answer = answer;
             let headers = answer.response.headers_mut();
-            request::strip_hop_by_hop(headers);
+            fields::sanitise_answer(headers);
             if auth.cookies == AuthCookies::Successes {
                 headers.remove(header::SET_COOKIE);
             }
@@ -147,7 +156,7 @@ async fn external(
 
 /// A denial is answered here and now: nothing that replaces answers of backends may touch it.
 fn deny(held: Held, denial: Denial) -> Response<DownBody> {
-    let rule = Arc::clone(&held.routed.rule);
+    let rule = Arc::clone(&held.rule);
     let mut exchange = held.exchange;
     let mut response = match denial {
         Denial::Error(error) => {
@@ -179,7 +188,7 @@ fn deny(held: Held, denial: Denial) -> Response<DownBody> {
                 deadline: Some(deadline),
                 silence: None,
             };
-            let body = DownBody::upstream(body, lease, waits, exchange);
+            let body = DownBody::upstream(body, lease, waits, true, exchange);
             Response::from_parts(parts, body)
         }
     };

@@ -1,13 +1,13 @@
 //! What an external authenticator is told of a request, and where clients are sent who have to sign in.
 
-use std::fmt::Write as _;
-
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
 use ir::{ExternalAuth, Template, Variable};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Routed, request};
-use crate::{auth::external, canonical, server::Conn, upstream::Head};
+use crate::{
+    upstream::Head,
+    view::{View, fields},
+};
 
 /// Everything but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -24,86 +24,48 @@ const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const BACK_TO: HeaderName = HeaderName::from_static("x-auth-request-redirect");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// A request as the variables of templates see it: the canonical view of it, as everywhere.
-pub(super) struct View<'a> {
-    conn: &'a Conn,
-    parts: &'a Parts,
-    path: &'a str,
-    host: String,
-    authority: HeaderValue,
+/// Path and query.
+fn uri(view: &View) -> &str {
+    view.target().as_str()
 }
 
-impl<'a> View<'a> {
-    pub(super) fn of(conn: &'a Conn, routed: &'a Routed, parts: &'a Parts) -> Self {
-        // It was read once already, so it can be read.
-        let host = canonical::host(&parts.uri, &parts.headers).unwrap_or_default();
-        Self {
-            conn,
-            parts,
-            path: request::path(routed, parts),
-            host: host.into_owned(),
-            authority: request::authority(parts),
-        }
+fn write(view: &View, variable: Variable, text: &mut String) {
+    match variable {
+        Variable::Host => text.push_str(view.host()),
+        Variable::Authority => text.push_str(view.authority().to_str().unwrap_or_default()),
+        Variable::Scheme => text.push_str(view.scheme()),
+        Variable::RequestUri => text.push_str(uri(view)),
+        Variable::EscapedRequestUri => text.extend(utf8_percent_encode(uri(view), ESCAPED)),
+        Variable::Path => text.push_str(view.path()),
+        Variable::Query => text.push_str(view.query().unwrap_or_default()),
+        Variable::QuestionMark => text.push_str(view.query().map_or("", |_| "?")),
+        Variable::Method => text.push_str(view.method.as_str()),
+        Variable::ClientAddress => text.push_str(&client(view)),
     }
+}
 
-    fn scheme(&self) -> &str {
-        request::scheme(self.conn, &self.parts.headers)
-    }
+/// The client's address, or the word that proxies have for one that is not known.
+fn client(view: &View) -> String {
+    let address = view.client().address();
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+}
 
-    fn query(&self) -> Option<&str> {
-        self.parts.uri.query()
-    }
-
-    fn uri(&self, text: &mut String) {
-        text.push_str(self.path);
-        if let Some(query) = self.query() {
-            text.push('?');
-            text.push_str(query);
-        }
-    }
-
-    fn write(&self, variable: Variable, text: &mut String) {
-        match variable {
-            Variable::Host => text.push_str(&self.host),
-            Variable::Authority => text.push_str(self.authority.to_str().unwrap_or(&self.host)),
-            Variable::Scheme => text.push_str(self.scheme()),
-            Variable::RequestUri => self.uri(text),
-            Variable::EscapedRequestUri => {
-                let mut uri = String::new();
-                self.uri(&mut uri);
-                text.extend(utf8_percent_encode(&uri, ESCAPED));
-            }
-            Variable::Path => text.push_str(self.path),
-            Variable::Query => text.push_str(self.query().unwrap_or_default()),
-            Variable::QuestionMark => text.push_str(self.query().map_or("", |_| "?")),
-            Variable::Method => text.push_str(self.parts.method.as_str()),
-            Variable::ClientAddress => {
-                // Writing to a text cannot fail.
-                let _ = write!(text, "{}", self.conn.client(&self.parts.headers));
-            }
-        }
-    }
-
-    /// A template's text as a header's value; `None` if no header can hold it.
-    pub(super) fn fill(&self, template: &Template) -> Option<HeaderValue> {
-        let text = template.fill(|variable, text| self.write(variable, text));
-        HeaderValue::try_from(text).ok()
-    }
+/// A template's text as a header's value; `None` if no header can hold it.
+pub(super) fn fill(template: &Template, view: &View) -> Option<HeaderValue> {
+    let text = template.fill(|variable, text| write(view, variable, text));
+    HeaderValue::try_from(text).ok()
 }
 
 /// The request to the authenticator, without body; `None` if its target cannot be one.
-pub(super) fn question(view: &View<'_>, auth: &ExternalAuth) -> Option<Head> {
-    let parts = view.parts;
+pub(super) fn question(view: &View, auth: &ExternalAuth) -> Option<Head> {
     let target = auth
         .target
-        .fill(|variable, text| view.write(variable, text));
+        .fill(|variable, text| write(view, variable, text));
     let mut headers = match &auth.sent {
-        None => parts.headers.clone(),
-        Some(names) => chosen(&parts.headers, names),
+        None => view.headers.clone(),
+        Some(names) => chosen(&view.headers, names),
     };
-    request::strip_hop_by_hop(&mut headers);
     for name in [
-        header::HOST,
         header::CONTENT_LENGTH,
         header::EXPECT,
         header::TE,
@@ -111,39 +73,31 @@ pub(super) fn question(view: &View<'_>, auth: &ExternalAuth) -> Option<Head> {
     ] {
         headers.remove(name);
     }
-    request::join_cookies(&mut headers);
-    request::forwarded(view.conn, &view.authority, &mut headers);
-    let mut url = format!("{}://", view.scheme());
-    view.write(Variable::Authority, &mut url);
-    let mut uri = String::new();
-    view.uri(&mut uri);
-    url.push_str(&uri);
-    let mut client = String::new();
-    view.write(Variable::ClientAddress, &mut client);
+    view.add_forwarded(&mut headers);
+    let authority = view.authority().to_str().unwrap_or_default();
+    let url = format!("{}://{authority}{}", view.scheme(), uri(view));
+    let method = HeaderValue::from_str(view.method.as_str()).ok()?;
+    let uri = HeaderValue::try_from(uri(view)).ok()?;
     let told = [
         (ORIGINAL_URL, HeaderValue::try_from(url).ok()?),
-        (
-            ORIGINAL_METHOD,
-            HeaderValue::from_str(parts.method.as_str()).ok()?,
-        ),
-        (ORIGINAL_URI, HeaderValue::try_from(uri.as_str()).ok()?),
-        (
-            FORWARDED_METHOD,
-            HeaderValue::from_str(parts.method.as_str()).ok()?,
-        ),
-        (FORWARDED_URI, HeaderValue::try_from(uri).ok()?),
-        (BACK_TO, view.fill(&auth.back_to)?),
-        (REAL_IP, HeaderValue::try_from(client).ok()?),
+        (ORIGINAL_METHOD, method.clone()),
+        (ORIGINAL_URI, uri.clone()),
+        (FORWARDED_METHOD, method),
+        (FORWARDED_URI, uri),
+        (BACK_TO, fill(&auth.back_to, view)?),
+        (REAL_IP, HeaderValue::try_from(client(view)).ok()?),
     ];
-    let names = told.each_ref().map(|(name, _)| name.clone());
-    external::without_aliases(&mut headers, &names);
+    fields::remove_aliases(&mut headers, told.iter().map(|(name, _)| name));
     for (name, value) in told {
         headers.insert(name, value);
     }
     Some(Head {
-        method: auth.method.clone().unwrap_or_else(|| parts.method.clone()),
+        method: auth.method.clone().unwrap_or_else(|| view.method.clone()),
         target: PathAndQuery::try_from(target).ok()?,
-        host: auth.host.clone().unwrap_or_else(|| view.authority.clone()),
+        host: auth
+            .host
+            .clone()
+            .unwrap_or_else(|| view.authority().clone()),
         headers,
     })
 }

@@ -17,8 +17,19 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub(super) fn new(conn: &Conn, rule: &RuleState, body: Incoming, meter: Meter) -> Self {
+    /// `bodyless` is whether a request with this method is not likely to have a body.
+    pub(super) fn new(
+        conn: &Conn,
+        rule: &RuleState,
+        (mut body, mut meter): (Incoming, Meter),
+        bodyless: bool,
+    ) -> Self {
         if body.is_end_stream() {
+            return Self::Empty;
+        }
+        // HTTP/2 may say late that there is no body, and a backend may not expect an empty one.
+        let unknown = bodyless && body.size_hint().exact().is_none();
+        if unknown && meter.finds_nothing(&mut body) {
             return Self::Empty;
         }
         let repeats = rule
@@ -55,6 +66,11 @@ impl Source {
             Self::Once(_) => false,
             Self::Replay(replay) => replay.possible(),
         }
+    }
+
+    /// Whether the request has no body.
+    pub(super) const fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
     }
 
     /// An unsent body comes back.

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::{
     body::Incoming,
     upgrade::{self, OnUpgrade},
@@ -16,27 +16,23 @@ use crate::{
     silence::{self, Passed},
 };
 
-/// A client's wish to change the protocol.
-pub(super) struct Asked {
-    client: OnUpgrade,
-    /// The `Upgrade` header.
-    pub(super) protocol: HeaderValue,
+/// The client's side of a connection that may be switched to another protocol.
+pub(super) fn client(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
+    let asked = request.headers().contains_key(header::UPGRADE);
+    asked.then(|| upgrade::on(request))
 }
 
-/// Takes the wish out of a request, if there is one.
-pub(super) fn asked(request: &mut Request<Incoming>) -> Option<Asked> {
-    let protocol = request.headers().get(header::UPGRADE)?.clone();
-    let connection = request.headers().get(header::CONNECTION)?.to_str().ok()?;
-    let named = connection
-        .split(',')
-        .any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
-    // Switching to HTTP/2 in mid-connection is gone from the standard (RFC 9113 section 3.1) and would bypass us.
-    let refused = protocol.as_bytes().eq_ignore_ascii_case(b"h2c");
-    let wished = named && !refused && request.version() == Version::HTTP_11;
-    wished.then(|| Asked {
-        client: upgrade::on(request),
-        protocol,
-    })
+/// A switch of protocols that a backend is asked for.
+pub(super) struct Asked {
+    client: OnUpgrade,
+    /// What is offered to the backend, as in `Upgrade`.
+    pub(super) offered: HeaderValue,
+}
+
+impl Asked {
+    pub(super) const fn new(client: OnUpgrade, offered: HeaderValue) -> Self {
+        Self { client, offered }
+    }
 }
 
 /// Joins both sides once both have switched, and parts them when nothing passes for so long as `quiet` says. The exchange

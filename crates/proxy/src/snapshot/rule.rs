@@ -1,7 +1,6 @@
 //! A rule with everything at hand that its requests need.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -14,7 +13,7 @@ use super::{
     lasting::Lasting,
     spread::{Spread, share},
 };
-use crate::{balance::ClusterState, error::ProxyError, limit::Permit};
+use crate::{balance::ClusterState, error::ProxyError, limit::Permit, view::Client};
 
 /// A rule with its clusters at hand.
 pub(crate) struct RuleState {
@@ -35,7 +34,7 @@ pub(crate) type Authenticator = (Arc<ExternalAuth>, Option<Arc<ClusterState>>);
 
 impl RuleState {
     /// Takes a token from each bucket; without one, gives how long it takes until there is one.
-    pub(crate) fn take_tokens(&self, client: IpAddr) -> Result<(), Duration> {
+    pub(crate) fn take_tokens(&self, client: Client) -> Result<(), Duration> {
         self.lasting
             .buckets
             .iter()
@@ -46,15 +45,15 @@ impl RuleState {
     ///
     /// # Errors
     /// The client has as many as it may.
-    pub(crate) fn enter(&self, client: IpAddr) -> Result<Option<Permit>, ProxyError> {
+    pub(crate) fn enter(&self, client: Client) -> Result<Option<Permit>, ProxyError> {
         let limit = self.rule.gates.concurrency.as_ref();
         let Some((in_flight, limit)) = self.lasting.in_flight.as_ref().zip(limit) else {
             return Ok(None);
         };
-        if limit.exempt.iter().any(|net| net.contains(&client)) {
+        if client.is_in(&limit.exempt) {
             return Ok(None);
         }
-        let permit = in_flight.enter(client, limit.requests.get());
+        let permit = in_flight.enter(client.counted(), limit.requests.get());
         permit.map(Some).ok_or(ProxyError::ConcurrencyLimited)
     }
 
@@ -128,6 +127,11 @@ impl RuleState {
     /// How the rule forwards, if it does.
     pub(crate) fn forward(&self) -> Option<&Forward> {
         self.rule.forward()
+    }
+
+    /// The cluster of one of the rule's backends, unless that stands for an error.
+    pub(crate) fn cluster(&self, at: usize) -> Option<&Arc<ClusterState>> {
+        self.clusters.get(at)?.as_ref()
     }
 
     /// One of the rule's backends.

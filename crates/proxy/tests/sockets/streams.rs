@@ -50,6 +50,7 @@ pub(crate) fn listener(hostname: &str, rules: &[(&str, Arc<StreamRule>)]) -> Lis
         tls: None,
         hosts: vec![],
         streams: Some(rules.iter().map(host).collect()),
+        underscores: ir::Underscores::Allow,
     }
 }
 

@@ -12,7 +12,7 @@ use ir::{
     Cluster, ClusterKey, ConcurrencyLimit, Cors, Endpoint, ExternalAuth, Forward, HeaderMods,
     HostPattern, Ir, Listener, Mirror, PathMatch, Port, Protocol, RateLimit, Redacted,
     RequestMatch, RequestStep, Rewrite, Route, Rule, RuleKey, SocketKey, Target, Timeouts,
-    TlsTermination, TlsVersions, Upstream, VirtualHost,
+    TlsTermination, TlsVersions, Underscores, Upstream, VirtualHost,
 };
 use proxy::{Config, Proxy, Telemetry};
 use testkit::certs::{Ca, Issued};
@@ -128,6 +128,7 @@ pub(crate) fn route(path: &str, phases: Vec<Phase>, action: Action) -> Route {
             query: vec![],
         },
         host_fallthrough: false,
+        https: None,
         rule: Arc::new(rule),
     }
 }
@@ -184,6 +185,7 @@ impl Config1 {
                     routes: routes.clone(),
                 })],
                 streams: None,
+                underscores: Underscores::Allow,
             })
         });
         let port = Port {

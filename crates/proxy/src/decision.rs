@@ -1,0 +1,307 @@
+//! What becomes of a request: pure functions over the snapshot and the view, for traffic and for `explain` alike.
+//!
+//! [`decide`] finds listener, route and rule, and asks the gates that need nothing but the request. What is left is what
+//! changes from request to request (rates, concurrency) and what has to be waited for (passwords, authenticators); then
+//! [`act`] says what the rule does, and [`backend`] whether a backend can be asked.
+
+pub(crate) mod explain;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
+use ir::{Action, HostPattern, Protocol, Reason, Route, SocketKey, Target, Underscores};
+
+use crate::{
+    auth::Credentials,
+    balance::ClusterState,
+    error::ProxyError,
+    filter::{cors, headers, redirect},
+    router::RequestView,
+    snapshot::{PortState, RuleState, Snapshot},
+    view::{View, fields},
+};
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The port.
+    pub(crate) key: SocketKey,
+    /// Where TLS ended here: the hostname of the listener that the handshake was made for.
+    pub(crate) shaken: Option<&'a HostPattern>,
+}
+
+/// What a request meets.
+pub(crate) struct Decision<'s> {
+    /// The listener's place among those of the port.
+    pub(crate) listener: Option<usize>,
+    pub(crate) met: Option<Met<'s>>,
+    pub(crate) verdict: Verdict,
+}
+
+/// A route, and what its rule has become.
+#[derive(Clone, Copy)]
+pub(crate) struct Met<'s> {
+    pub(crate) route: &'s Route,
+    pub(crate) rule: &'s Arc<RuleState>,
+}
+
+/// Whether a request goes on.
+pub(crate) enum Verdict {
+    /// As far as can be said from the request alone.
+    Passes,
+    /// It is answered here.
+    Refused(ProxyError),
+    /// It is a preflight, and this is the answer.
+    Preflight(Box<Response<()>>),
+}
+
+/// Listener, route, rule, and the gates that need nothing but the request. `body` is the length of its body, where that is
+/// known. Fields that the listener does not take are gone from the view afterwards.
+pub(crate) fn decide<'s>(
+    snapshot: &'s Snapshot,
+    place: Place<'_>,
+    view: &mut View,
+    body: Option<u64>,
+) -> Decision<'s> {
+    let mut decision = Decision {
+        listener: None,
+        met: None,
+        verdict: Verdict::Passes,
+    };
+    decision.verdict = match steps(snapshot, place, view, body, &mut decision) {
+        Ok(verdict) => verdict,
+        Err(error) => Verdict::Refused(error),
+    };
+    decision
+}
+
+fn steps<'s>(
+    snapshot: &'s Snapshot,
+    place: Place<'_>,
+    view: &mut View,
+    body: Option<u64>,
+    decision: &mut Decision<'s>,
+) -> Result<Verdict, ProxyError> {
+    sound(view)?;
+    let port = snapshot.ports.get(&place.key).ok_or(ProxyError::NoRoute)?;
+    let at = listener(port, place, view)?;
+    decision.listener = Some(at);
+    underscores(port, at, view)?;
+    let (met, preflight) = route(port, at, view)?;
+    decision.met = Some(met);
+    let rule = &met.rule.rule;
+    let gates = &rule.gates;
+    if let Some(addresses) = &gates.addresses
+        && !addresses.permits(view.client().address())
+    {
+        return Err(ProxyError::Forbidden);
+    }
+    if let (true, Some(cors)) = (preflight, &rule.cors)
+        && let Some(answer) = cors::preflight(cors, &view.method, &view.headers)
+    {
+        return Ok(Verdict::Preflight(Box::new(answer)));
+    }
+    if gates.max_body.is_some_and(|most| body > Some(most.get())) {
+        return Err(ProxyError::BodyTooLarge);
+    }
+    Ok(Verdict::Passes)
+}
+
+/// What no rule could change.
+fn sound(view: &View) -> Result<(), ProxyError> {
+    // RFC 9112 section 3.2: a request of HTTP/1.1 without `Host` must be refused.
+    if view.authority().is_empty() && view.version == Version::HTTP_11 {
+        return Err(ProxyError::BadRequest);
+    }
+    // This is no forward proxy.
+    if view.method == Method::CONNECT {
+        return Err(ProxyError::BadRequest);
+    }
+    // A client must not learn what is put onto its requests on the way (RFC 9110 section 9.3.8).
+    if view.method == Method::TRACE {
+        return Err(ProxyError::MethodNotAllowed);
+    }
+    if view.is_looping() {
+        return Err(ProxyError::LoopDetected);
+    }
+    Ok(())
+}
+
+/// The most specific listener of the port whose hostname covers the host.
+fn listener(port: &PortState, place: Place<'_>, view: &View) -> Result<usize, ProxyError> {
+    // The port may have changed its protocol since the connection was made.
+    if matches!(port.protocol, Protocol::Https | Protocol::Tls) != place.shaken.is_some() {
+        return Err(ProxyError::Misdirected);
+    }
+    let found = port.router.listener_for(view.host());
+    // The handshake was made for one listener; a request for another must not ride on it (RFC 9110 section 15.5.20).
+    if let Some(shaken) = place.shaken {
+        let now = found.and_then(|at| port.router.listener(at));
+        if now.map(|listener| &listener.hostname) != Some(shaken) {
+            return Err(ProxyError::Misdirected);
+        }
+    }
+    found.ok_or(ProxyError::NoRoute)
+}
+
+/// What the listener has to say about fields with an underscore in their name.
+fn underscores(port: &PortState, at: usize, view: &mut View) -> Result<(), ProxyError> {
+    if !view.has_aliases() {
+        return Ok(());
+    }
+    let named = |map: &HeaderMap| {
+        let names = map.keys().filter(|name| name.as_str().contains('_'));
+        names.cloned().collect::<Vec<_>>()
+    };
+    match port.underscores.get(at).copied().unwrap_or_default() {
+        Underscores::Allow => {}
+        Underscores::Drop => {
+            for name in named(&view.headers) {
+                view.headers.remove(name);
+            }
+        }
+        Underscores::Refuse => {
+            if !named(&view.headers).is_empty() {
+                return Err(ProxyError::BadRequest);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The route, and whether the request is a preflight that its rule may answer. A preflight is answered by the rule that the
+/// request would meet that it asks about.
+fn route<'s>(port: &'s PortState, at: usize, view: &View) -> Result<(Met<'s>, bool), ProxyError> {
+    let find = |method: &Method| {
+        let request = RequestView {
+            host: view.host(),
+            path: view.path(),
+            query: view.query(),
+            https: view.https(),
+            method,
+            headers: &view.headers,
+        };
+        let found = port.router.find(at, &request)?;
+        Some(Met {
+            route: found.route,
+            rule: found.payload,
+        })
+    };
+    let asked = cors::asked_method(&view.method, &view.headers);
+    if let Some(met) = asked.as_ref().and_then(find)
+        && met.rule.rule.cors.is_some()
+    {
+        return Ok((met, true));
+    }
+    let met = find(&view.method).ok_or(ProxyError::NoRoute)?;
+    Ok((met, asked.is_some()))
+}
+
+/// User name and password, where the rule asks for them.
+///
+/// # Errors
+/// There are none.
+pub(crate) fn credentials(
+    rule: &RuleState,
+    view: &View,
+) -> Result<Option<Credentials>, ProxyError> {
+    if rule.rule.gates.basic_auth.is_none() {
+        return Ok(None);
+    }
+    match Credentials::of(&view.headers) {
+        Some(credentials) => Ok(Some(credentials)),
+        None => Err(ProxyError::Unauthorized),
+    }
+}
+
+/// What a rule does with a request that it lets in.
+pub(crate) enum Act {
+    /// The client is sent elsewhere.
+    Redirect(Response<()>),
+    /// The gateway answers.
+    Respond(StatusCode, Reason),
+    /// A backend is asked.
+    Forward,
+}
+
+/// The rule's action. `listener` is the port of the listener, as clients know it.
+pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
+    match &rule.rule.action {
+        Action::Redirect(redirect) => {
+            let request = redirect::RequestInfo {
+                https: view.https(),
+                host: view.host(),
+                listener_port: view.port(listener),
+                path: view.path(),
+                query: view.query(),
+            };
+            let mut answer = redirect::response(redirect, &request);
+            headers::apply_all(&rule.rule.response, answer.headers_mut());
+            Act::Redirect(answer)
+        }
+        Action::Respond { status, reason } => Act::Respond(*status, *reason),
+        Action::Forward(_) => Act::Forward,
+    }
+}
+
+/// The cluster behind one of the rule's backends.
+///
+/// # Errors
+/// The backend stands for an error.
+pub(crate) fn backend<'s>(
+    rule: &'s RuleState,
+    (at, cluster): (usize, Option<&'s Arc<ClusterState>>),
+) -> Result<&'s Arc<ClusterState>, ProxyError> {
+    cluster.ok_or_else(|| {
+        let reason = match rule.backend(at).map(|backend| &backend.target) {
+            Some(Target::Invalid(reason)) => *reason,
+            Some(Target::Cluster(_)) | None => Reason::InvalidBackend,
+        };
+        ProxyError::Rule(reason)
+    })
+}
+
+/// The protocols that a request may switch to: those that the client offers and the rule allows, in the client's order.
+pub(crate) fn upgrade(rule: &RuleState, view: &View) -> Option<HeaderValue> {
+    let offered = view.offered.as_ref()?;
+    if view.version != Version::HTTP_11 {
+        return None;
+    }
+    let text = offered.to_str().ok()?;
+    let allowed = |protocol: &&str| {
+        let named = rule.rule.upgrades.iter();
+        protocol.eq_ignore_ascii_case("websocket")
+            || named
+                .clone()
+                .any(|name| protocol.eq_ignore_ascii_case(name))
+    };
+    let kept: Vec<&str> = text.split(',').map(str::trim).filter(allowed).collect();
+    match kept.is_empty() {
+        true => None,
+        false => HeaderValue::try_from(kept.join(", ")).ok(),
+    }
+}
+
+/// The names that a list of protocols has.
+pub(crate) fn offers(list: &HeaderValue, protocol: &HeaderValue) -> bool {
+    let chosen = protocol.as_bytes().trim_ascii();
+    let mut all = list.as_bytes().split(|b| *b == b',');
+    all.any(|offer| offer.trim_ascii().eq_ignore_ascii_case(chosen))
+}
+
+/// Fields that a rule sets cannot be contradicted by others that some backends take for them.
+pub(crate) fn without_aliases(rule: &RuleState, map: &mut HeaderMap) {
+    let set = rule.rule.request.iter().filter_map(|step| match step {
+        ir::RequestStep::Headers(mods) => Some(mods),
+        ir::RequestStep::Rewrite(_) => None,
+    });
+    let names = set.flat_map(|mods| mods.set.iter().chain(&mods.add));
+    fields::remove_aliases(map, names.map(|(name, _)| name));
+}
+
+/// Methods that a request refused with 405 could have used (RFC 9110 section 15.5.6).
+pub(crate) const ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
+
+/// The header that says so.
+pub(crate) const ALLOW: http::HeaderName = header::ALLOW;

@@ -1,0 +1,263 @@
+//! What would become of a request that is only thought of: the decision of traffic, asked without traffic.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use ir::{ClusterKey, HostPattern, Ir, Protocol, Route, SocketKey};
+use telemetry::metrics::Metrics;
+
+use super::{Act, Decision, Met, Place, Verdict};
+use crate::{
+    auth,
+    error::ProxyError,
+    filter::{cors, headers},
+    handle::request,
+    snapshot::{RuleState, Snapshot},
+    view::{Peer, View},
+};
+
+/// A configuration that can be asked what would become of requests.
+pub struct Explainer(Snapshot);
+
+/// A request that is only thought of.
+#[derive(Debug)]
+pub struct Question {
+    /// The port that it comes to.
+    pub port: SocketKey,
+    /// Who sends it, and whether over TLS.
+    pub peer: Peer,
+    /// Its head. It has no body.
+    pub head: Parts,
+}
+
+/// What would become of it.
+#[derive(Debug)]
+pub struct Explained {
+    /// Its host and path, as everything sees them.
+    pub target: Option<(String, String)>,
+    /// The listener's place among those of the port.
+    pub listener: Option<usize>,
+    /// The route that it meets.
+    pub route: Option<Route>,
+    /// What has to be asked that only traffic can: `rate`, `concurrency`, `external_auth`.
+    pub conditions: Vec<&'static str>,
+    /// The ends that it may come to, and how many of a full round of requests each takes.
+    pub outcomes: Vec<(u64, Outcome)>,
+}
+
+/// The end of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The gateway answers, with one word for log and metrics.
+    Answered {
+        /// Status.
+        status: StatusCode,
+        /// The word.
+        reason: &'static str,
+        /// Fields that the rule or the protocol asks for.
+        headers: HeaderMap,
+    },
+    /// A backend is asked.
+    Forwarded {
+        /// The cluster that it belongs to.
+        cluster: ClusterKey,
+        /// What it sees.
+        method: Method,
+        /// `Host` or `:authority`.
+        host: HeaderValue,
+        /// Path and query.
+        target: String,
+        /// The other fields.
+        headers: HeaderMap,
+    },
+}
+
+impl Outcome {
+    fn error(error: ProxyError) -> Self {
+        Self::Answered {
+            status: error.status(),
+            reason: error.flag(),
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+impl Explainer {
+    /// One for a configuration. Nothing is bound, connected or counted.
+    #[must_use]
+    pub fn new(ir: Arc<Ir>) -> Self {
+        let (snapshot, _) = Snapshot::build(ir, &Snapshot::empty(), &Metrics::new());
+        Self(snapshot)
+    }
+
+    /// What would become of the request.
+    #[must_use]
+    pub fn ask(&self, question: Question) -> Explained {
+        let mut explained = Explained {
+            target: None,
+            listener: None,
+            route: None,
+            conditions: Vec::new(),
+            outcomes: Vec::new(),
+        };
+        let Question { port, peer, head } = question;
+        let mut view = match View::new(&peer, &[], head) {
+            Ok(view) => view,
+            Err(_) => {
+                let error = Outcome::error(ProxyError::BadRequest);
+                explained.outcomes.push((1, error));
+                return explained;
+            }
+        };
+        explained.target = Some((view.host().to_owned(), view.path().to_owned()));
+        let shaken = self.shaken(port, &peer, view.host());
+        let place = Place {
+            key: port,
+            shaken: shaken.as_ref(),
+        };
+        let decision = super::decide(&self.0, place, &mut view, Some(0));
+        explained.listener = decision.listener;
+        explained.route = decision.met.map(|met| met.route.clone());
+        explained.outcomes = match outcome(&decision, &view) {
+            Some(outcome) => vec![(1, outcome)],
+            None => decision.met.map_or_else(Vec::new, |met| {
+                explained.conditions = conditions(met.rule);
+                self.ends(met, view, port)
+            }),
+        };
+        explained
+    }
+
+    /// The listener that a client of this host would have shaken hands with.
+    fn shaken(&self, port: SocketKey, peer: &Peer, host: &str) -> Option<HostPattern> {
+        let port = self.0.ports.get(&port).filter(|_| peer.tls)?;
+        if !matches!(port.protocol, Protocol::Https | Protocol::Tls) {
+            return None;
+        }
+        let at = port.router.listener_for(host)?;
+        Some(port.router.listener(at)?.hostname.clone())
+    }
+
+    /// What the rule does: one end for each of its backends.
+    fn ends(&self, met: Met<'_>, view: View, port: SocketKey) -> Vec<(u64, Outcome)> {
+        let advertised = self.0.ir.ports.get(&port).and_then(|port| port.advertised);
+        let rule = met.rule;
+        let origin = view.headers.get(header::ORIGIN).cloned();
+        let decorated = |mut outcome: Outcome| {
+            if let (Some(cors), Outcome::Answered { headers, .. }) = (&rule.rule.cors, &mut outcome)
+            {
+                cors::decorate(cors, origin.as_ref(), headers);
+            }
+            outcome
+        };
+        match super::act(rule, &view, advertised.unwrap_or(port.port)) {
+            Act::Redirect(answer) => {
+                let outcome = Outcome::Answered {
+                    status: answer.status(),
+                    reason: "redirect",
+                    headers: answer.into_parts().0.headers,
+                };
+                vec![(1, decorated(outcome))]
+            }
+            Act::Respond(status, reason) => {
+                let outcome = Outcome::Answered {
+                    status,
+                    reason: reason.as_str(),
+                    headers: HeaderMap::new(),
+                };
+                vec![(1, decorated(outcome))]
+            }
+            Act::Forward => backends(rule, view)
+                .into_iter()
+                .map(|(weight, outcome)| (weight, decorated(outcome)))
+                .collect(),
+        }
+    }
+}
+
+/// What decides without the rule's action, if anything does.
+fn outcome(decision: &Decision<'_>, view: &View) -> Option<Outcome> {
+    let rule = decision.met.map(|met| met.rule);
+    let refused = match &decision.verdict {
+        Verdict::Refused(error) => Some(*error),
+        Verdict::Preflight(answer) => {
+            return Some(Outcome::Answered {
+                status: answer.status(),
+                reason: "cors_preflight",
+                headers: answer.headers().clone(),
+            });
+        }
+        Verdict::Passes => rule.and_then(|rule| who(rule, view).err()),
+    };
+    let error = refused?;
+    let mut outcome = Outcome::error(error);
+    if let (ProxyError::Unauthorized, Some(rule), Outcome::Answered { headers, .. }) =
+        (error, rule, &mut outcome)
+        && let Some(auth) = &rule.rule.gates.basic_auth
+    {
+        headers.insert(header::WWW_AUTHENTICATE, auth.challenge.clone());
+    }
+    if let (ProxyError::MethodNotAllowed, Outcome::Answered { headers, .. }) = (error, &mut outcome)
+    {
+        headers.insert(super::ALLOW, super::ALLOWED);
+    }
+    Some(outcome)
+}
+
+/// Whether user name and password are right, where the rule asks for them.
+fn who(rule: &RuleState, view: &View) -> Result<(), ProxyError> {
+    let credentials = super::credentials(rule, view)?;
+    let known = rule.rule.gates.basic_auth.as_ref().zip(credentials);
+    match known {
+        Some((auth, credentials)) if !auth::is_right(auth, &credentials) => {
+            Err(ProxyError::Unauthorized)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What only traffic can be asked.
+fn conditions(rule: &RuleState) -> Vec<&'static str> {
+    let gates = &rule.rule.gates;
+    let asked = [
+        (!gates.rates.is_empty(), "rate"),
+        (gates.concurrency.is_some(), "concurrency"),
+        (!gates.external_auths.is_empty(), "external_auth"),
+    ];
+    asked
+        .into_iter()
+        .filter_map(|(asked, word)| asked.then_some(word))
+        .collect()
+}
+
+/// One end for each backend, in their order.
+fn backends(rule: &RuleState, view: View) -> Vec<(u64, Outcome)> {
+    let upgrade = super::upgrade(rule, &view);
+    let head = request::head(rule, view, upgrade.as_ref());
+    let declared = rule.forward().map_or(&[][..], |forward| &forward.backends);
+    let end = |at: usize| {
+        let picked = rule.standing((at, rule.cluster(at)));
+        let cluster = super::backend(rule, picked)?;
+        if !cluster.has_endpoints() {
+            return Err(ProxyError::NoEndpoint);
+        }
+        let mut seen = head.headers.clone();
+        if let Some(backend) = rule.backend(picked.0) {
+            headers::apply_all(&backend.request, &mut seen);
+        }
+        Ok(Outcome::Forwarded {
+            cluster: cluster.cluster.key.clone(),
+            method: head.method.clone(),
+            host: head.host.clone(),
+            target: head.target.to_string(),
+            headers: seen,
+        })
+    };
+    let weights = declared
+        .iter()
+        .map(|backend| u64::from(backend.weight.get()));
+    weights
+        .enumerate()
+        .map(|(at, weight)| (weight, end(at).unwrap_or_else(Outcome::error)))
+        .collect()
+}
