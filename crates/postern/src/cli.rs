@@ -157,7 +157,11 @@ pub(crate) struct ProcessArgs {
         default_value = "127.0.0.1:15000"
     )]
     pub(crate) admin: AdminAddress,
-    /// On SIGTERM, how long requests in flight may take to finish.
+    /// On SIGTERM, how long new connections are still taken, until no load balancer sends any: /readyz is 503 from the signal on,
+    /// and every answer tells its client to go (`Connection: close`, GOAWAY).
+    #[arg(long, value_name = "TIME", env = "POSTERN_DRAIN_DELAY", default_value = "0s", value_parser = value::duration)]
+    pub(crate) drain_delay: Duration,
+    /// After that, how long requests in flight may take to finish.
     #[arg(long, value_name = "TIME", env = "POSTERN_DRAIN_TIMEOUT", default_value = "30s", value_parser = value::duration)]
     pub(crate) drain_timeout: Duration,
     /// Where the access log goes, one JSON object for each request: `off`, `stdout`, or a file, which is

@@ -38,6 +38,7 @@ const WITH_ERRORS: &str = "with_errors";
 pub(crate) struct Live {
     current: ArcSwapOption<Current>,
     draining: AtomicBool,
+    closing: AtomicBool,
     /// The generation of `current`.
     published: watch::Sender<i64>,
 }
@@ -61,6 +62,16 @@ impl Live {
     /// From now on traffic should go elsewhere.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Relaxed);
+    }
+
+    /// The listeners are about to be closed.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    /// Whether the listeners are closed, or about to be: no configuration is needed from now on.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
     }
 
     /// The newest state, once there is one.

@@ -17,7 +17,7 @@ use tokio::{
     runtime::{self, Handle, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch::Receiver,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -109,7 +109,7 @@ fn count_panics(metrics: &Metrics) {
     }));
 }
 
-/// Publishes every update that has not been seen on a thread of its own, until the process drains.
+/// Publishes every update that has not been seen on a thread of its own, until the listeners are closed.
 ///
 /// # Errors
 /// The thread could not be started.
@@ -129,7 +129,7 @@ pub(crate) fn follow(
                     updates.changed().await
                 }
             });
-            if news.is_err() || live.phase() == "draining" {
+            if news.is_err() || live.is_closing() {
                 return;
             }
             let update = Arc::clone(&updates.borrow_and_update());
@@ -177,19 +177,22 @@ impl Signals {
     }
 }
 
-/// Closes the listeners and lets requests in flight finish; a second signal ends the wait.
-pub(crate) async fn drain(proxy: &Proxy, deadline: Duration, signals: &mut Signals) {
-    let until = Instant::now() + deadline;
+/// Says that traffic should go elsewhere and tells clients to go; once others had time to learn of it, closes the listeners and
+/// lets requests in flight finish. A second signal ends the wait.
+pub(crate) async fn drain(proxy: &Proxy, live: &Live, args: &ProcessArgs, signals: &mut Signals) {
+    live.drain();
+    proxy.leave().await;
+    let (delay, deadline) = (args.drain_delay, args.drain_timeout);
     let drained = async {
-        if timeout(deadline, proxy.close()).await.is_ok() {
+        if !delay.is_zero() {
             tracing::info!(
-                ?deadline,
-                "draining: no new connections; requests in flight may finish"
+                ?delay,
+                "leaving: clients are told to go; new connections are taken meanwhile"
             );
+            sleep(delay).await;
         }
-        proxy
-            .drain(until.saturating_duration_since(Instant::now()))
-            .await
+        live.close();
+        finish(proxy, deadline).await
     };
     tokio::select! {
         drained = drained => match drained {
@@ -198,4 +201,17 @@ pub(crate) async fn drain(proxy: &Proxy, deadline: Duration, signals: &mut Signa
         },
         () = signals.end(None) => tracing::warn!("a second signal: ending at once"),
     }
+}
+
+async fn finish(proxy: &Proxy, deadline: Duration) -> Drained {
+    let until = Instant::now() + deadline;
+    if timeout(deadline, proxy.close()).await.is_ok() {
+        tracing::info!(
+            ?deadline,
+            "draining: no new connections; requests in flight may finish"
+        );
+    }
+    proxy
+        .drain(until.saturating_duration_since(Instant::now()))
+        .await
 }

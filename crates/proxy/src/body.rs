@@ -1,22 +1,22 @@
 //! Bodies: towards the backend and towards the client. Concrete types, so that nothing is boxed on the way.
 
 pub(crate) mod meter;
+pub(crate) mod piece;
 mod tail;
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use self::{meter::Meter, tail::Tail};
+use self::{meter::Meter, piece::Piece, tail::Tail};
 use crate::{
-    connection::ConnState,
     exchange::Exchange,
     silence::{Silence, Watched},
     upstream::{KeptBody, Lease, ReplayBody},
@@ -30,9 +30,7 @@ pub(crate) enum UpBody {
     Client {
         /// The client's body.
         incoming: Incoming,
-        /// Its connection, told when it stalls.
-        conn: Arc<ConnState>,
-        /// Counts it, and knows how much there may be.
+        /// Counts it, knows how much there may be, and tells when it stalls.
         meter: Meter,
     },
     /// The client's, kept for another attempt.
@@ -67,20 +65,13 @@ impl Body for UpBody {
     ) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
-            Self::Client {
-                incoming,
-                conn,
-                meter,
-            } => {
-                let next = ready!(meter.poll(incoming, conn, cx));
+            Self::Client { incoming, meter } => {
+                let next = ready!(meter.poll(incoming, cx));
                 if let Some(Err(UpError::TooLarge)) = next
-                    && let Self::Client {
-                        incoming,
-                        conn,
-                        meter,
-                    } = std::mem::replace(&mut *self, Self::Empty)
+                    && let Self::Client { incoming, meter } =
+                        std::mem::replace(&mut *self, Self::Empty)
                 {
-                    meter.gives_up(incoming, &conn);
+                    meter.gives_up(incoming);
                 }
                 Poll::Ready(next)
             }
@@ -152,7 +143,7 @@ impl Waits {
     }
 }
 
-/// A response body on its way to the client. It owns the request's [`Exchange`], which ends with it.
+/// A response body on its way to the client. It owns the request's [`Exchange`], which ends with it, or with its last piece.
 pub(crate) struct DownBody {
     content: Content,
     exchange: Exchange,
@@ -167,11 +158,14 @@ enum Content {
         waits: Waits,
         tail: Tail,
     },
+    /// The client has not taken all of it; then come the end and these trailers.
+    Closing(Option<HeaderMap>),
 }
 
 impl DownBody {
     /// An answer of the gateway itself; empty text is no body.
-    pub(crate) fn text(text: &'static str, exchange: Exchange) -> Self {
+    pub(crate) fn text(text: &'static str, mut exchange: Exchange) -> Self {
+        exchange.completes();
         let content = if text.is_empty() || exchange.is_bodyless() {
             Content::Done
         } else {
@@ -187,9 +181,10 @@ impl DownBody {
         lease: Option<Lease>,
         waits: Waits,
         asked_whole: bool,
-        exchange: Exchange,
+        mut exchange: Exchange,
     ) -> Self {
         if incoming.is_end_stream() {
+            exchange.completes();
             if let Some(lease) = lease {
                 lease.give_back();
             }
@@ -200,6 +195,7 @@ impl DownBody {
         }
         // Whatever else comes is left where it is, and its connection with it.
         if exchange.is_bodyless() {
+            exchange.completes();
             return Self {
                 content: Content::Done,
                 exchange,
@@ -218,22 +214,60 @@ impl DownBody {
     }
 }
 
+impl DownBody {
+    /// Part of it.
+    fn piece(
+        &mut self,
+        bytes: Bytes,
+        is_last: bool,
+    ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
+        let mut piece = self.exchange.gives(bytes);
+        if is_last {
+            self.exchange.completes();
+            self.content = if self.exchange.flows() {
+                piece.carries(std::mem::replace(&mut self.exchange, Exchange::none()));
+                Content::Done
+            } else {
+                Content::Closing(None)
+            };
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    /// Its end, once the client has taken the rest: until then somebody has to be there who can end its stream.
+    fn end(
+        &mut self,
+        trailers: Option<HeaderMap>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
+        self.exchange.completes();
+        if self.exchange.poll_taken(cx).is_pending() {
+            self.content = Content::Closing(trailers);
+            return Poll::Pending;
+        }
+        self.content = Content::Done;
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
+
 impl Body for DownBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         let this = &mut *self;
         match &mut this.content {
             Content::Done => Poll::Ready(None),
             Content::Text(text) => {
                 let text = std::mem::take(text);
-                this.content = Content::Done;
-                this.exchange.sent(text.len());
-                Poll::Ready(Some(Ok(Frame::data(text))))
+                this.piece(text, true)
+            }
+            Content::Closing(trailers) => {
+                let trailers = trailers.take();
+                this.end(trailers, cx)
             }
             Content::Upstream {
                 incoming,
@@ -255,25 +289,21 @@ impl Body for DownBody {
                 if let Some(silence) = &mut waits.silence {
                     silence.broken();
                 }
-                let more = match &frame {
-                    Some(Ok(frame)) => {
-                        this.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
-                        !tail.is_over(incoming)
-                    }
-                    Some(Err(_)) => {
-                        this.exchange.broke_off();
-                        *lease = None;
-                        false
-                    }
-                    None => false,
-                };
-                if !more {
-                    if let Some(lease) = lease.take() {
-                        lease.give_back();
-                    }
+                if let Some(Err(error)) = frame {
+                    this.exchange.broke_off();
                     this.content = Content::Done;
+                    return Poll::Ready(Some(Err(error)));
                 }
-                Poll::Ready(frame)
+                let frame = frame.and_then(Result::ok).map(Frame::into_data);
+                let is_last = !matches!(frame, Some(Ok(_))) || tail.is_over(incoming);
+                if is_last && let Some(lease) = lease.take() {
+                    lease.give_back();
+                }
+                match frame {
+                    Some(Ok(bytes)) => this.piece(bytes, is_last),
+                    Some(Err(trailers)) => this.end(trailers.into_trailers().ok(), cx),
+                    None => this.end(None, cx),
+                }
             }
         }
     }
@@ -281,6 +311,7 @@ impl Body for DownBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Done => true,
+            Content::Closing(_) => false,
             Content::Text(text) => text.is_empty(),
             Content::Upstream { incoming, tail, .. } => tail.is_over(incoming),
         }
@@ -291,6 +322,7 @@ impl Body for DownBody {
             Content::Done => SizeHint::with_exact(0),
             Content::Text(text) => SizeHint::with_exact(text.len() as u64),
             Content::Upstream { incoming, tail, .. } => tail.size_hint(incoming),
+            Content::Closing(_) => SizeHint::default(),
         }
     }
 }

@@ -59,7 +59,7 @@ impl Config {
 /// Upper bounds. Past a bound the client gets a cheap answer (431, 503, GOAWAY, a closed connection) and a counter moves.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open client connections for each bound port. Default 20,000.
+    /// Open client connections for each bound port, tunnels included. Default 20,000.
     pub connections: usize,
     /// Client addresses that have a session, for each bound UDP port. Default 20,000; datagrams of others are dropped until
     /// one ends, so that a flood of addresses takes nothing from the clients known before it.
@@ -77,6 +77,9 @@ pub struct Limits {
     pub streams: u32,
     /// HTTP/2 streams that a client reset before they were accepted; beyond it GOAWAY. Default 20.
     pub resets: usize,
+    /// Requests of an HTTP/2 connection that its client may reset, beside one for each that it lets be answered; as many more
+    /// within each minute. Beyond it GOAWAY. Default 200.
+    pub cancels: u32,
     /// Bytes of a request's body kept for a retry or a mirror. Default 64 KiB; a longer body is neither repeated nor copied.
     pub replay_bytes: usize,
     /// Mirrored requests in flight for each worker; beyond it copies are dropped. Default 1,000.
@@ -96,6 +99,7 @@ impl Default for Limits {
             headers: 100,
             streams: 100,
             resets: 20,
+            cancels: 200,
             replay_bytes: 64 * 1024,
             mirrors: 1_000,
             idle_upstream: 256,
@@ -108,17 +112,18 @@ impl Default for Limits {
 pub struct Deadlines {
     /// From accept to the end of the TLS handshake. Default 10 s.
     pub tls_handshake: Duration,
-    /// From the first byte of a request (or the start of the connection) to the end of its head. Default 10 s.
+    /// From the first byte of a request (or the start of the connection) to the end of its head. While everything drains, also
+    /// what is left to an idle client to ask once more. Default 10 s.
     pub header: Duration,
     /// A connection without a request. Default 75 s.
     pub idle: Duration,
-    /// A client that neither takes nor gives a byte that we wait for. Default 300 s: idle gRPC streams are common.
+    /// A client that neither takes nor gives a byte that we wait for, on its connection or on a stream of HTTP/2. Default 300 s: idle gRPC streams are common.
     pub stall: Duration,
     /// Opening a connection to a backend. Default 5 s.
     pub connect: Duration,
     /// An upstream connection without a request. Default 60 s.
     pub idle_upstream: Duration,
-    /// A stream of a TCP or TLS listener through which nothing passes. A backend's own read timeout
+    /// A stream of a TCP or TLS listener, or a tunnel (WebSocket), through which nothing passes. A backend's own read timeout
     /// ([`ir::BackendTimeouts::read`]) goes before it. Default 1 h.
     pub idle_stream: Duration,
     /// A client's session on a UDP port, likewise. Default 60 s.

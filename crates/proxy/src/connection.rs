@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{config::Deadlines, framing::Fault, terms::Terms};
+use crate::{config::Deadlines, framing::Fault, http2::Client, observe::Rejection, terms::Terms};
 
 /// How often the watch looks.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -67,10 +67,14 @@ pub(crate) enum Phase {
 pub(crate) enum Command {
     /// Go on.
     Serve = 0,
-    /// Finish what is in flight, then close.
-    Drain = 1,
+    /// Tell the client with the next answer that this connection ends, and go on until then.
+    Leave = 1,
+    /// The same; and a client that does not ask again has no longer than a head may take.
+    Drain = 2,
+    /// Close unless something is in flight; then after that.
+    HangUp = 3,
     /// Close now.
-    Close = 2,
+    Close = 4,
 }
 
 /// The shared part of a connection.
@@ -83,11 +87,15 @@ pub(crate) struct ConnState {
     write_stall: AtomicU32,
     read_stall: AtomicU32,
     command: AtomicU8,
-    begun: AtomicBool,
+    asked: AtomicBool,
     heads: AtomicU32,
     faulty: AtomicU32,
     unknown_coding: AtomicBool,
     broken: AtomicBool,
+    /// Why we close it, where that is to be told of.
+    ended: OnceLock<Rejection>,
+    /// What the client has said, where it speaks HTTP/2.
+    pub(crate) http2: Client,
     waker: Mutex<Option<Waker>>,
     terms: OnceLock<Terms>,
 }
@@ -103,11 +111,13 @@ impl ConnState {
             write_stall: AtomicU32::new(0),
             read_stall: AtomicU32::new(0),
             command: AtomicU8::new(Command::Serve as u8),
-            begun: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             heads: AtomicU32::new(0),
             faulty: AtomicU32::new(0),
             unknown_coding: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            ended: OnceLock::new(),
+            http2: Client::new(),
             waker: Mutex::new(None),
             terms: OnceLock::new(),
         }
@@ -141,20 +151,22 @@ impl ConnState {
 
     /// Bytes came from the client; with `head`, they begin a request if none is in the works.
     pub(crate) fn bytes_read(&self, head: bool) {
-        if self.read_stall.load(Relaxed) != 0 {
-            self.read_stall.store(0, Relaxed);
-        }
-        if head && !self.begun.load(Relaxed) {
-            self.begun.store(true, Relaxed);
-        }
+        self.read_goes_on();
         if head && self.phase.load(Relaxed) == Phase::Idle as u8 {
             self.enter(Phase::Head);
         }
     }
 
-    /// Whether a first head has come, or the begin of one.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun.load(Relaxed)
+    /// Whether there has been a request.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
+    /// A body came that we wanted to read, or nobody wants it any more.
+    pub(crate) fn read_goes_on(&self) {
+        if self.read_stall.load(Relaxed) != 0 {
+            self.read_stall.store(0, Relaxed);
+        }
     }
 
     /// A body that we want to read did not come.
@@ -182,17 +194,26 @@ impl ConnState {
     pub(crate) fn request_begins(&self) {
         if self.in_flight.fetch_add(1, Relaxed) == 0 {
             self.phase.store(Phase::Busy as u8, Relaxed);
+            self.asked.store(true, Relaxed);
         }
     }
 
     /// A response has been handed over, or given up.
     pub(crate) fn request_ends(&self) {
-        if self.read_stall.load(Relaxed) != 0 {
-            self.read_stall.store(0, Relaxed);
-        }
+        self.read_goes_on();
         if self.in_flight.fetch_sub(1, Relaxed) == 1 && self.phase() != Phase::Tunnel {
             self.enter(Phase::Idle);
         }
+    }
+
+    /// A client of HTTP/2 has given up a request. Whether it may, as [`Client::may_reset`] has it.
+    pub(crate) fn may_reset(&self, limit: u32) -> bool {
+        self.http2.may_reset(self.clock.now(), limit)
+    }
+
+    /// Part of a frame of HTTP/2 is there, or none, as [`Client::in_part`] has it.
+    pub(crate) fn in_part(&self, part: bool, another: bool) {
+        self.http2.in_part(part, another, self.clock.now());
     }
 
     /// TLS comes first.
@@ -202,11 +223,6 @@ impl ConnState {
 
     /// TLS is agreed on, and a head or preface is awaited.
     pub(crate) fn handshake_ends(&self) {
-        self.enter(Phase::Head);
-    }
-
-    /// A head is awaited, and for no longer than heads may take.
-    pub(crate) fn head_is_due(&self) {
         self.enter(Phase::Head);
     }
 
@@ -262,11 +278,22 @@ impl ConnState {
             *self.waker.lock() = Some(cx.waker().clone());
             *known = true;
         }
+        self.commanded_now()
+    }
+
+    fn commanded_now(&self) -> Command {
         match self.command.load(Relaxed) {
             0 => Command::Serve,
-            1 => Command::Drain,
+            1 => Command::Leave,
+            2 => Command::Drain,
+            3 => Command::HangUp,
             _ => Command::Close,
         }
+    }
+
+    /// Whether the client is to be told that the connection ends.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.command.load(Relaxed) != Command::Serve as u8
     }
 
     /// Ready when this much, or more, is asked.
@@ -281,11 +308,32 @@ impl ConnState {
 
     /// Asks the connection's task; a stronger command is never taken back.
     pub(crate) fn command(&self, command: Command) {
-        if self.command.fetch_max(command as u8, Relaxed) < command as u8
-            && let Some(waker) = &*self.waker.lock()
-        {
+        if self.command.fetch_max(command as u8, Relaxed) >= command as u8 {
+            return;
+        }
+        if self.phase() == Phase::Idle {
+            // What is left to it begins now.
+            self.since.store(self.clock.now(), Relaxed);
+        }
+        if let Some(waker) = &*self.waker.lock() {
             waker.wake_by_ref();
         }
+    }
+
+    /// Closes the connection, for a reason that is counted.
+    pub(crate) fn end(&self, why: Rejection) {
+        self.is_over(why);
+        self.command(Command::Close);
+    }
+
+    /// The connection closes by itself, for a reason that is counted; the first one is.
+    pub(crate) fn is_over(&self, why: Rejection) {
+        let _ = self.ended.set(why);
+    }
+
+    /// Why we close it, where that is to be told of.
+    pub(crate) fn ended(&self) -> Option<Rejection> {
+        self.ended.get().copied()
     }
 
     /// Ends what has waited too long.
@@ -294,113 +342,34 @@ impl ConnState {
         let over =
             |start: u32, limit: Duration| start != 0 && now.saturating_sub(start) > ticks(limit);
         match self.phase() {
-            Phase::Idle if over(self.since.load(Relaxed), deadlines.idle) => {
-                self.command(Command::Drain);
+            Phase::Idle => {
+                let (limit, then) = match self.commanded_now() {
+                    Command::Serve | Command::Leave => (deadlines.idle, Command::HangUp),
+                    Command::Drain => (deadlines.header, Command::HangUp),
+                    // HTTP/2 waits for the client's last word, which may never come.
+                    Command::HangUp | Command::Close => (deadlines.header, Command::Close),
+                };
+                if over(self.since.load(Relaxed), limit) {
+                    self.command(then);
+                }
             }
             Phase::Head if over(self.since.load(Relaxed), deadlines.header) => {
-                self.command(Command::Close)
+                self.end(Rejection::HeaderTimeout);
             }
             Phase::Handshake | Phase::Tunnel => return,
             _ => {}
         }
+        if over(self.http2.in_part_since(), deadlines.header) {
+            self.end(Rejection::HeaderTimeout);
+        }
         let stalled = over(self.write_stall.load(Relaxed), deadlines.stall)
             || over(self.read_stall.load(Relaxed), deadlines.stall);
         if stalled {
-            self.command(Command::Close);
+            self.end(Rejection::Stalled);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Clock, ConnState};
-    use crate::config::Deadlines;
-
-    fn after(ticks: u32, prepare: impl Fn(&ConnState)) -> u8 {
-        let clock = Clock::new();
-        let state = ConnState::new(clock.clone());
-        prepare(&state);
-        for _ in 0..ticks {
-            clock.advance();
-        }
-        state.check(&Deadlines::default());
-        state.command.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    #[test]
-    fn a_head_that_does_not_end_is_closed() {
-        assert_eq!(after(40, |_| {}), 0, "10 s are allowed");
-        assert_eq!(after(41, |_| {}), 2);
-        assert_eq!(
-            after(41, |s| {
-                s.established();
-                s.bytes_read(true);
-            }),
-            2
-        );
-    }
-
-    #[test]
-    fn a_handshake_has_a_deadline_of_its_own() {
-        assert_eq!(after(100_000, ConnState::handshake_begins), 0);
-        assert_eq!(
-            after(41, |s| {
-                s.handshake_begins();
-                s.handshake_ends();
-            }),
-            2,
-            "a preface has to follow"
-        );
-    }
-
-    #[test]
-    fn an_idle_connection_is_drained() {
-        assert_eq!(after(300, ConnState::established), 0, "75 s are allowed");
-        assert_eq!(after(301, ConnState::established), 1);
-        assert_eq!(
-            after(301, |s| {
-                s.request_begins();
-                s.request_ends();
-            }),
-            1
-        );
-    }
-
-    #[test]
-    fn a_backend_may_take_its_time_but_a_client_may_not() {
-        assert_eq!(after(100_000, ConnState::request_begins), 0);
-        assert_eq!(
-            after(1201, |s| {
-                s.request_begins();
-                s.read_waits();
-            }),
-            2
-        );
-        assert_eq!(
-            after(1201, |s| {
-                s.request_begins();
-                s.write_waits();
-            }),
-            2
-        );
-        assert_eq!(
-            after(1201, |s| {
-                s.request_begins();
-                s.write_waits();
-                s.bytes_written();
-            }),
-            0
-        );
-    }
-
-    #[test]
-    fn tunnels_are_left_alone() {
-        assert_eq!(
-            after(100_000, |s| {
-                s.becomes_tunnel();
-                s.write_waits();
-            }),
-            0
-        );
-    }
-}
+#[path = "connection_tests.rs"]
+mod tests;

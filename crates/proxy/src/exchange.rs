@@ -1,7 +1,14 @@
 //! The account of one request: what is counted, logged and traced about it, and when it ends.
 
-use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{
+    cell::Cell,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
+use bytes::Bytes;
 use http::{Method, Request, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
 use ir::{PathMatch, Rule};
@@ -10,10 +17,12 @@ use tokio::time::Instant;
 
 use crate::{
     balance::Load,
+    body::{meter::Giver, piece::Piece},
     error::ProxyError,
     grpc,
+    http2::Stream,
     limit::Permit,
-    observe::{Observed, Seen},
+    observe::{Observed, Rejection, Seen},
     server::Conn,
     upstream::{Head, Way},
     view::View,
@@ -26,12 +35,16 @@ struct Open {
     conn: Rc<Conn>,
     started: Instant,
     version: Version,
+    /// Of HTTP/2.
+    stream: Option<Rc<Stream>>,
     /// The request is HEAD.
     head: bool,
     /// It is a call of gRPC.
     call: bool,
     status: Option<StatusCode>,
     reason: Option<&'static str>,
+    /// All of the answer was handed over.
+    complete: bool,
     bytes_out: u64,
     attempts: u32,
     upstream: Option<SocketAddr>,
@@ -61,6 +74,14 @@ impl Outcome {
 
 /// The answer began and could not be completed.
 const BROKEN_OFF: &str = "broken_off";
+/// The client left before it had its answer, or all of it.
+const CLIENT_CLOSED: &str = "client_closed";
+/// The client was cut off: it neither took its answer nor sent its request.
+const CLIENT_STALLED: &str = "client_stalled";
+/// The process ended first.
+const SHUT_DOWN: &str = "shut_down";
+/// Nothing passed through a tunnel for too long.
+const IDLE: &str = "idle";
 
 impl Exchange {
     /// A request's head has come.
@@ -69,14 +90,18 @@ impl Exchange {
         let worker = &conn.worker;
         worker.in_flight.set(worker.in_flight.get() + 1);
         let observed = Observed::new(conn);
+        let stream = (request.version() >= Version::HTTP_2).then(|| Stream::begin(conn));
+        conn.newest.set(stream.clone());
         Self(Some(Box::new(Open {
             conn: Rc::clone(conn),
             started: Instant::now(),
             version: request.version(),
+            stream,
             head: *request.method() == Method::HEAD,
             call: grpc::is_call(request),
             status: None,
             reason: None,
+            complete: false,
             bytes_out: 0,
             attempts: 0,
             upstream: None,
@@ -102,8 +127,8 @@ impl Exchange {
         }
     }
 
-    /// Leaves nothing behind here; the account goes on in the returned place holder's stead.
-    pub(crate) const fn detached(&self) -> Self {
+    /// The account of nothing, where another goes on elsewhere.
+    pub(crate) const fn none() -> Self {
         Self(None)
     }
 
@@ -168,6 +193,62 @@ impl Exchange {
         }
     }
 
+    /// From where the request's body comes.
+    pub(crate) fn giver(&self, conn: &Conn) -> Giver {
+        match self.stream() {
+            Some(stream) => Giver::Stream(Rc::clone(stream)),
+            None => Giver::Connection(Arc::clone(&conn.state)),
+        }
+    }
+
+    fn stream(&self) -> Option<&Rc<Stream>> {
+        self.0.as_ref()?.stream.as_ref()
+    }
+
+    /// The answer's head goes out; of a call of gRPC, both sides may be silent from now on.
+    pub(crate) fn passes_on(&self) {
+        if self.is_call()
+            && let Some(stream) = self.stream()
+        {
+            stream.is_patient();
+        }
+    }
+
+    /// Part of the answer's body, handed over.
+    pub(crate) fn gives(&mut self, bytes: Bytes) -> Piece {
+        self.sent(bytes.len());
+        Piece::new(bytes, self.stream())
+    }
+
+    /// Whether all that was handed over goes out without another word of the client; with HTTP/1.1 the connection's own
+    /// deadline is enough.
+    pub(crate) fn flows(&self) -> bool {
+        self.stream().is_none_or(|stream| stream.flows())
+    }
+
+    /// Ready when [`Self::flows`].
+    pub(crate) fn poll_taken(&self, cx: &Context<'_>) -> Poll<()> {
+        match self.stream() {
+            Some(stream) => stream.poll_taken(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// All of the answer is handed over, or will be.
+    pub(crate) fn completes(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.complete = true;
+        }
+    }
+
+    /// So many bytes of the last part were not taken.
+    pub(crate) fn cut(&mut self, bytes: usize) {
+        if let Some(open) = &mut self.0 {
+            open.complete = false;
+            open.bytes_out = open.bytes_out.saturating_sub(bytes as u64);
+        }
+    }
+
     /// Bytes of the answer's body went out.
     pub(crate) fn sent(&mut self, bytes: usize) {
         if let Some(open) = &mut self.0 {
@@ -183,6 +264,13 @@ impl Exchange {
             if open.version < Version::HTTP_11 {
                 open.conn.state.break_off();
             }
+        }
+    }
+
+    /// Nothing passed through the tunnel for too long.
+    pub(crate) fn fell_idle(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.reason = Some(IDLE);
         }
     }
 
@@ -231,15 +319,52 @@ impl Exchange {
     }
 }
 
+impl Open {
+    fn stream(&self) -> Option<&Stream> {
+        self.stream.as_deref()
+    }
+
+    /// Whether all of the answer has gone out, or will.
+    fn is_whole(&self) -> bool {
+        self.complete && self.stream().is_none_or(Stream::is_whole)
+    }
+
+    /// The word for how it ends.
+    fn ends(&self) -> Option<&'static str> {
+        if self.is_whole() {
+            if self.stream.is_some() {
+                self.conn.state.http2.was_answered();
+            }
+            return self.reason;
+        }
+        let late = [Some(Rejection::HeaderTimeout), Some(Rejection::Stalled)];
+        let stalled =
+            self.stream().is_some_and(Stream::is_ended) || late.contains(&self.conn.state.ended());
+        Some(match self.reason {
+            _ if stalled => CLIENT_STALLED,
+            Some(reason) => reason,
+            None if self.conn.worker.is_over() => SHUT_DOWN,
+            None => CLIENT_CLOSED,
+        })
+    }
+
+    /// Bytes of the answer that have gone out, or will.
+    fn taken(&self) -> u64 {
+        match self.stream() {
+            Some(stream) if !self.is_whole() => stream.taken(),
+            _ => self.bytes_out,
+        }
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(open) = self.0.take() else { return };
+        let (reason, bytes_out) = (open.ends(), open.taken());
         let Open {
             conn,
             started,
             status,
-            reason,
-            bytes_out,
             attempts,
             upstream,
             observed,
@@ -248,12 +373,6 @@ impl Drop for Exchange {
         conn.state.request_ends();
         let worker = &conn.worker;
         worker.in_flight.set(worker.in_flight.get() - 1);
-        // No head was produced: the client went away first.
-        let reason = if status.is_none() {
-            Some("client_closed")
-        } else {
-            reason
-        };
         let outcome = Outcome {
             started,
             status,

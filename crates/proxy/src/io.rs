@@ -10,7 +10,13 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use crate::{connection::ConnState, framing::HeadScanner, socket::Abort};
+use crate::{
+    connection::ConnState,
+    framing::HeadScanner,
+    http2::{FORBIDDEN, Frames, Seen},
+    observe::Rejection,
+    socket::Abort,
+};
 
 /// The first bytes of an HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -21,46 +27,79 @@ pub(crate) struct Watched<S: Abort> {
     inner: S,
     ahead: Bytes,
     state: Arc<ConnState>,
-    http1: bool,
-    /// Bytes of an HTTP/2 preface that have not come.
-    preface: usize,
+    /// Of HTTP/2.
+    frames: Option<Frames>,
+    /// hyper gets what is ahead, and then the end.
+    over: bool,
     scanner: Option<HeadScanner>,
 }
 
 impl<S: Abort> Watched<S> {
-    /// `ahead` is what [`sniff`] took; heads are scanned for HTTP/1 only.
-    pub(crate) fn new(inner: S, ahead: Bytes, state: Arc<ConnState>, http1: bool) -> Self {
+    /// `ahead` is what [`sniff`] took. The frames of HTTP/2 are read as they pass; the heads of HTTP/1 are scanned.
+    pub(crate) fn new(
+        inner: S,
+        ahead: Bytes,
+        state: Arc<ConnState>,
+        frames: Option<Frames>,
+    ) -> Self {
         Self {
             inner,
             ahead,
             state,
-            http1,
-            preface: if http1 { 0 } else { PREFACE.len() },
-            scanner: http1.then(HeadScanner::default),
+            scanner: frames.is_none().then(HeadScanner::default),
+            frames,
+            over: false,
         }
     }
 
-    fn saw(&mut self, bytes: &[u8]) {
+    /// Bytes came; so many of them are for hyper.
+    fn saw(&mut self, bytes: &[u8]) -> usize {
+        if self.frames.is_some() {
+            // Frames between requests (PING, WINDOW_UPDATE) begin no head.
+            self.state.bytes_read(false);
+            return self.saw_frames(bytes);
+        }
         if let Some(scanner) = &mut self.scanner
             && let Err(fault) = scanner.scan(bytes)
         {
             self.state.refuse(scanner.requests(), fault);
             self.scanner = None;
         }
-        if self.preface > 0 {
-            self.preface = self.preface.saturating_sub(bytes.len());
-            if self.preface == 0 {
-                self.state.established();
+        self.state.bytes_read(true);
+        bytes.len()
+    }
+
+    fn saw_frames(&mut self, bytes: &[u8]) -> usize {
+        let Some(frames) = &mut self.frames else {
+            return bytes.len();
+        };
+        let (mut at, before) = (0, frames.whole());
+        while at < bytes.len() {
+            let (seen, used) = frames.next(&bytes[at..]);
+            at += used;
+            match seen {
+                Some(Seen::Preface) => self.state.established(),
+                Some(Seen::StreamWindow(bytes)) => self.state.http2.sets_stream_window(bytes),
+                Some(Seen::Window(bytes)) => self.state.http2.makes_room(bytes as usize),
+                Some(Seen::Reset) if !self.state.may_reset(frames.cancels()) => {
+                    self.state.is_over(Rejection::Flood);
+                    self.ahead = Bytes::from_static(FORBIDDEN);
+                    self.over = true;
+                    return at;
+                }
+                Some(Seen::Reset) | None => {}
             }
         }
-        // Frames between HTTP/2 requests (PING, WINDOW_UPDATE) begin no head.
-        self.state.bytes_read(self.http1);
+        let another = frames.whole() != before;
+        self.state.in_part(frames.is_in_part(), another);
+        at
     }
 }
 
 impl<S: Abort> Drop for Watched<S> {
     fn drop(&mut self) {
-        if self.state.is_broken() {
+        // What a client that is cut off has not taken is of no use to anybody: the kernel need not keep it.
+        if self.state.is_broken() || self.state.ended() == Some(Rejection::Stalled) {
             self.inner.abort();
         }
     }
@@ -90,16 +129,16 @@ impl<S: AsyncRead + Abort + Unpin> AsyncRead for Watched<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let before = buf.filled().len();
         if !this.ahead.is_empty() {
             let some = this.ahead.split_to(this.ahead.len().min(buf.remaining()));
             buf.put_slice(some.chunk());
-            this.saw(&some);
-            return Poll::Ready(Ok(()));
+        } else if !this.over {
+            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
         }
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            this.saw(&buf.filled()[before..]);
+        if buf.filled().len() > before && !this.over {
+            let taken = this.saw(&buf.filled()[before..]);
+            buf.set_filled(before + taken);
         }
         Poll::Ready(Ok(()))
     }

@@ -20,6 +20,7 @@ pub mod filter;
 mod framing;
 mod grpc;
 mod handle;
+mod http2;
 mod io;
 mod limit;
 mod observe;

@@ -73,7 +73,7 @@ impl Observer {
         }
     }
 
-    /// A connection was closed before it served a request.
+    /// A connection was refused or cut off.
     pub(crate) fn connection_rejected(&self, why: Rejection) {
         let metrics = &self.telemetry.metrics;
         metrics.connections_rejected.inc(why.word());

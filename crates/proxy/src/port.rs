@@ -13,6 +13,8 @@ use ir::{SocketKey, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
+use crate::socket::keepalive;
+
 /// Connections that the kernel holds for us while we are busy.
 pub(crate) const BACKLOG: i32 = 4096;
 
@@ -170,6 +172,8 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    // Connections that are accepted have it from here: no call for each of them.
+    socket.set_tcp_keepalive(&keepalive())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }

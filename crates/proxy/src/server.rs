@@ -1,11 +1,12 @@
 //! From accept to requests: TLS, HTTP version, limits, and the connection's end.
 
 use std::{
-    convert::Infallible, future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
-    task::Poll, time::Duration,
+    cell::Cell, convert::Infallible, error::Error as _, future::poll_fn, io, net::SocketAddr,
+    pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
 };
 
 use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
 use hyper::{
     Request,
     body::Incoming,
@@ -15,6 +16,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ir::{HostPattern, Protocol};
 use rustls::server::Acceptor;
+use telemetry::metrics::OpenConnection;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -28,6 +30,7 @@ use crate::{
     connection::{Command, ConnState},
     decision::Place,
     handle,
+    http2::{Frames, Stream, StreamExecutor},
     io::{Watched, sniff},
     observe::Rejection,
     port::{BACKLOG, Counted, PortHandle},
@@ -35,7 +38,7 @@ use crate::{
     stream::{self as streams, Inbound},
     terms::Terms,
     view::Peer,
-    worker::{LocalExecutor, Worker},
+    worker::Worker,
 };
 
 /// What a connection's requests have in common.
@@ -46,6 +49,16 @@ pub(crate) struct Conn {
     pub(crate) peer: Peer,
     /// On TLS: the hostname of the listener that the handshake was made for.
     pub(crate) tls: Option<HostPattern>,
+    /// The stream of HTTP/2 that has just begun and has no task yet.
+    pub(crate) newest: Cell<Option<Rc<Stream>>>,
+    /// Held for as long as a request of the connection lasts, a tunnel included.
+    _open: Open,
+}
+
+/// A client connection's place among those of its port, and in the port's numbers. Dropped, both are free.
+pub(crate) struct Open {
+    _counted: Counted,
+    _observed: OpenConnection,
 }
 
 impl Conn {
@@ -132,17 +145,21 @@ async fn serve(
     port: Arc<PortHandle>,
     stream: Socket,
     peer: SocketAddr,
-    _counted: Counted,
+    counted: Counted,
 ) {
     let state = Arc::new(ConnState::new(worker.clock.clone()));
     let _registered = worker.register(&port, &state);
-    let _observed = port.metrics.connection();
+    let open = Open {
+        _counted: counted,
+        _observed: port.metrics.connection(),
+    };
     let protocol = worker.snapshot().ports.get(&port.key).map(|p| p.protocol);
     let inbound = Inbound {
         worker,
         port,
         state,
         peer,
+        open,
     };
     if matches!(protocol, Some(Protocol::Https | Protocol::Tls)) {
         inbound.state.handshake_begins();
@@ -170,6 +187,7 @@ fn conn(inbound: Inbound, tls: Option<HostPattern>) -> Rc<Conn> {
         port,
         state,
         peer,
+        open,
     } = inbound;
     let trusted = &worker.config.trusted_proxies;
     let peer = Peer::new(peer.ip(), tls.is_some(), trusted);
@@ -179,6 +197,8 @@ fn conn(inbound: Inbound, tls: Option<HostPattern>) -> Rc<Conn> {
         state,
         peer,
         tls,
+        newest: Cell::default(),
+        _open: open,
     })
 }
 
@@ -239,88 +259,116 @@ async fn serve_http<S>(conn: Rc<Conn>, stream: S, ahead: Bytes, http2: bool)
 where
     S: AsyncRead + AsyncWrite + Abort + Unpin + Send + 'static,
 {
-    let state = Arc::clone(&conn.state);
-    let io = TokioIo::new(Watched::new(stream, ahead, Arc::clone(&state), !http2));
-    let config = Arc::clone(&conn.worker.config);
-    // With HTTP/2 the preface comes first, and its deadline is that of a head.
-    if !http2 {
+    let (state, worker) = (Arc::clone(&conn.state), Rc::clone(&conn.worker));
+    let frames = http2.then(|| Frames::new(worker.config.limits.cancels));
+    let io = TokioIo::new(Watched::new(stream, ahead, Arc::clone(&state), frames));
+    let result = if http2 {
+        serve_http2(conn, io).await
+    } else {
+        // With HTTP/2 the preface comes first, and its deadline is that of a head.
         state.established();
+        serve_http1(conn, io).await
+    };
+    let refused = || result.err().as_ref().and_then(refusal);
+    if let Some(why) = state.ended().or_else(refused) {
+        worker.observer.connection_rejected(why);
     }
-    let worker = Rc::clone(&conn.worker);
+}
+
+/// What hyper has refused, if its error says that it has. Everything else is the client's affair.
+fn refusal(error: &hyper::Error) -> Option<Rejection> {
+    if error.is_parse() {
+        return Some(Rejection::Malformed);
+    }
+    let error = error.source()?.downcast_ref::<h2::Error>()?;
+    match error.reason()? {
+        _ if !error.is_go_away() || !error.is_library() => None,
+        h2::Reason::NO_ERROR => None,
+        h2::Reason::ENHANCE_YOUR_CALM => Some(Rejection::Flood),
+        _ => Some(Rejection::Malformed),
+    }
+}
+
+async fn serve_http1<I>(conn: Rc<Conn>, io: I) -> hyper::Result<()>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (state, config) = (Arc::clone(&conn.state), Arc::clone(&conn.worker.config));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let begun = handle::begin(&conn, request);
+        let conn = Rc::clone(&conn);
+        async move {
+            let mut answer = begun.finish().await;
+            if conn.state.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let builder = http1_builder(&config);
+    let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
+    let mut told = Told::default();
+    poll_fn(|cx| {
+        match told.poll(&state, cx) {
+            Some(Command::Close) => return Poll::Ready(Ok(())),
+            // Before that, an answer is to say that it is the last: hyper would hang up on a client that may be about to ask.
+            Some(Command::HangUp) => connection.as_mut().graceful_shutdown(),
+            _ => {}
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await
+}
+
+async fn serve_http2<I>(conn: Rc<Conn>, io: I) -> hyper::Result<()>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let state = Arc::clone(&conn.state);
+    let builder = http2_builder(&conn.worker.config, StreamExecutor::new(&conn));
     let service = service_fn(move |request: Request<Incoming>| {
         let begun = handle::begin(&conn, request);
         async move { Ok::<_, Infallible>(begun.finish().await) }
     });
-    // Errors are the client's; what hyper has refused with an answer of its own is counted.
-    let ended = |result: hyper::Result<()>| {
-        if result.is_err_and(|error| error.is_parse()) {
-            worker.observer.connection_rejected(Rejection::Malformed);
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let (mut told, mut owed) = (Told::default(), false);
+    poll_fn(|cx| {
+        match told.poll(&state, cx) {
+            Some(Command::Close) => return Poll::Ready(Ok(())),
+            Some(Command::HangUp) => {
+                owed = false;
+                connection.as_mut().graceful_shutdown();
+            }
+            // A client that has not asked yet would only come back: while others still find us, to us.
+            Some(Command::Leave | Command::Drain) => owed = true,
+            _ => {}
         }
-    };
-    if http2 {
-        let mut connection = pin!(http2_builder(&config).serve_connection(io, service));
-        let mut asked = Asked::default();
-        poll_fn(|cx| {
-            match asked.poll(&state, cx) {
-                Some(Command::Close) => return Poll::Ready(()),
-                Some(Command::Drain) => connection.as_mut().graceful_shutdown(),
-                _ => {}
+        loop {
+            if owed && state.was_asked() {
+                owed = false;
+                connection.as_mut().graceful_shutdown();
             }
-            connection.as_mut().poll(cx).map(ended)
-        })
-        .await;
-    } else {
-        let mut connection = pin!(
-            http1_builder(&config)
-                .serve_connection(io, service)
-                .with_upgrades()
-        );
-        let (mut asked, mut owed) = (Asked::default(), false);
-        poll_fn(|cx| {
-            match asked.poll(&state, cx) {
-                Some(Command::Close) => return Poll::Ready(()),
-                Some(Command::Drain) => {
-                    owed = true;
-                    // hyper would hang up on a client that has not asked yet, and may be about to.
-                    if !state.has_begun() {
-                        state.head_is_due();
-                    }
-                }
-                _ => {}
+            let polled = connection.as_mut().poll(cx);
+            if polled.is_ready() || !(owed && state.was_asked()) {
+                return polled;
             }
-            loop {
-                if owed && state.has_begun() {
-                    owed = false;
-                    connection.as_mut().graceful_shutdown();
-                }
-                let polled = connection.as_mut().poll(cx);
-                if polled.is_ready() || !(owed && state.has_begun()) {
-                    return polled.map(ended);
-                }
-            }
-        })
-        .await;
-    }
+        }
+    })
+    .await
 }
 
 /// Each command is passed on once.
 #[derive(Default)]
-struct Asked {
+struct Told {
     known: bool,
-    draining: bool,
+    last: Option<Command>,
 }
 
-impl Asked {
+impl Told {
     fn poll(&mut self, state: &ConnState, cx: &std::task::Context<'_>) -> Option<Command> {
-        match state.poll_command(cx, &mut self.known) {
-            Command::Serve => None,
-            Command::Drain if self.draining => None,
-            Command::Drain => {
-                self.draining = true;
-                Some(Command::Drain)
-            }
-            Command::Close => Some(Command::Close),
-        }
+        let command = state.poll_command(cx, &mut self.known);
+        (self.last.replace(command) != Some(command)).then_some(command)
     }
 }
 
@@ -334,8 +382,8 @@ fn http1_builder(config: &Config) -> http1::Builder {
     builder
 }
 
-fn http2_builder(config: &Config) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
+fn http2_builder(config: &Config, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.limits.streams)

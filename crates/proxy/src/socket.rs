@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -22,11 +22,28 @@ const GATHERED: usize = 2048;
 #[derive(Debug)]
 pub(crate) struct Socket(TcpStream);
 
+/// The kernel asks a peer that has been silent for 60 s whether it is still there, every 15 s, and gives up after four
+/// questions without an answer: one that has vanished without a word is gone after two minutes.
+pub(crate) const fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4)
+}
+
 impl Socket {
+    /// A connection that was accepted. It has [`keepalive`] from the socket that listens.
     pub(crate) fn new(stream: TcpStream) -> Self {
         // Without it small writes wait for acknowledgements; a socket that refuses the option still works.
         let _ = stream.set_nodelay(true);
         Self(stream)
+    }
+
+    /// A connection that we have opened.
+    pub(crate) fn opened(stream: TcpStream) -> Self {
+        // A socket that refuses the option still works; other deadlines end it.
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive());
+        Self::new(stream)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     error::ProxyError,
     observe::{Rejection, StreamEnd, stream},
     port::PortHandle,
-    server,
+    server::{self, Open},
     silence::Passed,
     snapshot::{StreamState, Streams},
     socket::Socket,
@@ -45,6 +45,7 @@ pub(crate) struct Inbound {
     pub(crate) port: Arc<PortHandle>,
     pub(crate) state: Arc<ConnState>,
     pub(crate) peer: SocketAddr,
+    pub(crate) open: Open,
 }
 
 /// The listener that a connection belongs to.

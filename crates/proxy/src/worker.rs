@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     future::Future,
     net::{TcpListener, UdpSocket},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
@@ -21,8 +21,9 @@ use tokio::{
 use crate::{
     auth::Verifier,
     config::Config,
-    connection::{Clock, Command, ConnState, TICK},
+    connection::{Clock, Command, ConnState, TICK, ticks},
     datagram,
+    http2::Stream,
     observe::Observer,
     port::{Count, PortHandle, PortKey},
     server,
@@ -37,6 +38,8 @@ pub(crate) enum Order {
     Listen(Arc<PortHandle>, TcpListener),
     /// Take datagrams from this socket.
     Receive(Arc<PortHandle>, UdpSocket),
+    /// Tell clients of HTTP that their connections end, and go on accepting.
+    Leave(oneshot::Sender<()>),
     /// Stop accepting on that port and let its connections finish.
     Unlisten(PortKey),
     /// Let connections finish that were made on other terms.
@@ -63,8 +66,11 @@ pub(crate) struct Worker {
     pub(crate) sessions: Arc<Count>,
     current: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     connections: RefCell<Slab<(PortKey, Arc<ConnState>)>>,
+    streams: RefCell<Slab<Weak<Stream>>>,
     accepting: RefCell<HashMap<PortKey, Accepting>>,
+    leaving: Cell<bool>,
     draining: Cell<bool>,
+    over: Cell<bool>,
     empty: Notify,
 }
 
@@ -115,8 +121,11 @@ impl Worker {
             sessions: start.sessions,
             current: RefCell::new(Cache::new(start.snapshot)),
             connections: RefCell::default(),
+            streams: RefCell::default(),
             accepting: RefCell::default(),
+            leaving: Cell::new(false),
             draining: Cell::new(false),
+            over: Cell::new(false),
             empty: Notify::new(),
         };
         (worker, start.orders)
@@ -132,6 +141,11 @@ impl Worker {
         self.draining.get()
     }
 
+    /// Whether the thread ends, and all that is still in the works with it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
     /// Puts a connection under the watch.
     pub(crate) fn register(
         self: &Rc<Self>,
@@ -144,11 +158,35 @@ impl Worker {
             .insert(((port.transport, port.key), Arc::clone(state)));
         if self.draining.get() {
             state.command(Command::Drain);
+        } else if self.leaving.get() {
+            state.command(Command::Leave);
         }
         Registered {
             worker: Rc::clone(self),
             at,
         }
+    }
+
+    /// Puts a stream of HTTP/2 under the watch; says where.
+    pub(crate) fn watch_stream(&self, stream: &Rc<Stream>) -> usize {
+        self.streams.borrow_mut().insert(Rc::downgrade(stream))
+    }
+
+    /// The stream there is over.
+    pub(crate) fn unwatch_stream(&self, at: usize) {
+        self.streams.borrow_mut().try_remove(at);
+    }
+
+    /// Ends the streams that their clients hold up.
+    fn end_held_up(&self) {
+        let limit = ticks(self.config.deadlines.stall);
+        let streams = self.streams.borrow();
+        let held_up: Vec<_> = { streams.iter() }
+            .filter_map(|(_, stream)| stream.upgrade())
+            .filter(|stream| stream.is_held_up(limit))
+            .collect();
+        drop(streams);
+        held_up.iter().for_each(|stream| stream.end());
     }
 
     fn listen(self: &Rc<Self>, port: Arc<PortHandle>, socket: TcpListener) {
@@ -194,7 +232,7 @@ impl Worker {
     /// Ends whoever accepts for a port, if anybody does, and has its connections finish.
     pub(crate) fn unlisten(&self, key: PortKey) -> Option<JoinHandle<()>> {
         let accepting = self.accepting.borrow_mut().remove(&key);
-        self.finish(key, |_| true);
+        self.finish(key, Command::Drain, |_| true);
         accepting.map(|accepting| {
             accepting.stop.notify_one();
             accepting.task
@@ -202,14 +240,25 @@ impl Worker {
     }
 
     fn renew(&self, renewal: &Renewal) {
-        self.finish(renewal.port, |state| renewal.ends(state.terms()));
+        // What they were let in for does not hold any more: none may ask again.
+        self.finish(renewal.port, Command::HangUp, |state| {
+            renewal.ends(state.terms())
+        });
+    }
+
+    /// Tells all connections that they end. Those that come tell their clients as soon as they are asked.
+    fn leave(&self) {
+        self.leaving.set(true);
+        for (_, (_, state)) in &*self.connections.borrow() {
+            state.command(Command::Leave);
+        }
     }
 
     /// Tells those connections of a port to finish.
-    fn finish(&self, key: PortKey, which: impl Fn(&ConnState) -> bool) {
+    fn finish(&self, key: PortKey, command: Command, which: impl Fn(&ConnState) -> bool) {
         for (_, (port, state)) in &*self.connections.borrow() {
             if *port == key && which(state) {
-                state.command(Command::Drain);
+                state.command(command);
             }
         }
     }
@@ -224,7 +273,7 @@ impl Worker {
             match port.0 {
                 Transport::Tcp => ending.extend(self.unlisten(port)),
                 // Sessions that go on need the socket.
-                Transport::Udp => self.finish(port, |_| true),
+                Transport::Udp => self.finish(port, Command::Drain, |_| true),
             }
         }
         for task in ending {
@@ -254,6 +303,7 @@ impl Worker {
             for (_, (_, state)) in &*self.connections.borrow() {
                 state.check(&self.config.deadlines);
             }
+            self.end_held_up();
             beat = beat.wrapping_add(1);
             if beat.is_multiple_of(8) {
                 self.pool.borrow_mut().sweep(self.clock.now(), &self.config);
@@ -299,6 +349,11 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
             match order {
                 Order::Listen(port, socket) => worker.listen(port, socket),
                 Order::Receive(port, socket) => worker.receive(port, socket),
+                Order::Leave(done) => {
+                    worker.leave();
+                    // Nobody waits any more when the deadline has passed.
+                    let _ = done.send(());
+                }
                 Order::Unlisten(key) => drop(worker.unlisten(key)),
                 Order::Renew(renewal) => worker.renew(&renewal),
                 Order::Close(done) => {
@@ -311,6 +366,7 @@ pub(crate) fn run(start: Start) -> std::io::Result<()> {
                 }
             }
         }
+        worker.over.set(true);
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())

@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use counter::{Counter, WordCounters};
-pub use listener::{ListenerMetrics, OpenConnection};
+pub use listener::{ListenerMetrics, OpenConnection, OpenTunnel};
 pub use stream::StreamMetrics;
 
 /// The content type of [`Metrics::encode`]'s text.
@@ -40,7 +40,7 @@ pub struct Series {
     pub upstream_attempts: WordCounters,
     /// Attempts after the first.
     pub retries: Counter,
-    /// Connections closed before serving a request, by reason.
+    /// Connections that were refused or cut off, by reason.
     pub connections_rejected: WordCounters,
     /// Access log records lost because the log could not keep up.
     pub access_log_dropped: Counter,

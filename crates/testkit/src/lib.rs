@@ -7,12 +7,14 @@
 //! - [`echo`] is a real HTTP server that tells what it got, and fails on demand;
 //! - [`stream`] has servers for TCP, TLS and UDP that say who they are and give back what they get;
 //! - [`call`] sends a request and tells everything that came back;
+//! - [`kept`] is a client that keeps its connection and repeats nothing;
 //! - [`wait`] looks again until something holds.
 
 pub mod call;
 pub mod certs;
 pub mod echo;
 pub mod golden;
+pub mod kept;
 pub mod stream;
 pub mod wait;
 

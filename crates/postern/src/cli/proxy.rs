@@ -98,6 +98,15 @@ struct LimitArgs {
         default_value = "20"
     )]
     max_resets: usize,
+    /// Requests of an HTTP/2 connection that its client may reset beside one for each that is answered, and as many more in each
+    /// minute; more end the connection.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_CANCELS",
+        default_value = "200"
+    )]
+    max_cancels: u32,
     /// Bytes of a request's body kept for retries and mirrors; a longer body is neither repeated nor copied.
     #[arg(long, value_name = "BYTES", env = "POSTERN_REPLAY_BUFFER", default_value = "64KiB", value_parser = bytes)]
     replay_buffer: usize,
@@ -126,13 +135,14 @@ struct DeadlineArgs {
     /// From accept to the end of the TLS handshake.
     #[arg(long, value_name = "TIME", env = "POSTERN_TLS_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = deadline)]
     tls_handshake_timeout: Duration,
-    /// The first bytes of a plain connection; then from the first byte of a request to the end of its head (HTTP/1.1).
+    /// The first bytes of a plain connection; then from the first byte of a request to the end of its head. While the process
+    /// ends, also what is left to an idle client to ask once more.
     #[arg(long, value_name = "TIME", env = "POSTERN_HEADER_TIMEOUT", default_value = "10s", value_parser = deadline)]
     header_timeout: Duration,
     /// A client connection without a request.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_TIMEOUT", default_value = "75s", value_parser = deadline)]
     idle_timeout: Duration,
-    /// A client that neither takes nor gives a byte that is waited for.
+    /// A client that neither takes nor gives a byte that is waited for, on its connection or on a stream of HTTP/2.
     #[arg(long, value_name = "TIME", env = "POSTERN_STALL_TIMEOUT", default_value = "300s", value_parser = deadline)]
     stall_timeout: Duration,
     /// Resolving a backend's name, and connecting to it.
@@ -141,7 +151,7 @@ struct DeadlineArgs {
     /// An HTTP/1.1 connection to a backend without a request.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_UPSTREAM_TIMEOUT", default_value = "60s", value_parser = deadline)]
     idle_upstream_timeout: Duration,
-    /// A stream of a TCP or TLS listener through which nothing passes, unless its backend has a read timeout of its own.
+    /// A stream of a TCP or TLS listener, or a tunnel such as a WebSocket, through which nothing passes, unless its backend has a read timeout of its own.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_STREAM_TIMEOUT", default_value = "1h", value_parser = deadline)]
     idle_stream_timeout: Duration,
     /// A client's session on a UDP listener in which nothing passes, unless its backend has a read timeout of its own.
@@ -178,6 +188,7 @@ impl ProxyArgs {
                 headers: limits.max_headers,
                 streams: limits.max_streams,
                 resets: limits.max_resets,
+                cancels: limits.max_cancels,
                 replay_bytes: limits.replay_buffer,
                 mirrors: limits.max_mirrors,
                 idle_upstream: limits.max_idle_upstream,

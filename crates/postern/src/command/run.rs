@@ -76,8 +76,7 @@ async fn serve(
         tokio::runtime::Handle::current(),
     )?;
     signals.end(Some(&reload)).await;
-    live.drain();
-    serve::drain(&proxy, args.process.drain_timeout, &mut signals).await;
+    serve::drain(&proxy, live, &args.process, &mut signals).await;
     Ok(Ended::Well)
 }
 

@@ -11,6 +11,7 @@ mod lifecycle;
 mod proxies;
 mod readme;
 mod reload;
+mod rolling;
 mod secrets;
 mod state;
 mod streams;

@@ -33,7 +33,7 @@ const AFTERWARDS: Duration = Duration::from_secs(3);
 const TAKEOVER: Duration = Duration::from_secs(15);
 
 /// The chart's `shutdown.delaySeconds`.
-const PRE_STOP: Duration = Duration::from_secs(5);
+const DELAY: Duration = Duration::from_secs(5);
 
 /// The chart's `shutdown.drainSeconds`.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -82,7 +82,7 @@ fn the_writing_replica_is_deleted() {
         let holder = || Some(cluster.leader().holder).filter(|holder| !holder.is_empty());
         let leader = until("a leader", holder);
         cluster.run(&["delete", "pod", &leader, "--wait=false"]);
-        // By the times in the Lease: how long the kubelet takes to hear of it, and preStop, is no part of the change.
+        // By the times in the Lease: how long the kubelet takes to hear of it is no part of the change.
         let mut last = None;
         let took = until("another leader", || {
             let now = cluster.leader();
@@ -125,7 +125,7 @@ fn endpoints_change_all_the_time() {
     });
 }
 
-/// Streams end when the replica that they are on has to: what preStop waits, the drain deadline of the chart, and a bit.
+/// Streams end when the replica that they are on has to: the delay and the drain deadline of the chart, and a bit.
 #[test]
 fn a_slow_request_and_streams_live_while_their_replica_drains() {
     let cluster = Cluster::new("drain");
@@ -137,7 +137,7 @@ fn a_slow_request_and_streams_live_while_their_replica_drains() {
     let grpc = stream::Grpc::open(address, |server| cluster.grpc(stream::HOST, server));
     let websocket = stream::WebSocket::open(address);
     let before = backend.hits();
-    // Longer than its successor takes to get ready, and preStop after that: it is answered while the replica drains.
+    // Longer than its successor takes to get ready, and the delay after that: it is answered while the replica drains.
     let slow = thread::spawn(move || {
         let call = Call::get(address, "http://life.example/?delay=24000");
         call.within(Duration::from_secs(45)).send_blocking()
@@ -160,11 +160,11 @@ fn a_slow_request_and_streams_live_while_their_replica_drains() {
     });
     let slow = slow.join().unwrap().unwrap();
     assert_eq!(slow.status.as_u16(), 200);
-    assert!(start.elapsed() > PRE_STOP, "answered before it drained");
+    assert!(start.elapsed() > DELAY, "answered before it drained");
     let lived = lives.map(|life| life.join().unwrap());
     let (answered, failures) = load.end();
     assert!(failures.is_empty(), "of {answered}: {failures:#?}");
-    let deadline = PRE_STOP + DRAIN;
+    let deadline = DELAY + DRAIN;
     for lived in lived {
         assert!(
             lived > deadline - LENIENCE && lived < deadline + LENIENCE,

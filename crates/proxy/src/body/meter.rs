@@ -16,24 +16,54 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::UpError;
-use crate::{connection::ConnState, framing::trailers};
+use crate::{connection::ConnState, framing::trailers, http2::Stream};
+
+/// From where a body comes; it is told when we wait for more.
+pub(crate) enum Giver {
+    /// A connection of HTTP/1.1.
+    Connection(Arc<ConnState>),
+    /// A stream of HTTP/2.
+    Stream(Rc<Stream>),
+}
+
+impl Giver {
+    fn is_awaited(&self) {
+        match self {
+            Self::Connection(state) => state.read_waits(),
+            Self::Stream(stream) => stream.awaits_body(),
+        }
+    }
+
+    fn gave(&self) {
+        if let Self::Stream(stream) = self {
+            stream.body_comes();
+        }
+    }
+}
+
+impl Drop for Giver {
+    /// Nobody waits any more.
+    fn drop(&mut self) {
+        match self {
+            Self::Connection(state) => state.read_goes_on(),
+            Self::Stream(stream) => stream.body_comes(),
+        }
+    }
+}
 
 /// How much more of a body may come that did not say how long it is.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     left: Cell<u64>,
     exceeded: Cell<bool>,
-    /// The rest has to be read so that the client sees the answer, see [`discard`].
-    lingers: bool,
 }
 
 impl Allowance {
-    /// For a body of at most `bytes`; with HTTP/1 one that is too long is read to its end all the same.
-    pub(crate) const fn new(bytes: u64, http1: bool) -> Self {
+    /// For a body of at most `bytes`.
+    pub(crate) const fn new(bytes: u64) -> Self {
         Self {
             left: Cell::new(bytes),
             exceeded: Cell::new(false),
-            lingers: http1,
         }
     }
 
@@ -57,8 +87,9 @@ impl Allowance {
 }
 
 /// What is counted of a body, and up to where.
-#[derive(Default)]
 pub(crate) struct Meter {
+    /// From where it comes.
+    pub(crate) giver: Giver,
     /// Where its bytes are counted, if anybody wants to know.
     pub(crate) received: Option<Rc<Cell<u64>>>,
     /// How many there may be, if that has to be counted.
@@ -72,10 +103,12 @@ type Read = Result<Frame<Bytes>, hyper::Error>;
 
 impl Meter {
     pub(crate) const fn new(
+        giver: Giver,
         received: Option<Rc<Cell<u64>>>,
         allowance: Option<Rc<Allowance>>,
     ) -> Self {
         Self {
+            giver,
             received,
             allowance,
             ahead: None,
@@ -108,7 +141,6 @@ impl Meter {
     pub(crate) fn poll(
         &mut self,
         incoming: &mut Incoming,
-        conn: &ConnState,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
         let frame = match self.ahead.take() {
@@ -116,9 +148,11 @@ impl Meter {
             None => Pin::new(incoming).poll_frame(cx),
         };
         if frame.is_pending() {
-            conn.read_waits();
+            self.giver.is_awaited();
         }
-        Poll::Ready(match ready!(frame) {
+        let frame = ready!(frame);
+        self.giver.gave();
+        Poll::Ready(match frame {
             Some(Ok(frame)) if frame.is_trailers() => trailers::clean(frame).map(Ok),
             Some(Ok(frame)) => Some(self.count(&frame).map(|()| frame)),
             Some(Err(error)) => Some(Err(UpError::Client(error))),
@@ -126,14 +160,11 @@ impl Meter {
         })
     }
 
-    /// The body was too large, and nobody reads on.
-    pub(crate) fn gives_up(&self, incoming: Incoming, conn: &Arc<ConnState>) {
-        if self
-            .allowance
-            .as_ref()
-            .is_some_and(|allowance| allowance.lingers)
-        {
-            discard(incoming, conn);
+    /// The body was too large, and nobody reads on. With HTTP/1.1 the rest has to be read all the same, so that the client sees
+    /// the answer, see [`discard`].
+    pub(crate) fn gives_up(&self, incoming: Incoming) {
+        if let Giver::Connection(state) = &self.giver {
+            discard(incoming, state);
         }
     }
 

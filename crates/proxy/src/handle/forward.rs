@@ -98,8 +98,12 @@ pub(super) fn prepare(held: Held) -> Begun {
     let offered =
         client.and_then(|client| Some(Asked::new(client, decision::upgrade(&rule, &view)?)));
     let mut head = request::head(&rule, view, offered.as_ref().map(|asked| &asked.offered));
-    let allowance = allowance(&rule, &body, exchange.is_http1());
-    let meter = Meter::new(exchange.received(), allowance.clone());
+    let allowance = allowance(&rule, &body);
+    let meter = Meter::new(
+        exchange.giver(&conn),
+        exchange.received(),
+        allowance.clone(),
+    );
     let bodyless = !exchange.is_http1() && is_mostly_bodyless(&head.method);
     let source = Source::new(&conn, &rule, (body, meter), bodyless);
     if rule.has_mirrors() {
@@ -139,10 +143,10 @@ fn is_mostly_bodyless(method: &Method) -> bool {
 }
 
 /// What is left to be counted of a body that does not say how long it is.
-fn allowance(rule: &RuleState, body: &Incoming, http1: bool) -> Option<Rc<Allowance>> {
+fn allowance(rule: &RuleState, body: &Incoming) -> Option<Rc<Allowance>> {
     let limit = rule.rule.gates.max_body?;
     let unknown = body.size_hint().exact().is_none();
-    unknown.then(|| Rc::new(Allowance::new(limit.get(), http1)))
+    unknown.then(|| Rc::new(Allowance::new(limit.get())))
 }
 
 fn refused(
@@ -196,7 +200,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let mut pooled = true;
     let mut last = None;
     loop {
-        let Some(body) = call.source.body(&call.conn) else {
+        let Some(body) = call.source.body() else {
             return last.unwrap_or(Err(ProxyError::UpstreamClosed));
         };
         let outcome = attempt(call, body, pooled).await;
@@ -414,6 +418,7 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
         ..
     } = call;
     exchange.answered(response.status(), None);
+    exchange.passes_on();
     *response.version_mut() = Version::HTTP_11;
     let waits = Waits {
         deadline: deadline.map(|at| Box::pin(sleep_until(at))),
@@ -458,12 +463,12 @@ fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(header::UPGRADE, protocol);
-    let quiet = call.cluster.cluster.timeouts.read;
+    let own = call.cluster.cluster.timeouts.read;
     let Call {
         conn, mut exchange, ..
     } = call;
+    let quiet = own.unwrap_or(conn.worker.config.deadlines.idle_stream);
     exchange.answered(StatusCode::SWITCHING_PROTOCOLS, None);
-    let ended = exchange.detached();
     tunnel::join(&conn, asked, &mut response, quiet, exchange);
-    response.map(|_| DownBody::text("", ended))
+    response.map(|_| DownBody::text("", Exchange::none()))
 }

@@ -1,7 +1,5 @@
 //! The body of a request on its way: sent once, or kept so that it can be sent again.
 
-use std::sync::Arc;
-
 use hyper::body::{Body, Incoming};
 
 use crate::{
@@ -41,7 +39,7 @@ impl Source {
             return Self::Once(Some((body, meter)));
         }
         let limit = conn.worker.config.limits.replay_bytes;
-        Self::Replay(Replay::new(body, Arc::clone(&conn.state), meter, limit))
+        Self::Replay(Replay::new(body, meter, limit))
     }
 
     pub(super) const fn replay(&self) -> Option<&Replay> {
@@ -52,14 +50,12 @@ impl Source {
     }
 
     /// The body for one more sending; `None` when it is gone.
-    pub(super) fn body(&mut self, conn: &Conn) -> Option<UpBody> {
+    pub(super) fn body(&mut self) -> Option<UpBody> {
         match self {
             Self::Empty => Some(UpBody::Empty),
-            Self::Once(slot) => slot.take().map(|(incoming, meter)| UpBody::Client {
-                incoming,
-                conn: Arc::clone(&conn.state),
-                meter,
-            }),
+            Self::Once(slot) => slot
+                .take()
+                .map(|(incoming, meter)| UpBody::Client { incoming, meter }),
             Self::Replay(replay) => replay.possible().then(|| UpBody::Replay(replay.body())),
         }
     }
@@ -79,13 +75,7 @@ impl Source {
 
     /// An unsent body comes back.
     pub(super) fn put_back(&mut self, body: UpBody) {
-        if let (
-            Self::Once(slot),
-            UpBody::Client {
-                incoming, meter, ..
-            },
-        ) = (self, unwatched(body))
-        {
+        if let (Self::Once(slot), UpBody::Client { incoming, meter }) = (self, unwatched(body)) {
             *slot = Some((incoming, meter));
         }
     }

@@ -1,6 +1,6 @@
 //! Protocol upgrades: WebSocket and whatever else a client and its backend agree on.
 
-use std::{io, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, header};
 use hyper::{
@@ -36,12 +36,12 @@ impl Asked {
 }
 
 /// Joins both sides once both have switched, and parts them when nothing passes for so long as `quiet` says. The exchange
-/// lasts as long as the tunnel.
+/// lasts as long as the tunnel, and with it the connection's place among those of its port.
 pub(super) fn join(
     conn: &Rc<Conn>,
     asked: Asked,
     response: &mut Response<Incoming>,
-    quiet: Option<Duration>,
+    quiet: Duration,
     mut exchange: Exchange,
 ) {
     let backend = upgrade::on(response);
@@ -50,24 +50,24 @@ pub(super) fn join(
     state.becomes_tunnel();
     // hyper's connection ends with the switch; draining has to wait for the tunnel instead.
     let registered = worker.register(&conn.port, &state);
+    let tunnels = Arc::clone(&conn.port.metrics);
     tokio::task::spawn_local(async move {
         let _registered = registered;
+        let _counted = tunnels.tunnel();
         let (Ok(client), Ok(backend)) = (asked.client.await, backend.await) else {
             return exchange.broke_off();
         };
-        let (mut client, mut backend) = (TokioIo::new(client), TokioIo::new(backend));
-        let passed = match quiet {
-            None => tokio::io::copy_bidirectional(&mut client, &mut backend).await,
-            Some(limit) => {
-                let quiet = || Err(io::ErrorKind::TimedOut.into());
-                silence::tunnel(&mut client, backend, limit, &Passed::new(None))
-                    .await
-                    .unwrap_or_else(quiet)
-            }
-        };
-        match passed {
-            Ok((_, sent)) => exchange.sent(usize::try_from(sent).unwrap_or(usize::MAX)),
-            Err(_) => exchange.broke_off(),
+        let (mut client, backend) = (TokioIo::new(client), TokioIo::new(backend));
+        let passed = Passed::new(None);
+        let ended = silence::tunnel(&mut client, backend, quiet, &passed).await;
+        exchange.sent(usize::try_from(passed.sent.get()).unwrap_or(usize::MAX));
+        if let Some(received) = exchange.received() {
+            received.set(received.get() + passed.received.get());
+        }
+        match ended {
+            Some(Ok(_)) => exchange.completes(),
+            Some(Err(_)) => exchange.broke_off(),
+            None => exchange.fell_idle(),
         }
     });
 }

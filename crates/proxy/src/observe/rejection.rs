@@ -13,15 +13,19 @@ pub(crate) enum Rejection {
     TlsTimeout,
     /// No listener of a TLS port has the server name, or a TCP port has none.
     NoListener,
-    /// Nothing was said.
+    /// Nothing was said, or a request's head did not end.
     HeaderTimeout,
     /// What was said is no HTTP.
     Malformed,
+    /// The client neither took nor gave a byte that we waited for.
+    Stalled,
+    /// A client of HTTP/2 gave up more requests than it may, or sent frames that cost us and nothing else.
+    Flood,
 }
 
 impl Rejection {
     /// Every reason.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Accept,
         Self::Limit,
         Self::Tls,
@@ -29,6 +33,8 @@ impl Rejection {
         Self::NoListener,
         Self::HeaderTimeout,
         Self::Malformed,
+        Self::Stalled,
+        Self::Flood,
     ];
 
     /// For metrics.
@@ -41,6 +47,8 @@ impl Rejection {
             Self::NoListener => "no_listener",
             Self::HeaderTimeout => "header_timeout",
             Self::Malformed => "malformed",
+            Self::Stalled => "stalled",
+            Self::Flood => "flood",
         }
     }
 }

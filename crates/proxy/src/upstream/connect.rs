@@ -42,7 +42,7 @@ pub(crate) async fn dial(limit: Duration, address: SocketAddr) -> Result<Socket,
         .await
         .map_err(|_| ProxyError::ConnectTimeout)?
         .map_err(|_| ProxyError::ConnectFailed)?;
-    Ok(Socket::new(stream))
+    Ok(Socket::opened(stream))
 }
 
 /// Opens an HTTP/1.1 connection.

@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,16 +13,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use crate::{
-    body::{UpError, meter::Meter},
-    connection::ConnState,
-};
+use crate::body::{UpError, meter::Meter};
 
 /// The one reader of a client's body, and what it has read so far.
 struct Source {
     /// Gone once it was too large.
     incoming: Option<Incoming>,
-    conn: Arc<ConnState>,
     meter: Meter,
     kept: Kept,
     bytes: usize,
@@ -65,15 +60,9 @@ pub(crate) struct ReplayBody {
 
 impl Replay {
     /// Keeps up to `limit` bytes of `incoming`.
-    pub(crate) fn new(
-        incoming: Incoming,
-        conn: Arc<ConnState>,
-        meter: Meter,
-        limit: usize,
-    ) -> Self {
+    pub(crate) fn new(incoming: Incoming, meter: Meter, limit: usize) -> Self {
         Self(Rc::new(RefCell::new(Source {
             incoming: Some(incoming),
-            conn,
             meter,
             kept: Kept::default(),
             bytes: 0,
@@ -132,7 +121,7 @@ impl Source {
 
     fn poll_new(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpError>>> {
         let next = match &mut self.incoming {
-            Some(incoming) => ready!(self.meter.poll(incoming, &self.conn, cx)),
+            Some(incoming) => ready!(self.meter.poll(incoming, cx)),
             None => Some(Err(UpError::TooLarge)),
         };
         match &next {
@@ -145,7 +134,7 @@ impl Source {
                 let too_large = matches!(error, UpError::TooLarge);
                 self.lose();
                 if let Some(incoming) = self.incoming.take_if(|_| too_large) {
-                    self.meter.gives_up(incoming, &self.conn);
+                    self.meter.gives_up(incoming);
                 }
             }
             Some(Ok(frame)) => self.keep(frame),

@@ -1,26 +1,20 @@
 //! What a rule counts by client, over real sockets: rates, requests in flight, and whom the access log is about.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    num::NonZeroU32,
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{io::Write, net::SocketAddr, num::NonZeroU32, sync::Arc, thread::JoinHandle};
 
 use http::StatusCode;
 use ir::{Action, ConcurrencyLimit, RateLimit, RateUnit};
-use parking_lot::Mutex;
-use proxy::{Proxy, Telemetry};
-use telemetry::{access_log::AccessLog, metrics::Counter};
+use proxy::Proxy;
 use testkit::{
     call::{Answer, Call},
     echo::Backend as Echo,
     wait::eventually,
 };
 
-use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with};
+use crate::{
+    logged::Logged,
+    support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with},
+};
 
 const A: &str = "203.0.113.1";
 const B: &str = "203.0.113.2";
@@ -177,29 +171,11 @@ fn a_client_that_leaves_makes_room() {
     eventually("there is room", || passes(&proxy, A));
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn rules_may_stay_out_of_the_access_log() {
     let echo = Echo::start("a");
-    let lines = Lines::default();
-    let telemetry = Telemetry {
-        access_log: AccessLog::to(lines.clone(), Counter::new()).unwrap(),
-        ..Telemetry::default()
-    };
-    let proxy = start_with(|_| (), &telemetry);
+    let logged = Logged::new();
+    let proxy = start_with(|_| (), &logged.telemetry);
     let mut config = config(&echo, vec![]);
     let mut quiet = route("/quiet", vec![], Action::Forward(forward("a")));
     let mut rule = (*quiet.rule).clone();
@@ -212,16 +188,13 @@ fn rules_may_stay_out_of_the_access_log() {
     }
     // A request's account ends after its answer.
     eventually("all are counted", || {
-        let metrics = telemetry.metrics.encode();
+        let metrics = logged.telemetry.metrics.encode();
         let counted =
             |line: &str| line.starts_with("postern_requests_total") && line.ends_with(" 3");
         metrics.lines().any(counted)
     });
-    eventually("what is logged is written", || {
-        let written = telemetry.access_log.flush(Duration::from_secs(10));
-        written && !lines.0.lock().is_empty()
-    });
-    let text = String::from_utf8(lines.0.lock().clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.contains("/loud"), "{text}");
+    eventually("what is logged is written", || !logged.lines().is_empty());
+    let lines = logged.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["path"], "/loud");
 }

@@ -30,7 +30,7 @@ impl Collector for Series {
             ),
             (
                 "connections_rejected",
-                "Client connections closed before they served a request",
+                "Client connections that were refused, or closed because of what their clients did or did not do",
                 "reason",
                 &self.connections_rejected,
             ),
@@ -107,6 +107,15 @@ impl Series {
             metric
                 .encode_family(&[("listener", name.as_ref())])?
                 .encode_gauge(&listener.open_connections())?;
+        }
+
+        let help = "Of these, connections that have switched to another protocol, such as WebSocket; likewise";
+        let mut metric =
+            encoder.encode_descriptor("tunnels_open", help, None, MetricType::Gauge)?;
+        for (name, listener) in &listeners {
+            metric
+                .encode_family(&[("listener", name.as_ref())])?
+                .encode_gauge(&listener.open_tunnels())?;
         }
 
         let help = "Client connections that were accepted, and sessions that began; likewise";

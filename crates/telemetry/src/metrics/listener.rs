@@ -27,6 +27,7 @@ struct Shard {
     micros: AtomicU64,
     open: AtomicI64,
     accepted: AtomicU64,
+    tunnels: AtomicI64,
 }
 
 /// The numbers of one listener.
@@ -72,6 +73,12 @@ impl ListenerMetrics {
         OpenConnection(Arc::clone(self))
     }
 
+    /// Counts a connection that has switched to another protocol, until the guard is dropped.
+    pub fn tunnel(self: &Arc<Self>) -> OpenTunnel {
+        self.shard().tunnels.fetch_add(1, Ordering::Relaxed);
+        OpenTunnel(Arc::clone(self))
+    }
+
     /// The numbers of its streams and datagrams, made on first use: most listeners have none.
     pub fn streams(&self) -> &StreamMetrics {
         self.streams.get_or_init(StreamMetrics::new)
@@ -92,10 +99,12 @@ impl ListenerMetrics {
     /// Connections open now. A guard may be dropped on another core than it was made on, so
     /// single shards may be negative; their sum is not.
     pub fn open_connections(&self) -> i64 {
-        self.shards
-            .iter()
-            .map(|shard| shard.open.load(Ordering::Relaxed))
-            .sum()
+        self.now(|shard| &shard.open)
+    }
+
+    /// Tunnels open now; see [`Self::open_connections`].
+    pub fn open_tunnels(&self) -> i64 {
+        self.now(|shard| &shard.tunnels)
     }
 
     pub(super) fn durations(&self) -> Histogram {
@@ -111,6 +120,13 @@ impl ListenerMetrics {
 
     fn shard(&self) -> &Shard {
         &self.shards[shard::index(self.shards.len())]
+    }
+
+    fn now(&self, number: impl Fn(&Shard) -> &AtomicI64) -> i64 {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| number(shard).load(Ordering::Relaxed))
+            .sum()
     }
 
     fn sum(&self, number: impl Fn(&Shard) -> &AtomicU64) -> u64 {
@@ -132,5 +148,15 @@ pub struct OpenConnection(Arc<ListenerMetrics>);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.shard().open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A tunnel counted as open while this lives.
+#[derive(Debug)]
+pub struct OpenTunnel(Arc<ListenerMetrics>);
+
+impl Drop for OpenTunnel {
+    fn drop(&mut self) {
+        self.0.shard().tunnels.fetch_sub(1, Ordering::Relaxed);
     }
 }

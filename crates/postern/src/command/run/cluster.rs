@@ -93,10 +93,9 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
     };
     writing.start(cluster, &candidacy);
     signals.end(None).await;
-    live.drain();
     // Others take over while we finish what clients are waiting for.
     let left = tokio::spawn(candidacy.leave());
-    serve::drain(&proxy, args.process.drain_timeout, &mut signals).await;
+    serve::drain(&proxy, &live, &args.process, &mut signals).await;
     // It is bounded itself, and a panic there has been reported.
     let _ = left.await;
     Ok(Ended::Well)

@@ -1,0 +1,188 @@
+//! How far a stream of HTTP/2 has come, and its end when its client holds it up.
+//!
+//! What the client's windows do not take lies in hyper, and nothing calls for it. So the account of what was handed over is kept
+//! here, by the pieces themselves (see [`crate::body::Piece`]), and the worker's watch looks at it. To end a stream its task is
+//! aborted: hyper then resets the stream and forgets what it holds of it. That takes a task that still runs, and so the end of
+//! a response is held back until its client has taken the rest, unless its windows are known to have room for all of it.
+
+use std::{
+    cell::{Cell, OnceCell},
+    future::Future,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::task::AbortHandle;
+
+use crate::{connection::ConnState, observe::Rejection, server::Conn, worker::Worker};
+
+/// One stream. Everybody who has to do with it holds it.
+pub(crate) struct Stream {
+    worker: Rc<Worker>,
+    state: Arc<ConnState>,
+    /// Where the worker has it.
+    key: Cell<usize>,
+    /// When something passed last, or began to be awaited.
+    moved: Cell<u32>,
+    /// Bytes of the response that hyper holds.
+    held: Cell<usize>,
+    /// All bytes of the response so far.
+    given: Cell<u64>,
+    /// Those that never went out.
+    lost: Cell<u64>,
+    /// More of the request's body is awaited.
+    awaited: Cell<bool>,
+    /// The client may leave its body open without a word.
+    patient: Cell<bool>,
+    /// Told when hyper holds nothing any more.
+    waiter: Cell<Option<Waker>>,
+    task: OnceCell<AbortHandle>,
+    ended: Cell<bool>,
+}
+
+impl Stream {
+    /// A request's head has come.
+    pub(crate) fn begin(conn: &Conn) -> Rc<Self> {
+        let worker = &conn.worker;
+        let stream = Rc::new(Self {
+            worker: Rc::clone(worker),
+            state: Arc::clone(&conn.state),
+            key: Cell::new(0),
+            moved: Cell::new(0),
+            held: Cell::new(0),
+            given: Cell::new(0),
+            lost: Cell::new(0),
+            awaited: Cell::new(false),
+            patient: Cell::new(false),
+            waiter: Cell::new(None),
+            task: OnceCell::new(),
+            ended: Cell::new(false),
+        });
+        stream.key.set(worker.watch_stream(&stream));
+        stream
+    }
+
+    fn moves(&self) {
+        self.moved.set(self.worker.clock.now());
+    }
+
+    /// The next part of the request's body has not come.
+    pub(crate) fn awaits_body(&self) {
+        if !self.awaited.replace(true) {
+            self.moves();
+        }
+    }
+
+    /// Part of the request's body has come, or its end.
+    pub(crate) fn body_comes(&self) {
+        self.awaited.set(false);
+        self.moves();
+    }
+
+    /// The answer to a call of gRPC has begun. Either side may be silent for as long as it likes while both are open.
+    pub(crate) fn is_patient(&self) {
+        self.patient.set(true);
+    }
+
+    /// So many bytes of the response are given to hyper.
+    pub(crate) fn gives(&self, bytes: usize) {
+        self.moves();
+        self.held.set(self.held.get() + bytes);
+        self.given.set(self.given.get() + bytes as u64);
+        self.state.http2.takes_room(bytes);
+    }
+
+    /// So many of them have gone out.
+    pub(crate) fn takes(&self, bytes: usize) {
+        self.moves();
+        self.held_less(bytes);
+    }
+
+    /// So many of them never will: the stream is over.
+    pub(crate) fn loses(&self, bytes: usize) {
+        self.lost.set(self.lost.get() + bytes as u64);
+        self.state.http2.makes_room(bytes);
+        self.held_less(bytes);
+    }
+
+    fn held_less(&self, bytes: usize) {
+        let held = self.held.get().saturating_sub(bytes);
+        self.held.set(held);
+        if held == 0
+            && let Some(waiter) = self.waiter.take()
+        {
+            waiter.wake();
+        }
+    }
+
+    /// Bytes of the response that have gone out.
+    pub(crate) fn taken(&self) -> u64 {
+        self.given.get() - self.lost.get() - self.held.get() as u64
+    }
+
+    /// Whether all that was given has gone out, or will.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.lost.get() == 0 && self.flows()
+    }
+
+    /// Whether all that was given will go out without another word of the client.
+    pub(crate) fn flows(&self) -> bool {
+        self.held.get() == 0 || self.state.http2.has_room_for(self.given.get())
+    }
+
+    /// Ready when all that was given has gone out.
+    pub(crate) fn poll_taken(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.flows() {
+            return Poll::Ready(());
+        }
+        self.waiter.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Whether the client was waited for during more than `limit` ticks, and nothing passed.
+    pub(crate) fn is_held_up(&self, limit: u32) -> bool {
+        let waits = self.held.get() > 0 || self.awaited.get() && !self.patient.get();
+        waits && self.worker.clock.now().saturating_sub(self.moved.get()) > limit
+    }
+
+    /// Ends the stream, or its connection where hyper has nothing left that could be ended.
+    pub(crate) fn end(&self) {
+        self.moves();
+        match self.task.get() {
+            Some(task) if !task.is_finished() && !self.ended.replace(true) => task.abort(),
+            _ => self.state.end(Rejection::Stalled),
+        }
+    }
+
+    /// Whether it was ended because its client held it up.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.get()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.worker.unwatch_stream(self.key.get());
+    }
+}
+
+/// Runs the streams of a connection on its thread, each as the task of the [`Stream`] that began last.
+#[derive(Clone)]
+pub(crate) struct StreamExecutor(Rc<Conn>);
+
+impl StreamExecutor {
+    pub(crate) fn new(conn: &Rc<Conn>) -> Self {
+        Self(Rc::clone(conn))
+    }
+}
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for StreamExecutor {
+    fn execute(&self, future: F) {
+        let task = tokio::task::spawn_local(async move { drop(future.await) });
+        if let Some(stream) = self.0.newest.take() {
+            // It has none yet: hyper calls here right after it has asked for an answer.
+            let _ = stream.task.set(task.abort_handle());
+        }
+    }
+}
