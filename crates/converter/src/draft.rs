@@ -425,11 +425,10 @@ impl Builder<'_> {
                     .map_or(seconds, |all| seconds.min(all));
                 timeouts["backendRequest"] = json!(value::duration(seconds));
             }
-            if retry.retries > 0 {
-                rule["retry"] = json!({ "attempts": retry.retries });
-                if !retry.codes.is_empty() {
-                    rule["retry"]["codes"] = json!(retry.codes);
-                }
+            // 0 says more than nothing: no connection is tried elsewhere either.
+            rule["retry"] = json!({ "attempts": retry.retries });
+            if retry.retries > 0 && !retry.codes.is_empty() {
+                rule["retry"]["codes"] = json!(retry.codes);
             }
         }
         if timeouts

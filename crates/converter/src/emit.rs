@@ -233,7 +233,8 @@ impl<'a> Emitter<'a> {
         let source = &*group.source;
         let settings = &source.settings;
         let mut spec = always(source);
-        if let Some(retry) = settings.retry.as_ref().filter(|_| retried) {
+        let retry = settings.retry.as_ref().filter(|retry| retry.retries > 0);
+        if let Some(retry) = retry.filter(|_| retried) {
             spec["retry"] = json!({
                 "connectionFailure": retry.connection_failure,
                 "timeout": retry.timeout,

@@ -23,7 +23,7 @@ pub struct Timeouts {
 /// When and how often a failed attempt is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retry {
-    /// Attempts beyond the first.
+    /// Attempts beyond the first. 0: none, not even where no connection could be made.
     pub retries: u32,
     /// Pause before each repeat.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]

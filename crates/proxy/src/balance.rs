@@ -110,6 +110,26 @@ impl ClusterState {
         self.picked(endpoints.position(|endpoint| !tried.contains(endpoint))?)
     }
 
+    /// [`Self::pick`], but one of `tried` only where there is no other.
+    pub(crate) fn pick_untried(
+        &self,
+        key: Option<u64>,
+        attempt: u32,
+        tried: &[Endpoint],
+    ) -> Option<Picked<'_>> {
+        if tried.is_empty() {
+            return self.pick(key, attempt);
+        }
+        let other = self.pick_other(key, tried);
+        other.or_else(|| self.pick(key, attempt))
+    }
+
+    /// Whether there is an endpoint that is not among `tried`.
+    pub(crate) fn has_other(&self, tried: &[Endpoint]) -> bool {
+        let mut endpoints = self.cluster.endpoints.iter();
+        endpoints.any(|endpoint| !tried.contains(endpoint))
+    }
+
     /// Whether there is anybody to ask.
     pub(crate) fn has_endpoints(&self) -> bool {
         !self.cluster.endpoints.is_empty()

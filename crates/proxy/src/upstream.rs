@@ -91,8 +91,8 @@ pub(crate) struct Failure {
 
 /// How far a failed attempt got.
 pub(crate) enum Progress {
-    /// Nothing was sent, and no connection was there.
-    NoConnection,
+    /// Nothing was sent, and no connection was there; the body comes back unread.
+    NoConnection(UpBody),
     /// Nothing was sent, as an idle connection had just been closed; the body comes back unread.
     Unsent(UpBody),
     /// An idle connection was closed before a byte of the answer came.
@@ -203,6 +203,12 @@ impl Outgoing {
         head.is_some_and(|head| head.method == Method::HEAD)
     }
 
+    /// The failure of a request that was never sent.
+    fn unsent(&mut self, error: ProxyError) -> Failure {
+        let body = self.request.take().map_or(UpBody::Empty, |(_, body)| body);
+        Failure::new(error, Progress::NoConnection(body))
+    }
+
     fn take(&mut self, make: fn(Head, UpBody) -> Request<UpBody>) -> Request<UpBody> {
         let (head, body) = self
             .request
@@ -244,7 +250,7 @@ async fn send_http1(
         // Rare, and large: kept out of every request's future.
         None => Box::pin(connect::http1(way, destination.connect))
             .await
-            .map_err(|e| Failure::new(e, Progress::NoConnection))?,
+            .map_err(|error| outgoing.unsent(error))?,
     };
     let head = outgoing.is_head();
     match sender.try_send_request(outgoing.take(http1_request)).await {
@@ -284,7 +290,7 @@ async fn send_http2(
         Some(sender) => sender,
         None => Box::pin(connect::http2(worker, way, destination.connect))
             .await
-            .map_err(|e| Failure::new(e, Progress::NoConnection))?,
+            .map_err(|error| outgoing.unsent(error))?,
     };
     let make = if way.tls.is_some() {
         https2_request
@@ -324,7 +330,7 @@ fn failure(unsent: Option<Request<UpBody>>, pooled: bool, error: &hyper::Error) 
     }
     let progress = match (unsent, pooled) {
         (Some(request), true) => Progress::Unsent(request.into_body()),
-        (Some(_), false) => Progress::NoConnection,
+        (Some(request), false) => Progress::NoConnection(request.into_body()),
         (None, true) => Progress::PooledClosed,
         (None, false) => Progress::Closed,
     };

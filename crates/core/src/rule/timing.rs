@@ -57,7 +57,8 @@ pub(crate) fn duration(field: &str, text: Option<&str>) -> Result<Option<Duratio
 }
 
 /// Without a policy: the listed codes, failed connections, and, where 504 is listed, attempts that ran into their
-/// deadline, since that is what 504 says; for every method.
+/// deadline, since that is what 504 says; for every method. No attempts beyond the first is a rule too: the data plane tries
+/// nothing by itself then.
 ///
 /// > Implementations SHOULD retry on connection errors (disconnect, reset, timeout, TCP failure) if a retry stanza is
 /// > configured.
@@ -112,7 +113,7 @@ pub(super) fn retry(
             statuses,
         },
     };
-    (retries > 0).then_some(Retry {
+    Some(Retry {
         retries,
         backoff,
         on,

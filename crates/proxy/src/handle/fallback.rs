@@ -126,7 +126,7 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
             }
             Err(failure) => match failure.progress {
                 Progress::Unsent(_) | Progress::PooledClosed => {}
-                Progress::NoConnection | Progress::Closed => return None,
+                Progress::NoConnection(_) | Progress::Closed => return None,
             },
         }
     }

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Balance, Reason, Retry};
+use ir::{Balance, Endpoint, Reason, Retry};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
@@ -34,6 +34,9 @@ use crate::{
     worker::Worker,
 };
 
+/// Without a rule for retries, so many more endpoints are tried when no connection could be made.
+const ELSEWHERE: u32 = 2;
+
 /// A request on its way, with all it needs. One allocation; the futures below only point to it.
 pub(crate) struct Call {
     pub(super) conn: Rc<Conn>,
@@ -45,6 +48,8 @@ pub(crate) struct Call {
     key: Option<u64>,
     /// How many retries there were.
     round: u32,
+    /// Endpoints to which no connection could be made.
+    tried: Vec<Endpoint>,
     /// The endpoint that the client's session cookie names.
     session: Option<u64>,
     /// The endpoint that the last attempt went to, where the rule has sessions.
@@ -118,6 +123,7 @@ pub(super) fn prepare(held: Held) -> Begun {
         session: session.filter(|mark| cluster.has_mark(*mark)),
         key,
         round: 0,
+        tried: Vec::new(),
         chosen: None,
         head,
         original,
@@ -195,7 +201,7 @@ async fn answer(call: &mut Call) -> Result<Answer, ProxyError> {
 async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let rule = Arc::clone(&call.rule);
     let policy = rule.forward().and_then(|forward| forward.retry.as_ref());
-    let mut left = policy.map_or(0, |p| p.retries);
+    let (mut left, mut elsewhere) = policy.map_or((0, ELSEWHERE), |p| (p.retries, 0));
     // A connection that the backend closed just as we took it says nothing about the backend: one more try, on a new one.
     let mut pooled = true;
     let mut last = None;
@@ -223,6 +229,11 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
                     }
                     continue;
                 }
+                if elsewhere > 0 && call.may_go_elsewhere(failure) {
+                    elsewhere -= 1;
+                    last = Some(call.goes_elsewhere(outcome));
+                    continue;
+                }
                 left > 0 && failed_again(policy, failure, safe)
             }
         };
@@ -237,6 +248,25 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
         if let Some(pause) = policy.and_then(|p| p.backoff) {
             Box::pin(sleep(pause)).await;
         }
+    }
+}
+
+impl Call {
+    /// Whether nothing was sent, as there was no connection, and another endpoint may be asked.
+    fn may_go_elsewhere(&self, failure: &Failure) -> bool {
+        matches!(failure.progress, Progress::NoConnection(_)) && self.cluster.has_other(&self.tried)
+    }
+
+    /// Another endpoint is asked, with the body that nobody has read.
+    fn goes_elsewhere(&mut self, outcome: Result<Answer, Failure>) -> Result<Answer, ProxyError> {
+        self.round += 1;
+        self.exchange.retry();
+        outcome.map_err(|failure| {
+            if let Progress::NoConnection(body) = failure.progress {
+                self.source.put_back(body);
+            }
+            failure.error
+        })
     }
 }
 
@@ -263,7 +293,7 @@ fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
             p.on.timeout && (p.non_idempotent || safe)
         }
         // Nothing was sent, so nothing can happen twice.
-        (_, Progress::NoConnection | Progress::Unsent(_)) => p.on.connect,
+        (_, Progress::NoConnection(_) | Progress::Unsent(_)) => p.on.connect,
         (_, Progress::PooledClosed | Progress::Closed) => {
             p.on.connect && (p.non_idempotent || safe)
         }
@@ -277,11 +307,14 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
         .session
         .filter(|_| call.round == 0)
         .and_then(|mark| call.cluster.marked(mark))
-        .or_else(|| call.cluster.pick(call.key, call.round))
-        .ok_or(Failure {
+        .or_else(|| call.cluster.pick_untried(call.key, call.round, &call.tried));
+    let Some(picked) = picked else {
+        return Err(Failure {
             error: ProxyError::NoEndpoint,
-            progress: Progress::NoConnection,
-        })?;
+            progress: Progress::NoConnection(body),
+        });
+    };
+    let endpoint = picked.endpoint;
     if forward.is_some_and(|forward| forward.session.is_some()) {
         call.chosen = call.cluster.mark_of(picked.endpoint);
     }
@@ -292,7 +325,15 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
         limit: forward.and_then(|forward| forward.timeouts.attempt),
         allowance: call.allowance.as_deref(),
     };
-    send(&worker, step, (call.head.clone(), body), &mut call.exchange).await
+    let outcome = send(&worker, step, (call.head.clone(), body), &mut call.exchange).await;
+    if let Err(Failure {
+        progress: Progress::NoConnection(_),
+        ..
+    }) = outcome
+    {
+        call.tried.push(endpoint.clone());
+    }
+    outcome
 }
 
 /// Where one attempt goes.
@@ -318,12 +359,13 @@ pub(super) async fn send(
     } = step;
     let limits = cluster.cluster.timeouts;
     let connect = upstream::connect_limit(worker, &cluster.cluster);
-    let address = upstream::resolve(worker, picked.endpoint, connect)
-        .await
-        .map_err(|error| Failure {
-            error,
-            progress: Progress::NoConnection,
-        })?;
+    let address = match upstream::resolve(worker, picked.endpoint, connect).await {
+        Ok(address) => address,
+        Err(error) => {
+            let progress = Progress::NoConnection(body);
+            return Err(Failure { error, progress });
+        }
+    };
     exchange.carries(picked.load);
     let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
     let destination = Destination {

@@ -34,7 +34,8 @@ impl Source {
         }
         let repeats = rule
             .forward()
-            .is_some_and(|forward| forward.retry.is_some());
+            .and_then(|forward| forward.retry.as_ref())
+            .is_some_and(|retry| retry.retries > 0);
         if !repeats && !rule.has_mirrors() {
             return Self::Once(Some((body, meter)));
         }

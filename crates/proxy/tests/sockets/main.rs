@@ -7,6 +7,7 @@ mod clients;
 mod datagrams;
 mod drain;
 mod edge;
+mod elsewhere;
 mod external_auth;
 mod fallback;
 mod forwarding;

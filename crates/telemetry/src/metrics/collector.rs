@@ -46,7 +46,11 @@ impl Collector for Series {
             encode_words(metric, label, counters)?;
         }
         let counters = [
-            ("retries", "Repeats that a rule asked for", &self.retries),
+            (
+                "retries",
+                "Repeats that a rule asked for, or that went to another endpoint as no connection could be made",
+                &self.retries,
+            ),
             (
                 "access_log_dropped",
                 "Lines of the access log that could not be written in time",
