@@ -285,6 +285,7 @@ fn cluster_ref(
         .cluster_ip
         .then(|| endpoint::cluster_ip(service))
         .flatten();
+    warnings.extend(unusable_target((&key, service), (transport, number)));
     if settings.cluster_ip && address.is_none() {
         warnings.push(format!(
             "useClusterIP: Service {key} has no address of its own, so its endpoints are used"
@@ -313,6 +314,18 @@ fn cluster_ref(
         warnings,
         outside: None,
     })
+}
+
+/// What is wrong with the `targetPort` of an ExternalName Service.
+fn unusable_target(
+    (key, service): (&ObjectKey, &Service),
+    port: (Transport, u16),
+) -> Option<String> {
+    let target = endpoint::external_target(service, port)?.err()?;
+    Some(format!(
+        "Service {key}: targetPort {target:?} is no number of a port, and an ExternalName has no pods to have a name; port {} is used",
+        port.1
+    ))
 }
 
 /// How the backend's connections are secured, as policies say; `None`: they say nothing.

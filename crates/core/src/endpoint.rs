@@ -97,7 +97,10 @@ impl Slices {
         port: (Transport, u16),
     ) -> Arc<[Endpoint]> {
         let mut found = match (external_name(service), self.by_service.get(key)) {
-            (Some(name), _) => endpoint(name, port.1).into_iter().collect(),
+            (Some(name), _) => {
+                let number = external_port(service, port);
+                endpoint(name, number).into_iter().collect()
+            }
             (None, Some(slices)) => {
                 let slices = slices.iter().map(|(_, slice)| slice);
                 from_slices(slices, service, port)
@@ -115,6 +118,33 @@ pub(crate) fn external_name(service: &Service) -> Option<&str> {
     let spec = service.spec.as_ref()?;
     (spec.type_.as_deref() == Some("ExternalName"))
         .then(|| spec.external_name.as_deref().unwrap_or_default())
+}
+
+/// The number at which the host of an ExternalName Service is asked: its port's `targetPort`, or the port's own where that
+/// says nothing. A port that the Service does not have counts as it is.
+fn external_port(service: &Service, port: (Transport, u16)) -> u16 {
+    let target = external_target(service, port);
+    target.and_then(Result::ok).unwrap_or(port.1)
+}
+
+/// The `targetPort` of an ExternalName Service's port, or its text where that is no number of a port: a name means one of
+/// a pod, and there are none.
+pub(crate) fn external_target(
+    service: &Service,
+    port: (Transport, u16),
+) -> Option<Result<u16, String>> {
+    external_name(service)?;
+    let text = match service_port(service, port)?.target_port.as_ref()? {
+        IntOrString::Int(number) => number.to_string(),
+        IntOrString::String(text) => text.clone(),
+    };
+    match text.parse() {
+        // Absent, as the API server has it.
+        Ok(0) => None,
+        Ok(number) => Some(Ok(number)),
+        Err(_) if text.is_empty() => None,
+        Err(_) => Some(Err(text)),
+    }
 }
 
 /// The address that a Service has of its own. Headless ones and ExternalNames have none.

@@ -11,7 +11,13 @@ use std::{
 
 use ir::{Balance, Cluster, Endpoint};
 
-use crate::upstream::UpstreamClient;
+use crate::{
+    names::{Name, Names},
+    upstream::UpstreamClient,
+};
+
+/// Where no connection could be made, so many more endpoints are tried, unless a rule for retries says how many.
+const ELSEWHERE: usize = 2;
 
 /// Up to so many endpoints all are compared for the fewest requests in flight; of more, two at random.
 const COMPARED: usize = 32;
@@ -27,11 +33,15 @@ pub(crate) struct ClusterState {
     loads: Box<[Arc<AtomicU32>]>,
     /// Parallel to the endpoints: what each is known by in session cookies and hashes.
     marks: Box<[u64]>,
+    /// Parallel to the endpoints, where any of them has a name.
+    names: Box<[Option<Arc<Name>>]>,
 }
 
 /// An endpoint that was chosen.
 pub(crate) struct Picked<'a> {
     pub(crate) endpoint: &'a Endpoint,
+    /// Where the endpoint has a name: what is known of it.
+    pub(crate) name: Option<&'a Arc<Name>>,
     /// Counts the request until it is dropped.
     pub(crate) load: Option<Load>,
 }
@@ -51,6 +61,7 @@ impl ClusterState {
         cluster: &Arc<Cluster>,
         tls: Option<Arc<UpstreamClient>>,
         before: Option<&Arc<Self>>,
+        names: &Names,
     ) -> Arc<Self> {
         if let Some(before) = before
             && before.cluster == *cluster
@@ -81,6 +92,7 @@ impl ClusterState {
                 .iter()
                 .map(|endpoint| mark(&cluster.key.0, endpoint))
                 .collect(),
+            names: known(endpoints, names),
         })
     }
 
@@ -124,10 +136,10 @@ impl ClusterState {
         other.or_else(|| self.pick(key, attempt))
     }
 
-    /// Whether there is an endpoint that is not among `tried`.
-    pub(crate) fn has_other(&self, tried: &[Endpoint]) -> bool {
+    /// Whether another endpoint is to be tried, as no connection could be made to these.
+    pub(crate) fn goes_on(&self, tried: &[Endpoint]) -> bool {
         let mut endpoints = self.cluster.endpoints.iter();
-        endpoints.any(|endpoint| !tried.contains(endpoint))
+        tried.len() <= ELSEWHERE && endpoints.any(|endpoint| !tried.contains(endpoint))
     }
 
     /// Whether there is anybody to ask.
@@ -158,7 +170,11 @@ impl ClusterState {
             Load(Arc::clone(load))
         });
         let endpoint = self.cluster.endpoints.get(at)?;
-        Some(Picked { endpoint, load })
+        Some(Picked {
+            endpoint,
+            name: self.names.get(at).and_then(Option::as_ref),
+            load,
+        })
     }
 
     fn next(&self) -> usize {
@@ -197,6 +213,16 @@ impl ClusterState {
         let place = usize::try_from(attempt).unwrap_or(0) % ranked.len().max(1);
         ranked.get(place).copied().unwrap_or(0)
     }
+}
+
+/// What is known of the names of endpoints; nothing, where none has one.
+fn known(endpoints: &[Endpoint], names: &Names) -> Box<[Option<Arc<Name>>]> {
+    let name = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Address(_) => None,
+        Endpoint::Name { host, .. } => Some(names.get(host)),
+    };
+    let any = { endpoints.iter() }.any(|endpoint| matches!(endpoint, Endpoint::Name { .. }));
+    endpoints.iter().filter(|_| any).map(name).collect()
 }
 
 /// The hash of a key (FNV-1a, then mixed): the same in every process and version, so that replicas agree.

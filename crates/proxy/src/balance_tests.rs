@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use ir::{Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 
+use telemetry::metrics::Metrics;
+
 use super::{ClusterState, hash};
+use crate::{names::Names, upstream::UpstreamClient};
 
 fn cluster(count: u8, balance: Balance) -> Arc<Cluster> {
     let endpoint = |n: u8| Endpoint::Address(SocketAddr::from(([10, 0, 0, n], 80)));
@@ -16,8 +19,16 @@ fn cluster(count: u8, balance: Balance) -> Arc<Cluster> {
     })
 }
 
+fn made(
+    cluster: &Arc<Cluster>,
+    tls: Option<Arc<UpstreamClient>>,
+    before: Option<&Arc<ClusterState>>,
+) -> Arc<ClusterState> {
+    ClusterState::new(cluster, tls, before, &Names::new(&[], &Metrics::new()))
+}
+
 fn state(count: u8, balance: Balance) -> Arc<ClusterState> {
-    ClusterState::new(&cluster(count, balance), None, None)
+    made(&cluster(count, balance), None, None)
 }
 
 fn picks(state: &ClusterState, requests: u32) -> BTreeMap<String, u32> {
@@ -34,9 +45,9 @@ fn round_robin_is_even_and_goes_on_after_a_change() {
     let state = state(3, Balance::RoundRobin);
     assert!(picks(&state, 300).values().all(|count| *count == 100));
     state.pick(None, 0);
-    let changed = ClusterState::new(&cluster(4, Balance::RoundRobin), None, Some(&state));
+    let changed = made(&cluster(4, Balance::RoundRobin), None, Some(&state));
     assert_eq!(changed.turn.load(super::Relaxed), 301);
-    let same = ClusterState::new(&state.cluster, None, Some(&state));
+    let same = made(&state.cluster, None, Some(&state));
     assert!(Arc::ptr_eq(&same, &state));
 }
 
@@ -72,7 +83,7 @@ fn the_least_loaded_is_chosen() {
 fn loads_outlive_a_change_of_endpoints() {
     let before = state(2, Balance::LeastRequest);
     let held = before.pick(None, 0).unwrap();
-    let after = ClusterState::new(&cluster(3, Balance::LeastRequest), None, Some(&before));
+    let after = made(&cluster(3, Balance::LeastRequest), None, Some(&before));
     for _ in 0..6 {
         assert_ne!(after.pick(None, 0).unwrap().endpoint, held.endpoint);
     }
@@ -142,7 +153,7 @@ fn an_endpoint_in_the_middle_that_goes_moves_its_own_keys_only() {
     let mut fewer = (*all.cluster).clone();
     let left = all.cluster.endpoints.iter().filter(|known| **known != gone);
     fewer.endpoints = left.rev().cloned().collect();
-    let after = mapping(&ClusterState::new(&Arc::new(fewer), None, Some(&all)));
+    let after = mapping(&made(&Arc::new(fewer), None, Some(&all)));
     assert!(before.iter().zip(&after).all(|(a, b)| a == b || *a == gone));
     assert!(!after.contains(&gone));
 }

@@ -26,6 +26,9 @@ pub struct Config {
     pub local_backends: bool,
     /// Where no backend may be whatever the above says: what the process serves for its operator. Default none.
     pub private: Vec<SocketAddr>,
+    /// DNS servers that are asked for the names of backends. Default none: those of `/etc/resolv.conf`, whose search list and
+    /// options count in any case.
+    pub name_servers: Vec<SocketAddr>,
     /// How much is too much.
     pub limits: Limits,
     /// How long is too long.
@@ -41,6 +44,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             local_backends: true,
             private: Vec::new(),
+            name_servers: Vec::new(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
         }

@@ -9,7 +9,6 @@
 //! right address, too, where a port is bound to one; on a port that is bound to every address of a machine that has
 //! several, the system chooses which of them an answer comes from.
 
-mod lookup;
 mod session;
 mod waiting;
 
@@ -20,7 +19,6 @@ use std::{
 use tokio::{net::UdpSocket, sync::Notify};
 
 use self::{
-    lookup::Lookups,
     session::{Sent, Session},
     waiting::{Together, Waiting},
 };
@@ -57,7 +55,6 @@ struct Receiver {
     answer: RefCell<Box<[u8]>>,
     /// How much waits in all sessions.
     waiting: Together,
-    lookups: Lookups,
 }
 
 /// Takes datagrams until told to stop. Sessions end then, too: there is nothing to finish in them.
@@ -74,7 +71,6 @@ pub(crate) async fn receive(
         sessions: RefCell::default(),
         answer: RefCell::new(vec![0; LONGEST].into()),
         waiting: Together::default(),
-        lookups: Lookups::default(),
     });
     let mut buffer = vec![0; LONGEST];
     loop {

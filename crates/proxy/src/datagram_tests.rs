@@ -8,10 +8,11 @@ use ir::{
 use telemetry::metrics::Metrics;
 use tokio::{net::UdpSocket, sync::mpsc, task::LocalSet, time::timeout};
 
-use super::{LONGEST, Lookups, Receiver, Together};
+use super::{LONGEST, Receiver, Together};
 use crate::{
     auth::Verifier,
     config::Config,
+    names::Names,
     observe::{Observer, Telemetry},
     port::{self, PortKey, Sockets},
     snapshot::Snapshot,
@@ -59,7 +60,9 @@ fn to(address: SocketAddr) -> Ir {
 
 fn worker(ir: Ir) -> Rc<Worker> {
     let telemetry = Telemetry::default();
-    let (snapshot, _) = Snapshot::build(Arc::new(ir), &Snapshot::empty(), &telemetry.metrics);
+    let metrics = &telemetry.metrics;
+    let known = (metrics, &Names::new(&[], metrics));
+    let (snapshot, _) = Snapshot::build(Arc::new(ir), &Snapshot::empty(), known);
     let (worker, _) = Worker::new(Start {
         config: Arc::new(Config::default()),
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
@@ -92,7 +95,6 @@ fn a_session_that_has_just_begun_ends_with_its_port() {
             sessions: RefCell::default(),
             answer: RefCell::new(vec![0; LONGEST].into()),
             waiting: Together::default(),
-            lookups: Lookups::default(),
         });
         receiver.take(([192, 0, 2, 1], 4711).into(), b"x");
         assert_eq!(receiver.sessions.borrow().len(), 1);

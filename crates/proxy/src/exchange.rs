@@ -296,6 +296,21 @@ impl Exchange {
         }
     }
 
+    /// An attempt that cannot even begin: the endpoint's name has no address.
+    pub(crate) fn attempt_is_nowhere(&mut self, error: ProxyError) {
+        if let Some(open) = &mut self.0 {
+            open.attempts += 1;
+        }
+        self.attempt_ends(Err(error));
+    }
+
+    /// The address that the attempt has reached, of several that a name has.
+    pub(crate) fn reached(&mut self, address: SocketAddr) {
+        if let Some(open) = &mut self.0 {
+            open.upstream = Some(address);
+        }
+    }
+
     /// An attempt came to an answer, or to nothing.
     pub(crate) fn attempt_ends(&mut self, outcome: Result<StatusCode, ProxyError>) {
         if let Some(open) = &mut self.0 {

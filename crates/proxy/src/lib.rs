@@ -23,6 +23,7 @@ mod handle;
 mod http2;
 mod io;
 mod limit;
+mod names;
 mod observe;
 mod port;
 mod proxy;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     auth::Verifier,
     config::Config,
+    names::Names,
     observe::{Observer, Telemetry},
     port::{self, BindError, Count, PortHandle, PortKey, Sockets},
     snapshot::Snapshot,
@@ -27,6 +28,8 @@ pub struct Proxy {
     workers: Vec<WorkerHandle>,
     ports: Mutex<BTreeMap<PortKey, Arc<PortHandle>>>,
     telemetry: Telemetry,
+    /// What is known of the names of backends.
+    names: Names,
 }
 
 struct WorkerHandle {
@@ -100,6 +103,7 @@ impl Proxy {
             });
         }
         Ok(Self {
+            names: Names::new(&config.name_servers, &telemetry.metrics),
             config,
             snapshot,
             workers,
@@ -113,7 +117,9 @@ impl Proxy {
     pub fn swap(&self, ir: Arc<Ir>) -> Swapped {
         let mut ports = self.ports.lock();
         let before = self.snapshot.load_full();
-        let (snapshot, tls_errors) = Snapshot::build(ir, &before, &self.telemetry.metrics);
+        let (metrics, names) = (&self.telemetry.metrics, &self.names);
+        let (snapshot, tls_errors) = Snapshot::build(ir, &before, (metrics, names));
+        names.forget();
         let wanted = wanted(&snapshot);
         let renewals = Renewal::between(&before.ir, &snapshot.ir, snapshot.generation);
         self.snapshot.store(Arc::new(snapshot));

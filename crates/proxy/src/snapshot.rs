@@ -18,7 +18,9 @@ use ir::{
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
-use crate::{balance::ClusterState, router::PortRouter, tls, upstream::UpstreamClient};
+use crate::{
+    balance::ClusterState, names::Names, router::PortRouter, tls, upstream::UpstreamClient,
+};
 
 use lasting::Rules;
 
@@ -81,9 +83,9 @@ impl Snapshot {
     pub(crate) fn build(
         ir: Arc<Ir>,
         before: &Self,
-        metrics: &Metrics,
+        (metrics, names): (&Metrics, &Names),
     ) -> (Self, Vec<tls::TlsError>) {
-        let clusters = clusters(&ir, before);
+        let clusters = clusters(&ir, before, names);
         let stale = stale(&clusters, before);
         let keep = |rule: &Arc<RuleState>| stale.is_empty() || !rule.uses(&stale);
         let rules = before.rules.clone();
@@ -211,7 +213,7 @@ fn certificates(
     config.collect()
 }
 
-fn clusters(ir: &Ir, before: &Snapshot) -> Table<ClusterKey, Arc<ClusterState>> {
+fn clusters(ir: &Ir, before: &Snapshot, names: &Names) -> Table<ClusterKey, Arc<ClusterState>> {
     let state = |key: &ClusterKey, cluster: &Arc<Cluster>| {
         let before = before.clusters.get(key);
         if let Some(before) = before
@@ -220,7 +222,7 @@ fn clusters(ir: &Ir, before: &Snapshot) -> Table<ClusterKey, Arc<ClusterState>> 
             return Arc::clone(before);
         }
         let tls = UpstreamClient::new(cluster, before.and_then(|before| before.tls.as_ref()));
-        ClusterState::new(cluster, tls, before)
+        ClusterState::new(cluster, tls, before, names)
     };
     ir.clusters
         .iter()

@@ -10,6 +10,7 @@ use ir::{
 use telemetry::metrics::Metrics;
 
 use super::{RuleState, Snapshot};
+use crate::names::Names;
 
 const SOCKET: SocketKey = SocketKey {
     address: None,
@@ -98,7 +99,9 @@ fn kept(before: &Snapshot, now: &Snapshot) -> Vec<bool> {
 }
 
 fn build(ir: Arc<Ir>, before: &Snapshot) -> Snapshot {
-    let (snapshot, errors) = Snapshot::build(ir, before, &Metrics::default());
+    let metrics = Metrics::default();
+    let names = Names::new(&[], &metrics);
+    let (snapshot, errors) = Snapshot::build(ir, before, (&metrics, &names));
     assert_eq!(errors.len(), 0);
     snapshot
 }

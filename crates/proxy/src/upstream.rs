@@ -1,15 +1,13 @@
 //! One attempt: a connection, a request, the head of an answer.
 
 mod connect;
+mod permit;
+mod place;
 mod pool;
 mod replay_body;
 mod tls;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    rc::Rc,
-    time::Duration,
-};
+use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header,
@@ -21,12 +19,14 @@ use hyper::{
 };
 use ir::{Cluster, Endpoint, Upstream};
 
-pub(crate) use connect::dial;
+pub(crate) use permit::check as permitted;
+pub(crate) use place::Place;
 pub(crate) use pool::Pool;
 pub(crate) use replay_body::{KeptBody, Replay, ReplayBody};
 pub(crate) use tls::{Secured, UpstreamClient, roots};
 
 use crate::{
+    balance::{ClusterState, Picked},
     body::UpBody,
     error::ProxyError,
     framing::{Reuse, settle},
@@ -109,50 +109,73 @@ impl Failure {
 
 /// Where an attempt goes.
 pub(crate) struct Destination {
+    /// The address is the one that is tried first, and after that the one that was reached.
     pub(crate) way: Way,
-    pub(crate) protocol: Upstream,
+    place: Place,
+    protocol: Upstream,
     /// Take an idle connection, if there is one.
-    pub(crate) pooled: bool,
+    pooled: bool,
     /// How long opening a connection may take.
-    pub(crate) connect: Duration,
+    connect: Duration,
 }
 
-/// The address behind an endpoint, unless the operator keeps it from backends.
-pub(crate) async fn resolve(
+impl Destination {
+    /// Where an attempt to reach an endpoint goes, with `host` as the server's name where the cluster has none. Of a name, an
+    /// address to which there is an idle connection is taken, and nothing is looked up then.
+    ///
+    /// # Errors
+    /// A name has no address, or none was known in time.
+    pub(crate) async fn of(
+        worker: &Worker,
+        cluster: &ClusterState,
+        picked: &Picked<'_>,
+        host: &HeaderValue,
+        pooled: bool,
+    ) -> Result<Self, ProxyError> {
+        let connect = connect_limit(worker, &cluster.cluster);
+        let protocol = cluster.cluster.upstream;
+        let tls = cluster.tls.as_ref().map(|tls| tls.secured(host));
+        let (address, place) = match picked.endpoint {
+            Endpoint::Address(address) => (*address, Place::Address(*address)),
+            Endpoint::Name { .. } => {
+                let idle = pooled
+                    .then(|| idle(worker, protocol, picked, tls.as_ref()))
+                    .flatten();
+                match idle {
+                    Some(found) => found,
+                    None => Box::pin(Place::of(picked.endpoint, picked.name, connect))
+                        .await?
+                        .split()?,
+                }
+            }
+        };
+        Ok(Self {
+            way: Way { address, tls },
+            place,
+            protocol,
+            pooled,
+            connect,
+        })
+    }
+}
+
+/// The address of a name to which there is an idle connection.
+fn idle(
     worker: &Worker,
-    endpoint: &Endpoint,
-    limit: Duration,
-) -> Result<SocketAddr, ProxyError> {
-    let address = match endpoint {
-        Endpoint::Address(address) => *address,
-        Endpoint::Name { host, port } => Box::pin(connect::resolve(host, *port, limit)).await?,
-    };
-    let config = &worker.config;
-    let local = !config.local_backends && is_local(address.ip());
-    if local || config.private.contains(&address) {
-        tracing::debug!(?endpoint, %address, "a backend is not asked: it would be this machine, its link, or the admin endpoint");
-        return Err(ProxyError::ConnectFailed);
-    }
-    Ok(address)
-}
-
-/// Addresses that mean something else on every machine, which API servers refuse as endpoints too.
-fn is_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback()
-                || v6.is_unicast_link_local()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-        }
-    }
+    protocol: Upstream,
+    picked: &Picked<'_>,
+    tls: Option<&Secured>,
+) -> Option<(SocketAddr, Place)> {
+    let named = Place::known(picked)?;
+    let mut pool = worker.pool.borrow_mut();
+    let address = named.by_turns().find(|address| {
+        let way = Way {
+            address: *address,
+            tls: tls.cloned(),
+        };
+        pool.leads(protocol, &way)
+    })?;
+    Some((address, Place::Named(named)))
 }
 
 /// How long opening a connection to a cluster may take.
@@ -221,10 +244,10 @@ impl Outgoing {
     }
 }
 
-/// Sends a request and waits for the head of the answer.
+/// Sends a request and waits for the head of the answer. The destination's address is then the one that was reached.
 pub(crate) async fn send(
     worker: &Rc<Worker>,
-    destination: &Destination,
+    destination: &mut Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
     match destination.protocol {
@@ -235,12 +258,11 @@ pub(crate) async fn send(
 
 async fn send_http1(
     worker: &Rc<Worker>,
-    destination: &Destination,
+    destination: &mut Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    let way = &destination.way;
     let idle = if destination.pooled {
-        worker.pool.borrow_mut().take_http1(way)
+        worker.pool.borrow_mut().take_http1(&destination.way)
     } else {
         None
     };
@@ -248,7 +270,7 @@ async fn send_http1(
     let mut sender = match idle {
         Some(sender) => sender,
         // Rare, and large: kept out of every request's future.
-        None => Box::pin(connect::http1(way, destination.connect))
+        None => Box::pin(connect::http1(worker, destination))
             .await
             .map_err(|error| outgoing.unsent(error))?,
     };
@@ -258,7 +280,7 @@ async fn send_http1(
             let reuse = settle(head, &mut response).map_err(|_| malformed())?;
             let lease = Lease {
                 worker: Rc::clone(worker),
-                way: way.clone(),
+                way: destination.way.clone(),
                 sender,
                 reuse,
             };
@@ -276,23 +298,22 @@ async fn send_http1(
 
 async fn send_http2(
     worker: &Rc<Worker>,
-    destination: &Destination,
+    destination: &mut Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    let way = &destination.way;
     let idle = if destination.pooled {
-        worker.pool.borrow_mut().http2(way)
+        worker.pool.borrow_mut().http2(&destination.way)
     } else {
         None
     };
     let pooled = idle.is_some();
     let mut sender = match idle {
         Some(sender) => sender,
-        None => Box::pin(connect::http2(worker, way, destination.connect))
+        None => Box::pin(connect::http2(worker, destination))
             .await
             .map_err(|error| outgoing.unsent(error))?,
     };
-    let make = if way.tls.is_some() {
+    let make = if destination.way.tls.is_some() {
         https2_request
     } else {
         http2_request
@@ -384,38 +405,4 @@ fn http2_request_of(scheme: Scheme, head: Head, body: UpBody) -> Request<UpBody>
     *request.version_mut() = Version::HTTP_2;
     *request.headers_mut() = head.headers;
     request
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_local;
-
-    #[test]
-    fn addresses_that_mean_something_else_on_every_machine() {
-        for local in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "0.0.0.0",
-            "169.254.169.254",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::1",
-            "::",
-            "::ffff:127.0.0.1",
-            "::ffff:169.254.169.254",
-            "fe80::1",
-            "ff02::1",
-        ] {
-            assert!(is_local(local.parse().unwrap()), "{local}");
-        }
-        for other in [
-            "10.0.0.1",
-            "192.168.0.1",
-            "203.0.113.9",
-            "fd00::1",
-            "2001:db8::1",
-        ] {
-            assert!(!is_local(other.parse().unwrap()), "{other}");
-        }
-    }
 }

@@ -38,6 +38,8 @@ pub struct Series {
     pub gateway_responses: WordCounters,
     /// Attempts to reach a backend, by result.
     pub upstream_attempts: WordCounters,
+    /// Lookups of the names of backends, by result.
+    pub lookups: WordCounters,
     /// Attempts after the first.
     pub retries: Counter,
     /// Connections that were refused or cut off, by reason.
@@ -61,6 +63,7 @@ impl Metrics {
         let series = Arc::new(Series {
             gateway_responses: WordCounters::new(),
             upstream_attempts: WordCounters::new(),
+            lookups: WordCounters::new(),
             retries: Counter::new(),
             connections_rejected: WordCounters::new(),
             access_log_dropped: Counter::new(),

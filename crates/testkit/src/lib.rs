@@ -6,12 +6,14 @@
 //! - [`certs`] makes certificates and rustls configurations;
 //! - [`echo`] is a real HTTP server that tells what it got, and fails on demand;
 //! - [`stream`] has servers for TCP, TLS and UDP that say who they are and give back what they get;
+//! - [`dns`] answers for names as it is told to, and counts what it is asked;
 //! - [`call`] sends a request and tells everything that came back;
 //! - [`kept`] is a client that keeps its connection and repeats nothing;
 //! - [`wait`] looks again until something holds.
 
 pub mod call;
 pub mod certs;
+pub mod dns;
 pub mod echo;
 pub mod golden;
 pub mod kept;

@@ -1,6 +1,10 @@
 //! Flags of the data plane: where to bind, and its bounds.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use clap::Args;
 use ipnet::IpNet;
@@ -34,6 +38,14 @@ pub(crate) struct ProxyArgs {
     /// Threads that serve traffic. Default: one for each core.
     #[arg(long, value_name = "N", env = "POSTERN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// DNS server that is asked for the names of backends, as ADDR:PORT, in the stead of those in /etc/resolv.conf. Repeatable.
+    #[arg(
+        long = "name-server",
+        value_name = "ADDR:PORT",
+        env = "POSTERN_NAME_SERVERS",
+        value_delimiter = ','
+    )]
+    name_servers: Vec<SocketAddr>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -179,6 +191,7 @@ impl ProxyArgs {
             trusted_proxies: trusted.to_vec(),
             local_backends: defaults.local_backends,
             private: defaults.private,
+            name_servers: self.name_servers.clone(),
             limits: Limits {
                 connections: limits.max_connections,
                 sessions: limits.max_sessions,

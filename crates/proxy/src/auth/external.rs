@@ -8,10 +8,10 @@ use hyper::body::Body;
 use tokio::time::timeout;
 
 use crate::{
-    balance::ClusterState,
+    balance::{ClusterState, Picked},
     body::UpBody,
     error::ProxyError,
-    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Way},
+    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress},
     view::fields,
     worker::Worker,
 };
@@ -66,30 +66,41 @@ async fn attempts(
         _ => ProxyError::AuthUnreachable,
     };
     let mut pooled = true;
+    let mut tried = Vec::new();
     loop {
-        let picked = cluster.pick(None, 0).ok_or(ProxyError::AuthUnreachable)?;
-        let connect = upstream::connect_limit(worker, &cluster.cluster);
-        let address = upstream::resolve(worker, picked.endpoint, connect)
-            .await
-            .map_err(failed)?;
-        let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
-        let destination = Destination {
-            way: Way { address, tls },
-            protocol: cluster.cluster.upstream,
-            pooled,
-            connect,
-        };
-        let mut outgoing = Outgoing::new(head.clone(), UpBody::Empty);
-        match upstream::send(worker, &destination, &mut outgoing).await {
+        let picked = cluster.pick_untried(None, 0, &tried);
+        let picked = picked.ok_or(ProxyError::AuthUnreachable)?;
+        match attempt(worker, (cluster, &picked), &head, pooled).await {
             Ok(answer) => return Ok(answer),
             // A connection that was closed just as we took it says nothing; there is no body, so nothing is lost.
             Err(Failure {
                 progress: Progress::Unsent(_) | Progress::PooledClosed,
                 ..
             }) if pooled => pooled = false,
-            Err(failure) => return Err(failed(failure.error)),
+            Err(failure) => {
+                let unsent = matches!(failure.progress, Progress::NoConnection(_));
+                tried.push(picked.endpoint.clone());
+                if !unsent || !cluster.goes_on(&tried) {
+                    return Err(failed(failure.error));
+                }
+            }
         }
     }
+}
+
+async fn attempt(
+    worker: &Rc<Worker>,
+    (cluster, picked): (&ClusterState, &Picked<'_>),
+    head: &Head,
+    pooled: bool,
+) -> Result<Answer, Failure> {
+    let destination = Destination::of(worker, cluster, picked, &head.host, pooled).await;
+    let mut destination = destination.map_err(|error| Failure {
+        error,
+        progress: Progress::NoConnection(UpBody::Empty),
+    })?;
+    let mut outgoing = Outgoing::new(head.clone(), UpBody::Empty);
+    upstream::send(worker, &mut destination, &mut outgoing).await
 }
 
 /// Reads what is left of a yes, which nobody needs, so that the connection can be used again.

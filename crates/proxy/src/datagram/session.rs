@@ -10,24 +10,21 @@ use std::{
     time::Duration,
 };
 
-use ir::{ClusterKey, Endpoint};
+use ir::{ClusterKey, Endpoint, Transport};
 use telemetry::metrics::{ListenerMetrics, OpenConnection};
-use tokio::{
-    io::Interest,
-    net::UdpSocket,
-    time::{Instant, timeout},
-};
+use tokio::{io::Interest, net::UdpSocket, time::Instant};
 
 use super::{Receiver, dropped, waiting::Waiting};
 use crate::{
     balance::{ClusterState, Load, Picked},
     connection::{Command, ConnState},
     error::ProxyError,
+    names::Name,
     observe::{StreamEnd, stream},
     port::Counted,
     silence::Passed,
     snapshot::{DatagramState, Snapshot, StreamState},
-    upstream,
+    upstream::{self, Place},
     worker::{Registered, Worker},
 };
 
@@ -43,6 +40,8 @@ pub(super) struct Session {
     rule: Arc<StreamState>,
     cluster: ClusterKey,
     endpoint: Endpoint,
+    /// Where the endpoint has a name: what is known of it.
+    name: Option<Arc<Name>>,
     /// How long finding the backend may take.
     connect: Duration,
     /// So long nothing may pass.
@@ -107,6 +106,7 @@ impl Session {
             rule: Arc::clone(beginning.rule),
             cluster: cluster.key.clone(),
             endpoint: picked.endpoint.clone(),
+            name: picked.name.cloned(),
             connect: upstream::connect_limit(worker, cluster),
             quiet: quiet.unwrap_or(worker.config.deadlines.idle_session),
             generation: Cell::new(beginning.generation),
@@ -210,19 +210,8 @@ impl Session {
 
     async fn open(&self, receiver: &Receiver) -> Result<(UdpSocket, SocketAddr), ProxyError> {
         let worker = &receiver.worker;
-        let resolved = upstream::resolve(worker, &self.endpoint, self.connect);
-        let address = match &self.endpoint {
-            Endpoint::Address(_) => resolved.await,
-            Endpoint::Name { .. } => {
-                let joined = receiver.lookups.join(&self.endpoint, resolved);
-                let joined = timeout(self.connect, joined).await;
-                joined.unwrap_or(Err(ProxyError::ConnectTimeout))
-            }
-        };
-        let opened = address.and_then(|address| {
-            let socket = connected(address).map_err(|_| ProxyError::ConnectFailed)?;
-            Ok((socket, address))
-        });
+        let place = Place::of(&self.endpoint, self.name.as_ref(), self.connect).await;
+        let opened = place.and_then(|place| connected(worker, &place));
         worker.observer.stream_attempt(opened.as_ref().err());
         opened
     }
@@ -253,7 +242,22 @@ impl Session {
     }
 }
 
-fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A socket that speaks to the first address to which there is a way.
+fn connected(worker: &Worker, place: &Place) -> Result<(UdpSocket, SocketAddr), ProxyError> {
+    let mut failed = ProxyError::ConnectFailed;
+    for address in place.addresses() {
+        match upstream::permitted(worker, Transport::Udp, address) {
+            Ok(()) => match connected_to(address) {
+                Ok(socket) => return Ok((socket, address)),
+                Err(_) => failed = ProxyError::ConnectFailed,
+            },
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn connected_to(address: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

@@ -13,6 +13,7 @@ use crate::{
     error::ProxyError,
     filter::{cors, headers},
     handle::request,
+    names::Names,
     snapshot::{RuleState, Snapshot},
     view::{Peer, View},
 };
@@ -89,7 +90,9 @@ impl Explainer {
     /// One for a configuration. Nothing is bound, connected or counted.
     #[must_use]
     pub fn new(ir: Arc<Ir>) -> Self {
-        let (snapshot, _) = Snapshot::build(ir, &Snapshot::empty(), &Metrics::new());
+        let metrics = Metrics::new();
+        let names = Names::new(&[], &metrics);
+        let (snapshot, _) = Snapshot::build(ir, &Snapshot::empty(), (&metrics, &names));
         Self(snapshot)
     }
 

@@ -109,11 +109,14 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
     let (_, cluster) = rule.error_page()?;
     let head = head(call, status);
     let own = rule.forward().and_then(|forward| forward.timeouts.attempt);
-    // An idle connection may turn out to be closed; then a new one is made.
-    for pooled in [true, false] {
+    let mut pooled = true;
+    let mut tried = Vec::new();
+    loop {
+        let picked = cluster.pick_untried(None, 0, &tried)?;
+        let endpoint = picked.endpoint;
         let step = Step {
             cluster,
-            picked: cluster.pick(None, 0)?,
+            picked,
             pooled,
             limit: Some(own.unwrap_or(LIMIT)),
             allowance: None,
@@ -125,12 +128,18 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
                 return Some(answer);
             }
             Err(failure) => match failure.progress {
-                Progress::Unsent(_) | Progress::PooledClosed => {}
-                Progress::NoConnection(_) | Progress::Closed => return None,
+                // An idle connection that turned out to be closed; a new one is made.
+                Progress::Unsent(_) | Progress::PooledClosed if pooled => pooled = false,
+                Progress::NoConnection(_) => {
+                    tried.push(endpoint.clone());
+                    if !cluster.goes_on(&tried) {
+                        return None;
+                    }
+                }
+                Progress::Unsent(_) | Progress::PooledClosed | Progress::Closed => return None,
             },
         }
     }
-    None
 }
 
 fn head(call: &Call, status: StatusCode) -> Head {

@@ -29,13 +29,10 @@ use crate::{
     session,
     silence::{Silence, Watch},
     snapshot::RuleState,
-    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress, Way},
+    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress},
     view::fields,
     worker::Worker,
 };
-
-/// Without a rule for retries, so many more endpoints are tried when no connection could be made.
-const ELSEWHERE: u32 = 2;
 
 /// A request on its way, with all it needs. One allocation; the futures below only point to it.
 pub(crate) struct Call {
@@ -201,7 +198,7 @@ async fn answer(call: &mut Call) -> Result<Answer, ProxyError> {
 async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let rule = Arc::clone(&call.rule);
     let policy = rule.forward().and_then(|forward| forward.retry.as_ref());
-    let (mut left, mut elsewhere) = policy.map_or((0, ELSEWHERE), |p| (p.retries, 0));
+    let mut left = policy.map_or(0, |p| p.retries);
     // A connection that the backend closed just as we took it says nothing about the backend: one more try, on a new one.
     let mut pooled = true;
     let mut last = None;
@@ -229,8 +226,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
                     }
                     continue;
                 }
-                if elsewhere > 0 && call.may_go_elsewhere(failure) {
-                    elsewhere -= 1;
+                if policy.is_none() && call.may_go_elsewhere(failure) {
                     last = Some(call.goes_elsewhere(outcome));
                     continue;
                 }
@@ -254,7 +250,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
 impl Call {
     /// Whether nothing was sent, as there was no connection, and another endpoint may be asked.
     fn may_go_elsewhere(&self, failure: &Failure) -> bool {
-        matches!(failure.progress, Progress::NoConnection(_)) && self.cluster.has_other(&self.tried)
+        matches!(failure.progress, Progress::NoConnection(_)) && self.cluster.goes_on(&self.tried)
     }
 
     /// Another endpoint is asked, with the body that nobody has read.
@@ -358,31 +354,26 @@ pub(super) async fn send(
         cluster, picked, ..
     } = step;
     let limits = cluster.cluster.timeouts;
-    let connect = upstream::connect_limit(worker, &cluster.cluster);
-    let address = match upstream::resolve(worker, picked.endpoint, connect).await {
-        Ok(address) => address,
+    let destination = Destination::of(worker, cluster, &picked, &head.host, step.pooled).await;
+    let mut destination = match destination {
+        Ok(destination) => destination,
         Err(error) => {
+            exchange.attempt_is_nowhere(error);
             let progress = Progress::NoConnection(body);
             return Err(Failure { error, progress });
         }
     };
     exchange.carries(picked.load);
-    let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
-    let destination = Destination {
-        way: Way { address, tls },
-        protocol: cluster.cluster.upstream,
-        pooled: step.pooled,
-        connect,
-    };
     let watch = Watch::of(limits);
     let mut outgoing = Outgoing::watched(head, body, watch.as_ref());
     outgoing.with_head(|head| exchange.attempt_begins(&destination.way, head));
-    let sending = upstream::send(worker, &destination, &mut outgoing);
+    let sending = upstream::send(worker, &mut destination, &mut outgoing);
     let outcome = match (step.limit, &watch) {
         (None, None) => sending.await,
         (limit, watch) => Box::pin(bounded(sending, limit, watch.as_deref())).await,
     };
     let outcome = outcome.map_err(|failure| blamed(failure, step.allowance, exchange));
+    exchange.reached(destination.way.address);
     exchange.attempt_ends(
         outcome
             .as_ref()

@@ -9,7 +9,7 @@ use crate::{
     balance::ClusterState,
     body::UpBody,
     snapshot::RuleState,
-    upstream::{self, Destination, Head, Outgoing, Replay, Way},
+    upstream::{self, Destination, Head, Outgoing, Replay},
     worker::Worker,
 };
 
@@ -59,19 +59,14 @@ async fn send(worker: &Rc<Worker>, cluster: &ClusterState, head: Head, body: UpB
     let Some(picked) = cluster.pick(None, 0) else {
         return;
     };
-    let connect = upstream::connect_limit(worker, &cluster.cluster);
-    let Ok(address) = upstream::resolve(worker, picked.endpoint, connect).await else {
+    let destination = Destination::of(worker, cluster, &picked, &head.host, true).await;
+    let Ok(mut destination) = destination else {
         return;
     };
-    let tls = cluster.tls.as_ref().map(|tls| tls.secured(&head.host));
-    let destination = Destination {
-        way: Way { address, tls },
-        protocol: cluster.cluster.upstream,
-        pooled: true,
-        connect,
-    };
     // The answer is read only so that the connection can be used again.
-    if let Ok(answer) = upstream::send(worker, &destination, &mut Outgoing::new(head, body)).await {
+    if let Ok(answer) =
+        upstream::send(worker, &mut destination, &mut Outgoing::new(head, body)).await
+    {
         let mut incoming = answer.response.into_body();
         while let Some(frame) = incoming.frame().await {
             if frame.is_err() {

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
-use ir::Endpoint;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -15,7 +14,7 @@ use crate::{
     observe::stream,
     silence::{self, Passed},
     socket::Socket,
-    upstream,
+    upstream::{self, Place},
     worker::Worker,
 };
 
@@ -43,7 +42,7 @@ pub(super) async fn dial(
     last: &mut Option<SocketAddr>,
 ) -> Result<Connected, ProxyError> {
     let limit = upstream::connect_limit(worker, &cluster.cluster);
-    let opened = open(worker, cluster, picked.endpoint, name, last);
+    let opened = open(worker, cluster, &picked, name, last);
     let backend = timeout(limit, opened).await;
     let own = cluster.cluster.timeouts.read;
     Ok(Connected {
@@ -57,14 +56,15 @@ pub(super) async fn dial(
 async fn open(
     worker: &Worker,
     cluster: &ClusterState,
-    endpoint: &Endpoint,
+    picked: &Picked<'_>,
     name: Option<&str>,
     last: &mut Option<SocketAddr>,
 ) -> Result<Backend, ProxyError> {
     let limit = upstream::connect_limit(worker, &cluster.cluster);
-    let address = upstream::resolve(worker, endpoint, limit).await?;
+    let place = Place::of(picked.endpoint, picked.name, limit).await?;
+    *last = place.first();
+    let (socket, address) = place.dial(worker, limit).await?;
     *last = Some(address);
-    let socket = upstream::dial(limit, address).await?;
     Ok(match cluster.tls.as_ref().zip(name) {
         None => Backend::Plain(socket),
         Some((tls, name)) => Backend::Secured(Box::new(tls.connect_stream(name, socket).await?)),

@@ -1,17 +1,16 @@
 //! New upstream connections.
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{Secured, Way};
+use super::{Destination, Secured};
 use crate::{
     body::UpBody,
     error::ProxyError,
@@ -22,39 +21,24 @@ use crate::{
 /// Answers of backends may have larger heads than requests; still there is a bound.
 const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
 
-/// The address behind a name, asked for anew each time a connection is needed.
-pub(crate) async fn resolve(
-    host: &str,
-    port: u16,
-    limit: Duration,
-) -> Result<SocketAddr, ProxyError> {
-    let found = timeout(limit, tokio::net::lookup_host((host, port)))
-        .await
-        .map_err(|_| ProxyError::ConnectTimeout)?
-        .map_err(|_| ProxyError::ConnectFailed)?
-        .next();
-    found.ok_or(ProxyError::ConnectFailed)
-}
-
-/// Opens a TCP connection.
-pub(crate) async fn dial(limit: Duration, address: SocketAddr) -> Result<Socket, ProxyError> {
-    let stream = timeout(limit, TcpStream::connect(address))
-        .await
-        .map_err(|_| ProxyError::ConnectTimeout)?
-        .map_err(|_| ProxyError::ConnectFailed)?;
-    Ok(Socket::opened(stream))
-}
-
 /// Opens an HTTP/1.1 connection.
 pub(crate) async fn http1(
-    way: &Way,
-    limit: Duration,
+    worker: &Worker,
+    destination: &mut Destination,
 ) -> Result<http1::SendRequest<UpBody>, ProxyError> {
-    let stream = dial(limit, way.address).await?;
-    match &way.tls {
+    let stream = dial(worker, destination).await?;
+    match &destination.way.tls {
         None => http1_over(stream).await,
-        Some(tls) => http1_over(secure(limit, tls, stream).await?).await,
+        Some(tls) => http1_over(secure(destination.connect, tls, stream).await?).await,
     }
+}
+
+/// Opens a TCP connection, and notes where it leads.
+async fn dial(worker: &Worker, destination: &mut Destination) -> Result<Socket, ProxyError> {
+    let dialled = destination.place.dial(worker, destination.connect).await;
+    let (stream, address) = dialled?;
+    destination.way.address = address;
+    Ok(stream)
 }
 
 async fn http1_over<S>(stream: S) -> Result<http1::SendRequest<UpBody>, ProxyError>
@@ -84,11 +68,11 @@ async fn secure(
 
 /// Opens an HTTP/2 connection, by prior knowledge or by ALPN, and makes it the worker's one that leads there.
 pub(crate) async fn http2(
-    worker: &Rc<Worker>,
-    way: &Way,
-    limit: Duration,
+    worker: &Worker,
+    destination: &mut Destination,
 ) -> Result<http2::SendRequest<UpBody>, ProxyError> {
-    let stream = dial(limit, way.address).await?;
+    let stream = dial(worker, destination).await?;
+    let (way, limit) = (&destination.way, destination.connect);
     let sender = match &way.tls {
         None => http2_over(limit, stream).await?,
         Some(tls) => http2_over(limit, secure(limit, tls, stream).await?).await?,

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, net::SocketAddr};
 
 use hyper::client::conn::{http1, http2};
+use ir::Upstream;
 
 use super::{Secured, Way};
 use crate::{body::UpBody, config::Config, connection::ticks};
@@ -46,6 +47,18 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Whether there is a connection that leads there and is fit for a request now.
+    pub(crate) fn leads(&mut self, protocol: Upstream, way: &Way) -> bool {
+        match protocol {
+            Upstream::Http1 => self.http1.get(&way.address).is_some_and(|idle| {
+                let mut idle = idle.iter().rev().filter(|idle| idle.tls == way.tls);
+                let mut fit = idle.by_ref().take(LOOK);
+                fit.any(|idle| !idle.sender.is_closed() && idle.sender.is_ready())
+            }),
+            Upstream::Http2 => self.http2(way).is_some(),
+        }
     }
 
     /// Keeps a connection whose response has been read to its end.

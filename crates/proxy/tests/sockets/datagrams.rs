@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use proxy::{Config, Drained, Proxy, Telemetry};
 use telemetry::{access_log::AccessLog, metrics::Counter};
 use testkit::{
+    dns::Dns,
     echo,
     stream::{TcpBackend, UdpBackend},
     wait::{DEADLINE, eventually},
@@ -227,12 +228,14 @@ fn sessions_of_all_ports_have_a_bound_too() {
 
 #[test]
 fn a_backend_may_have_a_name() {
-    let backend = UdpBackend::start("a");
+    let (dns, backend) = (Dns::start(), UdpBackend::start("a"));
+    dns.says("app.test", &["127.0.0.1"], 60);
     let telemetry = Telemetry::default();
-    let proxy = started(&telemetry, |_| ());
+    let server = dns.address();
+    let proxy = started(&telemetry, |config| config.name_servers = vec![server]);
     let mut named = cluster("a", &[]);
     named.endpoints = [ir::Endpoint::Name {
-        host: "127.0.0.1".into(),
+        host: "app.test".into(),
         port: backend.address().port(),
     }]
     .into();
@@ -244,6 +247,7 @@ fn a_backend_may_have_a_name() {
     for socket in &clients {
         assert_eq!(heard(socket).unwrap(), "a:1");
     }
+    assert_eq!(dns.asked("app.test"), 1, "a flood of sessions asks once");
 }
 
 #[test]

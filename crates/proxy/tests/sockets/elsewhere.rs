@@ -3,9 +3,15 @@
 use std::{
     net::{SocketAddr, TcpStream},
     num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
 };
 
-use ir::{Action, Backend, ClusterKey, Forward, Retry, RetryOn, SessionCookie, Target};
+use http::{Method, StatusCode};
+use ir::{
+    Action, AuthCookies, Backend, ClusterKey, ExternalAuth, Fallback, Forward, Retry, RetryOn,
+    SessionCookie, Target, Template, Variable,
+};
 use proxy::{Proxy, Telemetry};
 use testkit::{
     call::{Answer, Call},
@@ -13,7 +19,7 @@ use testkit::{
     wait::eventually,
 };
 
-use crate::support::{Config1, cluster, forward, http, route, serve, start, start_with};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with};
 
 /// Everything to these addresses, one after another.
 fn to(addresses: &[SocketAddr], change: impl FnOnce(&mut Forward)) -> Config1 {
@@ -160,7 +166,8 @@ fn another_share_of_the_rule_is_not_asked_instead() {
         let share = |name: &str| Backend {
             weight: NonZeroU32::MIN,
             target: Target::Cluster(ClusterKey(name.into())),
-            filters: vec![],
+            request: vec![],
+            response: vec![],
         };
         forward.backends = vec![share("a"), share("b")];
     });
@@ -169,4 +176,45 @@ fn another_share_of_the_rule_is_not_asked_instead() {
     let statuses: Vec<_> = (0..10).map(|_| post(&proxy).status.as_u16()).collect();
     let failed = statuses.iter().filter(|status| **status == 503).count();
     assert_eq!(failed, 5, "{statuses:?}");
+}
+
+#[test]
+fn whoever_is_asked_beside_the_backend_is_tried_elsewhere_too() {
+    let [app, auth, page] = ["app", "auth", "page"].map(Echo::start);
+    let [one, two] = dead();
+    let auth_by = ExternalAuth {
+        cluster: ClusterKey("auth".into()),
+        method: Some(Method::GET),
+        host: None,
+        target: Template::parse("/").unwrap(),
+        sent: None,
+        only_200: false,
+        copied: Some(vec![]),
+        sign_in: None,
+        back_to: Template::prefixed("", Variable::RequestUri),
+        cookies: AuthCookies::Successes,
+        timeout: Duration::from_secs(5),
+    };
+    let mut action = forward("app");
+    action.fallback = Some(Fallback {
+        clusters: vec![ClusterKey("page".into())],
+        statuses: vec![StatusCode::BAD_GATEWAY],
+    });
+    let phases = vec![Phase::ExternalAuth(Arc::new(auth_by))];
+    let config = Config1 {
+        routes: vec![route("/", phases, Action::Forward(action))],
+        clusters: vec![
+            cluster("app", &[app.address()]),
+            cluster("auth", &[one, two, auth.address()]),
+            cluster("page", &[one, two, page.address()]),
+        ],
+    };
+    let proxy = start(|_| ());
+    serve(&proxy, config.ir());
+    for at in 0..6 {
+        let url = format!("http://a.com/?fail=1&id={at}&status=502");
+        let answer = Call::get(http(&proxy), &url).send_blocking().unwrap();
+        assert_eq!(answer.backend(), "page");
+    }
+    assert_eq!([&app, &auth, &page].map(Echo::hits), [6; 3]);
 }

@@ -60,7 +60,7 @@ pub(crate) fn clusters(clusters: Vec<Cluster>) -> BTreeMap<ClusterKey, Arc<Clust
 }
 
 /// One TCP port with this rule.
-fn tcp(rule: Option<Arc<StreamRule>>, all: Vec<Cluster>) -> Ir {
+pub(crate) fn tcp(rule: Option<Arc<StreamRule>>, all: Vec<Cluster>) -> Ir {
     let rules: Vec<_> = rule.into_iter().map(|rule| ("*", rule)).collect();
     let port = Port {
         protocol: Protocol::Tcp,

@@ -29,6 +29,12 @@ impl Collector for Series {
                 &self.upstream_attempts,
             ),
             (
+                "lookups",
+                "Lookups of the names of backends: found, none (the name has no address), or failed",
+                "result",
+                &self.lookups,
+            ),
+            (
                 "connections_rejected",
                 "Client connections that were refused, or closed because of what their clients did or did not do",
                 "reason",
