@@ -120,6 +120,8 @@ pub mod reasons {
     pub const PENDING: &str = "Pending";
     /// Gateway: an address that cannot be bound.
     pub const ADDRESS_NOT_USABLE: &str = "AddressNotUsable";
+    /// Route: an endpoint of a backend is a listener of the gateway itself. A word of ours.
+    pub const BACKEND_LOOP: &str = "BackendLoop";
     /// Not served, for the reason another condition gives.
     pub const INVALID: &str = "Invalid";
     /// Listener: protocol we do not speak.

@@ -23,7 +23,7 @@ use self::findings::Findings;
 use crate::{
     pipeline::{self, Made, Pipeline},
     source::Update,
-    status::unbound,
+    status::{looped, unbound},
 };
 
 /// More new lines than this at once go to `/status` only.
@@ -195,6 +195,7 @@ impl Publisher {
             .map(|error| ((error.transport, error.port), error.to_string()))
             .collect();
         unbound::mark(&mut made.status, &made.ir, &bind);
+        looped::mark(&mut made.status, &made.ir, &swapped.loops);
         let failures = bind
             .into_iter()
             .map(|(_, error)| error)

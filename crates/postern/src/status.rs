@@ -1,8 +1,9 @@
 //! Status, from what translation says to what the API server holds.
 //!
 //! [`merge`] makes the status that a live object should have, [`plan`] decides which objects are written when, and
-//! [`writer`] writes them, if this replica holds the Lease. [`unbound`] adds what only the data plane can know.
+//! [`writer`] writes them, if this replica holds the Lease. [`unbound`] and [`looped`] add what only the data plane can know.
 
+pub(crate) mod looped;
 mod merge;
 mod plan;
 pub(crate) mod unbound;

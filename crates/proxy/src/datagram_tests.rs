@@ -69,6 +69,7 @@ fn worker(ir: Ir) -> Rc<Worker> {
         observer: Observer::new(&telemetry),
         verifier: Arc::new(Verifier::new()),
         sessions: Arc::default(),
+        own: Arc::default(),
         orders: mpsc::unbounded_channel().1,
     });
     Rc::new(worker)

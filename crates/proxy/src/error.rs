@@ -41,6 +41,9 @@ pub enum ProxyError {
     /// No connection could be made.
     #[error("the backend cannot be reached")]
     ConnectFailed,
+    /// The backend is a listener of this gateway.
+    #[error("the backend is the gateway itself")]
+    BackendLoop,
     /// No connection was made in time.
     #[error("the backend cannot be reached in time")]
     ConnectTimeout,
@@ -114,9 +117,11 @@ impl ProxyError {
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::Overloaded | Self::NoEndpoint | Self::ConnectFailed | Self::AuthUnreachable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::NoEndpoint
+            | Self::ConnectFailed
+            | Self::BackendLoop
+            | Self::AuthUnreachable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Rule(_) | Self::AuthFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamClosed | Self::BadResponse | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
             Self::Forbidden => StatusCode::FORBIDDEN,
@@ -146,6 +151,7 @@ impl ProxyError {
             Self::Rule(reason) => reason.as_str(),
             Self::NoEndpoint => "no_endpoint",
             Self::ConnectFailed => "connect_failed",
+            Self::BackendLoop => "backend_loop",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamClosed => "upstream_closed",
             Self::BadResponse => "bad_response",

@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     names::Names,
     observe::{Observer, Telemetry},
+    own::{Loop, Own},
     port::{self, BindError, Count, PortHandle, PortKey, Sockets},
     snapshot::Snapshot,
     terms::Renewal,
@@ -30,6 +31,8 @@ pub struct Proxy {
     telemetry: Telemetry,
     /// What is known of the names of backends.
     names: Names,
+    /// Where we listen.
+    own: Arc<Own>,
 }
 
 struct WorkerHandle {
@@ -54,6 +57,8 @@ pub struct Swapped {
     pub bind_errors: Vec<BindError>,
     /// Certificates that cannot be served.
     pub tls_errors: Vec<TlsError>,
+    /// Endpoints that are not asked, since they are listeners of this process.
+    pub loops: Vec<Loop>,
 }
 
 /// How draining ended.
@@ -75,6 +80,7 @@ impl Proxy {
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
         let verifier = Arc::new(Verifier::new());
         let sessions = Arc::new(Count::default());
+        let own = Arc::new(Own::default());
         let mut workers = Vec::new();
         for index in 0..config.workers.max(1) {
             let (orders, receiver) = mpsc::unbounded_channel();
@@ -84,6 +90,7 @@ impl Proxy {
                 observer: Observer::new(telemetry),
                 verifier: Arc::clone(&verifier),
                 sessions: Arc::clone(&sessions),
+                own: Arc::clone(&own),
                 orders: receiver,
             };
             let thread = std::thread::Builder::new()
@@ -104,6 +111,7 @@ impl Proxy {
         }
         Ok(Self {
             names: Names::new(&config.name_servers, &telemetry.metrics),
+            own,
             config,
             snapshot,
             workers,
@@ -153,9 +161,12 @@ impl Proxy {
                 Err(error) => bind_errors.push(error),
             }
         }
+        self.own.set(&ports);
+        let loops = self.own.loops(&self.snapshot.load().ir);
         Swapped {
             bind_errors,
             tls_errors,
+            loops,
         }
     }
 

@@ -25,6 +25,7 @@ use crate::{
     datagram,
     http2::Stream,
     observe::Observer,
+    own::Own,
     port::{Count, PortHandle, PortKey},
     server,
     snapshot::Snapshot,
@@ -64,6 +65,8 @@ pub(crate) struct Worker {
     pub(crate) mirrors: Cell<usize>,
     /// Client addresses with a session, on all UDP ports; shared with the other workers.
     pub(crate) sessions: Arc<Count>,
+    /// Where this process listens; shared with the other workers.
+    pub(crate) own: Arc<Own>,
     current: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     connections: RefCell<Slab<(PortKey, Arc<ConnState>)>>,
     streams: RefCell<Slab<Weak<Stream>>>,
@@ -119,6 +122,7 @@ impl Worker {
             in_flight: Cell::new(0),
             mirrors: Cell::new(0),
             sessions: start.sessions,
+            own: start.own,
             current: RefCell::new(Cache::new(start.snapshot)),
             connections: RefCell::default(),
             streams: RefCell::default(),
@@ -331,6 +335,7 @@ pub(crate) struct Start {
     pub(crate) observer: Observer,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) sessions: Arc<Count>,
+    pub(crate) own: Arc<Own>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 

@@ -9,10 +9,10 @@ use crate::{error::ProxyError, worker::Worker};
 /// Whether a backend may be at an address. Asked of every address just before it is dialled, however it was found.
 ///
 /// # Errors
-/// The operator keeps backends from there.
+/// The operator keeps backends from there, or it is a listener of ours.
 pub(crate) fn check(
     worker: &Worker,
-    _transport: Transport,
+    transport: Transport,
     address: SocketAddr,
 ) -> Result<(), ProxyError> {
     let config = &worker.config;
@@ -20,6 +20,10 @@ pub(crate) fn check(
     if local || config.private.contains(&address) {
         tracing::debug!(%address, "a backend is not asked: it would be this machine, its link, or the admin endpoint");
         return Err(ProxyError::ConnectFailed);
+    }
+    if worker.own.has(transport, address) {
+        tracing::debug!(%address, "a backend is not asked: it is a listener of this process");
+        return Err(ProxyError::BackendLoop);
     }
     Ok(())
 }

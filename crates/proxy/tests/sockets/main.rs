@@ -14,6 +14,7 @@ mod forwarding;
 mod framing;
 mod limits;
 mod logged;
+mod loops;
 mod names;
 mod resets;
 mod silence;
