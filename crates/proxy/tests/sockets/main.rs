@@ -11,6 +11,7 @@ mod external_auth;
 mod fallback;
 mod forwarding;
 mod framing;
+mod http2_windows;
 mod limits;
 mod silence;
 mod state;
