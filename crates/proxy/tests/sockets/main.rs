@@ -11,6 +11,8 @@ mod external_auth;
 mod fallback;
 mod forwarding;
 mod framing;
+mod http2_peer;
+mod http2_upstream;
 mod http2_windows;
 mod limits;
 mod silence;
