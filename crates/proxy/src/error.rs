@@ -44,6 +44,10 @@ pub enum ProxyError {
     /// No connection was made in time.
     #[error("the backend cannot be reached in time")]
     ConnectTimeout,
+    /// There are as many HTTP/2 connections to the backend as there may be, and none has room for a stream; or the backend
+    /// refused the stream each time.
+    #[error("the backend takes no more streams")]
+    StreamsExhausted,
     /// The connection was lost before the response's head.
     #[error("the backend closed the connection")]
     UpstreamClosed,
@@ -114,9 +118,11 @@ impl ProxyError {
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::Overloaded | Self::NoEndpoint | Self::ConnectFailed | Self::AuthUnreachable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::NoEndpoint
+            | Self::ConnectFailed
+            | Self::StreamsExhausted
+            | Self::AuthUnreachable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Rule(_) | Self::AuthFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamClosed | Self::BadResponse | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
             Self::Forbidden => StatusCode::FORBIDDEN,
@@ -147,6 +153,7 @@ impl ProxyError {
             Self::NoEndpoint => "no_endpoint",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
+            Self::StreamsExhausted => "streams_exhausted",
             Self::UpstreamClosed => "upstream_closed",
             Self::BadResponse => "bad_response",
             Self::UpstreamTls => "upstream_tls",

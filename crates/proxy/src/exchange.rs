@@ -311,6 +311,13 @@ impl Exchange {
         }
     }
 
+    /// The backend did not process an attempt, which is repeated.
+    pub(crate) fn refused(&self) {
+        if let Some(open) = &self.0 {
+            open.conn.worker.observer.refused();
+        }
+    }
+
     /// A pooled connection turned out to be dead.
     pub(crate) fn transparent_retry(&self) {
         if let Some(open) = &self.0 {

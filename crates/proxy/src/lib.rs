@@ -37,6 +37,7 @@ mod terms;
 mod tls;
 mod upstream;
 mod view;
+mod window;
 mod worker;
 
 pub use anybody::Anybody;

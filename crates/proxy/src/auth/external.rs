@@ -84,7 +84,7 @@ async fn attempts(
             Ok(answer) => return Ok(answer),
             // A connection that was closed just as we took it says nothing; there is no body, so nothing is lost.
             Err(Failure {
-                progress: Progress::Unsent(_) | Progress::PooledClosed,
+                progress: Progress::Unsent(_) | Progress::PooledClosed | Progress::Refused,
                 ..
             }) if pooled => pooled = false,
             Err(failure) => return Err(failed(failure.error)),

@@ -109,11 +109,12 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
     let (_, cluster) = rule.error_page()?;
     let head = head(call, status);
     let own = rule.forward().and_then(|forward| forward.timeouts.attempt);
-    // An idle connection may turn out to be closed; then a new one is made.
+    // An idle connection may turn out to be closed, or full; then a new one is made.
     for pooled in [true, false] {
         let step = Step {
             cluster,
             picked: cluster.pick(None, 0)?,
+            protocol: cluster.cluster.upstream,
             pooled,
             limit: Some(own.unwrap_or(LIMIT)),
             allowance: None,
@@ -125,7 +126,7 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
                 return Some(answer);
             }
             Err(failure) => match failure.progress {
-                Progress::Unsent(_) | Progress::PooledClosed => {}
+                Progress::Unsent(_) | Progress::PooledClosed | Progress::Refused => {}
                 Progress::NoConnection | Progress::Closed => return None,
             },
         }
