@@ -5,6 +5,7 @@ mod auth;
 mod backend_tls;
 mod clients;
 mod datagrams;
+mod decision;
 mod drain;
 mod edge;
 mod external_auth;

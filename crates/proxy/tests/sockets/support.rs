@@ -81,7 +81,7 @@ pub(crate) fn forward(cluster: &str) -> Forward {
 }
 
 /// One thing that a rule does beside its action.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) enum Phase {
     Addresses(ClientAddresses),
     MaxBody(u64),
