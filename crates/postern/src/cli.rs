@@ -16,7 +16,8 @@ pub(crate) use proxy::ProxyArgs;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
-  1  the command could not run: a path that cannot be read, a port in use
+  1  the command could not run: a file that cannot be read (convert, check, explain and diff then say nothing of the
+     others), a port in use
   2  the command line is wrong
   3  the command ran, and there is something to look at: convert lost or approximated something, check found
      problems, explain found no route, diff found differences";
