@@ -13,6 +13,7 @@ mod auth;
 mod cluster;
 mod filter;
 mod listener;
+mod listener_key;
 mod matcher;
 mod password;
 mod path;
@@ -32,6 +33,7 @@ pub use filter::{
     RedirectPath, Rewrite,
 };
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, Underscores, VirtualHost};
+pub use listener_key::{ListenerKey, ListenerParent};
 pub use matcher::{
     HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
     QueryMatch, RequestMatch, ValueMatch,

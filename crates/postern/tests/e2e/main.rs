@@ -8,6 +8,7 @@ mod examples;
 mod grpc;
 mod identity;
 mod lifecycle;
+mod listeners;
 mod proxies;
 mod readme;
 mod reload;
