@@ -168,17 +168,36 @@ fn read_document(text: &str, line: usize, out: &mut Manifests) -> Result<(), Man
     Ok(())
 }
 
-/// An object needs a name; a namespaced one without namespace belongs to `default`, as kubectl has it.
+/// An object needs a name, which an API server would take; a namespaced one without namespace belongs to `default`, as
+/// kubectl has it.
 fn named(mut object: Object, line: usize, label: &str) -> Result<Object, ManifestError> {
-    let reference = object.reference();
-    if reference.key.name.is_empty() {
-        let why = "metadata.name is missing".to_owned();
-        return Err(ManifestError::of_object(line, Some(label.to_owned()), why));
+    let error = |why| ManifestError::of_object(line, Some(label.to_owned()), why);
+    let ObjectRef { kind, key } = object.reference();
+    if key.name.is_empty() {
+        return Err(error("metadata.name is missing".to_owned()));
     }
-    if reference.kind.namespaced() && reference.key.namespace.is_empty() {
+    if kind.namespaced() && key.namespace.is_empty() {
         object.metadata_mut().namespace = Some("default".to_owned());
     }
+    for (field, name) in [("name", &key.name), ("namespace", &key.namespace)] {
+        if !name.is_empty() && !is_name(name) {
+            return Err(error(format!(
+                "metadata.{field} {name:?} is no name: lower-case letters, digits, - and ., a letter or digit first and last, at most 253"
+            )));
+        }
+    }
     Ok(object)
+}
+
+/// > contain no more than 253 characters, contain only lowercase alphanumeric characters, '-' or '.', start and end with an
+/// > alphanumeric character (Kubernetes, DNS subdomain names)
+fn is_name(name: &str) -> bool {
+    let simple = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = name.as_bytes();
+    bytes.len() <= 253
+        && bytes.first().is_some_and(simple)
+        && bytes.last().is_some_and(simple)
+        && bytes.iter().all(|b| simple(b) || matches!(b, b'-' | b'.'))
 }
 
 /// The first line of a parser's message, without its own position: the rest is a source excerpt.

@@ -100,6 +100,28 @@ fn syntax_errors_and_foreign_text() {
     );
 }
 
+/// A Secret of such a name would be found from files, and could not be in a cluster.
+#[test]
+fn a_name_that_no_api_server_takes_is_refused() {
+    for name in ["' users '", "\"a\\tb\"", "a/b", "Users", "-a", "a_b"] {
+        let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\n");
+        let read = read(&text);
+        assert_eq!(read.objects.len(), 0, "{name}");
+        assert!(
+            read.errors[0].why.contains("is no name"),
+            "{}",
+            read.errors[0]
+        );
+        assert!(!read.errors[0].unread);
+    }
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: ' b'}\n";
+    assert!(
+        read(text).errors[0]
+            .why
+            .starts_with("metadata.namespace \" b\"")
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {
