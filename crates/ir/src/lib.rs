@@ -41,7 +41,7 @@ pub use matcher::{
 pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use path::{BadPath, canonical_path, resolve_dots};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
-pub use redacted::Redacted;
+pub use redacted::{Redacted, with_values};
 pub use route::{Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target};
 pub use rule::{Gates, RequestStep, Rule};
 pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};

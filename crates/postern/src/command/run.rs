@@ -49,7 +49,8 @@ async fn serve(
     (telemetry, mut signals): (&Telemetry, Signals),
 ) -> anyhow::Result<Ended> {
     if let Some(address) = args.process.admin.0 {
-        let admin = Admin::bind(address, Arc::clone(live), telemetry.metrics()).await?;
+        let names = &args.process.admin_hosts;
+        let admin = Admin::bind(address, names, Arc::clone(live), telemetry.metrics()).await?;
         tokio::spawn(admin.serve());
     }
     let proxy = Arc::new(Proxy::start(

@@ -58,7 +58,7 @@ fn the_admin_endpoint_tells_everything() {
         "{status:#}"
     );
     assert_eq!(page("/").status.as_u16(), 404);
-    let call = Call::new(served.gateway.admin, "POST", "http://admin/config")
+    let call = Call::new(served.gateway.admin, "POST", "http://localhost/config")
         .send_blocking()
         .unwrap();
     assert_eq!(

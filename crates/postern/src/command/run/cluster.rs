@@ -17,6 +17,7 @@ use crate::{
     command::Ended,
     descriptor,
     event::Reporter,
+    hostname::hostname,
     lease::Candidacy,
     live::{Live, Publisher},
     pipeline::Pipeline,
@@ -51,7 +52,8 @@ async fn serve(
     let live = Arc::new(Live::default());
     let mut admin = None;
     if let Some(address) = args.process.admin.0 {
-        let endpoint = Admin::bind(address, Arc::clone(&live), telemetry.metrics()).await?;
+        let (names, live) = (&args.process.admin_hosts, Arc::clone(&live));
+        let endpoint = Admin::bind(address, names, live, telemetry.metrics()).await?;
         admin = Some(endpoint.address());
         tokio::spawn(endpoint.serve());
     }
@@ -181,11 +183,7 @@ fn admin_addresses(bound: Option<SocketAddr>) -> Vec<SocketAddr> {
 
 /// The name of the host, which is that of the pod, and of the process in it.
 fn identity() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "postern",
-        host => host,
-    };
+    let host = hostname().unwrap_or_else(|| "postern".to_owned());
     format!("{host}_{}", std::process::id())
 }
 
