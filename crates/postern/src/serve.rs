@@ -191,9 +191,10 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    tracing::info!("SIGHUP: looking at the files, and opening the access log anew");
+                    tracing::info!("SIGHUP: opening the access log anew");
                     self.access_log.reopen();
                     if let Some(reload) = reload {
+                        tracing::info!("SIGHUP: looking at the files");
                         reload.now();
                     }
                 }
