@@ -66,6 +66,11 @@ macro_rules! resources {
                 match self { $(Self::$type(object) => object.meta()),* }
             }
 
+            /// Likewise, to be changed; what others share stays as it is.
+            pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
+                match self { $(Self::$type(object) => Arc::make_mut(object).meta_mut()),* }
+            }
+
             /// The object with its `apiVersion` and `kind`.
             ///
             /// # Errors
@@ -95,9 +100,10 @@ macro_rules! resources {
             pub(crate) fn from_yaml(
                 kind: Kind,
                 text: &str,
+                options: serde_saphyr::Options,
                 unknown: &mut Unknown,
             ) -> Result<Self, serde_saphyr::Error> {
-                serde_saphyr::with_deserializer_from_str(text, |text| match kind {
+                serde_saphyr::with_deserializer_from_str_with_options(text, options, |text| match kind {
                     $(Kind::$type => unknown.reading::<$type, _>(text).map(Self::from)),*
                 })
             }

@@ -1,11 +1,11 @@
 //! Manifests: YAML and JSON text to [`Resources`] and back.
 
+mod scan;
+
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::Value;
-
-use crate::{Kind, Object, ObjectRef, Resources, unknown::Unknown};
+use self::scan::Scanned;
+use crate::{Object, ObjectRef, Resources, unknown::Unknown};
 
 /// What a text held.
 #[derive(Debug, Default)]
@@ -28,6 +28,12 @@ impl Manifests {
         }
         resources
     }
+
+    fn extend(&mut self, other: Self) {
+        self.objects.extend(other.objects);
+        self.errors.extend(other.errors);
+        self.skipped.extend(other.skipped);
+    }
 }
 
 /// A document that could not be read.
@@ -39,6 +45,28 @@ pub struct ManifestError {
     pub object: Option<String>,
     /// What is wrong, on one line.
     pub why: String,
+    /// The document is no YAML, or none that could be an object: what it holds is not known. Otherwise one object is wrong.
+    pub unread: bool,
+}
+
+impl ManifestError {
+    fn of_document(line: usize, why: String) -> Self {
+        Self {
+            line,
+            object: None,
+            why,
+            unread: true,
+        }
+    }
+
+    fn of_object(line: usize, object: Option<String>, why: String) -> Self {
+        Self {
+            line,
+            object,
+            why,
+            unread: false,
+        }
+    }
 }
 
 impl fmt::Display for ManifestError {
@@ -62,22 +90,6 @@ pub struct Skipped {
     pub kind: String,
     /// `namespace/name`.
     pub name: String,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    #[serde(rename = "apiVersion")]
-    api_version: Option<String>,
-    kind: Option<String>,
-    #[serde(default)]
-    metadata: HeadMetadata,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct HeadMetadata {
-    name: Option<String>,
-    namespace: Option<String>,
 }
 
 /// Reads a stream of YAML documents (JSON is YAML); `List` objects are unfolded, namespaced objects without a
@@ -118,138 +130,74 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn read_document(text: &str, line: usize, out: &mut Manifests) -> Result<(), ManifestError> {
-    let at = |error: &serde_saphyr::Error, object: Option<String>| ManifestError {
-        line: error.location().map_or(line, |l| {
-            line + usize::try_from(l.line()).unwrap_or(1).saturating_sub(1)
-        }),
-        object,
-        why: reason(&error.to_string()),
+    let at = |error: &serde_saphyr::Error| {
+        let why = reason(&error.to_string());
+        (
+            error.location().map_or(line, |l| scan::line_of(line, l)),
+            why,
+        )
     };
-    let head: Head = serde_saphyr::from_str(text).map_err(|e| at(&e, None))?;
-    let name = head.name();
-    let head_kind = head.kind.clone().unwrap_or_default();
-    if head_kind.ends_with("List") {
-        let list: Value = serde_saphyr::from_str(text).map_err(|e| at(&e, None))?;
-        return read_list(list, line, out);
+    let Scanned { head, items } = scan::scan(text, line).map_err(|error| {
+        let (line, why) = at(&error);
+        ManifestError::of_document(line, why)
+    })?;
+    if head.is_list() {
+        let Some(items) = items else {
+            let why = "a List without items".to_owned();
+            return Err(ManifestError::of_object(line, None, why));
+        };
+        out.extend(items);
+        return Ok(());
     }
-    match head.find(line)? {
-        None => out.skipped.push(head.skipped(line)),
-        Some(kind) => {
-            let label = format!("{kind}/{name}");
-            let mut unknown = Unknown::default();
-            let object = Object::from_yaml(kind, text, &mut unknown)
-                .map_err(|e| at(&e, Some(label.clone())))?;
-            if let Some(why) = unknown.message() {
-                return Err(ManifestError {
-                    line: line + unknown.line(text).unwrap_or(0),
-                    object: Some(label),
-                    why,
-                });
-            }
-            out.objects.push((named(object, line, &label)?, line));
-        }
+    let Some(kind) = head.find(line)? else {
+        out.skipped.push(head.skipped(line));
+        return Ok(());
+    };
+    let label = format!("{kind}/{}", head.name());
+    let mut unknown = Unknown::default();
+    let object = Object::from_yaml(kind, text, scan::options(), &mut unknown);
+    let object = object.map_err(|error| {
+        let (line, why) = at(&error);
+        ManifestError::of_object(line, Some(label.clone()), why)
+    })?;
+    if let Some(why) = unknown.message() {
+        let line = line + unknown.line(text).unwrap_or(0);
+        return Err(ManifestError::of_object(line, Some(label), why));
     }
+    out.objects.push((named(object, line, &label)?, line));
     Ok(())
 }
 
-fn read_list(list: Value, line: usize, out: &mut Manifests) -> Result<(), ManifestError> {
-    let Some(Value::Array(items)) = list.get("items").cloned() else {
-        return Err(ManifestError {
-            line,
-            object: None,
-            why: "a List without items".to_owned(),
-        });
-    };
-    for item in items {
-        let one = || -> Result<Option<Object>, ManifestError> {
-            let error = |why: serde_json::Error, object| ManifestError {
-                line,
-                object,
-                why: reason(&why.to_string()),
-            };
-            let head = Head::deserialize(&item).map_err(|e| error(e, None))?;
-            let Some(kind) = head.find(line)? else {
-                return Ok(None);
-            };
-            let label = format!("{kind}/{}", head.name());
-            let mut unknown = Unknown::default();
-            let object = Object::from_value(kind, item.clone(), &mut unknown)
-                .map_err(|e| error(e, Some(label.clone())))?;
-            match unknown.message() {
-                Some(why) => Err(ManifestError {
-                    line,
-                    object: Some(label),
-                    why,
-                }),
-                None => named(object, line, &label).map(Some),
-            }
-        };
-        match one() {
-            Ok(Some(object)) => out.objects.push((object, line)),
-            Ok(None) => {
-                if let Ok(head) = Head::deserialize(&item) {
-                    out.skipped.push(head.skipped(line));
-                }
-            }
-            Err(error) => out.errors.push(error),
+/// An object needs a name, which an API server would take; a namespaced one without namespace belongs to `default`, as
+/// kubectl has it.
+fn named(mut object: Object, line: usize, label: &str) -> Result<Object, ManifestError> {
+    let error = |why| ManifestError::of_object(line, Some(label.to_owned()), why);
+    let ObjectRef { kind, key } = object.reference();
+    if key.name.is_empty() {
+        return Err(error("metadata.name is missing".to_owned()));
+    }
+    if kind.namespaced() && key.namespace.is_empty() {
+        object.metadata_mut().namespace = Some("default".to_owned());
+    }
+    for (field, name) in [("name", &key.name), ("namespace", &key.namespace)] {
+        if !name.is_empty() && !is_name(name) {
+            return Err(error(format!(
+                "metadata.{field} {name:?} is no name: lower-case letters, digits, - and ., a letter or digit first and last, at most 253"
+            )));
         }
     }
-    Ok(())
+    Ok(object)
 }
 
-/// An object needs a name; a namespaced one without namespace belongs to `default`, as kubectl has it.
-fn named(object: Object, line: usize, label: &str) -> Result<Object, ManifestError> {
-    let reference = object.reference();
-    if reference.key.name.is_empty() {
-        return Err(ManifestError {
-            line,
-            object: Some(label.to_owned()),
-            why: "metadata.name is missing".to_owned(),
-        });
-    }
-    if !reference.kind.namespaced() || !reference.key.namespace.is_empty() {
-        return Ok(object);
-    }
-    let json = |e: serde_json::Error| ManifestError {
-        line,
-        object: Some(label.to_owned()),
-        why: e.to_string(),
-    };
-    let mut value = object.to_json().map_err(json)?;
-    value["metadata"]["namespace"] = Value::String("default".to_owned());
-    Object::from_value(reference.kind, value, &mut Unknown::default()).map_err(json)
-}
-
-impl Head {
-    fn name(&self) -> String {
-        let name = self.metadata.name.as_deref().unwrap_or("?");
-        self.metadata
-            .namespace
-            .as_ref()
-            .map_or_else(|| name.to_owned(), |ns| format!("{ns}/{name}"))
-    }
-
-    fn find(&self, line: usize) -> Result<Option<Kind>, ManifestError> {
-        let (Some(api_version), Some(kind)) = (&self.api_version, &self.kind) else {
-            let why = "not a Kubernetes object: apiVersion and kind are needed".to_owned();
-            return Err(ManifestError {
-                line,
-                object: None,
-                why,
-            });
-        };
-        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        Ok(Kind::find(group, kind).filter(|kind| kind.versions().contains(&version)))
-    }
-
-    fn skipped(&self, line: usize) -> Skipped {
-        Skipped {
-            line,
-            api_version: self.api_version.clone().unwrap_or_default(),
-            kind: self.kind.clone().unwrap_or_default(),
-            name: self.name(),
-        }
-    }
+/// > contain no more than 253 characters, contain only lowercase alphanumeric characters, '-' or '.', start and end with an
+/// > alphanumeric character (Kubernetes, DNS subdomain names)
+fn is_name(name: &str) -> bool {
+    let simple = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = name.as_bytes();
+    bytes.len() <= 253
+        && bytes.first().is_some_and(simple)
+        && bytes.last().is_some_and(simple)
+        && bytes.iter().all(|b| simple(b) || matches!(b, b'-' | b'.'))
 }
 
 /// The first line of a parser's message, without its own position: the rest is a source excerpt.

@@ -100,6 +100,28 @@ fn syntax_errors_and_foreign_text() {
     );
 }
 
+/// A Secret of such a name would be found from files, and could not be in a cluster.
+#[test]
+fn a_name_that_no_api_server_takes_is_refused() {
+    for name in ["' users '", "\"a\\tb\"", "a/b", "Users", "-a", "a_b"] {
+        let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\n");
+        let read = read(&text);
+        assert_eq!(read.objects.len(), 0, "{name}");
+        assert!(
+            read.errors[0].why.contains("is no name"),
+            "{}",
+            read.errors[0]
+        );
+        assert!(!read.errors[0].unread);
+    }
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: ' b'}\n";
+    assert!(
+        read(text).errors[0]
+            .why
+            .starts_with("metadata.namespace \" b\"")
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {
@@ -154,4 +176,126 @@ fn unknown_fields_of_list_items_are_found_too() {
     let read = read(text);
     assert_eq!(read.objects.len(), 1);
     assert!(read.errors[0].why.starts_with("unknown field spec.port: "));
+}
+
+/// A List as `kubectl get -o yaml` writes it: its own kind comes last.
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut text = "apiVersion: v1\nitems:\n".to_owned();
+    text.extend(items);
+    text + "kind: List\nmetadata:\n  resourceVersion: \"\"\n"
+}
+
+fn item(n: usize) -> String {
+    format!(
+        "- apiVersion: v1
+  kind: Service
+  metadata:
+    annotations:
+      a/one: \"1\"
+      a/two: \"2\"
+    creationTimestamp: \"2024-01-01T00:00:00Z\"
+    labels:
+      app: app-{n}
+    name: app-{n}
+    namespace: shop
+    resourceVersion: \"7\"
+    uid: 0b3c6f0e-0000-4000-8000-{n:012}
+  spec:
+    clusterIP: 10.0.0.1
+    clusterIPs:
+    - 10.0.0.1
+    internalTrafficPolicy: Cluster
+    ports:
+    - name: http
+      port: 80
+      protocol: TCP
+      targetPort: http
+    selector:
+      app: app-{n}
+    sessionAffinity: None
+    type: ClusterIP
+"
+    )
+}
+
+#[test]
+fn a_list_may_have_as_many_objects_as_its_text_holds() {
+    let text = list((0..6000).map(item));
+    let lines = item(0).lines().count();
+    let read = read(&text);
+    assert_eq!(read.errors, vec![]);
+    assert_eq!(read.objects.len(), 6000);
+    let places = read.objects.iter().map(|(_, line)| *line);
+    assert!(
+        places.eq((0..6000).map(|n| 3 + n * lines)),
+        "each has its line"
+    );
+}
+
+#[test]
+fn a_field_named_items_makes_no_list() {
+    for items in [
+        "7", "[{a: 1}]", "{a: 1}", "text", "true", "1.5", "null", "-1",
+    ] {
+        let text = format!(
+            "apiVersion: example.com/v1\nkind: Basket\nmetadata: {{name: b}}\nitems: {items}\n"
+        );
+        let read = read(&text);
+        assert_eq!(read.errors, vec![], "{items}");
+        assert_eq!((read.objects.len(), read.skipped.len()), (0, 1), "{items}");
+    }
+}
+
+#[test]
+fn a_list_that_breaks_off_is_not_read_at_all_and_says_so() {
+    let good = list((0..3).map(item));
+    let text = good.replace("    name: app-2", "    name: \"app-2");
+    let read = read(&text);
+    assert_eq!(read.objects.len(), 0, "nobody knows what it was to hold");
+    let [error] = &read.errors[..] else {
+        panic!("{:?}", read.errors)
+    };
+    assert!(error.unread, "{error}");
+    let one = list([item(0), "- {}\n".to_owned()].into_iter());
+    let read = super::read(&one);
+    assert_eq!(read.objects.len(), 1);
+    assert!(!read.errors[0].unread, "{}", read.errors[0]);
+}
+
+#[test]
+fn what_would_make_more_of_a_text_than_it_is_has_its_bounds() {
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bomb}\n";
+    let mut laughs =
+        format!("{head}data:\n  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+    for n in 1..12 {
+        let before = vec![format!("*a{}", n - 1); 9].join(", ");
+        laughs += &format!("  a{n}: &a{n} [{before}]\n");
+    }
+    let long = "x".repeat(1 << 20);
+    let copies = vec!["*long"; 90].join(", ");
+    let copies = format!("{head}data: {{a: &long {long}}}\nother: [{copies}]\n");
+    let deep = format!("{head}data: {}", "[".repeat(200));
+    let deep_block: String = (0..200).map(|n| " ".repeat(n) + "a:\n").collect();
+    let deep_block = format!("{deep_block}---\n{head}");
+    let in_a_list = list(
+        [laughs
+            .replace('\n', "\n  ")
+            .replacen("apiVersion", "- apiVersion", 1)
+            + "\n"]
+        .into_iter(),
+    );
+    for (text, objects) in [
+        (laughs, 0),
+        (copies, 0),
+        (deep, 0),
+        (deep_block, 1),
+        (in_a_list, 0),
+    ] {
+        let read = read(&text);
+        assert_eq!(read.objects.len(), objects, "{:.200}", text);
+        let [error] = &read.errors[..] else {
+            panic!("{:?}", read.errors)
+        };
+        assert!(error.unread, "{error}");
+    }
 }

@@ -296,14 +296,7 @@ impl<'a> Reader<'a> {
     /// The text of an annotation; lines are trimmed and joined, as Higress does.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let (_, text) = self.values.get(name)?;
-        Some(
-            text.lines()
-                .map(str::trim)
-                .collect::<Vec<_>>()
-                .join("\n")
-                .trim()
-                .to_owned(),
-        )
+        Some(text_of(text))
     }
 
     /// The parsed value of an annotation. A bad one is noted, and counts as absent.
@@ -404,6 +397,12 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// A value as it is read.
+pub(crate) fn text_of(value: &str) -> String {
+    let lines: Vec<_> = value.lines().map(str::trim).collect();
+    lines.join("\n").trim().to_owned()
 }
 
 /// Families that a canary brings itself: who gets there, conditions that tell its base from others, and headers.

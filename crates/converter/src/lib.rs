@@ -16,6 +16,7 @@ mod merge;
 mod neighbours;
 mod note;
 mod profile;
+mod secrets;
 mod service;
 mod snippet;
 mod value;
@@ -26,6 +27,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 pub use expander::Expander;
 pub use note::{Note, Outcome, Report};
+pub use secrets::secrets;
 
 /// How to translate.
 #[derive(Debug, Clone, PartialEq, Eq)]

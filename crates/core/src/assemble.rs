@@ -6,8 +6,8 @@ use api::ObjectRef;
 
 use foldhash::{HashMap, HashMapExt as _};
 use ir::{
-    DatagramPort, HostPattern, Listener, Port, Protocol, SocketKey, StreamHost, TlsTermination,
-    Transport, VirtualHost,
+    DatagramPort, HostPattern, Listener, ListenerKey, Port, Protocol, SocketKey, StreamHost,
+    TlsTermination, Transport, VirtualHost,
 };
 
 use crate::{
@@ -96,11 +96,12 @@ pub(crate) fn ports(
     let ports = sockets
         .into_iter()
         .map(|(key, (carrier, port, hosts))| {
-            let listeners = hosts.into_iter().map(|(hostname, indices)| {
-                let listener = built.entry(indices).or_insert_with_key(|indices| {
-                    Arc::new(listener(hostname, indices, (parents, routes), memo))
-                });
-                Arc::clone(listener)
+            let listeners = hosts.into_iter().filter_map(|(hostname, indices)| {
+                if let Some(known) = built.get(&indices) {
+                    return Some(Arc::clone(known));
+                }
+                let made = listener(hostname, &indices, (parents, routes), memo)?;
+                Some(Arc::clone(built.entry(indices).or_insert(Arc::new(made))))
             });
             let listeners: Vec<_> = listeners.collect();
             let port = Port {
@@ -155,14 +156,16 @@ pub(crate) fn datagrams(
             listeners.push(index);
         }
     }
-    let ports = sockets.into_iter().map(|(key, (port, indices))| {
+    let ports = sockets.into_iter().filter_map(|(key, (port, indices))| {
         let streams = streams(&indices, protocol::Protocol::Udp, routes);
+        let (listener, others) = keys(&indices, parents)?;
         let port = DatagramPort {
-            listener: name(&indices, parents),
+            listener,
+            others,
             advertised: (port != key.port).then_some(port),
             rule: streams.first().map(|host| Arc::clone(&host.rule)),
         };
-        (key, port)
+        Some((key, port))
     });
     ports.collect()
 }
@@ -194,11 +197,10 @@ fn streams(
     hosts.map(Arc::new).collect()
 }
 
-/// The first listener's, with its Gateway or ListenerSet.
-fn name(indices: &[usize], parents: &Parents<'_>) -> Arc<str> {
-    let first = indices.first().map(|&index| &parents.listeners[index]);
-    let name = first.map(|first| format!("{}/{}", first.owner.1, first.name));
-    name.unwrap_or_default().into()
+/// The first listener's key, and those of the others.
+fn keys(indices: &[usize], parents: &Parents<'_>) -> Option<(ListenerKey, Vec<ListenerKey>)> {
+    let mut keys = indices.iter().map(|&index| parents.listeners[index].key());
+    Some((keys.next()?, keys.collect()))
 }
 
 fn listener(
@@ -206,7 +208,8 @@ fn listener(
     indices: &[usize],
     (parents, routes): (&Parents<'_>, &mut Routes),
     memo: &mut Memo,
-) -> Listener {
+) -> Option<Listener> {
+    let (key, others) = keys(indices, parents)?;
     let members = || indices.iter().map(|&index| &parents.listeners[index]);
     // Of listeners that share socket and hostname, the oldest one's settings count, as its routes do.
     let settings = members()
@@ -222,8 +225,9 @@ fn listener(
             certificates.push(Arc::clone(certificate));
         }
     }
-    Listener {
-        name: name(indices, parents),
+    Some(Listener {
+        key,
+        others,
         hostname,
         underscores: settings.underscores,
         tls: (!certificates.is_empty()).then_some(TlsTermination {
@@ -237,7 +241,7 @@ fn listener(
             Some(_) => Vec::new(),
             None => hosts(indices, routes, memo),
         },
-    }
+    })
 }
 
 fn hosts(indices: &[usize], routes: &mut Routes, memo: &mut Memo) -> Vec<Arc<VirtualHost>> {

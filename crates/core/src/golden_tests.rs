@@ -15,11 +15,11 @@ fn step(input: &str) -> String {
     let resources = testing::resources(input);
     let Translation { ir, status, .. } = crate::translate(&resources, &Options::default());
     testing::assert_sound(&ir);
-    let mut value = serde_json::to_value(Output {
+    let output = Output {
         ir: &ir,
         status: &status,
-    })
-    .unwrap();
+    };
+    let mut value = ir::with_values(|| serde_json::to_value(output)).unwrap();
     shorten(&mut value);
     serde_saphyr::to_string(&value).unwrap()
 }

@@ -16,7 +16,7 @@ use api::{
         },
     },
 };
-use ir::{Certificate, HostPattern, Transport};
+use ir::{Certificate, HostPattern, ListenerKey, ListenerParent, Transport};
 
 use crate::{
     cert::Certificates,
@@ -246,6 +246,20 @@ impl<'a> Listener<'a> {
                 let message = format!("every TLS handshake is refused: {}", fault.message);
                 self.leave_unresolved([Fault::new(fault.reason, message)]);
             }
+        }
+    }
+
+    /// What it is known by to the data plane.
+    pub(crate) fn key(&self) -> ListenerKey {
+        let (kind, owner) = self.owner;
+        ListenerKey {
+            parent: match kind {
+                Kind::ListenerSet => ListenerParent::ListenerSet,
+                _ => ListenerParent::Gateway,
+            },
+            namespace: Arc::clone(&owner.namespace),
+            name: Arc::clone(&owner.name),
+            listener: self.name.into(),
         }
     }
 

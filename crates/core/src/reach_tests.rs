@@ -123,7 +123,11 @@ fn gateways_never_share_a_socket() {
         [(10000, Some(80)), (10001, Some(8080)), (10002, Some(8080))]
     );
     let listener = &made.ir.ports.values().next().unwrap().listeners[0];
-    assert_eq!(&*listener.name, "shop/b/http", "the older Gateway has it");
+    assert_eq!(
+        listener.key.to_string(),
+        "shop/b/http",
+        "the older Gateway has it"
+    );
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub(crate) fn assert_sound(ir: &Ir) {
                 Protocol::Tls => tls || streams,
                 Protocol::Tcp => !tls && streams && listener.hostname == HostPattern::Any,
             };
-            assert!(legal, "{} on {:?}", listener.name, port.protocol);
+            assert!(legal, "{} on {:?}", listener.key, port.protocol);
             let hosts: Vec<_> = listener.hosts.iter().map(|h| &h.host).collect();
             assert!(hosts.is_sorted_by(|a, b| a < b), "{hosts:?}");
             for host in hosts {

@@ -13,6 +13,7 @@ mod auth;
 mod cluster;
 mod filter;
 mod listener;
+mod listener_key;
 mod matcher;
 mod password;
 mod path;
@@ -32,6 +33,7 @@ pub use filter::{
     RedirectPath, Rewrite,
 };
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, Underscores, VirtualHost};
+pub use listener_key::{ListenerKey, ListenerParent};
 pub use matcher::{
     HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
     QueryMatch, RequestMatch, ValueMatch,
@@ -39,7 +41,7 @@ pub use matcher::{
 pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use path::{BadPath, canonical_path, resolve_dots};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
-pub use redacted::Redacted;
+pub use redacted::{Redacted, with_values};
 pub use route::{Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target};
 pub use rule::{Gates, RequestStep, Rule};
 pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};

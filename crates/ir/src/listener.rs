@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{Cluster, ClusterKey, DatagramPort, HostPattern, Route, StreamHost, TlsTermination};
+use crate::{
+    Cluster, ClusterKey, DatagramPort, HostPattern, ListenerKey, Route, StreamHost, TlsTermination,
+};
 
 /// The whole configuration of the data plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -99,8 +101,12 @@ pub enum Protocol {
 /// use only routes attached there (listener isolation).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listener {
-    /// `namespace/gateway/listener`, for logs and metrics.
-    pub name: Arc<str>,
+    /// Lasting identity, also for logs and metrics.
+    #[serde(rename = "name")]
+    pub key: ListenerKey,
+    /// Listeners of younger objects with the same socket and hostname, whose routes are served here too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ListenerKey>,
     /// Hosts served.
     pub hostname: HostPattern,
     /// What becomes of request fields with an underscore in their name.
@@ -132,6 +138,13 @@ pub enum Underscores {
 impl Underscores {
     fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl Listener {
+    /// Every listener that is served here, the oldest first.
+    pub fn keys(&self) -> impl Iterator<Item = &ListenerKey> {
+        std::iter::once(&self.key).chain(&self.others)
     }
 }
 

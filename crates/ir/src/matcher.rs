@@ -12,6 +12,8 @@ use http::{HeaderName, Method};
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Serialize, Serializer};
 
+use crate::redacted;
+
 /// Upper bound of a compiled pattern, in bytes. A larger one is refused with [`InvalidPattern`].
 pub const PATTERN_SIZE_LIMIT: usize = 256 * 1024;
 
@@ -351,9 +353,8 @@ impl PathMatch {
     }
 }
 
-/// How one header or query value is compared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// How one header or query value is compared. What it is compared with may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ValueMatch {
     /// Byte for byte.
     Exact(Box<str>),
@@ -369,6 +370,17 @@ impl ValueMatch {
             Self::Exact(exact) => **exact == *value,
             Self::Regex(pattern) => pattern.is_match(value),
         }
+    }
+}
+
+impl Serialize for ValueMatch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (index, variant, value) = match self {
+            Self::Exact(exact) => (0, "exact", &**exact),
+            Self::Regex(pattern) => (1, "regex", pattern.as_str()),
+        };
+        let value = redacted::value(value);
+        serializer.serialize_newtype_variant("ValueMatch", index, variant, value)
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Serializer, ser::SerializeSeq};
 
+use crate::redacted;
+
 pub(crate) fn text<T: ToString, S: Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(&value.to_string())
 }
@@ -39,16 +41,15 @@ pub(crate) fn methods<S: Serializer>(values: &[Method], s: S) -> Result<S::Ok, S
     s.collect_seq(values.iter().map(Method::as_str))
 }
 
+/// Names with their values, which may be secrets.
 pub(crate) fn pairs<S: Serializer>(
     values: &[(HeaderName, HeaderValue)],
     s: S,
 ) -> Result<S::Ok, S::Error> {
     let mut seq = s.serialize_seq(Some(values.len()))?;
     for (name, value) in values {
-        seq.serialize_element(&format!(
-            "{name}: {}",
-            String::from_utf8_lossy(value.as_bytes())
-        ))?;
+        let value = String::from_utf8_lossy(value.as_bytes());
+        seq.serialize_element(&format_args!("{name}: {}", redacted::value(&value)))?;
     }
     seq.end()
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{HostPattern, RuleKey, Target};
+use crate::{HostPattern, ListenerKey, RuleKey, Target};
 
 /// The rule for the streams of one host of a listener.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,12 +38,22 @@ pub struct StreamBackend {
 /// A bound UDP port. The proxy keeps a session for each client address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatagramPort {
-    /// `namespace/gateway/listener`, for logs and metrics.
-    pub listener: Arc<str>,
+    /// Lasting identity of the listener, also for logs and metrics.
+    pub listener: ListenerKey,
+    /// Listeners of younger objects with the same socket.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ListenerKey>,
     /// The port that clients send to, if it is not the one that is bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertised: Option<u16>,
     /// Where to; `None`: nothing is attached, and datagrams are dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Arc<StreamRule>>,
+}
+
+impl DatagramPort {
+    /// Every listener that is served here, the oldest first.
+    pub fn listeners(&self) -> impl Iterator<Item = &ListenerKey> {
+        std::iter::once(&self.listener).chain(&self.others)
+    }
 }

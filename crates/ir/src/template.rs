@@ -2,6 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::redacted;
+
 /// A text that is completed for each request. Parsed once; nothing in it is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Box<[Piece]>);
@@ -145,7 +147,7 @@ impl Serialize for Template {
             text.push_str(named.map_or("", |(name, _)| name));
             text.push('}');
         });
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&redacted::query(&text))
     }
 }
 

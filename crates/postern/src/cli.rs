@@ -16,7 +16,8 @@ pub(crate) use proxy::ProxyArgs;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
-  1  the command could not run: a path that cannot be read, a port in use
+  1  the command could not run: a file that cannot be read (convert, check, explain and diff then say nothing of the
+     others), a port in use
   2  the command line is wrong
   3  the command ran, and there is something to look at: convert lost or approximated something, check found
      problems, explain found no route, diff found differences";
@@ -157,6 +158,17 @@ pub(crate) struct ProcessArgs {
         default_value = "127.0.0.1:15000"
     )]
     pub(crate) admin: AdminAddress,
+    /// Another name by which the admin endpoint may be asked, as in the request's Host, without port: that of a Service, or of a
+    /// proxy before it. Addresses, localhost and the host's own name always will do; other names are answered 421, so that no
+    /// page that is open in a browser can read it. Repeatable.
+    #[arg(
+        long = "admin-host",
+        value_name = "NAME",
+        env = "POSTERN_ADMIN_HOST",
+        value_delimiter = ',',
+        value_parser = value::host
+    )]
+    pub(crate) admin_hosts: Vec<String>,
     /// On SIGTERM, how long new connections are still taken, until no load balancer sends any: /readyz is 503 from the signal on,
     /// and every answer tells its client to go (`Connection: close`, GOAWAY).
     #[arg(long, value_name = "TIME", env = "POSTERN_DRAIN_DELAY", default_value = "0s", value_parser = value::duration)]

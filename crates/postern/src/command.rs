@@ -70,8 +70,15 @@ struct Loaded {
     generated: Resources,
 }
 
+/// # Errors
+/// A file could not be read: whatever were said about the others might be wrong.
 fn load(args: &ManifestArgs) -> Result<Loaded, SourceError> {
     let update = source::file::read_once(&args.files)?;
+    let problems = update.problems.iter();
+    let unread: Vec<_> = problems.filter(|problem| problem.unread).cloned().collect();
+    if !unread.is_empty() {
+        return Err(SourceError::Unread(unread));
+    }
     let mut pipeline = Pipeline::new(args.ingress.options());
     let made = pipeline.run(&update.resources);
     Ok(Loaded {

@@ -98,7 +98,7 @@ pub(crate) struct Explanation {
     /// The port that takes the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<String>,
-    /// `namespace/gateway/listener`, and its hostname.
+    /// Its [`ir::ListenerKey`], and its hostname.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) listener: Option<(String, String)>,
     /// The route, if there is one.
@@ -196,7 +196,7 @@ fn follow(ir: &Arc<Ir>, request: &Request, told: &mut Explanation) -> Result<(),
     let Some(listener) = listener.and_then(|at| port.listeners.get(at)) else {
         return Err(no_listener(port, *key));
     };
-    told.listener = Some((listener.name.to_string(), listener.hostname.to_string()));
+    told.listener = Some((listener.key.to_string(), listener.hostname.to_string()));
     if let Some(hosts) = &listener.streams {
         told.results.clear();
         return Err(passed_on(hosts, &told.host));

@@ -232,7 +232,7 @@ impl Publisher {
             ports
                 .values()
                 .flat_map(|port| &port.listeners)
-                .map(|listener| listener.name.to_string()),
+                .map(|listener| listener.key.to_string()),
         );
         let datagrams = current.made.ir.datagrams.values();
         names.extend(datagrams.map(|port| port.listener.to_string()));

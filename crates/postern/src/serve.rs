@@ -14,7 +14,7 @@ use telemetry::{
     trace::{TraceConfig, Tracing},
 };
 use tokio::{
-    runtime::{self, Handle, Runtime},
+    runtime::{self, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch::Receiver,
     time::{sleep, timeout},
@@ -89,6 +89,11 @@ impl Telemetry {
         self.proxy.metrics.clone()
     }
 
+    /// Likewise.
+    pub(crate) fn access_log(&self) -> AccessLog {
+        self.proxy.access_log.clone()
+    }
+
     /// Lets nothing be lost that was said.
     pub(crate) fn finish(&self) {
         if !self.proxy.access_log.flush(FLUSH) {
@@ -111,14 +116,18 @@ fn count_panics(metrics: &Metrics) {
 
 /// Publishes every update that has not been seen on a thread of its own, until the listeners are closed.
 ///
+/// The thread waits by a clock of its own: it may outlive the runtime that follows the sources.
+///
 /// # Errors
 /// The thread could not be started.
 pub(crate) fn follow(
     mut publisher: Publisher,
     mut updates: Receiver<Arc<Update>>,
     live: Arc<Live>,
-    runtime: Handle,
 ) -> std::io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let mut retry = false;
     let run = move || {
         loop {
@@ -142,15 +151,19 @@ pub(crate) fn follow(
         .map(drop)
 }
 
-/// Signals that mean something.
+/// Signals that somebody may send us.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+    /// To be opened anew.
+    access_log: AccessLog,
 }
 
 impl Signals {
-    /// From now on signals do not end the process by themselves.
+    /// From now on signals do not end the process by themselves. To be called before anything that takes time.
     ///
     /// # Errors
     /// The system refuses.
@@ -159,19 +172,37 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            access_log: AccessLog::off(),
         })
     }
 
-    /// Waits until the process shall end; SIGHUP has files looked at.
+    /// This is the access log that SIGHUP and SIGUSR1 open anew.
+    pub(crate) fn with(mut self, access_log: AccessLog) -> Self {
+        self.access_log = access_log;
+        self
+    }
+
+    /// Waits until the process shall end. SIGHUP has files looked at; it and SIGUSR1 have the access log opened anew.
     pub(crate) async fn end(&mut self, reload: Option<&Reload>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => if let Some(reload) = reload {
-                    tracing::info!("SIGHUP: looking at the files");
-                    reload.now();
-                },
+                _ = self.hangup.recv() => {
+                    tracing::info!("SIGHUP: opening the access log anew");
+                    self.access_log.reopen();
+                    if let Some(reload) = reload {
+                        tracing::info!("SIGHUP: looking at the files");
+                        reload.now();
+                    }
+                }
+                _ = self.user1.recv() => {
+                    tracing::info!("SIGUSR1: opening the access log anew");
+                    self.access_log.reopen();
+                }
+                _ = self.user2.recv() => tracing::info!("SIGUSR2 means nothing here"),
             }
         }
     }

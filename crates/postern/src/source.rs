@@ -60,6 +60,8 @@ pub(crate) struct Problem {
     pub(crate) line: Option<usize>,
     /// What is wrong, and what is done about it.
     pub(crate) message: String,
+    /// The file, or a document of it, could not be read at all: what it holds is not known.
+    pub(crate) unread: bool,
 }
 
 /// A name that is not UTF-8 is no reason to fail.
@@ -73,6 +75,14 @@ impl Problem {
             path: path.to_owned(),
             line,
             message: message.into(),
+            unread: false,
+        }
+    }
+
+    fn unread(path: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
+        Self {
+            unread: true,
+            ..Self::new(path, line, message)
         }
     }
 }
@@ -98,7 +108,15 @@ pub(crate) enum SourceError {
         /// The system's error.
         why: String,
     },
+    /// Some files were read, and these were not: what would be told of the others might be wrong.
+    #[error("{}", unread(.0))]
+    Unread(Vec<Problem>),
     /// Standard input failed.
     #[error("cannot read manifests from standard input: {0}")]
     Stdin(#[source] std::io::Error),
+}
+
+fn unread(problems: &[Problem]) -> String {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }

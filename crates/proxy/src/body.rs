@@ -19,7 +19,7 @@ use self::{meter::Meter, piece::Piece, tail::Tail};
 use crate::{
     exchange::Exchange,
     silence::{Silence, Watched},
-    upstream::{KeptBody, Lease, ReplayBody},
+    upstream::{KeptBody, Lease, ReplayBody, Stream},
 };
 
 /// A request body on its way to a backend.
@@ -39,6 +39,19 @@ pub(crate) enum UpBody {
     Kept(KeptBody),
     /// Any of these, to a backend that must not be silent.
     Watched(Box<Watched>),
+}
+
+impl UpBody {
+    /// It is a side of this stream, for as long as it is sent.
+    pub(crate) fn holds(&mut self, stream: Stream) {
+        match self {
+            Self::Replay(body) => body.holds(stream),
+            Self::Kept(body) => body.holds(stream),
+            Self::Watched(body) => body.inner().holds(stream),
+            // Clients' bodies are kept where they go over HTTP/2, so that there are no others.
+            Self::Client { .. } | Self::Empty => {}
+        }
+    }
 }
 
 /// Why a request body broke off.
@@ -174,7 +187,7 @@ impl DownBody {
         Self { content, exchange }
     }
 
-    /// A backend's answer. When it has been read, the connection goes back to where it was leased; one over HTTP/2 was not.
+    /// A backend's answer. When it has been read, the connection goes back to where it was leased, or the stream ends.
     /// `asked_whole` is whether the request had no body.
     pub(crate) fn upstream(
         incoming: Incoming,
@@ -201,7 +214,8 @@ impl DownBody {
                 exchange,
             };
         }
-        let tail = Tail::new(lease.is_none(), asked_whole);
+        let http2 = lease.as_ref().is_some_and(Lease::is_stream);
+        let tail = Tail::new(http2, asked_whole);
         Self {
             content: Content::Upstream {
                 incoming,

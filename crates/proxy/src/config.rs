@@ -90,6 +90,8 @@ pub struct Limits {
     pub mirrors: usize,
     /// Idle upstream connections kept for each endpoint and worker. Default 256.
     pub idle_upstream: usize,
+    /// HTTP/2 connections to each endpoint for each worker, of those that take requests. Default 100; beyond it 503.
+    pub http2_upstream: usize,
 }
 
 impl Default for Limits {
@@ -107,6 +109,7 @@ impl Default for Limits {
             replay_bytes: 64 * 1024,
             mirrors: 1_000,
             idle_upstream: 256,
+            http2_upstream: 100,
         }
     }
 }

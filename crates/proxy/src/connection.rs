@@ -200,9 +200,11 @@ impl ConnState {
 
     /// A response has been handed over, or given up.
     pub(crate) fn request_ends(&self) {
-        self.read_goes_on();
-        if self.in_flight.fetch_sub(1, Relaxed) == 1 && self.phase() != Phase::Tunnel {
-            self.enter(Phase::Idle);
+        if self.in_flight.fetch_sub(1, Relaxed) == 1 {
+            self.read_goes_on();
+            if self.phase() != Phase::Tunnel {
+                self.enter(Phase::Idle);
+            }
         }
     }
 

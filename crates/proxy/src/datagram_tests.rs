@@ -2,8 +2,8 @@ use std::{cell::RefCell, net::SocketAddr, num::NonZeroU32, rc::Rc, sync::Arc, ti
 
 use arc_swap::ArcSwap;
 use ir::{
-    Balance, Cluster, ClusterKey, DatagramPort, Endpoint, Ir, RuleKey, SocketKey, StreamBackend,
-    StreamRule, Target, Transport, Upstream,
+    Balance, Cluster, ClusterKey, DatagramPort, Endpoint, Ir, ListenerKey, RuleKey, SocketKey,
+    StreamBackend, StreamRule, Target, Transport, Upstream,
 };
 use telemetry::metrics::Metrics;
 use tokio::{net::UdpSocket, sync::mpsc, task::LocalSet, time::timeout};
@@ -39,7 +39,8 @@ fn to(address: SocketAddr) -> Ir {
         }],
     };
     let port = DatagramPort {
-        listener: "test/test/dns".into(),
+        listener: ListenerKey::of_gateway("test", "test", "dns"),
+        others: vec![],
         advertised: None,
         rule: Some(Arc::new(rule)),
     };

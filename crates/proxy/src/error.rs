@@ -47,6 +47,10 @@ pub enum ProxyError {
     /// No connection was made in time.
     #[error("the backend cannot be reached in time")]
     ConnectTimeout,
+    /// There are as many HTTP/2 connections to the backend as there may be, and none has room for a stream; or the backend
+    /// refused the stream each time.
+    #[error("the backend takes no more streams")]
+    StreamsExhausted,
     /// The connection was lost before the response's head.
     #[error("the backend closed the connection")]
     UpstreamClosed,
@@ -121,6 +125,7 @@ impl ProxyError {
             | Self::NoEndpoint
             | Self::ConnectFailed
             | Self::BackendLoop
+            | Self::StreamsExhausted
             | Self::AuthUnreachable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Rule(_) | Self::AuthFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamClosed | Self::BadResponse | Self::UpstreamTls => StatusCode::BAD_GATEWAY,
@@ -153,6 +158,7 @@ impl ProxyError {
             Self::ConnectFailed => "connect_failed",
             Self::BackendLoop => "backend_loop",
             Self::ConnectTimeout => "connect_timeout",
+            Self::StreamsExhausted => "streams_exhausted",
             Self::UpstreamClosed => "upstream_closed",
             Self::BadResponse => "bad_response",
             Self::UpstreamTls => "upstream_tls",

@@ -90,7 +90,8 @@ impl Exchange {
         let worker = &conn.worker;
         worker.in_flight.set(worker.in_flight.get() + 1);
         let observed = Observed::new(conn);
-        let stream = (request.version() >= Version::HTTP_2).then(|| Stream::begin(conn));
+        let stream =
+            (request.version() >= Version::HTTP_2).then(|| Stream::begin(worker, &conn.state));
         conn.newest.set(stream.clone());
         Self(Some(Box::new(Open {
             conn: Rc::clone(conn),
@@ -323,6 +324,13 @@ impl Exchange {
     pub(crate) fn retry(&self) {
         if let Some(open) = &self.0 {
             open.conn.worker.observer.retry();
+        }
+    }
+
+    /// The backend did not process an attempt, which is repeated.
+    pub(crate) fn refused(&self) {
+        if let Some(open) = &self.0 {
+            open.conn.worker.observer.refused();
         }
     }
 

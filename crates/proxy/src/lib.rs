@@ -39,6 +39,7 @@ mod terms;
 mod tls;
 mod upstream;
 mod view;
+mod window;
 mod worker;
 
 pub use anybody::Anybody;

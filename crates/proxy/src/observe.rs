@@ -31,6 +31,7 @@ pub(crate) use stream::StreamEnd;
 /// What may become of an attempt, beside the words of errors.
 const ANSWERED: &str = "answered";
 const POOLED_CLOSED: &str = "pooled_closed";
+const REFUSED: &str = "refused";
 const MIRROR_DROPPED: &str = "mirror_dropped";
 
 /// Where the data plane reports to. Clones are handles to the same things.
@@ -66,7 +67,13 @@ impl Observer {
         let metrics = &telemetry.metrics;
         let rejected = Rejection::ALL.map(Rejection::word);
         metrics.connections_rejected.declare(&rejected);
-        let attempts = [ANSWERED, stream::CONNECTED, POOLED_CLOSED, MIRROR_DROPPED];
+        let attempts = [
+            ANSWERED,
+            stream::CONNECTED,
+            POOLED_CLOSED,
+            REFUSED,
+            MIRROR_DROPPED,
+        ];
         metrics.upstream_attempts.declare(&attempts);
         Self {
             telemetry: telemetry.clone(),
@@ -87,6 +94,11 @@ impl Observer {
     /// A pooled connection turned out to be dead.
     pub(crate) fn transparent_retry(&self) {
         self.telemetry.metrics.upstream_attempts.inc(POOLED_CLOSED);
+    }
+
+    /// The backend did not process an attempt, which is repeated.
+    pub(crate) fn refused(&self) {
+        self.telemetry.metrics.upstream_attempts.inc(REFUSED);
     }
 
     /// A copy could not be sent.

@@ -27,7 +27,7 @@ pub struct PortRouter<T> {
 /// One listener.
 #[derive(Debug)]
 pub struct ListenerRouter<T> {
-    /// `namespace/gateway/listener`.
+    /// Its [`ir::ListenerKey`] as text, for logs.
     pub name: Arc<str>,
     /// Hosts it serves.
     pub hostname: HostPattern,
@@ -102,7 +102,7 @@ impl<T: Clone> PortRouter<T> {
             .listeners
             .iter()
             .map(|listener| ListenerRouter {
-                name: Arc::clone(&listener.name),
+                name: listener.key.to_string().into(),
                 hostname: listener.hostname.clone(),
                 hosts: listener.hosts.iter().map(&mut host).collect(),
                 by_host: Hosts::build(listener.hosts.iter().map(|host| &host.host)),

@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ir::{
-    Action, HeaderMatch, HostPattern, Listener, PathMatch, Pattern, Port, Protocol, QueryMatch,
-    Reason, RequestMatch, Route, Rule, RuleKey, ValueMatch, VirtualHost,
+    Action, HeaderMatch, HostPattern, Listener, ListenerKey, PathMatch, Pattern, Port, Protocol,
+    QueryMatch, Reason, RequestMatch, Route, Rule, RuleKey, ValueMatch, VirtualHost,
 };
 use proptest::prelude::*;
 
@@ -182,7 +182,8 @@ fn port(listeners: &[(&'static str, Vec<Written>)]) -> Port {
             Arc::new(VirtualHost { host, routes })
         });
         built.push(Arc::new(Listener {
-            name: "test".into(),
+            key: ListenerKey::of_gateway("test", "test", "http"),
+            others: vec![],
             hostname: HostPattern::parse(hostname).unwrap(),
             tls: None,
             hosts: hosts.collect(),
@@ -331,7 +332,7 @@ proptest! {
     ) {
         let in_order: Vec<Route> = routes.iter().enumerate().map(|(id, w)| route(id, w)).collect();
         let host = Arc::new(VirtualHost { host: HostPattern::Any, routes: in_order });
-        let listener = Listener { name: "l".into(), hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None, underscores: ir::Underscores::Allow };
+        let listener = Listener { key: ListenerKey::of_gateway("n", "g", "l"), others: vec![], hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None, underscores: ir::Underscores::Allow };
         let port = Port { protocol: Protocol::Http, advertised: None, listeners: vec![Arc::new(listener)] };
         let first = routes.iter().position(|written| meets(written, &asked));
         prop_assert_eq!(found(&port, &asked), first);
@@ -359,7 +360,8 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
     });
     let listener = Listener {
         underscores: ir::Underscores::Allow,
-        name: "l".into(),
+        key: ListenerKey::of_gateway("n", "g", "l"),
+        others: vec![],
         hostname: HostPattern::Any,
         tls: None,
         hosts: vec![host],
@@ -376,7 +378,7 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
         NonZeroU32::MIN
     });
     assert_eq!(calls, 1);
-    assert_eq!(&*router.listener(0).unwrap().name, "l");
+    assert_eq!(&*router.listener(0).unwrap().name, "n/g/l");
 }
 
 #[test]

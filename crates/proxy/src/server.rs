@@ -38,6 +38,7 @@ use crate::{
     stream::{self as streams, Inbound},
     terms::Terms,
     view::Peer,
+    window::Windows,
     worker::Worker,
 };
 
@@ -382,7 +383,11 @@ fn http1_builder(config: &Config) -> http1::Builder {
     builder
 }
 
+/// Bytes of a request over HTTP/2 that may wait for the backend.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
 fn http2_builder(config: &Config, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let windows = Windows::new(config.limits.streams, STREAM_WINDOW);
     let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
@@ -391,8 +396,8 @@ fn http2_builder(config: &Config, executor: StreamExecutor) -> http2::Builder<St
         .max_local_error_reset_streams(1024)
         .max_header_list_size(u32::try_from(config.limits.header_bytes).unwrap_or(u32::MAX))
         .max_send_buf_size(64 * 1024)
-        .initial_stream_window_size(256 * 1024)
-        .initial_connection_window_size(1024 * 1024)
+        .initial_stream_window_size(windows.stream)
+        .initial_connection_window_size(windows.connection)
         .keep_alive_interval(Duration::from_secs(60))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

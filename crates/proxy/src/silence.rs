@@ -116,6 +116,10 @@ impl Watched {
         }
     }
 
+    pub(crate) fn inner(&mut self) -> &mut UpBody {
+        &mut self.body
+    }
+
     pub(crate) fn into_inner(self) -> UpBody {
         self.body
     }

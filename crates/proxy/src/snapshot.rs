@@ -60,6 +60,7 @@ pub(crate) struct PortState {
 
 /// One bound UDP port.
 pub(crate) struct DatagramState {
+    /// Its [`ir::ListenerKey`] as text, for logs.
     pub(crate) listener: Arc<str>,
     pub(crate) rule: Option<Arc<StreamState>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
@@ -107,7 +108,7 @@ impl Snapshot {
                 metrics: port
                     .listeners
                     .iter()
-                    .map(|listener| metrics.listener(&listener.name))
+                    .map(|listener| metrics.listener(&listener.key.to_string()))
                     .collect(),
             };
             ports.insert(*key, state);
@@ -158,10 +159,11 @@ impl Snapshot {
                 Some(before) if before.rule == *rule => Arc::clone(before),
                 _ => StreamState::new(rule, rules),
             });
+            let listener: Arc<str> = port.listener.to_string().into();
             let state = DatagramState {
-                listener: Arc::clone(&port.listener),
                 rule,
-                metrics: metrics.listener(&port.listener),
+                metrics: metrics.listener(&listener),
+                listener,
             };
             (*key, state)
         };

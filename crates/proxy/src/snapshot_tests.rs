@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use ir::{
     Action, Backend, BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, Forward, HostPattern,
-    Ir, Listener, PathMatch, Port, Protocol, RequestMatch, Route, Rule, RuleKey, SocketKey, Target,
-    Timeouts, Upstream, VirtualHost,
+    Ir, Listener, ListenerKey, PathMatch, Port, Protocol, RequestMatch, Route, Rule, RuleKey,
+    SocketKey, Target, Timeouts, Upstream, VirtualHost,
 };
 use telemetry::metrics::Metrics;
 
@@ -63,7 +63,8 @@ fn host(name: &str) -> Arc<VirtualHost> {
 
 fn ir(hosts: &[Arc<VirtualHost>], clusters: &[Arc<Cluster>]) -> Arc<Ir> {
     let listener = Listener {
-        name: "test/test/http".into(),
+        key: ListenerKey::of_gateway("test", "test", "http"),
+        others: vec![],
         hostname: HostPattern::Any,
         tls: None,
         hosts: hosts.to_vec(),

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use ir::{
-    Authorities, ClientAuth, HostPattern, Ir, Listener, Port, Protocol, SocketKey, TlsTermination,
-    TlsVersions,
+    Authorities, ClientAuth, HostPattern, Ir, Listener, ListenerKey, Port, Protocol, SocketKey,
+    TlsTermination, TlsVersions,
 };
 
 use super::{Renewal, Terms};
@@ -19,7 +19,8 @@ fn host(name: &str) -> HostPattern {
 fn listener(name: &str, clients: Option<ClientAuth>, streams: bool) -> Listener {
     Listener {
         underscores: ir::Underscores::Allow,
-        name: name.into(),
+        key: ListenerKey::of_gateway("test", "test", name),
+        others: vec![],
         hostname: host(name),
         tls: clients.map(|clients| TlsTermination {
             certificates: vec![],

@@ -1,6 +1,7 @@
 //! One attempt: a connection, a request, the head of an answer.
 
 mod connect;
+mod http2;
 mod permit;
 mod place;
 mod pool;
@@ -9,16 +10,14 @@ mod tls;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header,
-    uri::{PathAndQuery, Scheme},
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, uri::PathAndQuery};
 use hyper::{
     body::{Body, Incoming},
     client::conn::http1,
 };
 use ir::{Cluster, Endpoint, Upstream};
 
+pub(crate) use http2::Stream;
 pub(crate) use permit::check as permitted;
 pub(crate) use place::Place;
 pub(crate) use pool::Pool;
@@ -45,12 +44,19 @@ pub(crate) struct Head {
     pub(crate) headers: HeaderMap,
 }
 
-/// A borrowed HTTP/1.1 connection. Dropped, it closes.
-pub(crate) struct Lease {
-    worker: Rc<Worker>,
-    way: Way,
-    sender: http1::SendRequest<UpBody>,
-    reuse: Reuse,
+/// What an answer needs of a connection. Dropped, a connection of HTTP/1.1 closes, and of HTTP/2 the stream ends.
+pub(crate) struct Lease(Leased);
+
+enum Leased {
+    Connection {
+        worker: Rc<Worker>,
+        way: Way,
+        sender: http1::SendRequest<UpBody>,
+        reuse: Reuse,
+    },
+    Stream {
+        _counted: Stream,
+    },
 }
 
 /// Where a connection leads, and how it is secured.
@@ -62,21 +68,27 @@ pub(crate) struct Way {
 }
 
 impl Lease {
+    /// Whether it is a stream of HTTP/2.
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self.0, Leased::Stream { .. })
+    }
+
     /// The response has been read to its end: the connection may serve another request, unless it must not.
     pub(crate) fn give_back(self) {
-        if self.reuse == Reuse::No {
-            return;
+        if let Leased::Connection {
+            worker,
+            way,
+            sender,
+            reuse: Reuse::Yes,
+        } = self.0
+        {
+            let (now, limit) = (worker.clock.now(), worker.config.limits.idle_upstream);
+            worker.pool.borrow_mut().put_http1(way, sender, now, limit);
         }
-        let now = self.worker.clock.now();
-        let limit = self.worker.config.limits.idle_upstream;
-        self.worker
-            .pool
-            .borrow_mut()
-            .put_http1(self.way, self.sender, now, limit);
     }
 }
 
-/// An answer's head, and the connection that still carries its body.
+/// An answer's head, and what still carries its body.
 pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Option<Lease>,
@@ -99,6 +111,8 @@ pub(crate) enum Progress {
     PooledClosed,
     /// A new connection was closed before a byte of the answer came.
     Closed,
+    /// The backend did not process it and will not (HTTP/2; RFC 9113 sections 6.8 and 8.7).
+    Refused,
 }
 
 impl Failure {
@@ -120,20 +134,19 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Where an attempt to reach an endpoint goes, with `host` as the server's name where the cluster has none. Of a name, an
+    /// Where an attempt to reach an endpoint goes, with `host` as the server's name where the cluster has none, by which
+    /// protocol, and whether a connection will do that has been used. Of a name, an
     /// address to which there is an idle connection is taken, and nothing is looked up then.
     ///
     /// # Errors
     /// A name has no address, or none was known in time.
     pub(crate) async fn of(
         worker: &Worker,
-        cluster: &ClusterState,
-        picked: &Picked<'_>,
+        (cluster, picked): (&ClusterState, &Picked<'_>),
         host: &HeaderValue,
-        pooled: bool,
+        (protocol, pooled): (Upstream, bool),
     ) -> Result<Self, ProxyError> {
         let connect = connect_limit(worker, &cluster.cluster);
-        let protocol = cluster.cluster.upstream;
         let tls = cluster.tls.as_ref().map(|tls| tls.secured(host));
         let (address, place) = match picked.endpoint {
             Endpoint::Address(address) => (*address, Place::Address(*address)),
@@ -252,7 +265,7 @@ pub(crate) async fn send(
 ) -> Result<Answer, Failure> {
     match destination.protocol {
         Upstream::Http1 => send_http1(worker, destination, outgoing).await,
-        Upstream::Http2 => send_http2(worker, destination, outgoing).await,
+        Upstream::Http2 => http2::send(worker, destination, outgoing).await,
     }
 }
 
@@ -278,58 +291,15 @@ async fn send_http1(
     match sender.try_send_request(outgoing.take(http1_request)).await {
         Ok(mut response) => {
             let reuse = settle(head, &mut response).map_err(|_| malformed())?;
-            let lease = Lease {
+            let lease = Lease(Leased::Connection {
                 worker: Rc::clone(worker),
                 way: destination.way.clone(),
                 sender,
                 reuse,
-            };
+            });
             Ok(Answer {
                 response,
                 lease: Some(lease),
-            })
-        }
-        Err(mut failed) => {
-            let unsent = failed.take_message();
-            Err(failure(unsent, pooled, failed.error()))
-        }
-    }
-}
-
-async fn send_http2(
-    worker: &Rc<Worker>,
-    destination: &mut Destination,
-    outgoing: &mut Outgoing,
-) -> Result<Answer, Failure> {
-    let idle = if destination.pooled {
-        worker.pool.borrow_mut().http2(&destination.way)
-    } else {
-        None
-    };
-    let pooled = idle.is_some();
-    let mut sender = match idle {
-        Some(sender) => sender,
-        None => Box::pin(connect::http2(worker, destination))
-            .await
-            .map_err(|error| outgoing.unsent(error))?,
-    };
-    let make = if destination.way.tls.is_some() {
-        https2_request
-    } else {
-        http2_request
-    };
-    let head = outgoing.is_head();
-    match sender.try_send_request(outgoing.take(make)).await {
-        Ok(mut response) => {
-            settle(head, &mut response).map_err(|_| malformed())?;
-            let body = response.body();
-            if body.size_hint().exact() == Some(0) && !body.is_end_stream() {
-                // The stream may still say something else.
-                response.headers_mut().remove(header::CONTENT_LENGTH);
-            }
-            Ok(Answer {
-                response,
-                lease: None,
             })
         }
         Err(mut failed) => {
@@ -349,17 +319,21 @@ fn failure(unsent: Option<Request<UpBody>>, pooled: bool, error: &hyper::Error) 
     if error.is_user() && unsent.is_none() {
         return Failure::new(ProxyError::ClientClosed, Progress::Closed);
     }
-    let progress = match (unsent, pooled) {
-        (Some(request), true) => Progress::Unsent(request.into_body()),
-        (Some(request), false) => Progress::NoConnection(request.into_body()),
-        (None, true) => Progress::PooledClosed,
-        (None, false) => Progress::Closed,
-    };
     let error = match error.is_parse() {
         true => ProxyError::BadResponse,
         false => ProxyError::UpstreamClosed,
     };
-    Failure::new(error, progress)
+    Failure::new(error, lost(unsent, pooled))
+}
+
+/// How far a request got whose connection was lost.
+fn lost(unsent: Option<Request<UpBody>>, pooled: bool) -> Progress {
+    match (unsent, pooled) {
+        (Some(request), true) => Progress::Unsent(request.into_body()),
+        (Some(request), false) => Progress::NoConnection(request.into_body()),
+        (None, true) => Progress::PooledClosed,
+        (None, false) => Progress::Closed,
+    }
 }
 
 fn http1_request(head: Head, body: UpBody) -> Request<UpBody> {
@@ -379,30 +353,5 @@ fn http1_request(head: Head, body: UpBody) -> Request<UpBody> {
         let chunked = HeaderValue::from_static("chunked");
         headers.insert(header::TRANSFER_ENCODING, chunked);
     }
-    request
-}
-
-fn http2_request(head: Head, body: UpBody) -> Request<UpBody> {
-    http2_request_of(Scheme::HTTP, head, body)
-}
-
-fn https2_request(head: Head, body: UpBody) -> Request<UpBody> {
-    http2_request_of(Scheme::HTTPS, head, body)
-}
-
-fn http2_request_of(scheme: Scheme, head: Head, body: UpBody) -> Request<UpBody> {
-    let authority = http::uri::Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(
-        head.host.as_bytes(),
-    ));
-    let mut parts = http::uri::Parts::default();
-    parts.path_and_query = Some(head.target);
-    // A host that is no authority cannot get here: it was parsed when the request or the rule was read.
-    parts.authority = authority.ok();
-    parts.scheme = parts.authority.is_some().then_some(scheme);
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method;
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-    *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = head.headers;
     request
 }

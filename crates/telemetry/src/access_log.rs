@@ -4,11 +4,11 @@
 //! swaps full buffers for empty ones every few milliseconds. A worker never waits: when its
 //! buffer is full because the target is slow, the record is dropped and counted.
 
+mod appending;
 mod json;
 mod record;
 mod writer;
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -19,6 +19,7 @@ use crate::metrics::Counter;
 
 pub use record::{Record, StreamRecord};
 
+use appending::{Appending, Reopen};
 use writer::Shared;
 
 /// Where the access log goes.
@@ -70,6 +71,8 @@ pub struct AccessLog(Option<Arc<Owner>>);
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared>,
+    /// Where the target is a file.
+    reopen: Option<Reopen>,
 }
 
 impl Drop for Owner {
@@ -90,12 +93,12 @@ impl AccessLog {
             Target::Off => Ok(Self::off()),
             Target::Stdout => Self::to(io::stdout(), dropped),
             Target::File(path) => {
-                let file = OpenOptions::new().append(true).create(true).open(path);
-                let file = file.map_err(|source| AccessLogError::Open {
+                let file = Appending::open(path).map_err(|source| AccessLogError::Open {
                     path: path.clone(),
                     source,
                 })?;
-                Self::to(file, dropped)
+                let reopen = file.handle();
+                Self::start(file, dropped, Some(reopen))
             }
         }
     }
@@ -105,8 +108,27 @@ impl AccessLog {
         target: impl Write + Send + 'static,
         dropped: Counter,
     ) -> Result<Self, AccessLogError> {
+        Self::start(target, dropped, None)
+    }
+
+    fn start(
+        target: impl Write + Send + 'static,
+        dropped: Counter,
+        reopen: Option<Reopen>,
+    ) -> Result<Self, AccessLogError> {
         let shared = writer::spawn(target, dropped).map_err(AccessLogError::Thread)?;
-        Ok(Self(Some(Arc::new(Owner { shared }))))
+        Ok(Self(Some(Arc::new(Owner { shared, reopen }))))
+    }
+
+    /// Has the file opened anew by its name, which is another once somebody has moved the old one away. Does not wait. Other
+    /// targets stay as they are.
+    pub fn reopen(&self) {
+        if let Some(owner) = &self.0
+            && let Some(reopen) = &owner.reopen
+        {
+            reopen.ask();
+            owner.shared.hurry();
+        }
     }
 
     /// Whether records go anywhere; ask before gathering one.

@@ -236,6 +236,34 @@ fn a_file_is_appended_to_and_a_bad_path_is_named() {
 }
 
 #[test]
+fn a_file_that_was_moved_away_is_opened_anew_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, old) = (folder.path().join("log"), folder.path().join("old"));
+    let log = AccessLog::open(&Target::File(path.clone()), Counter::new()).unwrap();
+    let lines = |path: &std::path::Path| std::fs::read_to_string(path).unwrap().lines().count();
+    log.log(&record("/1"));
+    assert!(log.flush(SOON));
+    std::fs::rename(&path, &old).unwrap();
+    log.log(&record("/2"));
+    assert!(log.flush(SOON));
+    assert_eq!(lines(&old), 2, "until somebody asks");
+    log.reopen();
+    assert!(log.flush(SOON));
+    assert_eq!(lines(&path), 0, "it is there without a line");
+    log.log(&record("/3"));
+    assert!(log.flush(SOON));
+    assert_eq!((lines(&old), lines(&path)), (2, 1));
+    // Where there can be no new one, the old one goes on.
+    std::fs::rename(&path, &old).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    log.reopen();
+    log.log(&record("/4"));
+    assert!(log.flush(SOON));
+    assert_eq!(lines(&old), 2);
+    AccessLog::off().reopen();
+}
+
+#[test]
 fn off_is_off_and_targets_parse() {
     let log = AccessLog::open(&Target::Off, Counter::new()).unwrap();
     assert!(!log.is_enabled());

@@ -119,7 +119,7 @@ struct LimitArgs {
         default_value = "200"
     )]
     max_cancels: u32,
-    /// Bytes of a request's body kept for retries and mirrors; a longer body is neither repeated nor copied.
+    /// Bytes of a request's body kept for retries, refusals of HTTP/2 backends, and mirrors; a longer body is neither repeated nor copied.
     #[arg(long, value_name = "BYTES", env = "POSTERN_REPLAY_BUFFER", default_value = "64KiB", value_parser = bytes)]
     replay_buffer: usize,
     /// Mirrored requests in flight for each worker; more copies are dropped.
@@ -130,7 +130,7 @@ struct LimitArgs {
         default_value = "1000"
     )]
     max_mirrors: usize,
-    /// Idle connections kept for each endpoint and worker.
+    /// Idle HTTP/1.1 connections kept for each endpoint and worker.
     #[arg(
         long,
         value_name = "N",
@@ -138,6 +138,14 @@ struct LimitArgs {
         default_value = "256"
     )]
     max_idle_upstream: usize,
+    /// HTTP/2 connections to each endpoint for each worker; what finds no room on them is answered with 503.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "POSTERN_MAX_HTTP2_UPSTREAM",
+        default_value = "100"
+    )]
+    max_http2_upstream: usize,
 }
 
 /// How long is too long.
@@ -160,7 +168,7 @@ struct DeadlineArgs {
     /// Resolving a backend's name, and connecting to it.
     #[arg(long, value_name = "TIME", env = "POSTERN_CONNECT_TIMEOUT", default_value = "5s", value_parser = deadline)]
     connect_timeout: Duration,
-    /// An HTTP/1.1 connection to a backend without a request.
+    /// A connection to a backend without a request.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_UPSTREAM_TIMEOUT", default_value = "60s", value_parser = deadline)]
     idle_upstream_timeout: Duration,
     /// A stream of a TCP or TLS listener, or a tunnel such as a WebSocket, through which nothing passes, unless its backend has a read timeout of its own.
@@ -205,6 +213,7 @@ impl ProxyArgs {
                 replay_bytes: limits.replay_buffer,
                 mirrors: limits.max_mirrors,
                 idle_upstream: limits.max_idle_upstream,
+                http2_upstream: limits.max_http2_upstream,
             },
             deadlines: Deadlines {
                 tls_handshake: deadlines.tls_handshake_timeout,

@@ -75,3 +75,13 @@ pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         .map_err(|_| format!("{:?} is not a header value", value.trim()))?;
     Ok((name, value))
 }
+
+/// A host without port.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text:?} is not a name of a host, without port");
+    let authority: http::uri::Authority = text.parse().map_err(|_| wrong())?;
+    match authority.host() == text && !text.is_empty() {
+        true => Ok(text.to_owned()),
+        false => Err(wrong()),
+    }
+}

@@ -66,7 +66,7 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
             let _ = writeln!(
                 text,
                 "  {}  host {}  {served}",
-                listener.name, listener.hostname
+                listener.key, listener.hostname
             );
         }
     }

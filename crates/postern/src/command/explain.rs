@@ -32,10 +32,12 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
         output::complain(&format!("{problem}\n"));
     }
     let explanation = explain::explain(&made.ir, &request);
-    output::print(&match args.output {
-        Format::Text => text(&explanation, &generated, Style::stdout()),
-        format => output::structured(format, &explanation)?,
-    })?;
+    // Whoever runs it has the manifests.
+    let told = ir::with_values(|| match args.output {
+        Format::Text => Ok(text(&explanation, &generated, Style::stdout())),
+        format => output::structured(format, &explanation),
+    });
+    output::print(&told?)?;
     // A request that may come to a backend, for some share, is well.
     let forwarded = explanation.results.iter().any(|result| result.forwarded);
     Ok(Ended::well_if(forwarded))

@@ -26,15 +26,18 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
     if args.files.iter().any(|path| path.as_os_str() == "-") {
         bail!("run follows files, and standard input is none: give a directory or file with -f");
     }
-    let files = Files::open(&args.files)?;
     let runtime = serve::runtime().context("cannot start the control plane")?;
-    let telemetry = {
+    let (files, telemetry, signals) = {
         let _entered = runtime.enter();
-        Telemetry::start(&args.process)?
+        let signals = Signals::new().context("cannot handle signals")?;
+        let files = Files::open(&args.files)?;
+        let telemetry = Telemetry::start(&args.process)?;
+        let signals = signals.with(telemetry.access_log());
+        (files, telemetry, signals)
     };
     descriptor::raise();
     let live = Arc::new(Live::default());
-    let ended = runtime.block_on(serve(args, files, &live, &telemetry));
+    let ended = runtime.block_on(serve(args, files, &live, (&telemetry, signals)));
     telemetry.finish();
     ended
 }
@@ -43,11 +46,11 @@ async fn serve(
     args: &RunArgs,
     files: Files,
     live: &Arc<Live>,
-    telemetry: &Telemetry,
+    (telemetry, mut signals): (&Telemetry, Signals),
 ) -> anyhow::Result<Ended> {
-    let mut signals = Signals::new().context("cannot handle signals")?;
     if let Some(address) = args.process.admin.0 {
-        let admin = Admin::bind(address, Arc::clone(live), telemetry.metrics()).await?;
+        let names = &args.process.admin_hosts;
+        let admin = Admin::bind(address, names, Arc::clone(live), telemetry.metrics()).await?;
         tokio::spawn(admin.serve());
     }
     let proxy = Arc::new(Proxy::start(
@@ -69,12 +72,8 @@ async fn serve(
     }
     refuse(publisher.publish(&first).bind_errors)?;
     updates.mark_unchanged();
-    serve::follow(
-        publisher,
-        updates,
-        Arc::clone(live),
-        tokio::runtime::Handle::current(),
-    )?;
+    serve::follow(publisher, updates, Arc::clone(live))
+        .context("cannot follow what the files become")?;
     signals.end(Some(&reload)).await;
     serve::drain(&proxy, live, &args.process, &mut signals).await;
     Ok(Ended::Well)

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -13,8 +12,8 @@ use api::Resources;
 
 use super::{
     Place, Problem, SourceError, Update,
-    manifest::{Look, Manifest},
-    walk::Walk,
+    manifest::{Look, Manifest, bounded},
+    walk::{Inode, Walk},
 };
 
 /// How long a file must have been left alone before it is read.
@@ -31,6 +30,7 @@ const STDIN: &str = "-";
 pub(crate) struct Files {
     roots: Vec<PathBuf>,
     known: BTreeMap<PathBuf, Manifest>,
+    directories: BTreeMap<PathBuf, Inode>,
     unlisted: Vec<Problem>,
 }
 
@@ -63,6 +63,7 @@ impl Files {
         let mut files = Self {
             roots: roots.to_vec(),
             known: BTreeMap::new(),
+            directories: BTreeMap::new(),
             unlisted: Vec::new(),
         };
         let start = Instant::now();
@@ -75,9 +76,9 @@ impl Files {
         Ok(files)
     }
 
-    /// The paths that were given.
-    pub(super) fn roots(&self) -> &[PathBuf] {
-        &self.roots
+    /// Where something may happen to the files, as of the last look.
+    pub(super) const fn directories(&self) -> &BTreeMap<PathBuf, Inode> {
+        &self.directories
     }
 
     /// Looks at all files; those that did not change are not read.
@@ -96,16 +97,16 @@ impl Files {
         self.known
             .retain(|path, _| walk.files.contains(path) || below_error(path));
         seen.changed |= self.known.len() != before;
-        for path in walk.files {
+        for path in &walk.files {
             let manifest = self.known.entry(path.clone()).or_default();
-            match manifest.look(&path, QUIET) {
+            match manifest.look(path, QUIET) {
                 Look::Same => {}
                 Look::Changed => seen.changed = true,
                 Look::Unsettled(wait) => {
                     seen.again = Some(seen.again.map_or(wait, |again| again.min(wait)))
                 }
                 Look::Gone => {
-                    self.known.remove(&path);
+                    self.known.remove(path);
                     seen.changed = true;
                 }
             }
@@ -116,11 +117,12 @@ impl Files {
             .map(|(path, error)| {
                 let message =
                     format!("cannot be listed: {error}; what was read there before stays in use");
-                Problem::new(path, None, message)
+                Problem::unread(path, None, message)
             })
             .collect();
         seen.changed |= unlisted != self.unlisted;
         self.unlisted = unlisted;
+        self.directories = walk.directories;
         seen
     }
 
@@ -170,10 +172,7 @@ pub(crate) fn read_once(roots: &[PathBuf]) -> Result<Update, SourceError> {
         .partition(|path| path.as_os_str() == STDIN);
     let mut files = Files::open(&paths)?;
     if !input.is_empty() {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(SourceError::Stdin)?;
+        let text = bounded(std::io::stdin()).map_err(SourceError::Stdin)?;
         let path = PathBuf::from("stdin");
         let manifest = Manifest::from_text(&path, text);
         files.known.insert(path, manifest);

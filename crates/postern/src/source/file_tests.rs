@@ -226,4 +226,68 @@ fn what_cannot_be_read_is_named() {
         problems(&update, path),
         ["a.yaml: cannot be read: not UTF-8 text (byte 1)"]
     );
+    assert!(update.problems[0].unread);
+    let large = fs::File::create(path.join("a.yaml")).unwrap();
+    large.set_len((64 << 20) + 1).unwrap();
+    let update = read_once(&[path.to_owned()]).unwrap();
+    assert_eq!(
+        problems(&update, path),
+        ["a.yaml: cannot be read: larger than 64 MiB"]
+    );
+}
+
+#[test]
+fn folders_linked_in_circles_are_read_once_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let names = ["a", "b", "c", "d", "e", "f"];
+    for name in names {
+        fs::create_dir(path.join(name)).unwrap();
+        fs::write(path.join(name).join("s.yaml"), service(name, 1)).unwrap();
+    }
+    for from in names {
+        for to in names {
+            symlink(path.join(to), path.join(from).join(format!("to-{to}"))).unwrap();
+        }
+        symlink("..", path.join(from).join("up")).unwrap();
+    }
+    let update = read_once(&[path.to_owned()]).unwrap();
+    assert_eq!(problems(&update, path), [""; 0]);
+    let wanted: Vec<_> = names.iter().map(|name| format!("{name}:1")).collect();
+    assert_eq!(services(&update), wanted);
+}
+
+#[test]
+fn a_file_that_is_reached_by_two_ways_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::create_dir(path.join("in")).unwrap();
+    fs::write(path.join("in/a.yaml"), service("a", 1)).unwrap();
+    symlink("a.yaml", path.join("in/b.yaml")).unwrap();
+    symlink("in", path.join("link")).unwrap();
+    let roots = ["in", "in/a.yaml", "link", "in/../in", "link/b.yaml"];
+    let roots: Vec<_> = roots.iter().map(|root| path.join(root)).collect();
+    let update = read_once(&roots).unwrap();
+    assert_eq!(problems(&update, path), [""; 0]);
+    assert_eq!(services(&update), ["a:1"]);
+    let place = update.origins.values().next().unwrap();
+    assert_eq!(&*place.path, path.join("in/a.yaml"), "the first name");
+}
+
+#[test]
+fn folders_that_are_too_deep_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let deep = path.join("d/".repeat(40));
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("a.yaml"), service("a", 1)).unwrap();
+    let update = read_once(&[path.to_owned()]).unwrap();
+    let [problem] = &update.problems[..] else {
+        panic!("{:?}", update.problems)
+    };
+    assert!(problem.unread, "{problem}");
+    assert!(
+        problem.message.contains("below more than 32 directories"),
+        "{problem}"
+    );
 }

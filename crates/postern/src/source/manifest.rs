@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::Path,
     sync::Arc,
@@ -21,6 +22,22 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// A file system may give two writes within this span the same time.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
+/// The text that somebody gives us, all of it.
+///
+/// # Errors
+/// It cannot be read, is larger than 64 MiB, or no UTF-8.
+pub(super) fn bounded(mut from: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    from.by_ref().take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(io::Error::other("larger than 64 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        io::Error::other(format!("not UTF-8 text (byte {at})"))
+    })
+}
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +111,7 @@ impl Manifest {
             Err(error) => {
                 self.stamp = None;
                 let kept = self.kept();
-                let problems = vec![Problem::new(
+                let problems = vec![Problem::unread(
                     path,
                     None,
                     format!("cannot be read: {error}{kept}"),
@@ -112,17 +129,11 @@ impl Manifest {
         if self.stamp == Some(before) && !before.is_fresh() && self.doubted.is_none() {
             return Ok(Err(Look::Same));
         }
-        if before.length > SIZE_LIMIT {
-            return Err(io::Error::other("larger than 64 MiB"));
-        }
-        let bytes = fs::read(path)?;
+        let text = bounded(fs::File::open(path)?);
         if Stamp::of(path)? != before {
             return Ok(Err(Look::Unsettled(quiet)));
         }
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            io::Error::other(format!("not UTF-8 text (byte {at})"))
-        })?;
+        let text = text?;
         if self.stamp.is_some() && text == self.text {
             self.stamp = Some(before);
             self.doubted = None;
@@ -167,15 +178,13 @@ impl Manifest {
             .errors
             .into_iter()
             .map(|error| {
-                let object = error
-                    .object
-                    .map(|object| format!("{object}: "))
-                    .unwrap_or_default();
-                Problem::new(
-                    path,
-                    Some(error.line),
-                    format!("{object}{}{kept}", error.why),
-                )
+                let (line, why) = (Some(error.line), error.why);
+                if error.unread {
+                    return Problem::unread(path, line, format!("cannot be read: {why}{kept}"));
+                }
+                let object = error.object.map(|object| format!("{object}: "));
+                let object = object.unwrap_or_default();
+                Problem::new(path, line, format!("{object}{why}{kept}"))
             })
             .collect();
         self.skipped = manifests

@@ -4,7 +4,8 @@
 //! correctness. Looks without any event make up for file systems that report none.
 
 use std::{
-    path::{Path, PathBuf},
+    collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use super::{
     Update,
     file::{Files, QUIET},
+    walk::Inode,
 };
 
 /// A burst of events delays a look no longer than this.
@@ -61,9 +63,9 @@ pub(crate) fn start(files: Files) -> std::io::Result<(watch::Receiver<Arc<Update
     let reload = Reload(wake.clone());
     let mut watching = Watching {
         watcher: watcher(wake),
-        watched: Vec::new(),
+        watched: BTreeMap::new(),
     };
-    watching.renew(files.roots());
+    watching.renew(files.directories());
     thread::Builder::new()
         .name("files".to_owned())
         .spawn(move || run(files, &mut watching, &wakes, &updates))?;
@@ -89,17 +91,19 @@ fn run(
             Err(RecvTimeoutError::Disconnected) => return,
         };
         if removed {
-            watching.watched.clear();
+            watching.forget();
         }
         let seen = files.look();
-        watching.renew(files.roots());
+        let news = watching.renew(files.directories());
         if seen.changed {
             updates.send_replace(Arc::new(files.update()));
         }
         if updates.is_closed() {
             return;
         }
-        pause = seen.again.unwrap_or(POLL);
+        // What happened in a directory after it was looked at and before it was watched raised no event.
+        let unseen = news.then_some(QUIET);
+        pause = seen.again.into_iter().chain(unseen).min().unwrap_or(POLL);
     }
 }
 
@@ -142,58 +146,46 @@ fn watcher(wake: Sender<Wake>) -> Option<RecommendedWatcher> {
     }
 }
 
-/// What a path leads to.
-type Identity = (PathBuf, Option<(u64, u64)>);
-
-/// What is being watched: each root with all below it, and its parent, where a root is renamed or replaced.
+/// The directories that are being watched, by their real paths: each by itself, so that links between them lead nowhere.
 struct Watching {
     watcher: Option<RecommendedWatcher>,
-    watched: Vec<(PathBuf, Identity)>,
+    watched: BTreeMap<PathBuf, Inode>,
 }
 
 impl Watching {
-    /// A root that has become another directory (recreated, or a link that leads elsewhere) is watched anew.
-    fn renew(&mut self, roots: &[PathBuf]) {
-        for root in roots {
-            let parent = match root.parent() {
-                Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-                Some(parent) => parent,
-                None => root,
-            };
-            self.watch(parent, RecursiveMode::NonRecursive);
-            self.watch(root, RecursiveMode::Recursive);
-        }
-    }
-
-    fn watch(&mut self, path: &Path, mode: RecursiveMode) {
+    /// Watches these directories and no others; one that has another in its place is watched anew. Tells whether one is
+    /// watched that was not.
+    fn renew(&mut self, wanted: &BTreeMap<PathBuf, Inode>) -> bool {
         let Some(watcher) = &mut self.watcher else {
-            return;
+            return false;
         };
-        let Some(identity) = identity(path) else {
-            self.watched.retain(|(known, _)| known != path);
-            return;
-        };
-        let entry = (path.to_owned(), identity);
-        if self.watched.contains(&entry) {
-            return;
+        self.watched.retain(|path, _| {
+            let kept = wanted.contains_key(path);
+            if !kept {
+                // The watch of a directory that is gone has gone with it.
+                let _ = watcher.unwatch(path);
+            }
+            kept
+        });
+        let mut news = false;
+        for (path, inode) in wanted {
+            if self.watched.get(path) == Some(inode) {
+                continue;
+            }
+            if let Err(error) = watcher.watch(path, RecursiveMode::NonRecursive) {
+                let path = path.display();
+                tracing::warn!(%path, %error, every = ?POLL, "changes cannot be watched here; looking from time to time");
+            }
+            self.watched.insert(path.clone(), *inode);
+            news = true;
         }
-        if let Err(error) = watcher.watch(path, mode) {
-            let path = path.display();
-            tracing::warn!(%path, %error, every = ?POLL, "changes cannot be watched here; looking from time to time");
-        }
-        self.watched.retain(|(known, _)| known != path);
-        self.watched.push(entry);
+        news
     }
-}
 
-fn identity(path: &Path) -> Option<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    let real = path.canonicalize().ok()?;
-    let inode = real
-        .metadata()
-        .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()));
-    Some((real, inode))
+    /// Everything is to be watched anew: of what went away, the system has ended the watch.
+    fn forget(&mut self) {
+        self.watched.clear();
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::watch::Receiver, time::timeout};
 
@@ -90,4 +90,26 @@ async fn a_single_file_is_followed_through_renames() {
         fs::rename(&next, &path).unwrap();
         expect(&mut updates, &[name]).await;
     }
+}
+
+#[tokio::test]
+async fn what_links_lead_to_is_followed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("manifests");
+    let outside = folder.path().join("outside");
+    for directory in [&path, &outside, &outside.join("deep")] {
+        fs::create_dir(directory).unwrap();
+    }
+    fs::write(outside.join("a.yaml"), service("a")).unwrap();
+    fs::write(folder.path().join("b"), service("b")).unwrap();
+    symlink(&outside, path.join("link")).unwrap();
+    symlink(&path, outside.join("back")).unwrap();
+    let mut updates = watch(&path);
+    expect(&mut updates, &["a"]).await;
+    fs::write(outside.join("deep/c.yaml"), service("c")).unwrap();
+    expect(&mut updates, &["a", "c"]).await;
+    symlink(folder.path().join("b"), path.join("b.yaml")).unwrap();
+    expect(&mut updates, &["a", "b", "c"]).await;
+    fs::write(folder.path().join("b"), service("d")).unwrap();
+    expect(&mut updates, &["a", "c", "d"]).await;
 }

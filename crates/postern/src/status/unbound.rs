@@ -7,71 +7,68 @@ use api::{
     condition::{ConditionStatus, reasons, types},
 };
 use gateway_core::{ListenerStatus, Status};
-use ir::{Ir, SocketKey, Transport};
+use ir::{DatagramPort, Ir, ListenerKey, ListenerParent, SocketKey, Transport};
 
 /// Marks listeners as not programmed whose port is among these, with what the system said, and Gateways and ListenerSets
 /// that have no other. `ir` is what was to be served.
 pub(crate) fn mark(status: &mut Status, ir: &Ir, failed: &[((Transport, SocketKey), String)]) {
-    let mut owners = BTreeSet::new();
+    let mut parents = BTreeSet::new();
     for ((transport, socket), why) in failed {
-        for name in listeners(ir, *transport, socket) {
-            let Some((owner, name)) = parts(name) else {
+        for key in listeners(ir, *transport, socket) {
+            let Some((listeners, _)) = told(status, key) else {
                 continue;
             };
-            for listeners in lists(status, &owner) {
-                let named = listeners.iter_mut().filter(|l| l.name == name);
-                named.for_each(|l| fail(&mut l.conditions, why));
-            }
-            owners.insert(owner);
+            let named = listeners.iter_mut().filter(|l| *l.name == *key.listener);
+            named.for_each(|l| fail(&mut l.conditions, why));
+            parents.insert(key);
         }
     }
-    for owner in owners {
-        let message = "no listener can be served; see their conditions";
-        if let Some(gateway) = status.gateways.get_mut(&owner)
-            && !gateway.listeners.iter().any(is_programmed)
+    for key in parents {
+        if let Some((listeners, conditions)) = told(status, key)
+            && !listeners.iter().any(is_programmed)
         {
-            fail(&mut gateway.conditions, message);
-        }
-        if let Some(set) = status.listener_sets.get_mut(&owner)
-            && !set.listeners.iter().any(is_programmed)
-        {
-            fail(&mut set.conditions, message);
+            fail(
+                conditions,
+                "no listener can be served; see their conditions",
+            );
         }
     }
 }
 
-/// The listeners that want a socket.
-fn listeners<'a>(ir: &'a Ir, transport: Transport, socket: &SocketKey) -> Vec<&'a Arc<str>> {
+/// The listeners that want a socket: of all objects that share it.
+fn listeners<'a>(ir: &'a Ir, transport: Transport, socket: &SocketKey) -> Vec<&'a ListenerKey> {
     match transport {
         Transport::Tcp => {
             let listeners = ir.ports.get(socket).map(|port| port.listeners.iter());
-            listeners.into_iter().flatten().map(|l| &l.name).collect()
+            let listeners = listeners.into_iter().flatten();
+            listeners.flat_map(|listener| listener.keys()).collect()
         }
         Transport::Udp => {
             let port = ir.datagrams.get(socket).into_iter();
-            port.map(|port| &port.listener).collect()
+            port.flat_map(DatagramPort::listeners).collect()
         }
     }
 }
 
-/// `namespace/owner/listener`.
-fn parts(name: &str) -> Option<(ObjectKey, &str)> {
-    let (owner, listener) = name.rsplit_once('/')?;
-    let (namespace, owner) = owner.split_once('/')?;
-    Some((ObjectKey::new(namespace, owner), listener))
-}
-
-/// The listeners of a Gateway or ListenerSet of that name.
-fn lists<'a>(
+/// What is said of the object that declares a listener: of each of its listeners, and of itself.
+fn told<'a>(
     status: &'a mut Status,
-    owner: &ObjectKey,
-) -> impl Iterator<Item = &'a mut Vec<ListenerStatus>> {
-    let gateway = status.gateways.get_mut(owner).map(|g| &mut g.listeners);
-    let set = status
-        .listener_sets
-        .get_mut(owner)
-        .map(|s| &mut s.listeners);
-    gateway.into_iter().chain(set)
+    key: &ListenerKey,
+) -> Option<(&'a mut Vec<ListenerStatus>, &'a mut Vec<Condition>)> {
+    let object = ObjectKey {
+        namespace: Arc::clone(&key.namespace),
+        name: Arc::clone(&key.name),
+    };
+    match key.parent {
+        ListenerParent::Gateway => {
+            let gateway = status.gateways.get_mut(&object)?;
+            Some((&mut gateway.listeners, &mut gateway.conditions))
+        }
+        ListenerParent::ListenerSet => {
+            let set = status.listener_sets.get_mut(&object)?;
+            Some((&mut set.listeners, &mut set.conditions))
+        }
+    }
 }
 
 fn is_programmed(listener: &ListenerStatus) -> bool {
@@ -114,20 +111,53 @@ spec:
   - {name: one, port: 82, protocol: HTTP}
 ";
 
-    fn marked(failed: &[u16]) -> Vec<String> {
+    /// A ListenerSet of the name of its Gateway, with a listener of the same name.
+    const SET: &str = "\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: one, namespace: a}
+spec:
+  gatewayClassName: postern
+  allowedListeners: {namespaces: {from: Same}}
+  listeners:
+  - {name: http, port: 80, protocol: HTTP}
+  - {name: dns, port: 53, protocol: UDP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {name: one, namespace: a}
+spec:
+  parentRef: {name: one}
+  listeners:
+  - {name: http, port: 81, protocol: HTTP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: two, namespace: b}
+spec:
+  gatewayClassName: postern
+  listeners:
+  - {name: http, port: 80, protocol: HTTP}
+  - {name: other, port: 81, protocol: HTTP, hostname: b.example.com}
+  - {name: dns, port: 53, protocol: UDP}
+";
+
+    const NONE: &str =
+        "Programmed=False (Invalid): no listener can be served; see their conditions";
+
+    /// What is told when these ports are taken.
+    fn marked(manifests: &str, failed: &[(Transport, u16)]) -> Vec<String> {
         let mut resources = Resources::default();
-        for (object, _) in yaml::read(GATEWAY).objects {
+        for (object, _) in yaml::read(manifests).objects {
             resources.insert(object);
         }
         let mut made = Pipeline::new(Options::default()).run(&resources);
-        assert_eq!(made.ir.ports.len(), 3);
-        let socket = |port: &u16| SocketKey {
-            address: None,
-            port: *port,
-        };
-        let why = |port: &u16| {
-            let key = (Transport::Tcp, socket(port));
-            (key, format!("port {port} is taken"))
+        let why = |(transport, port): &(Transport, u16)| {
+            let socket = SocketKey {
+                address: None,
+                port: *port,
+            };
+            ((*transport, socket), format!("port {port} is taken"))
         };
         let failed: Vec<_> = failed.iter().map(why).collect();
         mark(&mut made.status, &made.ir, &failed);
@@ -137,43 +167,51 @@ spec:
             .collect()
     }
 
+    /// That a listener, or all of an object, is not served for this port.
+    fn taken(listener: &str, port: u16) -> String {
+        format!("{listener}: Programmed=False (Invalid): port {port} is taken")
+    }
+
     #[test]
     fn a_gateway_is_programmed_while_one_of_its_listeners_is() {
+        let marked = |failed: &[u16]| {
+            let failed: Vec<_> = failed.iter().map(|port| (Transport::Tcp, *port)).collect();
+            marked(GATEWAY, &failed)
+        };
         assert_eq!(marked(&[]), [""; 0]);
-        assert_eq!(
-            marked(&[81]),
-            ["Gateway/a/edge two: Programmed=False (Invalid): port 81 is taken"]
-        );
-        let none = "Programmed=False (Invalid): no listener can be served; see their conditions";
+        assert_eq!(marked(&[81]), [taken("Gateway/a/edge two", 81)]);
         let all = [
-            format!("Gateway/a/edge : {none}"),
-            "Gateway/a/edge one: Programmed=False (Invalid): port 80 is taken".to_owned(),
-            "Gateway/a/edge two: Programmed=False (Invalid): port 81 is taken".to_owned(),
+            format!("Gateway/a/edge : {NONE}"),
+            taken("Gateway/a/edge one", 80),
+            taken("Gateway/a/edge two", 81),
         ];
         assert_eq!(marked(&[80, 81]), all);
         assert_eq!(marked(&[7]), [""; 0], "nobody's port");
     }
 
     #[test]
-    fn the_listener_of_a_udp_port_is_found_by_that_alone() {
-        let socket = SocketKey {
-            address: None,
-            port: 53,
-        };
-        let port = ir::DatagramPort {
-            listener: "a/edge/dns".into(),
-            advertised: None,
-            rule: None,
-        };
-        let ir = Ir {
-            datagrams: [(socket, port)].into(),
-            ..Ir::default()
-        };
-        let found = listeners(&ir, Transport::Udp, &socket);
-        assert_eq!(
-            found.iter().map(|name| &***name).collect::<Vec<_>>(),
-            ["a/edge/dns"]
-        );
-        assert!(listeners(&ir, Transport::Tcp, &socket).is_empty());
+    fn a_port_that_is_taken_is_taken_from_all_who_share_it() {
+        assert_eq!(marked(SET, &[]), [""; 0]);
+        let all = [
+            taken("Gateway/a/one http", 80),
+            taken("Gateway/b/two http", 80),
+        ];
+        assert_eq!(marked(SET, &[(Transport::Tcp, 80)]), all);
+        let all = [
+            taken("Gateway/a/one dns", 53),
+            taken("Gateway/b/two dns", 53),
+        ];
+        assert_eq!(marked(SET, &[(Transport::Udp, 53)]), all);
+        assert_eq!(marked(SET, &[(Transport::Tcp, 53)]), [""; 0]);
+    }
+
+    #[test]
+    fn a_set_of_the_name_of_its_gateway_is_another() {
+        let all = [
+            taken("Gateway/b/two other", 81),
+            format!("ListenerSet/a/one : {NONE}"),
+            taken("ListenerSet/a/one http", 81),
+        ];
+        assert_eq!(marked(SET, &[(Transport::Tcp, 81)]), all);
     }
 }

@@ -85,6 +85,69 @@ fn an_error_is_one_line_with_what_to_do() {
     assert!(output.stdout.is_empty());
 }
 
+/// What cannot be read at all may hold anything: whatever were said of the rest might be wrong.
+#[test]
+fn a_file_that_is_not_read_ends_every_command_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    fs::copy(
+        examples().join("cors/ingress.yaml"),
+        folder.path().join("good.yaml"),
+    )
+    .unwrap();
+    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: a}}\n- {broken: [\n";
+    let bomb = "a: &a [x, x]\nb: &b [*a, *a]\n".to_owned()
+        + &"c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\n".repeat(200);
+    let deep = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: ".to_owned()
+        + &"[".repeat(300);
+    let against = "http://127.0.0.1:9";
+    for (bad, line) in [
+        (list.as_bytes(), ":"),
+        (bomb.as_bytes(), ":"),
+        (deep.as_bytes(), ":"),
+        (&b"kind: \xff"[..], ""),
+    ] {
+        fs::write(folder.path().join("bad.yaml"), bad).unwrap();
+        for args in [
+            vec!["convert", "-f", &path],
+            vec!["convert", "--report", "-f", &path],
+            vec!["check", "-f", &path],
+            vec!["check", "-o", "json", "-f", &path],
+            vec!["explain", "-f", &path, "GET", "http://a/"],
+            vec!["diff", "-f", &path, "--against", against],
+        ] {
+            let output = postern(&args);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+            assert!(output.stdout.is_empty(), "{args:?}");
+            let place = format!("postern: {path}/bad.yaml:{}", line.trim_end_matches(':'));
+            assert!(said.starts_with(&place), "{args:?}: {said}");
+            assert!(said.contains(" cannot be read: "), "{args:?}: {said}");
+        }
+    }
+}
+
+/// More YAML nodes than a library thinks good for anybody: an estate of some size, as kubectl writes it.
+#[test]
+fn an_estate_in_one_list_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("estate.yaml");
+    let mut list = "apiVersion: v1\nitems:\n".to_owned();
+    let annotations: String = (0..100).map(|n| format!("      x/{n}: v\n")).collect();
+    for n in 0..1300 {
+        let head =
+            "- apiVersion: networking.k8s.io/v1\n  kind: Ingress\n  metadata:\n    namespace: a\n";
+        list += &format!("{head}    name: i{n}\n    annotations:\n{annotations}");
+        list += "  spec: {ingressClassName: other}\n";
+    }
+    list += "kind: List\n";
+    fs::write(&path, list).unwrap();
+    let output = postern(&["convert", "--report", "-f", path.to_str().unwrap()]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(said.contains("1300 Ingresses -> "), "{said}");
+}
+
 #[test]
 fn convert_writes_manifests_to_stdout_and_the_report_to_stderr() {
     let output = postern(&["convert", "-f", &example("cors")]);

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -57,7 +58,7 @@ fn the_admin_endpoint_tells_everything() {
         "{status:#}"
     );
     assert_eq!(page("/").status.as_u16(), 404);
-    let call = Call::new(served.gateway.admin, "POST", "http://admin/config")
+    let call = Call::new(served.gateway.admin, "POST", "http://localhost/config")
         .send_blocking()
         .unwrap();
     assert_eq!(
@@ -283,6 +284,69 @@ fn the_access_log_has_a_line_for_each_request() {
     assert_eq!(
         (&lines[1]["status"], &lines[1]["reason"]),
         (&404.into(), &"no_route".into()),
+        "{text}"
+    );
+}
+
+#[test]
+fn signals_of_log_rotation_open_the_access_log_anew_and_end_nothing() {
+    let example = Example::new("canary-by-header");
+    let log = example.folder.path().join("access.log");
+    let mut gateway = Start::default()
+        .arg("--access-log")
+        .arg(log.to_str().unwrap())
+        .serve(example.folder.path());
+    let address = gateway.address(80);
+    let lines = |path: &Path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
+    for signal in ["USR1", "HUP"] {
+        let old = log.with_extension(signal);
+        let get = || Call::get(address, "http://any.example.com/hello").send_blocking();
+        assert_eq!(get().unwrap().backend(), "demo-service");
+        eventually("the line is written", || lines(&log) == 1);
+        fs::rename(&log, &old).unwrap();
+        gateway.signal(signal);
+        eventually("there is a new file", || log.exists());
+        assert_eq!(get().unwrap().backend(), "demo-service");
+        eventually("it is written to", || lines(&log) == 1);
+        assert_eq!(lines(&old), 1);
+        fs::remove_file(&log).unwrap();
+        gateway.signal(signal);
+        eventually("there is one again", || log.exists());
+    }
+    gateway.signal("USR2");
+    gateway.wait_for("SIGUSR2 means nothing here");
+    assert_eq!(gateway.page("/readyz").status.as_u16(), 200);
+    gateway.signal("TERM");
+    assert_eq!(gateway.end(), Some(0));
+}
+
+/// Somebody else holds a port, so that binding it is tried again and again.
+#[test]
+fn the_end_is_orderly_while_a_bind_is_retried() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let map = format!("81={}", taken.local_addr().unwrap().port());
+    let folder = tempfile::tempdir().unwrap();
+    let gateway_yaml = |name: &str, port: u16| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: {name}}}\n\
+             spec: {{gatewayClassName: postern, listeners: [{{name: http, port: {port}, protocol: HTTP}}]}}\n"
+        )
+    };
+    fs::write(folder.path().join("a.yaml"), gateway_yaml("a", 80)).unwrap();
+    let mut gateway = Start::default()
+        .arg("--port-map")
+        .arg(&map)
+        .serve(folder.path());
+    fs::write(folder.path().join("b.yaml"), gateway_yaml("b", 81)).unwrap();
+    gateway.wait_beyond(1);
+    let conditions = gateway.status()["problems"]["conditions"].to_string();
+    assert!(conditions.contains("Gateway/default/b"), "{conditions}");
+    gateway.signal("TERM");
+    assert_eq!(gateway.end(), Some(0));
+    let lines = gateway.lines();
+    let text = format!("{lines:?}");
+    assert!(
+        text.contains("drained") && !text.contains("panic"),
         "{text}"
     );
 }

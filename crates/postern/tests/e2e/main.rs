@@ -1,6 +1,7 @@
 //! The real binary, as a user runs it: every example, every command, changes under load, start and end.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admin;
 mod annotations;
 mod cli;
 mod diff;
@@ -8,6 +9,7 @@ mod examples;
 mod grpc;
 mod identity;
 mod lifecycle;
+mod listeners;
 mod proxies;
 mod readme;
 mod reload;

@@ -153,16 +153,32 @@ fn nobody_tells_them() {
             );
         }
     }
-    for (place, said) in told(&gate, folder.path()) {
+    let secrets = [
+        WORD,
+        STORED,
+        LOGIN,
+        "SHVudGVyMjpIdW50ZXIy",
+        heart(&server),
+        heart(&gateway),
+    ];
+    silent(&told(&gate, folder.path()), &secrets);
+    // Commands end with the files that cannot be read at all; without those they say more.
+    let path = folder.path().to_str().unwrap();
+    let check = || postern(&["check", "-f", path]);
+    assert_eq!(check().status.code(), Some(1));
+    for line in text(&check().stderr).lines() {
+        let line = line.strip_prefix("postern: ").unwrap_or(line);
+        fs::remove_file(line.split(':').next().unwrap()).unwrap();
+    }
+    assert_eq!(check().status.code(), Some(3));
+    silent(&told(&gate, folder.path()), &secrets);
+}
+
+/// Nothing that is told has a secret in it.
+fn silent(told: &[(String, String)], secrets: &[&str]) {
+    for (place, said) in told {
         assert!(said.len() > 20, "{place}: {said}");
-        for secret in [
-            WORD,
-            STORED,
-            LOGIN,
-            "SHVudGVyMjpIdW50ZXIy",
-            heart(&server),
-            heart(&gateway),
-        ] {
+        for secret in secrets {
             let at = said.find(secret);
             let around = at.map(|at| &said[at.saturating_sub(200)..(at + 40).min(said.len())]);
             assert!(at.is_none(), "{place} shows {secret}: {around:?}");

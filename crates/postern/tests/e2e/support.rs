@@ -211,7 +211,7 @@ impl Gateway {
 
     /// A page of the admin endpoint.
     pub(crate) fn page(&self, path: &str) -> Answer {
-        Call::get(self.admin, &format!("http://admin{path}"))
+        Call::get(self.admin, &format!("http://{}{path}", self.admin))
             .send_blocking()
             .unwrap()
     }

@@ -189,7 +189,12 @@ fn a_replica_is_not_ready_before_it_serves_everything() {
     let pod = until("the new pod", || cluster.new_pod());
     let status = |port: u16| {
         let direct = SocketAddr::new(pod, port);
-        let answer = Call::get(direct, "http://life.example/readyz").send_blocking();
+        // The admin endpoint is asked by its address.
+        let host = match port {
+            ADMIN => direct.to_string(),
+            _ => "life.example".to_owned(),
+        };
+        let answer = Call::get(direct, &format!("http://{host}/readyz")).send_blocking();
         answer.ok().map(|answer| answer.status.as_u16())
     };
     until("readiness", || {

@@ -74,7 +74,7 @@ async fn attempts(
             Ok(answer) => return Ok(answer),
             // A connection that was closed just as we took it says nothing; there is no body, so nothing is lost.
             Err(Failure {
-                progress: Progress::Unsent(_) | Progress::PooledClosed,
+                progress: Progress::Unsent(_) | Progress::PooledClosed | Progress::Refused,
                 ..
             }) if pooled => pooled = false,
             Err(failure) => {
@@ -94,7 +94,8 @@ async fn attempt(
     head: &Head,
     pooled: bool,
 ) -> Result<Answer, Failure> {
-    let destination = Destination::of(worker, cluster, picked, &head.host, pooled).await;
+    let how = (cluster.cluster.upstream, pooled);
+    let destination = Destination::of(worker, (cluster, picked), &head.host, how).await;
     let mut destination = destination.map_err(|error| Failure {
         error,
         progress: Progress::NoConnection(UpBody::Empty),

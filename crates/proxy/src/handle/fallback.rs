@@ -117,6 +117,7 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
         let step = Step {
             cluster,
             picked,
+            protocol: cluster.cluster.upstream,
             pooled,
             limit: Some(own.unwrap_or(LIMIT)),
             allowance: None,
@@ -128,15 +129,20 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
                 return Some(answer);
             }
             Err(failure) => match failure.progress {
-                // An idle connection that turned out to be closed; a new one is made.
-                Progress::Unsent(_) | Progress::PooledClosed if pooled => pooled = false,
+                // An idle connection that turned out to be closed, or full; a new one is made.
+                Progress::Unsent(_) | Progress::PooledClosed | Progress::Refused if pooled => {
+                    pooled = false;
+                }
                 Progress::NoConnection(_) => {
                     tried.push(endpoint.clone());
                     if !cluster.goes_on(&tried) {
                         return None;
                     }
                 }
-                Progress::Unsent(_) | Progress::PooledClosed | Progress::Closed => return None,
+                Progress::Unsent(_)
+                | Progress::PooledClosed
+                | Progress::Refused
+                | Progress::Closed => return None,
             },
         }
     }

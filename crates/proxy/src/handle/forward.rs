@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Balance, Endpoint, Reason, Retry};
+use ir::{Balance, Cluster, Endpoint, Reason, Retry, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
@@ -107,7 +107,8 @@ pub(super) fn prepare(held: Held) -> Begun {
         allowance.clone(),
     );
     let bodyless = !exchange.is_http1() && is_mostly_bodyless(&head.method);
-    let source = Source::new(&conn, &rule, (body, meter), bodyless);
+    let refusable = speaks(&cluster.cluster, offered.as_ref()) == Upstream::Http2;
+    let source = Source::new(&conn, &rule, (body, meter), bodyless, refusable);
     if rule.has_mirrors() {
         mirror::copy(&conn.worker, &rule, &head, source.replay());
     }
@@ -143,6 +144,11 @@ fn is_mostly_bodyless(method: &Method) -> bool {
         *method,
         Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
     )
+}
+
+/// HTTP/2 has no way to change the protocol of a connection: such a request goes over HTTP/1.1 (RFC 9113 section 8.6).
+fn speaks(cluster: &Cluster, asked: Option<&Asked>) -> Upstream {
+    asked.map_or(cluster.upstream, |_| Upstream::Http1)
 }
 
 /// What is left to be counted of a body that does not say how long it is.
@@ -194,6 +200,9 @@ async fn answer(call: &mut Call) -> Result<Answer, ProxyError> {
     Box::pin(fallback::page(call, outcome)).await
 }
 
+/// How often a request is sent again that the backend refused to process.
+const REFUSALS: u32 = 2;
+
 /// One attempt after another, until one counts.
 async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let rule = Arc::clone(&call.rule);
@@ -201,6 +210,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let mut left = policy.map_or(0, |p| p.retries);
     // A connection that the backend closed just as we took it says nothing about the backend: one more try, on a new one.
     let mut pooled = true;
+    let mut refusals = 0;
     let mut last = None;
     loop {
         let Some(body) = call.source.body() else {
@@ -211,6 +221,14 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
         let safe = is_safe_to_repeat(method);
         let repeat = match &outcome {
             Ok(answer) => left > 0 && wants_again(policy, answer.response.status(), safe),
+            Err(Failure {
+                progress: Progress::Refused,
+                ..
+            }) if refusals < REFUSALS && call.source.repeatable() => {
+                refusals += 1;
+                call.exchange.refused();
+                continue;
+            }
             Err(failure) => {
                 let died = matches!(failure.progress, Progress::Unsent(_))
                     || matches!(failure.progress, Progress::PooledClosed) && safe;
@@ -288,8 +306,8 @@ fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
         (ProxyError::AttemptTimeout | ProxyError::BackendSilent, _) => {
             p.on.timeout && (p.non_idempotent || safe)
         }
-        // Nothing was sent, so nothing can happen twice.
-        (_, Progress::NoConnection(_) | Progress::Unsent(_)) => p.on.connect,
+        // Nothing was sent, or nothing was done, so nothing can happen twice.
+        (_, Progress::NoConnection(_) | Progress::Unsent(_) | Progress::Refused) => p.on.connect,
         (_, Progress::PooledClosed | Progress::Closed) => {
             p.on.connect && (p.non_idempotent || safe)
         }
@@ -317,6 +335,7 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
     let step = Step {
         cluster: &call.cluster,
         picked,
+        protocol: speaks(&call.cluster.cluster, call.asked.as_ref()),
         pooled,
         limit: forward.and_then(|forward| forward.timeouts.attempt),
         allowance: call.allowance.as_deref(),
@@ -336,6 +355,7 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
 pub(super) struct Step<'a> {
     pub(super) cluster: &'a ClusterState,
     pub(super) picked: Picked<'a>,
+    pub(super) protocol: Upstream,
     pub(super) pooled: bool,
     /// How long it may take until the answer's head.
     pub(super) limit: Option<Duration>,
@@ -354,7 +374,8 @@ pub(super) async fn send(
         cluster, picked, ..
     } = step;
     let limits = cluster.cluster.timeouts;
-    let destination = Destination::of(worker, cluster, &picked, &head.host, step.pooled).await;
+    let how = (step.protocol, step.pooled);
+    let destination = Destination::of(worker, (cluster, &picked), &head.host, how).await;
     let mut destination = match destination {
         Ok(destination) => destination,
         Err(error) => {

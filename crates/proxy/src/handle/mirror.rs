@@ -59,7 +59,8 @@ async fn send(worker: &Rc<Worker>, cluster: &ClusterState, head: Head, body: UpB
     let Some(picked) = cluster.pick(None, 0) else {
         return;
     };
-    let destination = Destination::of(worker, cluster, &picked, &head.host, true).await;
+    let how = (cluster.cluster.upstream, true);
+    let destination = Destination::of(worker, (cluster, &picked), &head.host, how).await;
     let Ok(mut destination) = destination else {
         return;
     };

@@ -17,12 +17,14 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// `bodyless` is whether a request with this method is not likely to have a body.
+    /// `bodyless` is whether a request with this method is not likely to have a body, `refusable` whether it may come back
+    /// unprocessed, whatever the rule says about retries.
     pub(super) fn new(
         conn: &Conn,
         rule: &RuleState,
         (mut body, mut meter): (Incoming, Meter),
         bodyless: bool,
+        refusable: bool,
     ) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
@@ -32,10 +34,8 @@ impl Source {
         if unknown && meter.finds_nothing(&mut body) {
             return Self::Empty;
         }
-        let repeats = rule
-            .forward()
-            .and_then(|forward| forward.retry.as_ref())
-            .is_some_and(|retry| retry.retries > 0);
+        let retry = rule.forward().and_then(|forward| forward.retry.as_ref());
+        let repeats = refusable || retry.is_some_and(|retry| retry.retries > 0);
         if !repeats && !rule.has_mirrors() {
             return Self::Once(Some((body, meter)));
         }

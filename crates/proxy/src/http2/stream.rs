@@ -43,11 +43,10 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A request's head has come.
-    pub(crate) fn begin(conn: &Conn) -> Rc<Self> {
-        let worker = &conn.worker;
+    pub(crate) fn begin(worker: &Rc<Worker>, state: &Arc<ConnState>) -> Rc<Self> {
         let stream = Rc::new(Self {
             worker: Rc::clone(worker),
-            state: Arc::clone(&conn.state),
+            state: Arc::clone(state),
             key: Cell::new(0),
             moved: Cell::new(0),
             held: Cell::new(0),
@@ -186,3 +185,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for StreamExecutor {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -26,6 +26,7 @@ use crate::{
 const NEXT: Duration = Duration::from_millis(250);
 
 /// Where an endpoint is.
+#[derive(Clone)]
 pub(crate) enum Place {
     /// There.
     Address(SocketAddr),
@@ -34,6 +35,7 @@ pub(crate) enum Place {
 }
 
 /// The addresses of a name, and whose turn it is.
+#[derive(Clone)]
 pub(crate) struct Named {
     name: Arc<Name>,
     answer: Arc<Answer>,

@@ -1,12 +1,12 @@
-//! Idle upstream connections of one worker, by address. They survive every snapshot: an address keeps its
+//! Upstream connections of one worker that may be used again, by address. They survive every snapshot: an address keeps its
 //! connections whatever happens to routes and clusters.
 
 use std::{collections::HashMap, net::SocketAddr};
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http1;
 use ir::Upstream;
 
-use super::{Secured, Way};
+use super::{Secured, Way, http2::Connections};
 use crate::{body::UpBody, config::Config, connection::ticks};
 
 type Map<V> = HashMap<SocketAddr, V, foldhash::fast::FixedState>;
@@ -21,11 +21,11 @@ struct Idle {
     since: u32,
 }
 
-/// The idle connections of a worker; last in, first out, so that surplus ones age and go.
+/// The connections of a worker. HTTP/1.1: idle ones; last in, first out, so that surplus ones age and go.
 #[derive(Default)]
 pub(crate) struct Pool {
     http1: Map<Vec<Idle>>,
-    http2: Map<Vec<(Option<Secured>, http2::SendRequest<UpBody>)>>,
+    pub(super) http2: Connections,
 }
 
 impl Pool {
@@ -57,7 +57,7 @@ impl Pool {
                 let mut fit = idle.by_ref().take(LOOK);
                 fit.any(|idle| !idle.sender.is_closed() && idle.sender.is_ready())
             }),
-            Upstream::Http2 => self.http2(way).is_some(),
+            Upstream::Http2 => self.http2.leads(way),
         }
     }
 
@@ -79,32 +79,13 @@ impl Pool {
         }
     }
 
-    /// The HTTP/2 connection that leads there, if it still works.
-    pub(crate) fn http2(&mut self, way: &Way) -> Option<http2::SendRequest<UpBody>> {
-        let known = self.http2.get_mut(&way.address)?;
-        known.retain(|(_, sender)| !sender.is_closed());
-        let (_, sender) = known.iter().find(|(tls, _)| *tls == way.tls)?;
-        Some(sender.clone())
-    }
-
-    /// Makes a connection the one that leads there, unless another was quicker.
-    pub(crate) fn put_http2(&mut self, way: &Way, sender: &http2::SendRequest<UpBody>) {
-        if self.http2(way).is_none() {
-            let known = self.http2.entry(way.address).or_default();
-            known.push((way.tls.clone(), sender.clone()));
-        }
-    }
-
     /// Drops what is closed or has been idle for too long.
     pub(crate) fn sweep(&mut self, now: u32, config: &Config) {
+        self.http2.sweep(now, config.deadlines.idle_upstream);
         let limit = ticks(config.deadlines.idle_upstream);
         self.http1.retain(|_, idle| {
             idle.retain(|c| !c.sender.is_closed() && now.saturating_sub(c.since) <= limit);
             !idle.is_empty()
-        });
-        self.http2.retain(|_, known| {
-            known.retain(|(_, sender)| !sender.is_closed());
-            !known.is_empty()
         });
     }
 }

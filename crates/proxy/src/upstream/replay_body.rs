@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
+use super::Stream;
 use crate::body::{UpError, meter::Meter};
 
 /// The one reader of a client's body, and what it has read so far.
@@ -26,6 +27,10 @@ struct Source {
     end: End,
     /// How many bodies were handed out; only the newest may read on.
     sendings: u32,
+    /// How many of the kept chunks the newest has sent.
+    sent: usize,
+    /// There will be no other sending.
+    settled: bool,
     copies: Vec<oneshot::Sender<Kept>>,
 }
 
@@ -46,8 +51,7 @@ pub(crate) struct Kept {
     trailers: Option<HeaderMap>,
 }
 
-/// Hands out bodies that each start at the beginning.
-#[derive(Clone)]
+/// Hands out bodies that each start at the beginning. When it is gone, no more is kept than is still to be sent or copied.
 pub(crate) struct Replay(Rc<RefCell<Source>>);
 
 /// One sending of the body.
@@ -56,6 +60,8 @@ pub(crate) struct ReplayBody {
     sending: u32,
     next: usize,
     ended: bool,
+    /// Where it is a side of one.
+    _side: Option<Stream>,
 }
 
 impl Replay {
@@ -69,6 +75,8 @@ impl Replay {
             limit,
             end: End::Open,
             sendings: 0,
+            sent: 0,
+            settled: false,
             copies: Vec::new(),
         })))
     }
@@ -82,11 +90,13 @@ impl Replay {
     pub(crate) fn body(&self) -> ReplayBody {
         let mut source = self.0.borrow_mut();
         source.sendings += 1;
+        source.sent = 0;
         ReplayBody {
             source: Rc::clone(&self.0),
             sending: source.sendings,
             next: 0,
             ended: false,
+            _side: None,
         }
     }
 
@@ -104,7 +114,31 @@ impl Replay {
     }
 }
 
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.0.borrow_mut().settle();
+    }
+}
+
+impl ReplayBody {
+    /// It is a side of this stream, for as long as it is sent.
+    pub(crate) fn holds(&mut self, stream: Stream) {
+        self._side = Some(stream);
+    }
+}
+
 impl Source {
+    /// Mirrors still want all of it.
+    fn settle(&mut self) {
+        if !self.copies.is_empty() {
+            return;
+        }
+        self.settled = true;
+        for chunk in self.kept.chunks.iter_mut().take(self.sent) {
+            *chunk = Bytes::new();
+        }
+    }
+
     fn complete(&mut self) {
         self.end = End::Complete;
         for copy in self.copies.drain(..) {
@@ -146,6 +180,9 @@ impl Source {
         if self.end != End::Open {
             return;
         }
+        if self.settled {
+            return self.lose();
+        }
         if let Some(data) = frame.data_ref() {
             self.bytes += data.len();
             if self.bytes > self.limit {
@@ -178,8 +215,10 @@ impl Body for ReplayBody {
             return Poll::Ready(Some(Err(UpError::Superseded)));
         }
         if let Some(data) = source.kept.chunks.get(this.next) {
+            let data = data.clone();
             this.next += 1;
-            return Poll::Ready(Some(Ok(Frame::data(data.clone()))));
+            source.sent = this.next;
+            return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         if source.end == End::Complete {
             this.ended = true;
@@ -187,6 +226,7 @@ impl Body for ReplayBody {
         }
         let frame = ready!(source.poll_new(cx));
         this.next = source.kept.chunks.len();
+        source.sent = this.next;
         this.ended = frame
             .as_ref()
             .is_none_or(|f| f.as_ref().is_ok_and(Frame::is_trailers));
@@ -198,9 +238,16 @@ impl Body for ReplayBody {
             return true;
         }
         let source = self.source.borrow();
-        source.end == End::Complete
-            && source.kept.trailers.is_none()
-            && self.next >= source.kept.chunks.len()
+        match source.end {
+            End::Open => false,
+            End::Complete => {
+                source.kept.trailers.is_none() && self.next >= source.kept.chunks.len()
+            }
+            End::Lost => {
+                let incoming = source.incoming.as_ref();
+                source.sendings == self.sending && incoming.is_some_and(Body::is_end_stream)
+            }
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -227,6 +274,8 @@ impl Body for ReplayBody {
 pub(crate) struct KeptBody {
     chunks: std::vec::IntoIter<Bytes>,
     trailers: Option<HeaderMap>,
+    /// Where it is a side of one.
+    _side: Option<Stream>,
 }
 
 impl From<Kept> for KeptBody {
@@ -234,11 +283,17 @@ impl From<Kept> for KeptBody {
         Self {
             chunks: kept.chunks.into_iter(),
             trailers: kept.trailers,
+            _side: None,
         }
     }
 }
 
 impl KeptBody {
+    /// It is a side of this stream, for as long as it is sent.
+    pub(crate) fn holds(&mut self, stream: Stream) {
+        self._side = Some(stream);
+    }
+
     pub(crate) fn next(&mut self) -> Option<Frame<Bytes>> {
         self.chunks
             .next()

@@ -25,6 +25,8 @@ pub(crate) struct UpstreamClient {
     config: Option<Arc<ClientConfig>>,
     /// The same for streams, which do not agree on what is spoken in them. Made on first use.
     streams: OnceLock<Option<Arc<ClientConfig>>>,
+    /// The same for requests that change the protocol, where the others go over HTTP/2. Made on first use.
+    upgrades: OnceLock<Option<Arc<ClientConfig>>>,
     fixed: Option<Arc<str>>,
     id: u64,
 }
@@ -65,6 +67,7 @@ impl UpstreamClient {
             protocol: cluster.upstream,
             config,
             streams: OnceLock::new(),
+            upgrades: OnceLock::new(),
             fixed: match &tls.name {
                 UpstreamName::Fixed(name) => Some(Arc::from(&**name)),
                 UpstreamName::Host => None,
@@ -112,22 +115,35 @@ impl UpstreamClient {
         asked: &str,
         stream: Socket,
     ) -> Result<TlsStream<Socket>, ProxyError> {
-        let config = self.streams.get_or_init(|| {
-            let mut config = ClientConfig::clone(self.config.as_ref()?);
-            config.alpn_protocols.clear();
-            Some(Arc::new(config))
-        });
+        let config = self.streams.get_or_init(|| self.agreeing_on(Vec::new()));
         let name = self.fixed.as_deref().unwrap_or(asked);
         shake(config.as_ref(), name, stream).await
+    }
+
+    fn agreeing_on(&self, protocols: Vec<Vec<u8>>) -> Option<Arc<ClientConfig>> {
+        let mut config = ClientConfig::clone(self.config.as_ref()?);
+        config.alpn_protocols = protocols;
+        Some(Arc::new(config))
     }
 }
 
 impl Secured {
-    /// Shakes hands.
-    pub(crate) async fn connect(&self, stream: Socket) -> Result<TlsStream<Socket>, ProxyError> {
-        let stream = shake(self.client.config.as_ref(), &self.name, stream).await?;
+    /// Shakes hands, to speak that protocol.
+    pub(crate) async fn connect(
+        &self,
+        protocol: Upstream,
+        stream: Socket,
+    ) -> Result<TlsStream<Socket>, ProxyError> {
+        let client = &self.client;
+        let config = if client.protocol == protocol {
+            client.config.as_ref()
+        } else {
+            let upgrades = || client.agreeing_on(alpn(protocol));
+            client.upgrades.get_or_init(upgrades).as_ref()
+        };
+        let stream = shake(config, &self.name, stream).await?;
         let agreed = stream.get_ref().1.alpn_protocol();
-        if self.client.protocol == Upstream::Http2 && agreed != Some(b"h2") {
+        if protocol == Upstream::Http2 && agreed != Some(b"h2") {
             return Err(ProxyError::UpstreamTls);
         }
         Ok(stream)
@@ -166,11 +182,15 @@ fn config(tls: &UpstreamTls, protocol: Upstream) -> Result<ClientConfig, rustls:
         }
     };
     config.enable_sni = tls.send_name;
-    config.alpn_protocols = match protocol {
+    config.alpn_protocols = alpn(protocol);
+    Ok(config)
+}
+
+fn alpn(protocol: Upstream) -> Vec<Vec<u8>> {
+    match protocol {
         Upstream::Http1 => vec![b"http/1.1".to_vec()],
         Upstream::Http2 => vec![b"h2".to_vec()],
-    };
-    Ok(config)
+    }
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::Error> {

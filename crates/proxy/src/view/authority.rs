@@ -142,94 +142,104 @@ mod tests {
         Some((found.host().to_owned(), text))
     }
 
+    /// Target and `Host` fields, whether over TLS, and host and text of the authority; `None` is refused.
+    type Row = (
+        &'static str,
+        &'static [&'static str],
+        bool,
+        Option<(&'static str, &'static str)>,
+    );
+
+    const ROWS: &[Row] = &[
+        (
+            "/",
+            &["Example.COM:8080"],
+            false,
+            Some(("example.com", "example.com:8080")),
+        ),
+        (
+            "/",
+            &["example.com."],
+            false,
+            Some(("example.com", "example.com")),
+        ),
+        (
+            "/",
+            &["example.com.:80"],
+            false,
+            Some(("example.com", "example.com")),
+        ),
+        (
+            "/",
+            &["example.com:80"],
+            true,
+            Some(("example.com", "example.com:80")),
+        ),
+        (
+            "/",
+            &["example.com:443"],
+            true,
+            Some(("example.com", "example.com")),
+        ),
+        (
+            "/",
+            &["example.com:00080"],
+            false,
+            Some(("example.com", "example.com")),
+        ),
+        (
+            "/",
+            &["example.com:"],
+            false,
+            Some(("example.com", "example.com")),
+        ),
+        ("/", &["[::1]:80"], false, Some(("[::1]", "[::1]"))),
+        (
+            "/",
+            &["[FE80::1]:81"],
+            false,
+            Some(("[fe80::1]", "[fe80::1]:81")),
+        ),
+        ("/", &["a.com", "a.com"], false, None),
+        ("/", &["a.com:x"], false, None),
+        ("/", &["a.com:99999"], false, None),
+        ("/", &["[::1]x"], false, None),
+        ("/", &["a.com/b"], false, None),
+        ("/", &["a.com@b.com"], false, None),
+        ("/", &["a.com, b.com"], false, None),
+        ("/", &["a%2ecom"], false, None),
+        ("/", &[], false, Some(("", ""))),
+        ("http://a.com/", &["a.com"], false, Some(("a.com", "a.com"))),
+        (
+            "http://a.com:80/",
+            &["A.com"],
+            false,
+            Some(("a.com", "a.com")),
+        ),
+        (
+            "http://a.com/",
+            &["a.com.:80"],
+            false,
+            Some(("a.com", "a.com")),
+        ),
+        (
+            "https://a.com:443/",
+            &["a.com"],
+            true,
+            Some(("a.com", "a.com")),
+        ),
+        ("http://a.com:81/", &["a.com"], false, None),
+        ("http://a.com/", &[], false, Some(("a.com", "a.com"))),
+        ("http://a.com/", &["b.com"], false, None),
+        ("http://u@a.com/", &[], false, None),
+    ];
+
     #[test]
     fn hosts_have_one_form() {
-        for (uri, fields, https, expected) in [
-            (
-                "/",
-                &["Example.COM:8080"][..],
-                false,
-                Some(("example.com", "example.com:8080")),
-            ),
-            (
-                "/",
-                &["example.com."],
-                false,
-                Some(("example.com", "example.com")),
-            ),
-            (
-                "/",
-                &["example.com.:80"],
-                false,
-                Some(("example.com", "example.com")),
-            ),
-            (
-                "/",
-                &["example.com:80"],
-                true,
-                Some(("example.com", "example.com:80")),
-            ),
-            (
-                "/",
-                &["example.com:443"],
-                true,
-                Some(("example.com", "example.com")),
-            ),
-            (
-                "/",
-                &["example.com:00080"],
-                false,
-                Some(("example.com", "example.com")),
-            ),
-            (
-                "/",
-                &["example.com:"],
-                false,
-                Some(("example.com", "example.com")),
-            ),
-            ("/", &["[::1]:80"], false, Some(("[::1]", "[::1]"))),
-            (
-                "/",
-                &["[FE80::1]:81"],
-                false,
-                Some(("[fe80::1]", "[fe80::1]:81")),
-            ),
-            ("/", &["a.com", "a.com"], false, None),
-            ("/", &["a.com:x"], false, None),
-            ("/", &["a.com:99999"], false, None),
-            ("/", &["[::1]x"], false, None),
-            ("/", &["a.com/b"], false, None),
-            ("/", &["a.com@b.com"], false, None),
-            ("/", &["a.com, b.com"], false, None),
-            ("/", &["a%2ecom"], false, None),
-            ("/", &[], false, Some(("", ""))),
-            ("http://a.com/", &["a.com"], false, Some(("a.com", "a.com"))),
-            (
-                "http://a.com:80/",
-                &["A.com"],
-                false,
-                Some(("a.com", "a.com")),
-            ),
-            (
-                "http://a.com/",
-                &["a.com.:80"],
-                false,
-                Some(("a.com", "a.com")),
-            ),
-            (
-                "https://a.com:443/",
-                &["a.com"],
-                true,
-                Some(("a.com", "a.com")),
-            ),
-            ("http://a.com:81/", &["a.com"], false, None),
-            ("http://a.com/", &[], false, Some(("a.com", "a.com"))),
-            ("http://a.com/", &["b.com"], false, None),
-            ("http://u@a.com/", &[], false, None),
-        ] {
-            let got = of(uri, fields, https);
+        for (uri, fields, https, expected) in ROWS {
+            let got = of(uri, fields, *https);
             let got = got.as_ref().map(|(host, text)| (&**host, &**text));
-            assert_eq!(got, expected, "{uri} {fields:?} {https}");
+            assert_eq!(got, *expected, "{uri} {fields:?} {https}");
         }
     }
 }

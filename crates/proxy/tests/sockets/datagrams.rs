@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use ir::{Cluster, DatagramPort, Ir, Port, Protocol, SocketKey, StreamRule, Transport};
+use ir::{
+    Cluster, DatagramPort, Ir, ListenerKey, Port, Protocol, SocketKey, StreamRule, Transport,
+};
 use parking_lot::Mutex;
 use proxy::{Config, Drained, Proxy, Telemetry};
 use telemetry::{access_log::AccessLog, metrics::Counter};
@@ -31,7 +33,8 @@ const DNS: SocketKey = SocketKey {
 
 fn udp(rule: Option<Arc<StreamRule>>, all: Vec<Cluster>) -> Ir {
     let port = DatagramPort {
-        listener: "test/test/dns".into(),
+        listener: ListenerKey::of_gateway("test", "test", "dns"),
+        others: vec![],
         advertised: None,
         rule,
     };
@@ -209,7 +212,7 @@ fn sessions_of_all_ports_have_a_bound_too() {
     let mut ir = to(&[backend.address()]);
     let other = SocketKey { port: 54, ..DNS };
     let mut port = ir.datagrams[&DNS].clone();
-    port.listener = "test/test/other".into();
+    port.listener = ListenerKey::of_gateway("test", "test", "other");
     ir.datagrams.insert(other, port);
     serve(&proxy, ir);
     let clients = [client(&proxy), client(&proxy)];

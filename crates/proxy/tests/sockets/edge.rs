@@ -10,6 +10,7 @@ use std::{
 use proxy::Telemetry;
 
 use crate::support::{Config1, http, https, route, secured, serve, simple, start, start_with};
+use ir::Upstream;
 use testkit::{
     call::{Call, raw},
     certs::{Ca, client_config_presenting},
@@ -162,28 +163,29 @@ fn only_we_say_who_asked() {
 
 #[test]
 fn a_client_that_breaks_off_is_not_the_backend_s_fault() {
-    let echo = Echo::start("a");
-    let telemetry = Telemetry::default();
-    let proxy = start_with(|_| (), &telemetry);
-    serve(&proxy, simple(echo.address()).ir());
-    let mut stream = TcpStream::connect(http(&proxy)).unwrap();
-    stream
-        .write_all(b"POST / HTTP/1.1\r\nHost: a.com\r\nContent-Length: 100\r\n\r\nabc")
-        .unwrap();
-    stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    drop(stream);
-    let counted = |reason: &str| {
-        let word = format!("reason=\"{reason}\"");
-        telemetry
-            .metrics
-            .encode()
-            .lines()
-            .any(|line| line.contains(&word))
-    };
-    eventually("it is counted", || counted("client_closed"));
-    assert!(!counted("upstream_closed"));
+    for upstream in [Upstream::Http1, Upstream::Http2] {
+        let echo = Echo::start("a");
+        let telemetry = Telemetry::default();
+        let proxy = start_with(|_| (), &telemetry);
+        let mut config = simple(echo.address());
+        config.clusters[0].upstream = upstream;
+        serve(&proxy, config.ir());
+        let mut stream = TcpStream::connect(http(&proxy)).unwrap();
+        stream
+            .write_all(b"POST / HTTP/1.1\r\nHost: a.com\r\nContent-Length: 100\r\n\r\nabc")
+            .unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        drop(stream);
+        let counted = |reason: &str| {
+            let word = format!("reason=\"{reason}\"");
+            let text = telemetry.metrics.encode();
+            text.lines().any(|line| line.contains(&word))
+        };
+        eventually("it is counted", || counted("client_closed"));
+        assert!(!counted("upstream_closed"));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use ir::{ClusterKey, DatagramPort, Endpoint, Ir, SocketKey};
+use ir::{ClusterKey, DatagramPort, Endpoint, Ir, ListenerKey, SocketKey};
 use proxy::{Loop, Proxy, Telemetry};
 use testkit::{
     call::{Answer, Call},
@@ -131,7 +131,8 @@ fn streams_and_datagrams_do_not_go_round_either() {
             vec![cluster("a", &[stream])],
         );
         let port = DatagramPort {
-            listener: "test/test/dns".into(),
+            listener: ListenerKey::of_gateway("test", "test", "dns"),
+            others: vec![],
             advertised: None,
             rule: Some(rule("dns", &[("b", 1)])),
         };

@@ -186,6 +186,35 @@ fn an_idle_connection_to_any_address_is_used() {
 }
 
 #[test]
+fn who_waits_for_an_http2_connection_finds_it_at_the_address_that_answered() {
+    let dns = Dns::start();
+    let [gone, echo] = side_by_side(Echo::builder);
+    let port = gone.address().port();
+    drop(gone);
+    dns.says(NAME, &["127.0.0.1", "127.0.0.2"], 60);
+    dns.takes(Duration::from_millis(100));
+    let proxy = Arc::new(start(|config| {
+        asks(&dns)(config);
+        config.workers = 1;
+    }));
+    let mut config = to(port);
+    config.clusters[0].upstream = Upstream::Http2;
+    serve(&proxy, config.ir());
+    let clients = (0..20).map(|_| {
+        let proxy = Arc::clone(&proxy);
+        std::thread::spawn(move || get(&proxy).status)
+    });
+    let clients: Vec<_> = clients.collect();
+    for client in clients {
+        assert_eq!(client.join().unwrap(), 200);
+    }
+    let connections = echo.connections();
+    assert!(connections <= 2, "one for each address: {connections}");
+    (0..20).for_each(|_| assert_eq!(get(&proxy).status, 200));
+    assert_eq!(echo.connections(), connections);
+}
+
+#[test]
 fn an_address_that_does_not_answer_holds_nothing_up() {
     let dns = Dns::start();
     let [silent, b] = side_by_side(|| Echo::builder().close_idle_after(1));

@@ -10,8 +10,8 @@ use std::{
 };
 
 use ir::{
-    Cluster, ClusterKey, HostPattern, Ir, Listener, Port, Protocol, Reason, RuleKey, StreamBackend,
-    StreamHost, StreamRule, Target, UpstreamName, UpstreamTls, Verify,
+    Cluster, ClusterKey, HostPattern, Ir, Listener, ListenerKey, Port, Protocol, Reason, RuleKey,
+    StreamBackend, StreamHost, StreamRule, Target, UpstreamName, UpstreamTls, Verify,
 };
 use proxy::{Drained, Proxy, Telemetry};
 use testkit::{
@@ -45,7 +45,8 @@ pub(crate) fn listener(hostname: &str, rules: &[(&str, Arc<StreamRule>)]) -> Lis
         })
     };
     Listener {
-        name: format!("test/test/{hostname}").into(),
+        key: ListenerKey::of_gateway("test", "test", hostname),
+        others: vec![],
         hostname: HostPattern::parse(hostname).unwrap(),
         tls: None,
         hosts: vec![],

@@ -10,7 +10,7 @@ use std::{
 use ir::{
     Action, Backend, BackendTimeouts, Balance, BasicAuth, Certificate, ClientAddresses, ClientAuth,
     Cluster, ClusterKey, ConcurrencyLimit, Cors, Endpoint, ExternalAuth, Forward, HeaderMods,
-    HostPattern, Ir, Listener, Mirror, PathMatch, Port, Protocol, RateLimit, Redacted,
+    HostPattern, Ir, Listener, ListenerKey, Mirror, PathMatch, Port, Protocol, RateLimit, Redacted,
     RequestMatch, RequestStep, Rewrite, Route, Rule, RuleKey, SocketKey, Target, Timeouts,
     TlsTermination, TlsVersions, Underscores, Upstream, VirtualHost,
 };
@@ -81,7 +81,7 @@ pub(crate) fn forward(cluster: &str) -> Forward {
 }
 
 /// One thing that a rule does beside its action.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) enum Phase {
     Addresses(ClientAddresses),
     MaxBody(u64),
@@ -172,7 +172,8 @@ impl Config1 {
         });
         let listeners = listeners.into_iter().map(|(name, issued)| {
             Arc::new(Listener {
-                name: format!("test/test/{name}").into(),
+                key: ListenerKey::of_gateway("test", "test", name),
+                others: vec![],
                 hostname: HostPattern::parse(name).unwrap(),
                 tls: issued.map(|issued| TlsTermination {
                     certificates: vec![certificate(name, issued)],

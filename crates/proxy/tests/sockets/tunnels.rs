@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ir::Action;
 use testkit::{
     echo::Backend as Echo,
     wait::{DEADLINE, eventually},
@@ -14,7 +15,8 @@ use testkit::{
 
 use crate::{
     logged::Logged,
-    support::{http, serve, simple, start, start_with},
+    support::{Config1, cluster, forward, http, route, serve, simple, start, start_with},
+    wire::Source,
 };
 
 const UPGRADE: &[u8] =
@@ -90,6 +92,36 @@ fn a_tunnel_through_which_nothing_passes_ends() {
     eventually("it is logged", || {
         logged.outcomes("/tunnel") == [(101, "idle".to_owned())]
     });
+}
+
+#[test]
+fn what_the_end_of_the_process_cuts_off_says_so() {
+    let source = Source::start(30_000_000);
+    let echo = Echo::start("b");
+    let logged = Logged::new();
+    let proxy = start_with(|_| (), &logged.telemetry);
+    let config = Config1 {
+        routes: vec![
+            route("/", vec![], Action::Forward(forward("a"))),
+            route("/tunnel", vec![], Action::Forward(forward("b"))),
+        ],
+        clusters: vec![
+            cluster("a", &[source.address()]),
+            cluster("b", &[echo.address()]),
+        ],
+    };
+    serve(&proxy, config.ir());
+    let tunnel = tunnel(http(&proxy)).unwrap();
+    let mut reader = TcpStream::connect(http(&proxy)).unwrap();
+    reader
+        .write_all(b"GET /large HTTP/1.1\r\nHost: a.com\r\n\r\n")
+        .unwrap();
+    reader.read_exact(&mut [0; 1_000]).unwrap();
+    drop(proxy);
+    let cut = |status| [(status, "shut_down".to_owned())];
+    assert_eq!(logged.outcomes("/large"), cut(200));
+    assert_eq!(logged.outcomes("/tunnel"), cut(101));
+    drop((tunnel, reader));
 }
 
 /// What the kernel waits for in the connections that lead to or from a port: 2 is the time to ask whether the peer is alive.

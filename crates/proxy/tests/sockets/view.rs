@@ -444,11 +444,15 @@ fn trace_is_not_forwarded() {
 
 #[test]
 fn a_circle_ends_after_few_hops() {
-    let proxy = start(|_| ());
-    serve(&proxy, simple(([127, 0, 0, 1], 1).into()).ir());
-    let own = http(&proxy);
-    serve(&proxy, simple(own).ir());
-    let answer = Call::get(own, "http://a.com/").send_blocking().unwrap();
+    // Each sends everything to the other: neither can see that it is asked by itself.
+    let both = [start(|_| ()), start(|_| ())];
+    for proxy in &both {
+        serve(proxy, simple(([127, 0, 0, 1], 1).into()).ir());
+    }
+    let [one, other] = both.each_ref().map(http);
+    serve(&both[0], simple(other).ir());
+    serve(&both[1], simple(one).ir());
+    let answer = Call::get(one, "http://a.com/").send_blocking().unwrap();
     assert_eq!(answer.status, StatusCode::LOOP_DETECTED);
     assert_eq!(answer.body, "loop_detected");
 }

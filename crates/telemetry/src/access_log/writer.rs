@@ -95,9 +95,15 @@ impl Shared {
         }
     }
 
-    pub(super) fn flush(&self, deadline: Duration) -> bool {
+    /// Has everything written at once, and the target flushed though there be nothing to write.
+    pub(super) fn hurry(&self) -> u64 {
         let ours = self.flush_wanted.fetch_add(1, Ordering::AcqRel) + 1;
         self.wake();
+        ours
+    }
+
+    pub(super) fn flush(&self, deadline: Duration) -> bool {
+        let ours = self.hurry();
         let end = Instant::now() + deadline;
         let mut done = self.flush_done.lock();
         while *done < ours {

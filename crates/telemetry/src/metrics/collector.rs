@@ -24,7 +24,7 @@ impl Collector for Series {
             ),
             (
                 "upstream_attempts",
-                "Attempts to reach a backend: answered, connected (a stream), pooled_closed (tried again unasked), mirror_dropped, or the word of the failure",
+                "Attempts to reach a backend: answered, connected (a stream), pooled_closed or refused (both tried again unasked), mirror_dropped, or the word of the failure",
                 "result",
                 &self.upstream_attempts,
             ),

@@ -123,7 +123,7 @@ fn without_http<'a>(meant: &[&'a Listener<'a>]) -> Option<Idle<'a>> {
 fn names(listeners: &[&Listener<'_>], target: (Kind, &ObjectKey)) -> String {
     let name = |listener: &&Listener<'_>| match listener.owner {
         owner if owner == target => listener.name.to_owned(),
-        (_, set) => format!("{set}/{}", listener.name),
+        _ => listener.key().to_string(),
     };
     let first: Vec<_> = listeners.iter().take(NAMED).map(name).collect();
     let text = first.join(", ");

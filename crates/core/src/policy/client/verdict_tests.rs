@@ -79,7 +79,7 @@ fn a_policy_of_a_gateway_is_of_use_for_as_long_as_tls_ends_at_one_of_its_listene
     world.apply(&set("TCP"));
     assert_eq!(world.told(), "Accepted=True (Accepted)");
     world.apply(&set("TLS, tls: {mode: Passthrough}"));
-    assert_eq!(world.told(), some("n/set/more"));
+    assert_eq!(world.told(), some("ListenerSet/n/set/more"));
     world
         .resources
         .remove(&"ListenerSet/n/set".parse().unwrap());

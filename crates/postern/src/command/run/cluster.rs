@@ -10,7 +10,6 @@ use api::ObjectKey;
 use gateway_core::{Address, Topology};
 use kube::Client;
 use proxy::Proxy;
-use tokio::runtime::Handle;
 
 use crate::{
     admin::Admin,
@@ -18,6 +17,7 @@ use crate::{
     command::Ended,
     descriptor,
     event::Reporter,
+    hostname::hostname,
     lease::Candidacy,
     live::{Live, Publisher},
     pipeline::Pipeline,
@@ -31,22 +31,29 @@ use crate::{
 /// Runs until a signal comes.
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Ended> {
     let runtime = serve::runtime().context("cannot start the control plane")?;
-    let telemetry = {
+    let (telemetry, signals) = {
         let _entered = runtime.enter();
-        Telemetry::start(&args.process)?
+        let signals = Signals::new().context("cannot handle signals")?;
+        let telemetry = Telemetry::start(&args.process)?;
+        let signals = signals.with(telemetry.access_log());
+        (telemetry, signals)
     };
     descriptor::raise();
-    let ended = runtime.block_on(serve(args, &telemetry));
+    let ended = runtime.block_on(serve(args, &telemetry, signals));
     telemetry.finish();
     ended
 }
 
-async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
-    let mut signals = Signals::new().context("cannot handle signals")?;
+async fn serve(
+    args: &RunArgs,
+    telemetry: &Telemetry,
+    mut signals: Signals,
+) -> anyhow::Result<Ended> {
     let live = Arc::new(Live::default());
     let mut admin = None;
     if let Some(address) = args.process.admin.0 {
-        let endpoint = Admin::bind(address, Arc::clone(&live), telemetry.metrics()).await?;
+        let (names, live) = (&args.process.admin_hosts, Arc::clone(&live));
+        let endpoint = Admin::bind(address, names, live, telemetry.metrics()).await?;
         admin = Some(endpoint.address());
         tokio::spawn(endpoint.serve());
     }
@@ -81,7 +88,7 @@ async fn serve(args: &RunArgs, telemetry: &Telemetry) -> anyhow::Result<Ended> {
         Arc::clone(&live),
         telemetry.metrics(),
     );
-    serve::follow(publisher, updates, Arc::clone(&live), Handle::current())?;
+    serve::follow(publisher, updates, Arc::clone(&live))?;
     let identity = cluster.identity.clone().unwrap_or_else(identity);
     let candidacy = Candidacy::start(client.clone(), &namespace, &cluster.lease_name, &identity);
     let writing = Writing {
@@ -176,11 +183,7 @@ fn admin_addresses(bound: Option<SocketAddr>) -> Vec<SocketAddr> {
 
 /// The name of the host, which is that of the pod, and of the process in it.
 fn identity() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "postern",
-        host => host,
-    };
+    let host = hostname().unwrap_or_else(|| "postern".to_owned());
     format!("{host}_{}", std::process::id())
 }
 

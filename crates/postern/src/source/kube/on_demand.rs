@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::{Kind, Object, ObjectKey, ObjectRef};
 
-/// Domains of the annotations that may name a Secret.
-const ANNOTATIONS: [&str; 2] = ["higress.io/", "nginx.ingress.kubernetes.io/"];
-
 /// Which objects are held.
 #[derive(Debug, Default)]
 pub(super) struct OnDemand {
@@ -127,24 +124,10 @@ impl OnDemand {
 /// The Secrets and ConfigMaps that an object may refer to.
 pub(super) fn references(object: &Object) -> Vec<ObjectRef> {
     let namespace = object.metadata().namespace.clone().unwrap_or_default();
-    let secret =
-        |namespace: &str, name: &str| ObjectRef::new(Kind::Secret, ObjectKey::new(namespace, name));
     match object {
         Object::Ingress(ingress) => {
-            let tls = ingress
-                .spec
-                .iter()
-                .flat_map(|spec| spec.tls.iter().flatten());
-            let tls = tls.filter_map(|tls| tls.secret_name.as_deref());
-            let mut found: Vec<_> = tls.map(|name| secret(&namespace, name)).collect();
-            let annotations = ingress.metadata.annotations.iter().flatten();
-            for (_, value) in annotations.filter(|(key, _)| names_secret(key)) {
-                let (namespace, name) = value.split_once('/').unwrap_or((&namespace, value));
-                found.push(secret(namespace, name));
-                // auth-tls-secret names a Secret whose CA may stand beside it.
-                found.push(secret(namespace, &format!("{name}-cacert")));
-            }
-            found
+            let named = converter::secrets(ingress).into_iter();
+            named.map(|key| ObjectRef::new(Kind::Secret, key)).collect()
         }
         // Wherever a reference stands in one of these, it is an object with a name, and perhaps a kind and namespace.
         Object::Gateway(_)
@@ -163,13 +146,6 @@ pub(super) fn references(object: &Object) -> Vec<ObjectRef> {
         }
         _ => Vec::new(),
     }
-}
-
-fn names_secret(key: &str) -> bool {
-    let name = ANNOTATIONS
-        .iter()
-        .find_map(|domain| key.strip_prefix(domain));
-    name.is_some_and(|name| name.ends_with("secret"))
 }
 
 /// Walks through a spec. Fields whose names tell of Secrets or certificates, and references that name one of the kinds.

@@ -77,17 +77,17 @@ fn references_of_every_kind_are_found() {
         "metadata": { "namespace": "shop", "name": "a", "annotations": {
             "higress.io/auth-tls-secret": "clients-cacert",
             "nginx.ingress.kubernetes.io/proxy-ssl-secret": "infra/backend",
+            "higress.io/auth-secret": " users \n",
             "higress.io/rewrite-target": "/secret",
             "example.com/secret": "foreign",
         } },
         "spec": { "tls": [{ "hosts": ["a.example"], "secretName": "web" }] },
     });
     let wanted = [
-        "Secret/shop/web",
-        "Secret/shop/clients-cacert",
-        "Secret/shop/clients-cacert-cacert",
         "Secret/infra/backend",
-        "Secret/infra/backend-cacert",
+        "Secret/shop/clients-cacert",
+        "Secret/shop/users",
+        "Secret/shop/web",
     ];
     check(Kind::Ingress, ingress, &wanted);
     let gateway = json!({

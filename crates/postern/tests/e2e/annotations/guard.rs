@@ -11,7 +11,7 @@ const CLASS: &str = "nginx";
 const GUARDS: &[(&str, Annotations<'_>, u16)] = &[
     (
         "basic",
-        &[("auth-type", "basic"), ("auth-secret", "users")],
+        &[("auth-type", "basic"), ("auth-secret", " users ")],
         401,
     ),
     (
