@@ -11,7 +11,7 @@ use super::{
     Begun, decorate,
     fallback::{self, Original},
     guard::{Cookies, Held},
-    mirror, refuse, request,
+    mirror, refuse, repeat, request,
     source::Source,
     tunnel::{self, Asked},
 };
@@ -215,7 +215,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
         };
         let outcome = attempt(call, body, pooled).await;
         let method = &call.head.method;
-        let safe = is_safe_to_repeat(method);
+        let safe = repeat::is_idempotent(method);
         let repeat = match &outcome {
             Ok(answer) => left > 0 && wants_again(policy, answer.response.status(), safe),
             Err(Failure {
@@ -256,11 +256,6 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
             Box::pin(sleep(pause)).await;
         }
     }
-}
-
-/// RFC 9110 section 9.2.2, and LOCK, as the seed's gateways have it.
-fn is_safe_to_repeat(method: &Method) -> bool {
-    !(*method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK")
 }
 
 fn wants_again(policy: Option<&Retry>, status: StatusCode, safe: bool) -> bool {
@@ -428,8 +423,12 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switch(call, response);
     }
+    let required = fields::required_protocol(&response).filter(|_| call.exchange.is_http1());
     fields::sanitise_answer(response.headers_mut());
     filters(&call, response.headers_mut());
+    if let Some(protocol) = required {
+        fields::add_upgrade(response.headers_mut(), protocol);
+    }
     let read = call.cluster.cluster.timeouts.read;
     let asked_whole = call.source.is_empty();
     let Call {
@@ -479,10 +478,7 @@ fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody
     };
     fields::sanitise_answer(response.headers_mut());
     filters(&call, response.headers_mut());
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(header::UPGRADE, protocol);
+    fields::add_upgrade(response.headers_mut(), protocol);
     let own = call.cluster.cluster.timeouts.read;
     let Call {
         conn, mut exchange, ..
