@@ -134,7 +134,7 @@ pub struct RetryPolicy {
     /// Retry on every status from 500 to 599. Default false.
     #[serde(default)]
     pub server_errors: bool,
-    /// Retry POST, PATCH and LOCK too. Default false.
+    /// Retry methods that are not idempotent too, such as POST, PATCH and LOCK. Default false.
     #[serde(default)]
     pub non_idempotent: bool,
 }

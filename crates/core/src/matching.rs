@@ -87,17 +87,27 @@ fn path(
     }
 }
 
-/// What of an expression no path has: an escape that is written in another way once a path is canonical.
+/// What of an expression no path has: a character that is escaped in canonical paths, or an escape that is written in another
+/// way there.
 fn escapes(expression: &str) -> Option<String> {
-    let found = expression.match_indices('%').find_map(|(at, _)| {
+    let warning = |written: &str, canonical: &str| {
+        format!(
+            "path: {written:?} in an expression matches nothing, since paths are matched with {canonical:?} in its place"
+        )
+    };
+    let raw = expression.chars().find(|c| !c.is_ascii() || *c == ' ');
+    if let Some(raw) = raw {
+        let mut bytes = [0; 4];
+        let bytes = raw.encode_utf8(&mut bytes).bytes();
+        let escaped: String = bytes.map(|byte| format!("%{byte:02X}")).collect();
+        return Some(warning(&raw.to_string(), &escaped));
+    }
+    expression.match_indices('%').find_map(|(at, _)| {
         let escape = expression.get(at..at + 3)?;
         let digits = escape.bytes().skip(1).all(|b| b.is_ascii_hexdigit());
         let path = format!("/{escape}");
         let canonical = ir::canonical_path(&path).ok().filter(|_| digits)?;
-        (*canonical != *path).then(|| (escape.to_owned(), canonical[1..].to_owned()))
-    });
-    found.map(|(written, canonical)| {
-        format!("path: {written} in an expression matches nothing, since paths are matched with {canonical:?} in its place")
+        (*canonical != *path).then(|| warning(escape, &canonical[1..]))
     })
 }
 

@@ -30,7 +30,7 @@ pub struct Retry {
     pub backoff: Option<Duration>,
     /// What counts as failed.
     pub on: RetryOn,
-    /// Repeat POST, PATCH and LOCK too.
+    /// Repeat methods that are not idempotent too.
     pub non_idempotent: bool,
 }
 

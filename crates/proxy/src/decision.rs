@@ -216,8 +216,8 @@ pub(crate) fn credentials(
 
 /// What a rule does with a request that it lets in.
 pub(crate) enum Act {
-    /// The client is sent elsewhere.
-    Redirect(Response<()>),
+    /// The gateway answers with this, for this reason: the client is sent elsewhere, or asks no further than here.
+    Answer(Response<()>, &'static str),
     /// The gateway answers.
     Respond(StatusCode, Reason),
     /// A backend is asked.
@@ -237,11 +237,32 @@ pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
             };
             let mut answer = redirect::response(redirect, &request);
             headers::apply_all(&rule.rule.response, answer.headers_mut());
-            Act::Redirect(answer)
+            Act::Answer(answer, "redirect")
         }
         Action::Respond { status, reason } => Act::Respond(*status, *reason),
-        Action::Forward(_) => Act::Forward,
+        Action::Forward(_) => match forwards_left(&view.method, &view.headers) {
+            Some(0) => Act::Answer(last_hop(), "last_hop"),
+            _ => Act::Forward,
+        },
     }
+}
+
+/// How many more proxies and gateways an OPTIONS may pass, where it says so (RFC 9110 section 7.6.2). TRACE passes none.
+pub(crate) fn forwards_left(method: &Method, headers: &HeaderMap) -> Option<u64> {
+    if *method != Method::OPTIONS {
+        return None;
+    }
+    let digits = headers.get(header::MAX_FORWARDS)?.to_str().ok()?;
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// The answer to an OPTIONS that may go no further.
+fn last_hop() -> Response<()> {
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer.headers_mut().insert(ALLOW, ALLOWED);
+    answer
 }
 
 /// The cluster behind one of the rule's backends.

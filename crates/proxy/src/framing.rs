@@ -7,5 +7,5 @@ mod scanner;
 pub(crate) mod trailers;
 
 pub(crate) use answer::{Reuse, settle};
-pub(crate) use length::is_one_length;
+pub(crate) use length::{is_one_length, is_trimmed};
 pub(crate) use scanner::{Fault, HeadScanner};

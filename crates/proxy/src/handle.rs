@@ -5,6 +5,7 @@ mod forward;
 mod guard;
 mod mirror;
 mod question;
+mod repeat;
 pub(crate) mod request;
 mod source;
 mod tunnel;
@@ -22,7 +23,7 @@ use crate::{
     error::ProxyError,
     exchange::Exchange,
     filter::cors,
-    framing::is_one_length,
+    framing::{is_one_length, is_trimmed},
     grpc,
     limit::Permit,
     server::Conn,
@@ -179,8 +180,8 @@ fn act(held: guard::Held) -> Begun {
     let (mut response, rule, origin, cookies) =
         match decision::act(&held.rule, &held.view, listener) {
             Act::Forward => return forward::prepare(held),
-            Act::Redirect(answer) => (
-                made(answer, "redirect", held.exchange),
+            Act::Answer(answer, reason) => (
+                made(answer, reason, held.exchange),
                 held.rule,
                 held.origin,
                 held.cookies,
@@ -204,7 +205,8 @@ fn decorate(rule: &RuleState, origin: Option<&HeaderValue>, response: &mut Respo
     }
 }
 
-/// Whether it is clear where the request ends. HTTP/1.1 was scanned; h2 sees to HTTP/2, but for lengths that are said twice.
+/// Whether it is clear where the request ends, and what its fields say. HTTP/1.1 was scanned; h2 sees to HTTP/2, but for lengths
+/// that are said twice and blanks around values.
 fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     if parts.version < Version::HTTP_2 {
         return conn
@@ -212,7 +214,7 @@ fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
             .next_head()
             .map_or(Ok(()), |fault| Err(fault.into()));
     }
-    match is_one_length(&parts.headers) {
+    match is_one_length(&parts.headers) && parts.headers.values().all(is_trimmed) {
         true => Ok(()),
         false => Err(ProxyError::BadRequest),
     }

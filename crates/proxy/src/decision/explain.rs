@@ -162,10 +162,10 @@ impl Explainer {
             outcome
         };
         match super::act(rule, &view, advertised.unwrap_or(port.port)) {
-            Act::Redirect(answer) => {
+            Act::Answer(answer, reason) => {
                 let outcome = Outcome::Answered {
                     status: answer.status(),
-                    reason: "redirect",
+                    reason,
                     headers: answer.into_parts().0.headers,
                 };
                 vec![(1, decorated(outcome))]

@@ -4,14 +4,14 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Balance, Cluster, Endpoint, Reason, Retry, Upstream};
+use ir::{Balance, Cluster, Endpoint, Reason, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
     Begun, decorate,
     fallback::{self, Original},
     guard::{Cookies, Held},
-    mirror, refuse, request,
+    mirror, refuse, repeat, request,
     source::Source,
     tunnel::{self, Asked},
 };
@@ -218,9 +218,9 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
         };
         let outcome = attempt(call, body, pooled).await;
         let method = &call.head.method;
-        let safe = is_safe_to_repeat(method);
+        let safe = repeat::is_idempotent(method);
         let repeat = match &outcome {
-            Ok(answer) => left > 0 && wants_again(policy, answer.response.status(), safe),
+            Ok(answer) => left > 0 && repeat::wants_again(policy, answer.response.status(), safe),
             Err(Failure {
                 progress: Progress::Refused,
                 ..
@@ -248,7 +248,7 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
                     last = Some(call.goes_elsewhere(outcome));
                     continue;
                 }
-                left > 0 && failed_again(policy, failure, safe)
+                left > 0 && repeat::failed_again(policy, failure, safe)
             }
         };
         let outcome = outcome.map_err(|failure| failure.error);
@@ -282,36 +282,6 @@ impl Call {
             failure.error
         })
     }
-}
-
-/// RFC 9110 section 9.2.2, and LOCK, as the seed's gateways have it.
-fn is_safe_to_repeat(method: &Method) -> bool {
-    !(*method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK")
-}
-
-fn wants_again(policy: Option<&Retry>, status: StatusCode, safe: bool) -> bool {
-    policy.is_some_and(|p| p.on.status(status) && (p.non_idempotent || safe))
-}
-
-fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool) -> bool {
-    policy.is_some_and(|p| match (failure.error, &failure.progress) {
-        // There is nobody to ask, or nobody who asks; that does not change within a pause.
-        (
-            ProxyError::NoEndpoint
-            | ProxyError::ClientClosed
-            | ProxyError::BadRequest
-            | ProxyError::BodyTooLarge,
-            _,
-        ) => false,
-        (ProxyError::AttemptTimeout | ProxyError::BackendSilent, _) => {
-            p.on.timeout && (p.non_idempotent || safe)
-        }
-        // Nothing was sent, or nothing was done, so nothing can happen twice.
-        (_, Progress::NoConnection(_) | Progress::Unsent(_) | Progress::Refused) => p.on.connect,
-        (_, Progress::PooledClosed | Progress::Closed) => {
-            p.on.connect && (p.non_idempotent || safe)
-        }
-    })
 }
 
 async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, Failure> {
@@ -462,8 +432,12 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switch(call, response);
     }
+    let required = fields::required_protocol(&response).filter(|_| call.exchange.is_http1());
     fields::sanitise_answer(response.headers_mut());
     filters(&call, response.headers_mut());
+    if let Some(protocol) = required {
+        fields::add_upgrade(response.headers_mut(), protocol);
+    }
     let read = call.cluster.cluster.timeouts.read;
     let asked_whole = call.source.is_empty();
     let Call {
@@ -513,10 +487,7 @@ fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody
     };
     fields::sanitise_answer(response.headers_mut());
     filters(&call, response.headers_mut());
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(header::UPGRADE, protocol);
+    fields::add_upgrade(response.headers_mut(), protocol);
     let own = call.cluster.cluster.timeouts.read;
     let Call {
         conn, mut exchange, ..

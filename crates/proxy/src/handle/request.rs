@@ -36,6 +36,12 @@ pub(crate) fn head(rule: &RuleState, mut view: View, upgrade: Option<&HeaderValu
     let mut headers = std::mem::take(&mut view.headers);
     // The gateway answers `100 Continue` itself when the backend starts reading.
     headers.remove(header::EXPECT);
+    if let Some(left) = decision::forwards_left(&view.method, &headers) {
+        headers.insert(
+            header::MAX_FORWARDS,
+            HeaderValue::from(left.saturating_sub(1)),
+        );
+    }
     if let Some(protocols) = upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocols.clone());

@@ -6,7 +6,7 @@
 //! - Fields that a backend may take for one of these or of ours: `X_Real_IP` and `X.Real.IP` are `X-Real-IP` to a backend
 //!   that reads CGI variables.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -75,6 +75,19 @@ pub(crate) fn sanitise_answer(map: &mut HeaderMap) {
     for name in gone {
         map.remove(name);
     }
+}
+
+/// The protocol that a client has to switch to, says an answer of 426. It must say so at every step (RFC 9110 section 15.5.22).
+pub(crate) fn required_protocol<B>(response: &Response<B>) -> Option<HeaderValue> {
+    let required = response.status() == StatusCode::UPGRADE_REQUIRED;
+    let named = || response.headers().get(header::UPGRADE).cloned();
+    required.then(named).flatten()
+}
+
+/// Names a protocol of the next connection in an answer.
+pub(crate) fn add_upgrade(map: &mut HeaderMap, protocol: HeaderValue) {
+    map.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    map.insert(header::UPGRADE, protocol);
 }
 
 /// What `Connection` says beside names of fields.

@@ -2,6 +2,9 @@
 
 mod connections;
 mod frames;
+mod http;
+mod http2;
+mod page;
 mod requests;
 mod requests_http2;
 mod responses;

@@ -57,6 +57,7 @@ const BODIES: &[Row] = &[
     row("GET /a HTTP/1.1\r\nHost: a.com\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", &[200], Open, &["\r\n\r\n0\r\n\r\n"]),
     row("POST /a HTTP/1.1\r\nHost: a.com\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n02 \r\nde\r\n00\r\n\r\n", &[200], Open, &["abc"]),
     row("POST /a HTTP/1.1\r\nHost: a.com\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", &[100, 200], Open, &["\r\n\r\nhello"]),
+    row("POST /a HTTP/1.1\r\nHost: a.com\r\nExpect: x\r\nContent-Length: 5\r\n\r\nhello", &[200], Open, &["\r\n\r\nhello"]),
     row("GET /a HTTP/1.0\r\nHost: a.com\r\n\r\n", &[200], Closed, &["GET /a HTTP/1.1\r\n"]),
     // A body that would be a request is a body.
     row("POST /a HTTP/1.1\r\nHost: a.com\r\nContent-Length: 32\r\n\r\nGET /b HTTP/1.1\r\nHost: a.com\r\n\r\nGET /c HTTP/1.1\r\nHost: a.com\r\n\r\n", &[200, 200], Open, &["\r\n\r\nGET /b HTTP/1.1\r\n", "GET /c"]),
@@ -136,6 +137,13 @@ const TARGETS: &[Row] = &[
     refused("GET  / HTTP/1.1\r\nHost: a.com\r\n\r\n", &[400]),
     refused("GET /a b HTTP/1.1\r\nHost: a.com\r\n\r\n", &[400]),
     refused("GET / HTTP/2.0\r\nHost: a.com\r\n\r\n", &[400]),
+    refused("GET / HTTP/1.2\r\nHost: a.com\r\n\r\n", &[400]),
+    refused("GET / HTTP/1.1\r\n\r\n", &[400]),
+    refused("GET / HTTP/1.1\r\nHost:\r\n\r\n", &[400]),
+    refused("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", &[400]),
+    refused("GET / HTTP/1.1\r\nHost: a.com\r\nHost: a.com\r\n\r\n", &[400]),
+    refused("GET http://a.com/ HTTP/1.1\r\nHost: b.com\r\n\r\n", &[400]),
+    row("OPTIONS http://a.com HTTP/1.1\r\nHost: a.com\r\n\r\n", &[200], Open, &["OPTIONS / HTTP/1.1\r\n"]),
     // No route is for the server as a whole.
     row("OPTIONS * HTTP/1.1\r\nHost: a.com\r\n\r\n", &[404], Open, &[]),
 ];

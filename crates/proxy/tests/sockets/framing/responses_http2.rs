@@ -51,6 +51,7 @@ const ROWS: &[Row] = &[
     get(&[FIVE, Say::End("hello")], Whole(200, "hello")),
     get(&[FIVE, Say::Data("hel"), Say::Data("lo"), Say::End("")], Whole(200, "hello")),
     get(&[FIVE, Say::Data("hello"), TRAILERS], Whole(200, "hello")),
+    get(&[FIVE, Say::End("hello"), Say::Reset(0)], Whole(200, "hello")),
     get(&[NONE, Say::End("")], Whole(200, "")),
     get(&[NONE, TRAILERS], Whole(200, "")),
     get(&[Say::Last(&[(":status", "200"), ("content-length", "0")])], Whole(200, "")),
