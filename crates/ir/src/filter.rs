@@ -52,6 +52,14 @@ pub struct HeaderMods {
     pub add: Vec<(HeaderName, HeaderValue)>,
 }
 
+impl HeaderMods {
+    /// The names that are changed.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> + Clone {
+        let written = self.set.iter().chain(&self.add).map(|(name, _)| name);
+        self.remove.iter().chain(written)
+    }
+}
+
 /// The `Host` that the backend sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostRewrite(#[serde(serialize_with = "serialize::header_value")] pub HeaderValue);

@@ -18,7 +18,7 @@ use crate::{
     filter::{cors, headers, redirect},
     router::RequestView,
     snapshot::{PortState, RuleState, Snapshot},
-    view::{View, fields},
+    view::View,
 };
 
 /// Where a request came in.
@@ -312,16 +312,6 @@ pub(crate) fn offers(list: &HeaderValue, protocol: &HeaderValue) -> bool {
     let chosen = protocol.as_bytes().trim_ascii();
     let mut all = list.as_bytes().split(|b| *b == b',');
     all.any(|offer| offer.trim_ascii().eq_ignore_ascii_case(chosen))
-}
-
-/// Fields that a rule sets cannot be contradicted by others that some backends take for them.
-pub(crate) fn without_aliases(rule: &RuleState, map: &mut HeaderMap) {
-    let set = rule.rule.request.iter().filter_map(|step| match step {
-        ir::RequestStep::Headers(mods) => Some(mods),
-        ir::RequestStep::Rewrite(_) => None,
-    });
-    let names = set.flat_map(|mods| mods.set.iter().chain(&mods.add));
-    fields::remove_aliases(map, names.map(|(name, _)| name));
 }
 
 /// Methods that a request refused with 405 could have used (RFC 9110 section 15.5.6).

@@ -288,10 +288,13 @@ fn target(head: &Parts) -> Result<PathAndQuery, BadPath> {
 }
 
 /// Whether the client asks over TLS, as a trusted proxy says it. Of several schemes the first counts: that is the client's own
-/// connection. What is no scheme says nothing.
+/// connection. An empty one counts as absent, and what is no scheme says nothing.
 fn told_scheme(headers: &HeaderMap) -> Option<bool> {
-    let told = headers.get(FORWARDED_PROTO)?;
-    let first = told.as_bytes().split(|b| *b == b',').next()?.trim_ascii();
+    let lines = headers.get_all(FORWARDED_PROTO).iter();
+    let mut told = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    let first = told
+        .find(|told| !told.trim_ascii().is_empty())?
+        .trim_ascii();
     let is = |scheme: &[u8]| first.eq_ignore_ascii_case(scheme);
     let (secured, plain) = (is(b"https") || is(b"wss"), is(b"http") || is(b"ws"));
     (secured || plain).then_some(secured)

@@ -112,7 +112,7 @@ fn ports_and_schemes_of_trusted_proxies() {
             &["X-Forwarded-Proto: https, http"],
             (true, 443),
         ),
-        (false, "a.com", &["X-Forwarded-Proto: wss"], (true, 443)),
+        (false, "a.com", &["X-Forwarded-Proto: , wss"], (true, 443)),
         (
             false,
             "a.com",

@@ -254,7 +254,10 @@ fn backends(rule: &RuleState, view: View) -> Vec<(u64, Outcome)> {
         }
         let mut seen = head.headers.clone();
         if let Some(backend) = rule.backend(picked.0) {
-            headers::apply_all(&backend.request, &mut seen);
+            backend
+                .request
+                .iter()
+                .for_each(|mods| headers::apply_to_request(mods, &mut seen));
         }
         Ok(Outcome::Forwarded {
             cluster: cluster.cluster.key.clone(),

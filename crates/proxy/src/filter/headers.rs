@@ -3,11 +3,20 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ir::HeaderMods;
 
+use crate::view::fields;
+
 /// Applies changes in the order in which they stand.
 pub fn apply_all(changes: &[HeaderMods], map: &mut HeaderMap) {
     for mods in changes {
         apply(mods, map);
     }
+}
+
+/// [`apply`] for a request. Fields that a backend may take for those that are changed go, too: a client must not contradict
+/// the rule with `X_User` beside its `X-User`.
+pub fn apply_to_request(mods: &HeaderMods, map: &mut HeaderMap) {
+    fields::remove_aliases(map, mods.names());
+    apply(mods, map);
 }
 
 /// Removes, sets, adds: in this order.

@@ -113,7 +113,10 @@ pub(super) fn prepare(held: Held) -> Begun {
         mirror::copy(&conn.worker, &rule, &head, source.replay());
     }
     if let Some(backend) = rule.backend(backend) {
-        headers::apply_all(&backend.request, &mut head.headers);
+        backend
+            .request
+            .iter()
+            .for_each(|mods| headers::apply_to_request(mods, &mut head.headers));
     }
     let limit = rule.forward().and_then(|forward| forward.timeouts.request);
     Begun::Forwarded(Box::new(Call {

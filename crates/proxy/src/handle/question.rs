@@ -73,6 +73,10 @@ pub(super) fn question(view: &View, auth: &ExternalAuth) -> Option<Head> {
     ] {
         headers.remove(name);
     }
+    // What the authenticator is to say of the client, the client does not say to it in another spelling.
+    if let Some(copied) = &auth.copied {
+        fields::remove_aliases(&mut headers, copied.iter());
+    }
     view.add_forwarded(&mut headers);
     let authority = view.authority().to_str().unwrap_or_default();
     let url = format!("{}://{authority}{}", view.scheme(), uri(view));

@@ -47,9 +47,6 @@ pub(crate) fn head(rule: &RuleState, mut view: View, upgrade: Option<&HeaderValu
         headers.insert(header::UPGRADE, protocols.clone());
     }
     view.add_forwarded(&mut headers);
-    if view.has_aliases() {
-        decision::without_aliases(rule, &mut headers);
-    }
     let host = view.authority().clone();
     let mut head = Head {
         method: std::mem::take(&mut view.method),
@@ -66,7 +63,7 @@ pub(crate) fn head(rule: &RuleState, mut view: View, upgrade: Option<&HeaderValu
 /// Applies one step of a rule to a request.
 fn apply(step: &RequestStep, head: &mut Head) {
     match step {
-        RequestStep::Headers(mods) => headers::apply(mods, &mut head.headers),
+        RequestStep::Headers(mods) => headers::apply_to_request(mods, &mut head.headers),
         RequestStep::Rewrite(Rewrite { host, path }) => {
             if let Some(host) = host {
                 head.host = host.0.clone();

@@ -113,6 +113,50 @@ fn what_the_client_s_connection_names_goes_before_ours_comes() {
 }
 
 #[test]
+fn what_a_rule_or_its_backend_changes_cannot_be_said_in_another_spelling() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    let set = |name: &'static str| HeaderMods {
+        set: vec![(
+            HeaderName::from_static(name),
+            HeaderValue::from_static("ours"),
+        )],
+        remove: vec![HeaderName::from_static("x-secret")],
+        ..HeaderMods::default()
+    };
+    let mut to = forward("a");
+    to.backends[0].request = vec![set("x-role")];
+    let config = Config1 {
+        routes: vec![route(
+            "/",
+            vec![Phase::Request(set("x-user"))],
+            Action::Forward(to),
+        )],
+        clusters: vec![cluster("a", &[echo.address()])],
+    };
+    serve(&proxy, config.ir());
+    let told = seen(
+        &proxy,
+        &[
+            "X_User: a",
+            "x.user: a",
+            "X_Role: a",
+            "X.Role: a",
+            "X-Secret: a",
+            "X_Secret: a",
+        ],
+    );
+    let names = told.as_object().unwrap().keys();
+    let odd: Vec<_> = names.filter(|name| name.contains(['_', '.'])).collect();
+    assert!(odd.is_empty(), "{odd:?}");
+    assert!(told["x-secret"].is_null());
+    assert_eq!(
+        (&told["x-user"], &told["x-role"]),
+        (&json!(["ours"]), &json!(["ours"]))
+    );
+}
+
+#[test]
 fn fields_of_one_connection_and_of_strangers_stop_here() {
     let echo = Echo::start("a");
     let proxy = start(|_| ());
