@@ -1,5 +1,6 @@
 //! The phases of a request, in order: read, decide, answer or forward, decorate. `docs/life-of-a-request.md` follows this file.
 
+mod attempt;
 mod fallback;
 mod forward;
 mod guard;

@@ -5,7 +5,10 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Body;
 
-use super::forward::{self, Call, Step};
+use super::{
+    attempt::{self, Step},
+    forward::Call,
+};
 use crate::{
     body::UpBody,
     error::{ProxyError, Side},
@@ -123,7 +126,7 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
             allowance: None,
         };
         let request = (head.clone(), UpBody::Empty);
-        match forward::send(&worker, step, request, &mut call.exchange).await {
+        match attempt::send(&worker, step, request, &mut call.exchange).await {
             Ok(answer) => {
                 call.cluster = Arc::clone(cluster);
                 return Some(answer);

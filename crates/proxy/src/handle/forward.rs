@@ -1,14 +1,16 @@
 //! Forwarding: choose a backend, send, try again where the rule says so, pass the answer on.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use ir::{Balance, Cluster, Endpoint, Reason, Upstream};
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
-    Begun, decorate,
+    Begun,
+    attempt::{self, Step},
+    decorate,
     fallback::{self, Original},
     guard::{Cookies, Held},
     mirror, refuse, repeat, request,
@@ -16,7 +18,7 @@ use super::{
     tunnel::{self, Asked},
 };
 use crate::{
-    balance::{ClusterState, Picked},
+    balance::ClusterState,
     body::{
         DownBody, UpBody, Waits,
         meter::{Allowance, Meter},
@@ -27,11 +29,10 @@ use crate::{
     filter::headers,
     server::Conn,
     session,
-    silence::{Silence, Watch},
+    silence::Silence,
     snapshot::RuleState,
-    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress},
+    upstream::{Answer, Failure, Head, Progress},
     view::fields,
-    worker::Worker,
 };
 
 /// A request on its way, with all it needs. One allocation; the futures below only point to it.
@@ -313,7 +314,7 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
         limit: forward.and_then(|forward| forward.timeouts.attempt),
         allowance: call.allowance.as_deref(),
     };
-    let outcome = send(&worker, step, (call.head.clone(), body), &mut call.exchange).await;
+    let outcome = attempt::send(&worker, step, (call.head.clone(), body), &mut call.exchange).await;
     if let Err(Failure {
         progress: Progress::NoConnection(_),
         ..
@@ -322,108 +323,6 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
         call.tried.push(endpoint.clone());
     }
     outcome
-}
-
-/// Where one attempt goes.
-pub(super) struct Step<'a> {
-    pub(super) cluster: &'a ClusterState,
-    pub(super) picked: Picked<'a>,
-    pub(super) protocol: Upstream,
-    pub(super) pooled: bool,
-    /// How long it may take until the answer's head.
-    pub(super) limit: Option<Duration>,
-    /// How long the body may be.
-    pub(super) allowance: Option<&'a Allowance>,
-}
-
-/// One attempt, with its place in the account.
-pub(super) async fn send(
-    worker: &Rc<Worker>,
-    step: Step<'_>,
-    (head, body): (Head, UpBody),
-    exchange: &mut Exchange,
-) -> Result<Answer, Failure> {
-    let Step {
-        cluster, picked, ..
-    } = step;
-    let limits = cluster.cluster.timeouts;
-    let how = (step.protocol, step.pooled);
-    let destination = Destination::of(worker, (cluster, &picked), &head.host, how).await;
-    let mut destination = match destination {
-        Ok(destination) => destination,
-        Err(error) => {
-            exchange.attempt_is_nowhere(error);
-            let progress = Progress::NoConnection(body);
-            return Err(Failure { error, progress });
-        }
-    };
-    exchange.carries(picked.load);
-    let watch = Watch::of(limits);
-    let mut outgoing = Outgoing::watched(head, body, watch.as_ref());
-    outgoing.with_head(|head| exchange.attempt_begins(&destination.way, head));
-    let sending = upstream::send(worker, &mut destination, &mut outgoing);
-    let outcome = match (step.limit, &watch) {
-        (None, None) => sending.await,
-        (limit, watch) => Box::pin(bounded(sending, limit, watch.as_deref())).await,
-    };
-    let outcome = outcome.map_err(|failure| blamed(failure, step.allowance, exchange));
-    exchange.reached(destination.way.address);
-    exchange.attempt_ends(
-        outcome
-            .as_ref()
-            .map(|a| a.response.status())
-            .map_err(|f| f.error),
-    );
-    outcome
-}
-
-/// Whatever the backend made of half a body: it is not to blame.
-fn blamed(failure: Failure, allowance: Option<&Allowance>, exchange: &Exchange) -> Failure {
-    let error = if allowance.is_some_and(Allowance::is_exceeded) {
-        Some(ProxyError::BodyTooLarge)
-    } else if failure.error == ProxyError::ClientClosed {
-        exchange.fault()
-    } else {
-        None
-    };
-    match error {
-        None => failure,
-        Some(error) => Failure {
-            error,
-            progress: Progress::Closed,
-        },
-    }
-}
-
-/// An attempt that may take only so long, or only so long without a sign of life.
-async fn bounded(
-    sending: impl Future<Output = Result<Answer, Failure>>,
-    limit: Option<Duration>,
-    watch: Option<&Watch>,
-) -> Result<Answer, Failure> {
-    let late = |error| Failure {
-        error,
-        progress: Progress::Closed,
-    };
-    let watched = async {
-        match watch {
-            None => sending.await,
-            Some(watch) => {
-                let done = watch.over(sending).await;
-                match done {
-                    Some(outcome) => outcome,
-                    None => Err(late(ProxyError::BackendSilent)),
-                }
-            }
-        }
-    };
-    match limit {
-        None => watched.await,
-        Some(limit) => match timeout(limit, watched).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(late(ProxyError::AttemptTimeout)),
-        },
-    }
 }
 
 /// Makes a backend's answer the client's.
