@@ -267,7 +267,13 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // A gateway passes on what its clients give up. On a busy machine that may be before this backend has looked at it, for
+    // which it would end the connection by default.
+    builder
+        .http2()
+        .max_pending_accept_reset_streams(100_000)
+        .max_local_error_reset_streams(None);
     let mut connection =
         std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     // The limit is looked at after the last answer has been written.
