@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use testkit::{
     certs::{Ca, recording_names},
     stream::{TcpBackend, UdpBackend},
-    wait::DEADLINE,
+    wait::{DEADLINE, eventually},
 };
 
 use crate::support::{Gateway, Start, secret};
@@ -193,10 +193,11 @@ fn shares_of_a_backend_that_is_not_there_are_closed() {
     greetings.sort();
     let good = greetings.iter().filter(|name| *name == "good").count();
     assert_eq!(good, 10, "{greetings:?}");
-    let metrics = gateway.page("/metrics").body;
-    let metrics = String::from_utf8_lossy(&metrics);
     let closed = "postern_streams_total{listener=\"default/gw/tcp\",result=\"invalid_backend\"} 10";
-    assert!(metrics.contains(closed), "{metrics}");
+    eventually("the closed ones are counted", || {
+        let metrics = gateway.page("/metrics").body;
+        String::from_utf8_lossy(&metrics).contains(closed)
+    });
 }
 
 /// The Services that the page about Gateway API speaks of.

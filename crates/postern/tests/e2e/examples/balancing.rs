@@ -61,7 +61,7 @@ pub(crate) fn least_conn(served: &Served<'_>) {
     let address = served.http;
     let slow = || {
         std::thread::spawn(move || {
-            Call::get(address, "http://example.com/order?delay=3000")
+            Call::get(address, "http://example.com/order?delay=6000")
                 .send_blocking()
                 .unwrap()
         })
