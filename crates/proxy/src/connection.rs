@@ -88,6 +88,8 @@ pub(crate) struct ConnState {
     read_stall: AtomicU32,
     command: AtomicU8,
     asked: AtomicBool,
+    /// HTTP/1.1: of the next head, a part has come.
+    half_a_head: AtomicBool,
     heads: AtomicU32,
     faulty: AtomicU32,
     unknown_coding: AtomicBool,
@@ -112,6 +114,7 @@ impl ConnState {
             read_stall: AtomicU32::new(0),
             command: AtomicU8::new(Command::Serve as u8),
             asked: AtomicBool::new(false),
+            half_a_head: AtomicBool::new(false),
             heads: AtomicU32::new(0),
             faulty: AtomicU32::new(0),
             unknown_coding: AtomicBool::new(false),
@@ -154,6 +157,13 @@ impl ConnState {
         self.read_goes_on();
         if head && self.phase.load(Relaxed) == Phase::Idle as u8 {
             self.enter(Phase::Head);
+        }
+    }
+
+    /// Whether a part of a head is there, and the rest is not. It may have come with the request before.
+    pub(crate) fn has_half_a_head(&self, half: bool) {
+        if self.half_a_head.load(Relaxed) != half {
+            self.half_a_head.store(half, Relaxed);
         }
     }
 
@@ -203,7 +213,10 @@ impl ConnState {
         if self.in_flight.fetch_sub(1, Relaxed) == 1 {
             self.read_goes_on();
             if self.phase() != Phase::Tunnel {
-                self.enter(Phase::Idle);
+                self.enter(match self.half_a_head.load(Relaxed) {
+                    true => Phase::Head,
+                    false => Phase::Idle,
+                });
             }
         }
     }

@@ -65,6 +65,8 @@ impl<S: Abort> Watched<S> {
             self.state.refuse(scanner.requests(), fault);
             self.scanner = None;
         }
+        let half = self.scanner.as_ref().is_some_and(HeadScanner::is_in_head);
+        self.state.has_half_a_head(half);
         self.state.bytes_read(true);
         bytes.len()
     }

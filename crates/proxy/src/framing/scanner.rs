@@ -60,6 +60,11 @@ impl HeadScanner {
         self.requests
     }
 
+    /// Whether a head has begun, and its end was not seen.
+    pub(crate) fn is_in_head(&self) -> bool {
+        self.place == Place::Head && (self.begun || !self.line.is_empty())
+    }
+
     /// Looks at bytes as they come.
     pub(crate) fn scan(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
         while !bytes.is_empty() {

@@ -268,6 +268,29 @@ fn half_a_head_of_http1_is_counted() {
 }
 
 #[test]
+fn half_a_head_behind_a_whole_request_has_the_deadline_of_heads() {
+    for half in ["G", "GET /x HTTP/1.1\r\n", "GET /x HTTP/1.1\r\nHost: a"] {
+        let echo = Echo::start("a");
+        let logged = Logged::new();
+        let proxy = impatient(&logged, |deadlines| {
+            deadlines.header = Duration::from_millis(500);
+            deadlines.idle = 6 * DEADLINE;
+        });
+        serve(&proxy, simple(echo.address()).ir());
+        let mut client = TcpStream::connect(http(&proxy)).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        let whole = format!("GET / HTTP/1.1\r\nHost: a.com\r\n\r\n{half}");
+        client.write_all(whole.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{half:?}");
+        eventually("it is counted", || {
+            logged.number(&rejected("header_timeout")) == Some(1)
+        });
+    }
+}
+
+#[test]
 fn idle_connections_of_http2_end_whatever_they_answer() {
     for mute in [false, true] {
         let echo = Echo::start("a");
