@@ -252,13 +252,13 @@ impl Reading<'_> {
         }
         if text.contains("//")
             || text.split('/').any(|s| s == "." || s == "..")
-            || text.contains(['#', '?', ' '])
+            || text.contains(['#', '?'])
         {
             return Err(format!(
-                "the path {text:?} holds //, a dot segment, a query or a blank, which no request path does"
+                "the path {text:?} holds //, a dot segment, a query or a fragment, which no request path does"
             ));
         }
-        let text = value::ascii_path(text);
+        let text = value::escaped_path(text);
         match path_type {
             "Exact" => Ok(PathKind::Exact(text.into_owned())),
             "Prefix" => Ok(PathKind::prefix(&text)),

@@ -213,14 +213,22 @@ fn at_most(hir: &Hir) -> usize {
     }
 }
 
-/// A path with what is not ASCII escaped, as clients send it and HTTPRoute wants it (RFC 3987 section 3.1).
-pub(crate) fn ascii_path(path: &str) -> Cow<'_, str> {
-    if path.is_ascii() {
+/// A path as clients send it and HTTPRoute wants it: what no path may hold as it is (RFC 3986 section 3.3), such as a blank, a
+/// bar or what is not ASCII, is escaped. Escapes stay.
+pub(crate) fn escaped_path(path: &str) -> Cow<'_, str> {
+    let bytes = path.as_bytes();
+    let stays = |at: usize| match bytes[at] {
+        b'%' => {
+            matches!(bytes.get(at + 1..at + 3), Some(digits) if digits.iter().all(u8::is_ascii_hexdigit))
+        }
+        byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte),
+    };
+    if (0..bytes.len()).all(stays) {
         return Cow::Borrowed(path);
     }
-    let escaped = path.bytes().map(|byte| match byte {
-        0..=0x7f => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
+    let escaped = (0..bytes.len()).map(|at| match stays(at) {
+        true => char::from(bytes[at]).to_string(),
+        false => format!("%{:02X}", bytes[at]),
     });
     Cow::Owned(escaped.collect())
 }
@@ -256,7 +264,7 @@ pub(crate) fn object_name(name: &str, suffix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        ascii_path, boolean, duration, list, number, object_name, path_regex, precise_hostname,
+        boolean, duration, escaped_path, list, number, object_name, path_regex, precise_hostname,
         regex, short_hash, size,
     };
 
@@ -324,8 +332,15 @@ mod tests {
 
     #[test]
     fn paths_speak_ascii() {
-        assert_eq!(ascii_path("/a%20b"), "/a%20b");
-        assert_eq!(ascii_path("/é/x"), "/%C3%A9/x");
+        for (written, escaped) in [
+            ("/a%20b/~c;d=1,2", "/a%20b/~c;d=1,2"),
+            ("/é/x", "/%C3%A9/x"),
+            ("/a b|c", "/a%20b%7Cc"),
+            ("/100%", "/100%25"),
+            ("/%zz%4", "/%25zz%254"),
+        ] {
+            assert_eq!(escaped_path(written), escaped);
+        }
         // A word character of Unicode is large, one of ASCII is not.
         assert!(regex(r"/\w{200}").is_err() && path_regex(r"/\w{200}").is_ok());
         assert!(path_regex(r"/\p{L}+").is_ok() && path_regex("a)|(b").is_err());

@@ -146,6 +146,29 @@ fn why_there_is_no_route() {
 }
 
 #[test]
+fn a_head_whose_body_has_no_clear_end_is_refused_as_traffic_is() {
+    let refused = [
+        (("transfer-encoding", "gzip, chunked"), "501 unknown_coding"),
+        (("content-length", "5, 5"), "400 bad_request"),
+        (("content-length", "+5"), "400 bad_request"),
+        (("transfer-encoding", "identity"), "400 bad_request"),
+    ];
+    for (field, expected) in refused {
+        let told = ask("POST", "http://example.com/v1/x", &[field]);
+        assert_eq!(told.results[0].text, expected, "{field:?}");
+    }
+    let both = [("content-length", "5"), ("transfer-encoding", "chunked")];
+    let told = ask("POST", "http://example.com/v1/x", &both);
+    assert_eq!(told.results[0].text, "400 bad_request");
+    let told = ask(
+        "POST",
+        "http://example.com/v1/x",
+        &[("content-length", "5")],
+    );
+    assert!(told.results[0].forwarded, "{:?}", told.results);
+}
+
+#[test]
 fn a_bad_request_is_refused() {
     let client = ("127.0.0.1".parse().unwrap(), &[][..]);
     assert!(

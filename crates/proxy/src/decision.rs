@@ -261,7 +261,7 @@ pub(crate) fn forwards_left(method: &Method, headers: &HeaderMap) -> Option<u64>
 fn last_hop() -> Response<()> {
     let mut answer = Response::new(());
     *answer.status_mut() = StatusCode::NO_CONTENT;
-    answer.headers_mut().insert(ALLOW, ALLOWED);
+    answer.headers_mut().insert(header::ALLOW, ALLOWED);
     answer
 }
 
@@ -317,6 +317,3 @@ pub(crate) fn offers(list: &HeaderValue, protocol: &HeaderValue) -> bool {
 /// Methods that a request refused with 405 could have used (RFC 9110 section 15.5.6).
 pub(crate) const ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
-
-/// The header that says so.
-pub(crate) const ALLOW: http::HeaderName = header::ALLOW;

@@ -291,7 +291,7 @@ fn refuse_with(
     if error == ProxyError::MethodNotAllowed {
         response
             .headers_mut()
-            .insert(decision::ALLOW, decision::ALLOWED);
+            .insert(header::ALLOW, decision::ALLOWED);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response

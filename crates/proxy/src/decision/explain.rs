@@ -12,6 +12,7 @@ use crate::{
     auth,
     error::ProxyError,
     filter::{cors, headers},
+    framing::{Fault, HeadScanner},
     handle::request,
     names::Names,
     snapshot::{RuleState, Snapshot},
@@ -112,11 +113,13 @@ impl Explainer {
             trusted,
             head,
         } = question;
-        let mut view = match View::new(&peer, trusted, head) {
+        let framed = framed(&head).map_err(ProxyError::from);
+        let view = framed
+            .and_then(|()| View::new(&peer, trusted, head).map_err(|_| ProxyError::BadRequest));
+        let mut view = match view {
             Ok(view) => view,
-            Err(_) => {
-                let error = Outcome::error(ProxyError::BadRequest);
-                explained.outcomes.push((1, error));
+            Err(error) => {
+                explained.outcomes.push((1, Outcome::error(error)));
                 return explained;
             }
         };
@@ -186,6 +189,19 @@ impl Explainer {
     }
 }
 
+/// Whether the head says in one way where its body ends: asks the scanner of connections, with the head as HTTP/1.1 writes it.
+fn framed(head: &Parts) -> Result<(), Fault> {
+    let mut text = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
+    for (name, value) in &head.headers {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(b"\r\n");
+    HeadScanner::default().scan(&text)
+}
+
 /// What decides without the rule's action, if anything does.
 fn outcome(decision: &Decision<'_>, view: &View) -> Option<Outcome> {
     let rule = decision.met.map(|met| met.rule);
@@ -210,7 +226,7 @@ fn outcome(decision: &Decision<'_>, view: &View) -> Option<Outcome> {
     }
     if let (ProxyError::MethodNotAllowed, Outcome::Answered { headers, .. }) = (error, &mut outcome)
     {
-        headers.insert(super::ALLOW, super::ALLOWED);
+        headers.insert(header::ALLOW, super::ALLOWED);
     }
     Some(outcome)
 }

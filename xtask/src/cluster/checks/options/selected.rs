@@ -211,9 +211,29 @@ fn monitor(cluster: &Cluster<'_>) -> anyhow::Result<()> {
         .context("the pod has no address")?;
     let path = endpoint["path"].as_str().unwrap_or_default();
     let url = format!("http://{address}:{}{path}", admin_port(&deployment)?);
-    let mut curl = cluster.machine.inside("curl".as_ref());
-    let metrics = crate::workspace::output_of(curl.args(["-sS", "--fail", &url]))?;
-    ensure!(metrics.contains("postern_"), "no metrics at {url}");
+    // By address, and by the name that the Service has in the cluster's DNS; by no other.
+    let asked_as = |host: &str| {
+        let mut curl = cluster.machine.inside("curl".as_ref());
+        crate::workspace::output_of(curl.args([
+            "-sS",
+            "--fail",
+            "-H",
+            &format!("Host: {host}"),
+            &url,
+        ]))
+    };
+    let service_name = format!("{}.{NAMESPACE}.svc", selected[0]);
+    for host in [address, &service_name] {
+        let metrics = asked_as(host)?;
+        ensure!(
+            metrics.contains("postern_"),
+            "no metrics at {url} for {host}"
+        );
+    }
+    ensure!(
+        asked_as("elsewhere.example.com").is_err(),
+        "any name will do at {url}"
+    );
     Ok(())
 }
 
