@@ -9,7 +9,7 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
 /// Settings for Services, or for the backends of HTTPRoutes and GRPCRoutes, in the same namespace (GEP-713 direct attachment). The more
 /// specific target wins, setting by setting: a rule, its route, a port of the Service, the Service. Of two policies with the
 /// same target the older one wins, then the first by name.
-#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "postern.dev",
     version = "v1alpha1",
@@ -225,7 +225,7 @@ pub enum BackendProtocol {
 }
 
 /// TLS towards a backend. What cannot be honoured closes the backend: its requests are answered 500.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("self.mode in ['Verified', 'VerifiedChain'] || !has(self.caCertificateRef)", "caCertificateRef goes with mode Verified or VerifiedChain: in the others nobody is verified"))]
 pub struct BackendTls {

@@ -9,7 +9,7 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
 /// Settings for Gateways and ListenerSets, or single listeners, in the same namespace (GEP-713 direct attachment). Each
 /// setting of a policy for one listener wins over that of one for the whole object, and that over one for the Gateway that
 /// a ListenerSet extends. Of two policies with the same target the older one wins, then the first by name.
-#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "postern.dev",
     version = "v1alpha1",
@@ -68,7 +68,7 @@ pub enum Underscores {
 }
 
 /// TLS of a listener.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!(has(self.minVersion) && has(self.maxVersion)) || self.minVersion <= self.maxVersion", "minVersion is above maxVersion"))]
 pub struct ClientTls {

@@ -8,7 +8,7 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
 /// Settings for HTTPRoutes and GRPCRoutes in the same namespace (GEP-713 direct attachment). Of two policies with the same target the
 /// older one wins, then the first by name; each setting of a policy for one rule wins over that of one for the whole route.
-#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "postern.dev",
     version = "v1alpha1",
@@ -122,7 +122,7 @@ pub struct FallbackRef {
 
 /// Conditions for the retries of a rule that has `retry`. Without this policy: the listed codes and failed
 /// connections, for every method.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RetryPolicy {
     /// Retry when no connection could be made, or it was lost before the response. Default false.
@@ -202,7 +202,7 @@ pub enum RateScope {
 }
 
 /// Which clients may ask; others are answered 403. An entry that cannot be read closes the rule for everybody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientAddresses {
     /// Networks (CIDR) or addresses that may ask; empty: every one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -259,7 +259,7 @@ pub enum BasicAuthFormat {
 /// Where variables may stand, these are `$host`, `$http_host`, `$best_http_host`, `$scheme`, `$pass_access_scheme`,
 /// `$request_uri`, `$escaped_request_uri`, `$uri`, `$document_uri`, `$args`, `$query_string`, `$is_args`, `$request_method` and
 /// `$remote_addr`; any of them also as `${host}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalAuth {
     /// Who is asked: an absolute URL. Variables may stand in its path and query, not in its host. The name of a Service,

@@ -37,12 +37,12 @@ mod upstream_tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::ObjectRef;
-use serde_json::{Value, json};
+use api::{BackendPolicySpec, ClientAddresses, ObjectRef, RoutePolicySpec};
 
 use crate::{
     ingress::is_bridge,
     lookup::Lookup,
+    native,
     note::{Notes, Outcome},
     profile::Profile,
     service::External,
@@ -52,13 +52,11 @@ pub(crate) use canary::{Canary, HeaderRule, Weight};
 pub(crate) use destination::Destination;
 pub(crate) use downstream_tls::DownstreamTls;
 pub(crate) use external_auth::for_host as external_auth_for;
-pub(crate) use fallback::Fallback;
 pub(crate) use forwarded_prefix::ForwardedPrefix;
 pub(crate) use header_control::HeaderControl;
 pub(crate) use host::HostSettings;
 pub(crate) use matching::Matching;
 pub(crate) use redirect::HttpsRedirect;
-pub(crate) use retry::Retry;
 pub(crate) use rewrite::has_captures;
 
 /// Higress' own prefix.
@@ -158,85 +156,67 @@ pub const FAMILIES: &[&Family] = &[
 ];
 
 /// What the annotations of one Ingress ask for.
+///
+/// A family writes what it asks for where it stands in the output: into the rule, or into the specs of policies, which are
+/// without targets. Only what takes part in more than one place, or is settled between Ingresses, is a fact of its own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) canary: Option<Canary>,
-    /// A Gateway API CORS filter's body.
-    pub(crate) cors: Option<Value>,
     pub(crate) matching: Matching,
     pub(crate) use_regex: bool,
     pub(crate) full_path_regex: bool,
-    pub(crate) ignore_path_case: bool,
     pub(crate) host: HostSettings,
     pub(crate) rewrite_target: Option<String>,
     pub(crate) rewrite_path: Option<String>,
-    pub(crate) upstream_vhost: Option<String>,
-    /// Where every request is sent: a RequestRedirect filter's body. It wins over `https`.
-    pub(crate) redirect: Option<Value>,
     pub(crate) https: HttpsRedirect,
     pub(crate) request_headers: HeaderControl,
     pub(crate) response_headers: HeaderControl,
-    pub(crate) retry: Option<Retry>,
-    /// Whole seconds.
-    pub(crate) timeout: Option<u64>,
-    /// Entries of a RoutePolicy's `rateLimits`.
-    pub(crate) rate_limits: Vec<Value>,
-    /// A RoutePolicy's `concurrency`.
-    pub(crate) concurrency: Option<Value>,
-    /// Requests have no line in the access log.
-    pub(crate) unlogged: bool,
-    /// A RoutePolicy's `clientAddresses`.
-    pub(crate) client_addresses: Option<Value>,
-    /// The largest request body in bytes; 0 is no limit, and said to be none.
-    pub(crate) max_request_body: Option<u64>,
-    /// A RoutePolicy's `basicAuth`.
-    pub(crate) basic_auth: Option<Value>,
-    /// A RoutePolicy's `externalAuth`, for any host.
-    pub(crate) external_auth: Option<Value>,
-    pub(crate) backend: BackendSettings,
-    pub(crate) fallback: Option<Fallback>,
-    /// A RequestMirror filter's body.
-    pub(crate) mirror: Option<Value>,
+    pub(crate) forwarded_prefix: Option<ForwardedPrefix>,
     /// Where a backend that is no Service leads.
     pub(crate) destinations: Vec<Destination>,
     /// Services that the settings name, and that have to be made.
     pub(crate) externals: Vec<External>,
-    pub(crate) forwarded_prefix: Option<ForwardedPrefix>,
-    pub(crate) downstream_tls: Option<DownstreamTls>,
+    pub(crate) downstream_tls: Option<Box<DownstreamTls>>,
+    pub(crate) rule: RuleTemplate,
+    /// See [`Settings::route_policy_mut`].
+    pub(crate) route_policy: Option<Box<RoutePolicySpec>>,
+    /// See [`Settings::backend_policy_mut`].
+    pub(crate) backend_policy: Option<Box<BackendPolicySpec>>,
+}
+
+/// What every rule of an Ingress has, in HTTPRoute's own types; matches and backends are those of its path.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RuleTemplate {
+    pub(crate) cors: Option<Box<native::Cors>>,
+    /// Where every request is sent. It wins over `Settings::https`.
+    pub(crate) redirect: Option<Box<native::RequestRedirect>>,
+    pub(crate) mirror: Option<Box<native::RequestMirror>>,
+    /// The `hostname` of a URLRewrite.
+    pub(crate) hostname: Option<String>,
+    /// `timeouts.request`, in seconds.
+    pub(crate) timeout: Option<u64>,
+    /// `timeouts.backendRequest`, in seconds; it may be no longer than the other.
+    pub(crate) attempt_timeout: Option<u64>,
+    pub(crate) retry: Option<Box<native::Retry>>,
 }
 
 impl Settings {
+    /// The RoutePolicy for the Ingress' routes, to be written into.
+    pub(crate) fn route_policy_mut(&mut self) -> &mut RoutePolicySpec {
+        self.route_policy.get_or_insert_default()
+    }
+
+    /// The BackendPolicy for the Ingress' routes, to be written into.
+    pub(crate) fn backend_policy_mut(&mut self) -> &mut BackendPolicySpec {
+        self.backend_policy.get_or_insert_default()
+    }
+
     /// Lets nobody in: a security setting could not be honoured.
     pub(crate) fn close(&mut self) {
-        self.client_addresses = Some(json!({ "deny": ["0.0.0.0/0", "::/0"] }));
-    }
-}
-
-/// Fields of a BackendPolicy.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BackendSettings {
-    pub(crate) load_balancing: Option<Value>,
-    pub(crate) session_cookie: Option<Value>,
-    pub(crate) protocol: Option<&'static str>,
-    pub(crate) tls: Option<Value>,
-    pub(crate) timeouts: Option<Value>,
-    pub(crate) use_cluster_ip: Option<bool>,
-}
-
-impl BackendSettings {
-    /// The fields that are set.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
-        let fields = [
-            ("loadBalancing", self.load_balancing.clone()),
-            ("sessionCookie", self.session_cookie.clone()),
-            ("protocol", self.protocol.map(|protocol| json!(protocol))),
-            ("tls", self.tls.clone()),
-            ("timeouts", self.timeouts.clone()),
-            ("useClusterIP", self.use_cluster_ip.map(Value::from)),
-        ];
-        fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
+        self.route_policy_mut().client_addresses = Some(ClientAddresses {
+            deny: vec!["0.0.0.0/0".to_owned(), "::/0".to_owned()],
+            ..ClientAddresses::default()
+        });
     }
 }
 

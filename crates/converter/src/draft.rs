@@ -1,11 +1,13 @@
 //! The rules of one path: what HTTPRoute says about it.
 
+mod matches;
 mod reference;
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use api::{RegexRewrite, RouteFilterSpec};
 
+use matches::{cookie_pattern, matches, rule_name};
 use reference::refs;
 pub(crate) use reference::standbys;
 
@@ -13,6 +15,10 @@ use crate::{
     annotations::{HeaderControl, HeaderRule, Matching, Settings, has_captures},
     ingress::{Backend, PathKind},
     merge::{Attached, HostGroup, Owned},
+    native::{
+        self, BackendRef, Filter, HeaderMatch, HeaderType, RedirectScheme, RequestRedirect, Rule,
+        Timeouts, UrlRewrite,
+    },
     profile::Profile,
     value::{self, short_hash},
     weight,
@@ -22,9 +28,9 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Draft {
     /// HTTPRoute rules, in order of precedence.
-    pub(crate) rules: Vec<Value>,
+    pub(crate) rules: Vec<Rule>,
     /// RouteFilters that the rules name: name and spec.
-    pub(crate) filters: Vec<(String, Value)>,
+    pub(crate) filters: Vec<(String, RouteFilterSpec)>,
 }
 
 /// The rules of a path that is forwarded or redirected by its own settings.
@@ -35,20 +41,18 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
         if owned.is_default { "default" } else { "" },
     );
     if owned.is_default {
-        draft.rules.push(json!({
-            "name": name,
-            "matches": matches(&owned.path.kind, &Matching::default(), None),
-            "backendRefs": refs(&owned.path.backend, None),
-        }));
+        draft.rules.push(Rule {
+            name: Some(name),
+            matches: Some(matches(&owned.path.kind, &Matching::default(), None)),
+            backend_refs: Some(refs(&owned.path.backend, None)),
+            ..Rule::default()
+        });
         return draft;
     }
     let settings = &group.source.settings;
-    if let Backend::Redirect(filter) = &owned.path.backend {
-        draft.rules.push(json!({
-            "name": name,
-            "matches": matches(&owned.path.kind, &settings.matching, None),
-            "filters": [{ "type": "RequestRedirect", "requestRedirect": filter }],
-        }));
+    if let Backend::Redirect(to) = &owned.path.backend {
+        let rule = redirect_rule(name, owned, &settings.matching, RequestRedirect::clone(to));
+        draft.rules.push(rule);
         return draft;
     }
     let builder = Builder {
@@ -68,12 +72,23 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
 }
 
 /// The rule that sends plain HTTP to https.
-pub(crate) fn https_redirect(group: &HostGroup, owned: &Owned) -> Value {
-    json!({
-        "name": rule_name(&owned.path.kind, "https"),
-        "matches": matches(&owned.path.kind, &group.source.settings.matching, None),
-        "filters": [{ "type": "RequestRedirect", "requestRedirect": { "scheme": "https", "statusCode": 308 } }],
-    })
+pub(crate) fn https_redirect(group: &HostGroup, owned: &Owned) -> Rule {
+    let name = rule_name(&owned.path.kind, "https");
+    let redirect = RequestRedirect {
+        scheme: Some(RedirectScheme::Https),
+        status_code: Some(308),
+        ..RequestRedirect::default()
+    };
+    redirect_rule(name, owned, &group.source.settings.matching, redirect)
+}
+
+fn redirect_rule(name: String, owned: &Owned, on: &Matching, to: RequestRedirect) -> Rule {
+    Rule {
+        name: Some(name),
+        matches: Some(matches(&owned.path.kind, on, None)),
+        filters: Some(vec![native::request_redirect(to)]),
+        ..Rule::default()
+    }
 }
 
 fn filter_name(group: &HostGroup, owned: &Owned) -> String {
@@ -87,71 +102,6 @@ fn filter_name(group: &HostGroup, owned: &Owned) -> String {
         &group.source.object.key.name,
         &short_hash(&[&owned.path.written.0, target]),
     )
-}
-
-/// A stable name for a rule: it follows the path, not its place.
-fn rule_name(kind: &PathKind, role: &str) -> String {
-    let (word, text) = match kind {
-        PathKind::Exact(text) => ("exact", text),
-        PathKind::Prefix(text) => ("prefix", text),
-        PathKind::StringPrefix(text) => ("start", text),
-        PathKind::Regex(text) => ("regex", text),
-    };
-    let name = format!("{word}-{}", short_hash(&[word, text]));
-    if role.is_empty() {
-        name
-    } else {
-        format!("{name}-{role}")
-    }
-}
-
-/// Every combination of path and method, with all conditions.
-fn matches(kind: &PathKind, conditions: &Matching, header: Option<Value>) -> Vec<Value> {
-    let headers = conditions.headers.iter();
-    let headers: Vec<_> = headers
-        .map(|(name, rule)| rule.to_match(name))
-        .chain(header)
-        .collect();
-    let query = conditions.query.iter();
-    let query: Vec<_> = query.map(|(name, rule)| rule.to_match(name)).collect();
-    let methods: Vec<_> = if conditions.methods.is_empty() {
-        vec![None]
-    } else {
-        conditions.methods.iter().copied().map(Some).collect()
-    };
-    let paths = paths(kind);
-    let combined = methods
-        .iter()
-        .flat_map(|method| paths.iter().map(move |path| (*method, path)));
-    combined
-        .map(|(method, path)| {
-            let mut one = json!({ "path": path });
-            if let Some(method) = method {
-                one["method"] = json!(method);
-            }
-            if !headers.is_empty() {
-                one["headers"] = json!(headers);
-            }
-            if !query.is_empty() {
-                one["queryParams"] = json!(query);
-            }
-            one
-        })
-        .collect()
-}
-
-/// One path match, or two where there is no single word for it.
-fn paths(kind: &PathKind) -> Vec<Value> {
-    let path = |kind: &str, value: &str| json!({ "type": kind, "value": value });
-    match kind {
-        PathKind::Exact(text) => vec![path("Exact", text)],
-        PathKind::Prefix(text) => vec![path("PathPrefix", text)],
-        PathKind::StringPrefix(text) => {
-            let longer = format!("{}[^/].*", regex::escape(text));
-            vec![path("PathPrefix", text), path("RegularExpression", &longer)]
-        }
-        PathKind::Regex(pattern) => vec![path("RegularExpression", pattern)],
-    }
 }
 
 fn role(name: &str, attached: &Attached, role: &str) -> String {
@@ -171,45 +121,44 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// The chain: canaries by header, canaries by cookie, then everybody else by weight. `never` leads to the base.
-    fn rules(&self) -> Vec<Value> {
+    fn rules(&self) -> Vec<Rule> {
         let base = refs(&self.owned.path.backend, None);
         let own = [
             &self.settings.request_headers,
             &self.settings.response_headers,
         ];
         let mut rules = Vec::new();
-        if self.url_redirect().is_none() {
+        if !self.redirects() {
             for attached in &self.owned.canaries {
                 let Some((header, rule)) = &attached.canary.header else {
                     continue;
                 };
-                let matches = |kind: &str, value: &str| json!({ "name": header, "type": kind, "value": value });
+                let exact = |value: &str| native::header_match(HeaderType::Exact, header, value);
                 let wanted = match rule {
-                    HeaderRule::Always => matches("Exact", "always"),
-                    HeaderRule::Value(value) => matches("Exact", value),
+                    HeaderRule::Always => exact("always"),
+                    HeaderRule::Value(value) => exact(value),
                     HeaderRule::Pattern(pattern) => {
-                        matches("RegularExpression", &format!("(?s).*(?:{pattern}).*"))
+                        let pattern = format!("(?s).*(?:{pattern}).*");
+                        native::header_match(HeaderType::RegularExpression, header, &pattern)
                     }
                 };
                 rules.push(self.canary_rule(attached, "header", wanted));
                 if *rule == HeaderRule::Always {
-                    let never = matches("Exact", "never");
-                    rules.push(self.rule(
-                        &self.role(attached, "header-never"),
-                        Some(never),
-                        base.clone(),
-                        &own,
-                    ));
+                    let role = self.role(attached, "header-never");
+                    rules.push(self.rule(&role, Some(exact("never")), base.clone(), &own));
                 }
             }
             for attached in &self.owned.canaries {
                 let Some(cookie) = &attached.canary.cookie else {
                     continue;
                 };
-                let matches = |value: &str| json!({ "name": "cookie", "type": "RegularExpression", "value": cookie_pattern(cookie, value) });
-                rules.push(self.canary_rule(attached, "cookie", matches("always")));
+                let said = |value: &str| {
+                    let pattern = cookie_pattern(cookie, value);
+                    native::header_match(HeaderType::RegularExpression, "cookie", &pattern)
+                };
+                rules.push(self.canary_rule(attached, "cookie", said("always")));
                 let role = self.role(attached, "cookie-never");
-                rules.push(self.rule(&role, Some(matches("never")), base.clone(), &own));
+                rules.push(self.rule(&role, Some(said("never")), base.clone(), &own));
             }
         }
         rules.push(self.weighted());
@@ -220,7 +169,7 @@ impl Builder<'_> {
         self::role(&self.name, attached, role)
     }
 
-    fn canary_rule(&self, attached: &Attached, role: &str, header: Value) -> Value {
+    fn canary_rule(&self, attached: &Attached, role: &str, header: HeaderMatch) -> Rule {
         let control = self.control(attached);
         self.rule(
             &self.role(attached, role),
@@ -231,7 +180,7 @@ impl Builder<'_> {
     }
 
     /// The canary, and its base with no share of its own: what is said for the rule's backends holds for it.
-    fn with_base(&self, attached: &Attached) -> Vec<Value> {
+    fn with_base(&self, attached: &Attached) -> Vec<BackendRef> {
         let mut all = refs(&attached.backend, None);
         if !all.is_empty() {
             all.extend(refs(&self.owned.path.backend, Some(0)));
@@ -253,7 +202,7 @@ impl Builder<'_> {
     }
 
     /// The rule for everybody whom no header and no cookie sends elsewhere.
-    fn weighted(&self) -> Value {
+    fn weighted(&self) -> Rule {
         let own = [
             &self.settings.request_headers,
             &self.settings.response_headers,
@@ -264,7 +213,7 @@ impl Builder<'_> {
             .iter()
             .filter_map(|a| a.canary.weight.map(|w| (a, w)))
             .collect();
-        if shares.is_empty() || self.url_redirect().is_some() {
+        if shares.is_empty() || self.redirects() {
             return self.rule(&self.name, None, refs(&self.owned.path.backend, None), &own);
         }
         let weights = weight::split(&shares.iter().map(|(_, weight)| *weight).collect::<Vec<_>>());
@@ -304,59 +253,61 @@ impl Builder<'_> {
     fn rule(
         &self,
         name: &str,
-        header: Option<Value>,
-        backends: Vec<Value>,
+        header: Option<HeaderMatch>,
+        backends: Vec<BackendRef>,
         control: &[&HeaderControl; 2],
-    ) -> Value {
+    ) -> Rule {
         let matches = matches(&self.owned.path.kind, &self.settings.matching, header);
-        let mut rule = json!({ "name": name, "matches": matches });
         let filters = self.filters(control);
-        if !filters.is_empty() {
-            rule["filters"] = Value::Array(filters);
-        }
-        if self.url_redirect().is_some() {
+        let rule = Rule {
+            name: Some(name.to_owned()),
+            matches: Some(matches),
+            filters: (!filters.is_empty()).then_some(filters),
+            ..Rule::default()
+        };
+        if self.redirects() {
             return rule;
         }
-        if !backends.is_empty() {
-            rule["backendRefs"] = Value::Array(backends);
+        let retry = self.settings.rule.retry.as_deref();
+        Rule {
+            backend_refs: (!backends.is_empty()).then_some(backends),
+            timeouts: self.timeouts(),
+            retry: retry.cloned(),
+            ..rule
         }
-        self.timing(&mut rule);
-        rule
     }
 
-    const fn url_redirect(&self) -> Option<&Value> {
-        self.settings.redirect.as_ref()
+    /// Whether clients are sent elsewhere, whatever they ask for.
+    const fn redirects(&self) -> bool {
+        self.settings.rule.redirect.is_some()
     }
 
-    fn filters(&self, control: &[&HeaderControl; 2]) -> Vec<Value> {
+    fn filters(&self, control: &[&HeaderControl; 2]) -> Vec<Filter> {
+        let template = &self.settings.rule;
         let mut filters = Vec::new();
-        if let Some(cors) = &self.settings.cors {
-            filters.push(json!({ "type": "CORS", "cors": cors }));
+        if let Some(cors) = &template.cors {
+            filters.push(native::cors(native::Cors::clone(cors)));
         }
-        if let Some(redirect) = self.url_redirect() {
-            filters.extend(modifiers(&[&HeaderControl::default(), control[1]]));
-            filters.push(json!({ "type": "RequestRedirect", "requestRedirect": redirect }));
+        if let Some(redirect) = &template.redirect {
+            filters.extend(native::modifiers(&[&HeaderControl::default(), control[1]]));
+            let redirect = RequestRedirect::clone(redirect);
+            filters.push(native::request_redirect(redirect));
             return filters;
         }
         let request = self.request_headers(control[0]);
-        filters.extend(modifiers(&[&request, control[1]]));
-        if let Some(mirror) = &self.settings.mirror {
-            filters.push(json!({ "type": "RequestMirror", "requestMirror": mirror }));
+        filters.extend(native::modifiers(&[&request, control[1]]));
+        if let Some(mirror) = &template.mirror {
+            filters.push(native::request_mirror(native::RequestMirror::clone(mirror)));
         }
-        let mut rewrite = json!({});
-        if let Some(host) = &self.settings.upstream_vhost {
-            rewrite["hostname"] = json!(host);
-        }
-        if let Some(path) = self.path_rewrite() {
-            rewrite["path"] = path;
-        }
-        if rewrite.as_object().is_some_and(|fields| !fields.is_empty()) {
-            filters.push(json!({ "type": "URLRewrite", "urlRewrite": rewrite }));
+        let rewrite = UrlRewrite {
+            hostname: template.hostname.clone(),
+            path: self.path_rewrite(),
+        };
+        if rewrite != UrlRewrite::default() {
+            filters.push(native::url_rewrite(rewrite));
         }
         if self.needs_filter() {
-            let reference =
-                json!({ "group": api::GROUP, "kind": "RouteFilter", "name": self.filter_name });
-            filters.push(json!({ "type": "ExtensionRef", "extensionRef": reference }));
+            filters.push(native::route_filter(&self.filter_name));
         }
         filters
     }
@@ -376,7 +327,7 @@ impl Builder<'_> {
     }
 
     /// The new path, unless it has groups in it. A prefix can be replaced only where every match is one.
-    fn path_rewrite(&self) -> Option<Value> {
+    fn path_rewrite(&self) -> Option<native::RewritePath> {
         let (path, whole) = match (&self.settings.rewrite_path, &self.settings.rewrite_target) {
             (Some(path), _) => (path, false),
             (None, Some(target)) if !has_captures(target) => {
@@ -385,10 +336,8 @@ impl Builder<'_> {
             (None, _) => return None,
         };
         let replaced = match &self.owned.path.kind {
-            PathKind::Prefix(_) if !whole => {
-                json!({ "type": "ReplacePrefixMatch", "replacePrefixMatch": path })
-            }
-            _ => json!({ "type": "ReplaceFullPath", "replaceFullPath": path }),
+            PathKind::Prefix(_) if !whole => native::rewrite_prefix(path),
+            _ => native::rewrite_path(path),
         };
         Some(replaced)
     }
@@ -398,76 +347,46 @@ impl Builder<'_> {
         let target = self.settings.rewrite_target.as_deref();
         target.is_some_and(has_captures)
             && self.settings.rewrite_path.is_none()
-            && self.url_redirect().is_none()
+            && !self.redirects()
     }
 
     /// The whole path is replaced, as Higress does: the expression that matched it, anchored.
-    fn regex_rewrite(&self) -> Value {
+    fn regex_rewrite(&self) -> RouteFilterSpec {
         let target = self.settings.rewrite_target.as_deref().unwrap_or_default();
         let pattern = match &self.owned.path.kind {
             PathKind::Regex(pattern) => pattern.clone(),
             _ => self.profile.expression(&self.owned.path.written.0, false),
         };
-        json!({ "regexRewrite": { "pattern": format!("^(?:{pattern})$"), "substitution": target } })
-    }
-
-    fn timing(&self, rule: &mut Value) {
-        let mut timeouts = json!({});
-        if let Some(seconds) = self.settings.timeout {
-            timeouts["request"] = json!(value::duration(seconds));
-        }
-        if let Some(retry) = &self.settings.retry {
-            if let Some(seconds) = retry.attempt_timeout {
-                // Gateway API: an attempt may not take longer than the request.
-                let seconds = self
-                    .settings
-                    .timeout
-                    .map_or(seconds, |all| seconds.min(all));
-                timeouts["backendRequest"] = json!(value::duration(seconds));
-            }
-            // 0 says more than nothing: no connection is tried elsewhere either.
-            rule["retry"] = json!({ "attempts": retry.retries });
-            if retry.retries > 0 && !retry.codes.is_empty() {
-                rule["retry"]["codes"] = json!(retry.codes);
-            }
-        }
-        if timeouts
-            .as_object()
-            .is_some_and(|fields| !fields.is_empty())
-        {
-            rule["timeouts"] = timeouts;
+        RouteFilterSpec {
+            regex_rewrite: RegexRewrite {
+                pattern: format!("^(?:{pattern})$"),
+                substitution: target.to_owned(),
+            },
         }
     }
-}
 
-/// A cookie among others, or alone; its name is taken literally.
-fn cookie_pattern(name: &str, value: &str) -> String {
-    format!(r"(?:.*;\s*)?{}={value}\s*(?:;.*)?", regex::escape(name))
-}
-
-fn modifiers(control: &[&HeaderControl; 2]) -> Vec<Value> {
-    let [request, response] = control;
-    let mut filters = Vec::new();
-    if !request.is_empty() {
-        filters.push(
-            json!({ "type": "RequestHeaderModifier", "requestHeaderModifier": request.modifier() }),
-        );
+    fn timeouts(&self) -> Option<Timeouts> {
+        let template = &self.settings.rule;
+        // Gateway API: an attempt may not take longer than the request.
+        let longest = template.timeout.unwrap_or(u64::MAX);
+        let attempt = template.attempt_timeout.map(|attempt| attempt.min(longest));
+        let timeouts = Timeouts {
+            request: template.timeout.map(value::duration),
+            backend_request: attempt.map(value::duration),
+        };
+        (timeouts != Timeouts::default()).then_some(timeouts)
     }
-    if !response.is_empty() {
-        filters.push(json!({ "type": "ResponseHeaderModifier", "responseHeaderModifier": response.modifier() }));
-    }
-    filters
 }
 
 fn with_filters(
-    mut references: Vec<Value>,
+    mut references: Vec<BackendRef>,
     control: &[&HeaderControl; 2],
     wanted: bool,
-) -> Vec<Value> {
-    let filters = modifiers(control);
+) -> Vec<BackendRef> {
+    let filters = native::backend_modifiers(control);
     if wanted && !filters.is_empty() {
         for reference in &mut references {
-            reference["filters"] = json!(filters);
+            reference.filters = Some(filters.clone());
         }
     }
     references

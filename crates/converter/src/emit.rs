@@ -1,103 +1,39 @@
-//! Drafts to objects: HTTPRoute, ListenerSet, RouteFilter, RoutePolicy, and the Gateway they hang on.
+//! Drafts to objects: HTTPRoute, RouteFilter, RoutePolicy, BackendPolicy. ListenerSets and the Gateway are in `listener`.
 
+mod listener;
 mod memo;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use api::{
-    BackendPolicy, ClientPolicy, Object, ObjectKey, Resources, RouteFilter, RoutePolicy,
-    annotation,
-    gateway::{Gateway, GatewayClass, HttpRoute, ListenerSet},
+    BackendPolicy, BackendPolicySpec, Fallback, FallbackRef, Object, ObjectKey, PolicyTarget,
+    RouteFilter, RoutePolicy, RoutePolicySpec, annotation,
+    gateway::{HttpRoute, httproutes::HttpRouteSpec},
 };
-use k8s_openapi::api::core::v1::Service;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use k8s_openapi::{
+    api::core::v1::Service,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+};
 
 use crate::{
     Options,
-    annotations::{Fallback, external_auth_for},
+    annotations::external_auth_for,
     draft::{self, Draft},
     ingress::Source,
     lookup::Lookup,
-    merge::{ClientTls, HostGroup, TlsOwner},
+    merge::HostGroup,
+    native::{ParentRef, Rule},
     value::{object_name, short_hash},
 };
 
+use listener::listener_name;
+pub(crate) use listener::{SetPlan, listener_sets, plans};
 pub(crate) use memo::{Memo, Plans};
 
 /// Gateway API's limit of rules in a route.
 const RULES: usize = 16;
 /// Gateway API's limit of matches in all rules of a route.
 const MATCHES: usize = 127;
-/// Gateway API's limit of listeners in a ListenerSet.
-const LISTENERS: usize = 64;
-
-/// A ListenerSet to be.
-#[derive(PartialEq)]
-pub(crate) struct SetPlan {
-    owner: TlsOwner,
-    created: Option<Value>,
-    /// Hosts with something to serve.
-    listeners: Vec<(Arc<str>, Option<ClientTls>)>,
-}
-
-/// Names the ListenerSet of each host with a certificate; full sets are followed by another.
-pub(crate) fn listener_sets(
-    owners: &BTreeMap<Arc<str>, TlsOwner>,
-) -> BTreeMap<Arc<str>, Arc<ObjectKey>> {
-    let mut sets: BTreeMap<&TlsOwner, (usize, Arc<ObjectKey>)> = BTreeMap::new();
-    let place = |(host, owner)| {
-        let (held, set) = sets
-            .entry(owner)
-            .or_insert_with(|| (0, Arc::new(set_key(owner, 0))));
-        if *held > 0 && *held % LISTENERS == 0 {
-            *set = Arc::new(set_key(owner, *held / LISTENERS));
-        }
-        *held += 1;
-        (Arc::clone(host), Arc::clone(set))
-    };
-    owners.iter().map(place).collect()
-}
-
-fn set_key(owner: &TlsOwner, part: usize) -> ObjectKey {
-    let name = object_name(&owner.ingress.name, &short_hash(&["tls", &owner.secret]));
-    let name = match part {
-        0 => name,
-        part => object_name(&name, &part.to_string()),
-    };
-    ObjectKey::new(&owner.ingress.namespace, name)
-}
-
-/// Listeners for every host with a certificate that anything is served on.
-pub(crate) fn plans(
-    groups: &[HostGroup],
-    owners: &BTreeMap<Arc<str>, TlsOwner>,
-    clients: &BTreeMap<Arc<str>, ClientTls>,
-    resources: &Resources,
-) -> BTreeMap<Arc<ObjectKey>, SetPlan> {
-    let served: BTreeMap<&Arc<str>, &Arc<ObjectKey>> = groups
-        .iter()
-        .filter_map(|group| Some((&group.host, group.listener_set.as_ref()?)))
-        .collect();
-    let mut plans: BTreeMap<Arc<ObjectKey>, SetPlan> = BTreeMap::new();
-    for (host, set) in served {
-        let Some(owner) = owners.get(host) else {
-            continue;
-        };
-        let plan = plans.entry(Arc::clone(set)).or_insert_with(|| {
-            let ingress = resources.ingresses.get(&owner.ingress);
-            let created = ingress.and_then(|i| i.metadata.creation_timestamp.as_ref());
-            SetPlan {
-                owner: owner.clone(),
-                created: created.map(|created| json!(created)),
-                listeners: Vec::new(),
-            }
-        });
-        let listener = (Arc::clone(host), clients.get(host).cloned());
-        plan.listeners.push(listener);
-    }
-    plans
-}
 
 /// Writes objects.
 pub(crate) struct Emitter<'a> {
@@ -116,9 +52,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn add<T: DeserializeOwned + Into<Object>>(&mut self, value: Value) {
-        let object: T =
-            serde_json::from_value(value).expect("generated objects fit their own types");
+    fn add(&mut self, object: impl Into<Object>) {
         self.made.push(object.into());
     }
 
@@ -128,9 +62,11 @@ impl<'a> Emitter<'a> {
         let canaries = group.paths.iter().flat_map(|owned| &owned.canaries);
         for source in std::iter::once(source).chain(canaries.map(|canary| &*canary.source)) {
             for external in &source.settings.externals {
-                let metadata = metadata(source, &external.name);
-                let body = json!({ "metadata": metadata, "spec": external.spec });
-                self.add::<Service>(typed(body, "v1", "Service"));
+                self.add(Service {
+                    metadata: metadata(source, &external.name),
+                    spec: Some(external.spec()),
+                    status: None,
+                });
             }
         }
         let mut rules = Vec::new();
@@ -141,8 +77,10 @@ impl<'a> Emitter<'a> {
             } = draft::draft(group, owned);
             rules.extend(more);
             for (filter, spec) in filters {
-                let body = json!({ "metadata": metadata(source, &filter), "spec": spec });
-                self.add::<RouteFilter>(typed(body, "postern.dev/v1alpha1", "RouteFilter"));
+                self.add(RouteFilter {
+                    metadata: metadata(source, &filter),
+                    spec,
+                });
             }
         }
         let scheme = source.settings.matching.https;
@@ -152,7 +90,7 @@ impl<'a> Emitter<'a> {
             .as_ref()
             .filter(|_| scheme != Some(false))
             .map(|set| https_parent(source, &group.host, set));
-        let parents: Vec<Value> = http.iter().chain(&https).cloned().collect();
+        let parents: Vec<ParentRef> = http.iter().chain(&https).cloned().collect();
         if !group.https {
             return self.routes(group, &name, (&parents, None), rules);
         }
@@ -182,232 +120,139 @@ impl<'a> Emitter<'a> {
         &mut self,
         group: &HostGroup,
         name: &str,
-        (parents, scheme): (&[Value], Option<&str>),
-        rules: Vec<Value>,
+        (parents, scheme): (&[ParentRef], Option<&str>),
+        rules: Vec<Rule>,
     ) {
-        let source = &*group.source;
         if parents.is_empty() {
             return;
         }
         let parts = parts(rules);
         let count = parts.len();
         for (order, rules) in parts.into_iter().enumerate() {
-            let name = if count == 1 {
-                name.to_owned()
+            let (name, order) = if count == 1 {
+                (name.to_owned(), None)
             } else {
-                object_name(name, &order.to_string())
+                (object_name(name, &order.to_string()), Some(order))
             };
-            let mut metadata = metadata(source, &name);
-            let annotations = &mut metadata["annotations"];
-            annotations[annotation::HOST_FALLTHROUGH] = json!("true");
-            if let Some(scheme) = scheme {
-                annotations[annotation::SCHEME] = json!(scheme);
-            }
-            if let Some(created) = &source.ingress.metadata.creation_timestamp {
-                annotations[annotation::CREATED] = json!(created);
-            }
-            if count > 1 {
-                annotations[annotation::ORDER] = json!(order.to_string());
-            }
-            let mut spec = json!({ "parentRefs": parents, "rules": rules });
-            if !group.host.is_empty() {
-                spec["hostnames"] = json!([group.host]);
-            }
-            let retried = rules_with_retry(&spec["rules"]);
-            let redirects = route_redirects(&spec["rules"]);
-            let rules = spec["rules"].as_array().into_iter().flatten();
-            let names: Vec<Value> = rules.map(|rule| rule["name"].clone()).collect();
-            let body = json!({ "metadata": metadata, "spec": spec });
-            self.add::<HttpRoute>(typed(body, "gateway.networking.k8s.io/v1", "HTTPRoute"));
-            if redirects {
-                self.policy::<RoutePolicy>("RoutePolicy", source, &name, always(source));
-            } else {
-                self.route_policy(group, &name, retried);
-                self.standby_policies(group, &name, &names);
-                self.backend_policy(source, &name);
-            }
+            self.policies(group, &name, &rules);
+            let hostname = (!group.host.is_empty()).then(|| vec![group.host.to_string()]);
+            self.add(HttpRoute {
+                metadata: route_metadata(&group.source, &name, scheme, order),
+                spec: HttpRouteSpec {
+                    parent_refs: Some(parents.to_vec()),
+                    hostnames: hostname,
+                    rules: Some(rules),
+                    ..HttpRouteSpec::default()
+                },
+                status: None,
+            });
         }
     }
 
-    fn route_policy(&mut self, group: &HostGroup, route: &str, retried: bool) {
+    /// The policies of one route.
+    fn policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
         let source = &*group.source;
-        let settings = &source.settings;
-        let mut spec = always(source);
-        let retry = settings.retry.as_ref().filter(|retry| retry.retries > 0);
-        if let Some(retry) = retry.filter(|_| retried) {
-            spec["retry"] = json!({
-                "connectionFailure": retry.connection_failure,
-                "timeout": retry.timeout,
-                "serverErrors": retry.server_errors,
-                "nonIdempotent": retry.non_idempotent,
+        let redirects = route_redirects(rules);
+        if let Some(spec) = source.settings.route_policy.as_deref() {
+            let spec = if redirects {
+                always(spec)
+            } else {
+                for_route(spec.clone(), &group.host, rules)
+            };
+            if spec != RoutePolicySpec::default() {
+                self.add(RoutePolicy {
+                    metadata: metadata(source, route),
+                    spec: RoutePolicySpec {
+                        target_refs: vec![route_target(route, None)],
+                        ..spec
+                    },
+                    status: None,
+                });
+            }
+        }
+        if redirects {
+            return;
+        }
+        self.standby_policies(group, route, rules);
+        if let Some(spec) = source.settings.backend_policy.as_deref()
+            && *spec != BackendPolicySpec::default()
+        {
+            self.add(BackendPolicy {
+                metadata: metadata(source, route),
+                spec: BackendPolicySpec {
+                    target_refs: vec![route_target(route, None)],
+                    ..spec.clone()
+                },
+                status: None,
             });
         }
-        if !settings.rate_limits.is_empty() {
-            spec["rateLimits"] = json!(settings.rate_limits);
-        }
-        if let Some(limit) = &settings.concurrency {
-            spec["concurrency"] = limit.clone();
-        }
-        if let Some(addresses) = &settings.client_addresses {
-            spec["clientAddresses"] = addresses.clone();
-        }
-        if let Some(bytes) = settings.max_request_body.filter(|bytes| *bytes > 0) {
-            spec["maxRequestBodyBytes"] = json!(bytes);
-        }
-        if let Some(fallback) = Fallback::policy(settings.fallback.as_ref(), &[]) {
-            spec["fallback"] = fallback;
-        }
-        if let Some(auth) = &settings.basic_auth {
-            spec["basicAuth"] = auth.clone();
-        }
-        if let Some(auth) = &settings.external_auth {
-            spec["externalAuth"] = external_auth_for(auth, &group.host);
-        }
-        self.policy::<RoutePolicy>("RoutePolicy", source, route, spec);
     }
 
     /// A policy for the rules of a route that lead to canaries of the same base: where a canary has no endpoints, its base
     /// answers, as in Higress.
-    fn standby_policies(&mut self, group: &HostGroup, route: &str, names: &[Value]) {
+    fn standby_policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
         let source = &*group.source;
-        let standbys = draft::standbys(group);
-        if standbys.is_empty() {
-            return;
-        }
-        let mut by_base: BTreeMap<String, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
-        for (rule, base) in standbys {
-            if names.contains(&json!(rule)) {
-                let target = json!({
-                    "group": api::GATEWAY_GROUP, "kind": "HTTPRoute", "name": route, "sectionName": rule,
-                });
-                let slot = by_base.entry(json!(base).to_string());
-                slot.or_insert_with(|| (base, Vec::new())).1.push(target);
+        let mut by_base: BTreeMap<String, (Vec<FallbackRef>, Vec<PolicyTarget>)> = BTreeMap::new();
+        for (rule, base) in draft::standbys(group) {
+            let mut names = rules.iter().filter_map(|rule| rule.name.as_ref());
+            if names.any(|name| *name == rule) {
+                let slot = by_base.entry(standby_key(&base));
+                let (_, targets) = slot.or_insert_with(|| (base, Vec::new()));
+                targets.push(route_target(route, Some(rule)));
             }
         }
-        for (text, (base, targets)) in by_base {
-            let name = object_name(route, &short_hash(&["standby", &text]));
-            let fallback = Fallback::policy(source.settings.fallback.as_ref(), &base);
-            let spec = json!({ "targetRefs": targets, "fallback": fallback });
-            let body = json!({ "metadata": metadata(source, &name), "spec": spec });
-            self.add::<RoutePolicy>(typed(body, "postern.dev/v1alpha1", "RoutePolicy"));
+        let policy = source.settings.route_policy.as_deref();
+        let own = policy.and_then(|policy| policy.fallback.as_ref());
+        for (key, (mut backend_refs, target_refs)) in by_base {
+            let name = object_name(route, &short_hash(&["standby", &key]));
+            backend_refs.extend(own.iter().flat_map(|own| own.backend_refs.iter().cloned()));
+            let status_codes = own.map_or_else(Vec::new, |own| own.status_codes.clone());
+            self.add(RoutePolicy {
+                metadata: metadata(source, &name),
+                spec: RoutePolicySpec {
+                    target_refs,
+                    fallback: Some(Fallback {
+                        backend_refs,
+                        status_codes,
+                    }),
+                    ..RoutePolicySpec::default()
+                },
+                status: None,
+            });
         }
     }
 
-    fn backend_policy(&mut self, source: &Source, route: &str) {
-        let fields = source.settings.backend.fields();
-        let fields: serde_json::Map<_, _> = fields
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        self.policy::<BackendPolicy>("BackendPolicy", source, route, Value::Object(fields));
-    }
-
-    /// A policy for a whole route, unless it would say nothing.
-    fn policy<T: DeserializeOwned + Into<Object>>(
-        &mut self,
-        kind: &str,
-        source: &Source,
-        route: &str,
-        mut spec: Value,
-    ) {
-        if spec.as_object().is_none_or(serde_json::Map::is_empty) {
-            return;
-        }
-        spec["targetRefs"] =
-            json!([{ "group": api::GATEWAY_GROUP, "kind": "HTTPRoute", "name": route }]);
-        let body = json!({ "metadata": metadata(source, route), "spec": spec });
-        self.add::<T>(typed(body, "postern.dev/v1alpha1", kind));
-    }
-
-    fn http_parent(&self) -> Value {
+    fn http_parent(&self) -> ParentRef {
         let gateway = &self.options.gateway;
-        json!({
-            "group": api::GATEWAY_GROUP, "kind": "Gateway",
-            "namespace": gateway.namespace, "name": gateway.name, "sectionName": "http",
-        })
-    }
-
-    /// A ListenerSet, with what its listeners ask of clients.
-    fn listener_set(&mut self, key: &ObjectKey, plan: &SetPlan) {
-        let owner = &plan.owner;
-        let mut listeners = Vec::new();
-        for (host, clients) in &plan.listeners {
-            let mut listener = json!({
-                "name": listener_name(host),
-                "port": self.options.https_port,
-                "protocol": "HTTPS",
-                "tls": { "mode": "Terminate", "certificateRefs": [{ "name": owner.secret }] },
-                "allowedRoutes": { "namespaces": { "from": "All" } },
-            });
-            if !host.is_empty() {
-                listener["hostname"] = json!(host);
-            }
-            if let Some(clients) = clients {
-                self.add::<ClientPolicy>(client_policy(clients, key, host));
-            }
-            listeners.push(listener);
-        }
-        let gateway = &self.options.gateway;
-        let parent = json!({ "namespace": gateway.namespace, "name": gateway.name });
-        let mut metadata = json!({
-            "namespace": key.namespace,
-            "name": key.name,
-            "labels": { annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE },
-            "annotations": { annotation::ORIGIN: format!("Ingress/{}", owner.ingress) },
-        });
-        if let Some(created) = &plan.created {
-            metadata["annotations"][annotation::CREATED] = created.clone();
-        }
-        let body = json!({ "metadata": metadata, "spec": { "parentRef": parent, "listeners": listeners } });
-        self.add::<ListenerSet>(typed(body, "gateway.networking.k8s.io/v1", "ListenerSet"));
-    }
-
-    /// The class and the Gateway, unless they are there.
-    fn gateway(&mut self) {
-        let labels = json!({ annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE });
-        let resources = self.lookup.resources;
-        let class = &self.options.gateway_class;
-        if !resources
-            .gateway_classes
-            .contains_key(&ObjectKey::new("", class))
-        {
-            let body = json!({
-                "metadata": { "name": class, "labels": labels },
-                "spec": { "controllerName": self.options.controller_name },
-            });
-            self.add::<GatewayClass>(typed(body, "gateway.networking.k8s.io/v1", "GatewayClass"));
-        }
-        let key = &self.options.gateway;
-        if !resources.gateways.contains_key(key) {
-            let all = json!({ "namespaces": { "from": "All" } });
-            let listener = json!({
-                "name": "http", "port": self.options.http_port, "protocol": "HTTP", "allowedRoutes": all,
-            });
-            let body = json!({
-                "metadata": { "namespace": key.namespace, "name": key.name, "labels": labels },
-                "spec": { "gatewayClassName": class, "listeners": [listener], "allowedListeners": all },
-            });
-            self.add::<Gateway>(typed(body, "gateway.networking.k8s.io/v1", "Gateway"));
+        ParentRef {
+            group: Some(api::GATEWAY_GROUP.to_owned()),
+            kind: Some("Gateway".to_owned()),
+            namespace: Some(gateway.namespace.to_string()),
+            name: gateway.name.to_string(),
+            section_name: Some("http".to_owned()),
+            port: None,
         }
     }
 }
 
-fn https_parent(source: &Source, host: &str, set: &ObjectKey) -> Value {
-    let mut parent = json!({
-        "group": api::GATEWAY_GROUP, "kind": "ListenerSet",
-        "name": set.name, "sectionName": listener_name(host),
-    });
-    if set.namespace != source.object.key.namespace {
-        parent["namespace"] = json!(set.namespace);
+fn https_parent(source: &Source, host: &str, set: &ObjectKey) -> ParentRef {
+    let namespace = set.namespace != source.object.key.namespace;
+    ParentRef {
+        group: Some(api::GATEWAY_GROUP.to_owned()),
+        kind: Some("ListenerSet".to_owned()),
+        namespace: namespace.then(|| set.namespace.to_string()),
+        name: set.name.to_string(),
+        section_name: Some(listener_name(host)),
+        port: None,
     }
-    parent
 }
 
 /// Rules in parts that a route can hold, in order.
-fn parts(rules: Vec<Value>) -> Vec<Vec<Value>> {
-    let mut parts: Vec<Vec<Value>> = Vec::new();
+fn parts(rules: Vec<Rule>) -> Vec<Vec<Rule>> {
+    let mut parts: Vec<Vec<Rule>> = Vec::new();
     let mut matches = 0;
     for rule in rules {
-        let more = rule["matches"].as_array().map_or(1, Vec::len);
+        let more = rule.matches.as_ref().map_or(1, Vec::len);
         match parts.last_mut() {
             Some(part) if part.len() < RULES && matches + more <= MATCHES => {
                 matches += more;
@@ -423,70 +268,99 @@ fn parts(rules: Vec<Value>) -> Vec<Vec<Value>> {
 }
 
 /// What a RoutePolicy says whatever the route does, redirects too.
-fn always(source: &Source) -> Value {
-    let mut spec = json!({});
-    if source.settings.ignore_path_case {
-        spec["ignorePathCase"] = json!(true);
+fn always(spec: &RoutePolicySpec) -> RoutePolicySpec {
+    RoutePolicySpec {
+        ignore_path_case: spec.ignore_path_case,
+        access_log: spec.access_log,
+        ..RoutePolicySpec::default()
     }
-    if source.settings.unlogged {
-        spec["accessLog"] = json!(false);
+}
+
+/// A RoutePolicy for a route of this host with these rules.
+fn for_route(mut spec: RoutePolicySpec, host: &str, rules: &[Rule]) -> RoutePolicySpec {
+    if !rules.iter().any(|rule| rule.retry.is_some()) {
+        spec.retry = None;
+    }
+    if let Some(auth) = &mut spec.external_auth {
+        external_auth_for(auth, host);
     }
     spec
 }
 
 /// Whether a route does nothing but send clients elsewhere.
-fn route_redirects(rules: &Value) -> bool {
-    let rules = rules.as_array().into_iter().flatten();
-    let redirects = |filter: &Value| filter["type"] == "RequestRedirect";
-    rules.clone().count() > 0
-        && rules.clone().all(|rule| {
-            rule["filters"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .any(redirects)
-        })
+fn route_redirects(rules: &[Rule]) -> bool {
+    let redirects = |rule: &Rule| {
+        let mut filters = rule.filters.iter().flatten();
+        filters.any(|filter| filter.request_redirect.is_some())
+    };
+    !rules.is_empty() && rules.iter().all(redirects)
 }
 
-fn rules_with_retry(rules: &Value) -> bool {
-    rules
-        .as_array()
-        .is_some_and(|rules| rules.iter().any(|rule| rule.get("retry").is_some()))
-}
-
-/// What a host's HTTPS listener asks of clients. It stands in the namespace of the listener, whoever asks for it.
-fn client_policy(clients: &ClientTls, set: &ObjectKey, host: &str) -> Value {
-    let listener = listener_name(host);
-    let target = json!({
-        "group": api::GATEWAY_GROUP, "kind": "ListenerSet", "name": set.name, "sectionName": listener,
+/// What the policy for a base is named after. It must stay as it is: names of objects in clusters follow from it.
+fn standby_key(base: &[FallbackRef]) -> String {
+    let references = base.iter().map(|reference| {
+        let namespace = reference.namespace.as_ref();
+        let namespace = namespace.map(|name| format!(r#","namespace":{name:?}"#));
+        let (name, port) = (&reference.name, reference.port);
+        let namespace = namespace.unwrap_or_default();
+        format!(r#"{{"name":{name:?}{namespace},"port":{port}}}"#)
     });
-    let body = json!({
-        "metadata": {
-            "namespace": set.namespace,
-            "name": object_name(&set.name, &short_hash(&["clients", host])),
-            "labels": { annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE },
-            "annotations": { annotation::ORIGIN: clients.origin },
-        },
-        "spec": { "targetRefs": [target], "tls": clients.tls },
-    });
-    typed(body, "postern.dev/v1alpha1", "ClientPolicy")
+    format!("[{}]", references.collect::<Vec<_>>().join(","))
 }
 
-fn listener_name(host: &str) -> String {
-    format!("https-{}", short_hash(&[host]))
+fn route_target(route: &str, rule: Option<String>) -> PolicyTarget {
+    PolicyTarget {
+        group: api::GATEWAY_GROUP.to_owned(),
+        kind: "HTTPRoute".to_owned(),
+        name: route.to_owned(),
+        section_name: rule,
+    }
 }
 
-fn typed(mut body: Value, api_version: &str, kind: &str) -> Value {
-    body["apiVersion"] = json!(api_version);
-    body["kind"] = json!(kind);
-    body
+fn metadata(source: &Source, name: &str) -> ObjectMeta {
+    let origin = source.object.to_string();
+    generated(&source.object.key.namespace, name, Some(origin))
 }
 
-fn metadata(source: &Source, name: &str) -> Value {
-    json!({
-        "namespace": source.object.key.namespace,
-        "name": name,
-        "labels": { annotation::MANAGED_BY: annotation::MANAGED_BY_VALUE },
-        "annotations": { annotation::ORIGIN: source.object.to_string() },
-    })
+/// Metadata of an object that we make, of the Ingress `origin` if of any.
+fn generated(namespace: &str, name: &str, origin: Option<String>) -> ObjectMeta {
+    let pair = |name: &str, value: String| (name.to_owned(), value);
+    let label = pair(
+        annotation::MANAGED_BY,
+        annotation::MANAGED_BY_VALUE.to_owned(),
+    );
+    ObjectMeta {
+        namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+        name: Some(name.to_owned()),
+        labels: Some(BTreeMap::from([label])),
+        annotations: origin.map(|origin| BTreeMap::from([pair(annotation::ORIGIN, origin)])),
+        ..ObjectMeta::default()
+    }
+}
+
+fn route_metadata(
+    source: &Source,
+    name: &str,
+    scheme: Option<&str>,
+    order: Option<usize>,
+) -> ObjectMeta {
+    let mut metadata = metadata(source, name);
+    let annotations = metadata.annotations.get_or_insert_default();
+    let mut annotate = |name: &str, value| annotations.insert(name.to_owned(), value);
+    annotate(annotation::HOST_FALLTHROUGH, "true".to_owned());
+    if let Some(scheme) = scheme {
+        annotate(annotation::SCHEME, scheme.to_owned());
+    }
+    if let Some(created) = &source.ingress.metadata.creation_timestamp {
+        annotate(annotation::CREATED, timestamp(created));
+    }
+    if let Some(order) = order {
+        annotate(annotation::ORDER, order.to_string());
+    }
+    metadata
+}
+
+/// A time as Kubernetes writes it.
+fn timestamp(time: &Time) -> String {
+    time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

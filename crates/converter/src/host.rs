@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use api::ObjectKey;
 use foldhash::{HashMap, HashSet};
-use serde_json::{Value, json};
 
 use crate::{
     annotations::{HostSettings, Matching},
     ingress::{self, Backend, Path, PathKind, Source},
+    native::{self, RequestRedirect},
     neighbours::www,
     note::{Notes, Outcome},
 };
@@ -285,9 +285,7 @@ fn apply(read: &Source, told: &[Told]) -> Source {
             .as_ref()
             .filter(|_| told.app_root)
         {
-            let filter = json!({
-                "path": { "type": "ReplaceFullPath", "replaceFullPath": target }, "statusCode": 302,
-            });
+            let filter = native::redirect_to_path(target, 302);
             more.push(moved(&told.host, PathKind::Exact("/".to_owned()), filter));
         }
         make_regex(&mut source, told, &mut said);
@@ -311,7 +309,11 @@ fn apply(read: &Source, told: &[Told]) -> Source {
             source.hosts.push(Arc::clone(alias));
         }
         if let Some(other) = &told.redirected {
-            let filter = json!({ "hostname": &*told.host, "statusCode": 308 });
+            let filter = RequestRedirect {
+                hostname: Some(told.host.to_string()),
+                status_code: Some(308),
+                ..RequestRedirect::default()
+            };
             let path = moved(other, PathKind::prefix("/"), filter);
             source.paths.push(Arc::new(path));
             source.hosts.push(Arc::clone(other));
@@ -350,15 +352,13 @@ fn add_slashes(read: &Source, told: &Told, more: &mut Vec<Path>, notes: &mut Not
         let bare = text.trim_end_matches('/');
         let message = format!("{bare} is answered with 301 to {text}, as class nginx does");
         notes.add(&read.object, Some(&path.field), Outcome::Exact, message);
-        let filter = json!({
-            "path": { "type": "ReplaceFullPath", "replaceFullPath": text }, "statusCode": 301,
-        });
+        let filter = native::redirect_to_path(text, 301);
         more.push(moved(&path.host, PathKind::Exact(bare.to_owned()), filter));
     }
 }
 
 /// A path that sends clients elsewhere.
-fn moved(host: &Arc<str>, kind: PathKind, filter: Value) -> Path {
+fn moved(host: &Arc<str>, kind: PathKind, redirect: RequestRedirect) -> Path {
     let (PathKind::Exact(text)
     | PathKind::Prefix(text)
     | PathKind::StringPrefix(text)
@@ -368,7 +368,7 @@ fn moved(host: &Arc<str>, kind: PathKind, filter: Value) -> Path {
         // Not a type of path: no canary can have the same.
         written: (text.clone(), "redirect".to_owned()),
         kind,
-        backend: Backend::Redirect(filter),
+        backend: Backend::Redirect(Box::new(redirect)),
         field: "metadata.annotations".to_owned(),
     }
 }

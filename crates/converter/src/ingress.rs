@@ -9,13 +9,14 @@ use k8s_openapi::{
     api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend},
     apimachinery::pkg::apis::meta::v1::Time,
 };
-use serde_json::Value;
 
 use crate::{
     annotations::{self, Destination, Settings},
     lookup::Lookup,
+    native::RequestRedirect,
     note::{Note, Notes, Outcome},
     profile::Profile,
+    service::ServiceRef,
     value,
 };
 
@@ -40,7 +41,7 @@ pub(crate) struct Source {
 }
 
 /// One path of one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Path {
     pub(crate) host: Arc<str>,
     /// As written: what canaries are matched by.
@@ -72,16 +73,13 @@ impl PathKind {
 }
 
 /// Where a path leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Backend {
-    Service {
-        name: String,
-        port: i32,
-    },
+    Service(ServiceRef),
     /// Hosts outside of the cluster, and Services, by share.
     Outside(Vec<Destination>),
-    /// Nowhere: clients are sent elsewhere. A RequestRedirect filter's body.
-    Redirect(Value),
+    /// Nowhere: clients are sent elsewhere.
+    Redirect(Box<RequestRedirect>),
     /// It cannot be used; requests are answered with 500.
     Broken,
 }
@@ -314,18 +312,23 @@ pub(crate) fn resolve(
                 .to_owned(),
         );
     };
-    let name = service.name.clone();
+    let name = &service.name;
+    let to = |port: i32| match u16::try_from(port) {
+        Ok(port @ 1..) => Ok(Backend::Service(ServiceRef {
+            name: name.clone(),
+            namespace: None,
+            port,
+        })),
+        _ => Err(format!("{port} is not a port")),
+    };
     let port = service.port.as_ref();
     if let Some(number) = port.and_then(|port| port.number) {
-        return match number {
-            1..=65_535 => Ok(Backend::Service { name, port: number }),
-            other => Err(format!("{other} is not a port")),
-        };
+        return to(number);
     }
     let Some(wanted) = port.and_then(|port| port.name.as_deref()) else {
         return Err("the backend names no port".to_owned());
     };
-    let object = lookup.service(&ObjectKey::new(namespace, &name));
+    let object = lookup.service(&ObjectKey::new(namespace, name));
     let ports = object
         .and_then(|service| service.spec.as_ref())
         .and_then(|spec| spec.ports.as_deref());
@@ -334,10 +337,7 @@ pub(crate) fn resolve(
         .iter()
         .find(|port| port.name.as_deref() == Some(wanted));
     match found {
-        Some(found) => Ok(Backend::Service {
-            name,
-            port: found.port,
-        }),
+        Some(found) => to(found.port),
         None if object.is_none() => Err(format!(
             "Service {namespace}/{name} does not exist, so its port {wanted:?} cannot be found"
         )),

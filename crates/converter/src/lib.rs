@@ -13,6 +13,7 @@ mod host;
 mod ingress;
 mod lookup;
 mod merge;
+mod native;
 mod neighbours;
 mod note;
 mod profile;

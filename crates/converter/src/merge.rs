@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::ObjectKey;
+use api::{ClientCertificate, ObjectKey, SecretRef};
 use foldhash::{HashMap, HashMapExt as _, HashSet};
-use serde_json::{Value, json};
 
 use crate::{
     annotations::{Canary, HttpsRedirect, Matching},
@@ -211,7 +210,7 @@ pub(crate) fn redirect_to_https(
     notes: &mut Notes,
 ) {
     // A host that is only there to be redirected goes to the other one at once.
-    let leaves = |owned: &Owned| matches!(&owned.path.backend, Backend::Redirect(to) if to.get("hostname").is_some());
+    let leaves = |owned: &Owned| matches!(&owned.path.backend, Backend::Redirect(to) if to.hostname.is_some());
     for group in groups {
         let certificate = owners.contains_key(&group.host);
         let source = &group.source;
@@ -223,7 +222,7 @@ pub(crate) fn redirect_to_https(
             );
             notes.add(&source.object, None, Outcome::Dropped, message);
         }
-        if settings.redirect.is_some() || group.paths.iter().all(leaves) {
+        if settings.rule.redirect.is_some() || group.paths.iter().all(leaves) {
             continue;
         }
         group.https = source
@@ -380,8 +379,7 @@ pub(crate) fn tls_owners(
 /// What the HTTPS listener of a host asks of clients.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ClientTls {
-    /// A ClientPolicy's `tls`.
-    pub(crate) tls: Value,
+    pub(crate) tls: api::ClientTls,
     /// Whose annotations these are, as `Ingress/namespace/name`.
     pub(crate) origin: String,
 }
@@ -389,7 +387,7 @@ pub(crate) struct ClientTls {
 impl ClientTls {
     /// Whether clients are asked for certificates.
     pub(crate) fn asks_clients(&self) -> bool {
-        self.tls.get(CLIENTS).is_some()
+        self.tls.client_certificate.is_some()
     }
 }
 
@@ -437,7 +435,13 @@ pub(crate) fn client_tls(
             }
             if let Some(secret) = settings.auth_secret.as_ref().filter(|_| asks) {
                 let (name, wrong) = authority(secret.as_ref(), source, owner);
-                chosen.tls[CLIENTS] = json!({ "caCertificateRef": { "name": name } });
+                chosen.tls.client_certificate = Some(ClientCertificate {
+                    ca_certificate_ref: SecretRef {
+                        name,
+                        namespace: None,
+                    },
+                    optional: false,
+                });
                 if let Some(message) = wrong {
                     let key = settings.auth_key();
                     notes.add(&source.object, key, Outcome::Refused, message);
@@ -447,9 +451,6 @@ pub(crate) fn client_tls(
     }
     found
 }
-
-/// The field of a ClientPolicy's `tls` about certificates of clients.
-const CLIENTS: &str = "clientCertificate";
 
 /// A Secret that is nowhere: whoever refers to it is closed.
 const NOWHERE: &str = "auth-tls-secret-refused";

@@ -1,7 +1,7 @@
 //! Services that annotations name, and those that stand for hosts outside of the cluster.
 
-use api::{Kind, ObjectKey};
-use serde_json::{Value, json};
+use api::{FallbackRef, Kind, ObjectKey};
+use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};
 
 use crate::{
     lookup::Lookup,
@@ -43,23 +43,42 @@ impl ServiceName {
         })
     }
 
-    /// A reference from `home`: name and port, and the namespace where it is another. Without a port the Service's first
-    /// one is meant, as in Higress.
-    pub(crate) fn reference(&self, home: &str, lookup: &Lookup<'_>) -> Result<Value, String> {
+    /// A reference from `home`. Without a port the Service's first one is meant, as in Higress.
+    pub(crate) fn reference(&self, home: &str, lookup: &Lookup<'_>) -> Result<ServiceRef, String> {
         let namespace = self.namespace.as_deref().unwrap_or(home);
         let port = match self.port {
-            Some(port) => i32::from(port),
+            Some(port) => port,
             None => first_port(&ObjectKey::new(namespace, &self.name), lookup)?,
         };
-        let mut reference = json!({ "name": self.name, "port": port });
-        if namespace != home {
-            reference["namespace"] = json!(namespace);
-        }
-        Ok(reference)
+        Ok(ServiceRef {
+            name: self.name.clone(),
+            namespace: (namespace != home).then(|| namespace.to_owned()),
+            port,
+        })
     }
 }
 
-fn first_port(key: &ObjectKey, lookup: &Lookup<'_>) -> Result<i32, String> {
+/// A port of a Service, as other objects refer to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServiceRef {
+    pub(crate) name: String,
+    /// If it is another one than that of the object.
+    pub(crate) namespace: Option<String>,
+    pub(crate) port: u16,
+}
+
+impl ServiceRef {
+    /// As a RoutePolicy's `fallback` has it.
+    pub(crate) fn fallback(&self) -> FallbackRef {
+        FallbackRef {
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            port: self.port,
+        }
+    }
+}
+
+fn first_port(key: &ObjectKey, lookup: &Lookup<'_>) -> Result<u16, String> {
     let Some(service) = lookup.service(key) else {
         return Err(format!(
             "Service {key} does not exist, so its first port cannot be found"
@@ -71,7 +90,7 @@ fn first_port(key: &ObjectKey, lookup: &Lookup<'_>) -> Result<i32, String> {
         .unwrap_or_default()
         .iter()
         .find(|port| port.protocol.as_deref().is_none_or(|p| p == "TCP"));
-    tcp.map(|port| port.port)
+    tcp.and_then(|port| u16::try_from(port.port).ok())
         .ok_or_else(|| format!("Service {key} has no port"))
 }
 
@@ -87,11 +106,11 @@ pub(crate) fn port(text: &str) -> Result<u16, String> {
 pub(crate) fn missing_grant(
     kind: Kind,
     home: &str,
-    reference: &Value,
+    reference: &ServiceRef,
     lookup: &Lookup<'_>,
 ) -> Option<String> {
-    let namespace = reference["namespace"].as_str()?;
-    let name = reference["name"].as_str()?;
+    let namespace = reference.namespace.as_deref()?;
+    let name = &*reference.name;
     let to = ObjectKey::new(namespace, name);
     let granted = lookup.permits(kind, home, &to);
     (!granted).then(|| {
@@ -104,10 +123,11 @@ pub(crate) fn missing_grant(
 }
 
 /// A Service that stands for a host outside of the cluster.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct External {
     pub(crate) name: String,
-    pub(crate) spec: Value,
+    host: String,
+    port: u16,
 }
 
 impl External {
@@ -116,16 +136,31 @@ impl External {
         let hash = short_hash(&["external", host, &port.to_string()]);
         Self {
             name: object_name(ingress, &hash),
-            spec: json!({
-                "type": "ExternalName",
-                "externalName": host,
-                "ports": [{ "name": "http", "port": port }],
-            }),
+            host: host.to_owned(),
+            port,
         }
     }
 
-    pub(crate) fn reference(&self) -> Value {
-        json!({ "name": self.name, "port": self.spec["ports"][0]["port"] })
+    pub(crate) fn reference(&self) -> ServiceRef {
+        ServiceRef {
+            name: self.name.clone(),
+            namespace: None,
+            port: self.port,
+        }
+    }
+
+    /// What the Service says.
+    pub(crate) fn spec(&self) -> ServiceSpec {
+        ServiceSpec {
+            type_: Some("ExternalName".to_owned()),
+            external_name: Some(self.host.clone()),
+            ports: Some(vec![ServicePort {
+                name: Some("http".to_owned()),
+                port: i32::from(self.port),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }
     }
 }
 

@@ -18,7 +18,9 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some(logged) = reader.parse("enable-access-log", value::boolean) else {
         return;
     };
-    settings.unlogged = !logged;
+    if !logged {
+        settings.route_policy_mut().access_log = Some(false);
+    }
     let message = if logged {
         "as by default"
     } else {

@@ -1,6 +1,6 @@
 //! `affinity`, `session-cookie-*`.
 
-use serde_json::{Value, json};
+use api::{SameSite, SessionCookie, SessionScope};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -71,7 +71,8 @@ pub(super) const AFFINITY: Family = Family {
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if reader.parse("affinity", affinity) == Some(()) {
         reader.exact("affinity", "BackendPolicy sessionCookie");
-        settings.backend.session_cookie = Some(session_cookie(reader));
+        let cookie = session_cookie(reader);
+        settings.backend_policy_mut().session_cookie = Some(cookie);
     } else {
         for key in AFFINITY.keys.iter().filter(|key| key.name != "affinity") {
             let message = "has no meaning without affinity: cookie";
@@ -87,37 +88,23 @@ fn affinity(text: &str) -> Result<(), String> {
     }
 }
 
-fn session_cookie(reader: &mut Reader<'_>) -> Value {
-    let mut cookie = json!({ "name": "INGRESSCOOKIE" });
+fn session_cookie(reader: &mut Reader<'_>) -> SessionCookie {
     let token = |text: &str| {
         let legal = value::header_name(text).map(|_| text.to_owned());
         legal.map_err(|_| format!("{text:?} is no name of a cookie"))
     };
-    let set = |cookie: &mut Value, field: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            cookie[field] = value;
-        }
+    let name = told(reader, "session-cookie-name", token);
+    let cookie = SessionCookie {
+        name: name.unwrap_or_else(|| "INGRESSCOOKIE".to_owned()),
+        path: told(reader, "session-cookie-path", attribute),
+        max_age: lifetime(reader),
+        domain: told(reader, "session-cookie-domain", attribute),
+        same_site: told(reader, "session-cookie-samesite", same_site),
+        secure: told(reader, "session-cookie-secure", value::boolean) == Some(true),
+        change_on_failure: told(reader, "session-cookie-change-on-failure", value::boolean)
+            .unwrap_or(true),
+        scope: told(reader, "affinity-canary-behavior", canary_behavior).unwrap_or_default(),
     };
-    let name = told(reader, "session-cookie-name", token).map(Value::from);
-    set(&mut cookie, "name", name);
-    let path = told(reader, "session-cookie-path", attribute).map(Value::from);
-    set(&mut cookie, "path", path);
-    set(&mut cookie, "maxAge", lifetime(reader).map(Value::from));
-    let domain = told(reader, "session-cookie-domain", attribute).map(Value::from);
-    set(&mut cookie, "domain", domain);
-    let same_site = told(reader, "session-cookie-samesite", same_site).map(Value::from);
-    set(&mut cookie, "sameSite", same_site);
-    let secure = told(reader, "session-cookie-secure", value::boolean).map(Value::from);
-    set(&mut cookie, "secure", secure);
-    if let Some(changes) = told(reader, "session-cookie-change-on-failure", value::boolean) {
-        set(
-            &mut cookie,
-            "changeOnFailure",
-            (!changes).then_some(Value::Bool(false)),
-        );
-    }
-    let scope = told(reader, "affinity-canary-behavior", canary_behavior).flatten();
-    set(&mut cookie, "scope", scope.map(Value::from));
     mode(reader);
     cookie
 }
@@ -157,11 +144,10 @@ fn lifetime(reader: &mut Reader<'_>) -> Option<u64> {
     max_age.or(expires)
 }
 
-/// What is left out is the default.
-fn canary_behavior(text: &str) -> Result<Option<&'static str>, String> {
+fn canary_behavior(text: &str) -> Result<SessionScope, String> {
     match text {
-        "sticky" => Ok(None),
-        "legacy" => Ok(Some("Backend")),
+        "sticky" => Ok(SessionScope::Rule),
+        "legacy" => Ok(SessionScope::Backend),
         _ => Err(format!("{text:?} is neither sticky nor legacy")),
     }
 }
@@ -180,9 +166,15 @@ fn mode(reader: &mut Reader<'_>) {
     }
 }
 
-fn same_site(text: &str) -> Result<&'static str, String> {
-    ["Strict", "Lax", "None"]
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(text))
+fn same_site(text: &str) -> Result<SameSite, String> {
+    let known = [
+        ("Strict", SameSite::Strict),
+        ("Lax", SameSite::Lax),
+        ("None", SameSite::None),
+    ];
+    let mut known = known.into_iter();
+    known
+        .find(|(name, _)| name.eq_ignore_ascii_case(text))
+        .map(|(_, same_site)| same_site)
         .ok_or_else(|| format!("{text:?} is none of Strict, Lax and None"))
 }

@@ -1,6 +1,6 @@
 //! `auth-type`, `auth-secret`, `auth-secret-type`, `auth-realm`: user name and password.
 
-use serde_json::{Value, json};
+use api::{BasicAuth, BasicAuthFormat, SecretRef};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -68,7 +68,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     match basic(reader) {
         Ok(auth) => {
             reader.exact("auth-type", "RoutePolicy basicAuth");
-            settings.basic_auth = Some(auth);
+            settings.route_policy_mut().basic_auth = Some(auth);
         }
         Err(key) => {
             let message = format!("{key} cannot be honoured; nobody is let in");
@@ -79,18 +79,25 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
 }
 
 /// A RoutePolicy's `basicAuth`, or the annotation that is in the way.
-fn basic(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
+fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
     let (namespace, name) = reader
         .parse("auth-secret", value::object_ref)
         .ok_or("auth-secret")?;
-    let mut auth = json!({ "secretRef": { "name": name } });
+    let mut auth = BasicAuth {
+        secret_ref: SecretRef {
+            name,
+            namespace: None,
+        },
+        format: BasicAuthFormat::File,
+        realm: None,
+    };
     match &namespace {
         None => reader.exact("auth-secret", "RoutePolicy basicAuth.secretRef"),
         Some(namespace) if *namespace == reader.namespace() => {
             reader.exact("auth-secret", "RoutePolicy basicAuth.secretRef");
         }
         Some(namespace) => {
-            auth["secretRef"]["namespace"] = json!(namespace);
+            auth.secret_ref.namespace = Some(namespace.clone());
             let message = format!(
                 "RoutePolicy basicAuth.secretRef; a ReferenceGrant in namespace {namespace} has to let RoutePolicies of namespace {} use the Secret, and until then nobody is let in",
                 reader.namespace()
@@ -99,17 +106,16 @@ fn basic(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
         }
     }
     let format = |text: &str| match text {
-        "auth-file" | "" => Ok("File"),
-        "auth-map" => Ok("Map"),
+        "auth-file" | "" => Ok(BasicAuthFormat::File),
+        "auth-map" => Ok(BasicAuthFormat::Map),
         other => Err(format!(
             "{other:?} is neither auth-file nor auth-map; nobody is let in"
         )),
     };
     if reader.has("auth-secret-type") {
-        let format = reader
+        auth.format = reader
             .parse("auth-secret-type", format)
             .ok_or("auth-secret-type")?;
-        auth["format"] = json!(format);
         reader.exact("auth-secret-type", "RoutePolicy basicAuth.format");
     }
     let realm = |text: &str| match value::header_value(text) {
@@ -122,7 +128,7 @@ fn basic(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
         .parse("auth-realm", realm)
         .filter(|realm| !realm.is_empty())
     {
-        auth["realm"] = json!(realm);
+        auth.realm = Some(realm);
         reader.exact("auth-realm", "RoutePolicy basicAuth.realm");
     }
     Ok(auth)

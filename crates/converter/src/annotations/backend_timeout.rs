@@ -1,6 +1,6 @@
 //! `proxy-connect-timeout`, `proxy-read-timeout`, `proxy-send-timeout`.
 
-use serde_json::json;
+use api::BackendTimeouts;
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -32,17 +32,17 @@ pub(super) const BACKEND_TIMEOUT: Family = Family {
 const MOST: u64 = 86_400;
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let mut timeouts = json!({});
-    for (key, field) in [
-        ("proxy-connect-timeout", "connect"),
-        ("proxy-read-timeout", "read"),
-        ("proxy-send-timeout", "send"),
+    let mut timeouts = BackendTimeouts::default();
+    for (key, field, slot) in [
+        ("proxy-connect-timeout", "connect", &mut timeouts.connect),
+        ("proxy-read-timeout", "read", &mut timeouts.read),
+        ("proxy-send-timeout", "send", &mut timeouts.send),
     ] {
         let Some(seconds) = reader.parse(key, seconds) else {
             continue;
         };
         let used = seconds.min(MOST);
-        timeouts[field] = json!(value::duration(used));
+        *slot = Some(value::duration(used));
         let message = format!("BackendPolicy timeouts.{field} {}", value::duration(used));
         if used == seconds {
             reader.exact(key, message);
@@ -51,11 +51,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             reader.say(key, Outcome::Approximated, message);
         }
     }
-    if timeouts
-        .as_object()
-        .is_some_and(|fields| !fields.is_empty())
-    {
-        settings.backend.timeouts = Some(timeouts);
+    if timeouts != BackendTimeouts::default() {
+        settings.backend_policy_mut().timeouts = Some(timeouts);
     }
 }
 

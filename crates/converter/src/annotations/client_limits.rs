@@ -1,8 +1,12 @@
 //! `limit-rps`, `limit-rpm`, `limit-connections`: what one client may ask.
 
-use serde_json::{Value, json};
+use api::{ConcurrencyLimit, RateLimit, RateScope, RateUnit};
 
-use super::{Family, Key, Reader, Settings, ip_access_control::is_network, local_rate_limit::MOST};
+use super::{
+    Family, Key, Reader, Settings,
+    ip_access_control::is_network,
+    local_rate_limit::{at_most, word},
+};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -44,11 +48,11 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         if limit == 0 {
             reader.exact(key, "no limit");
         }
-        (limit > 0).then_some(limit.min(MOST))
+        (limit > 0).then_some(limit)
     };
     let rates = [
-        ("limit-rps", limit(reader, "limit-rps"), "Second"),
-        ("limit-rpm", limit(reader, "limit-rpm"), "Minute"),
+        ("limit-rps", limit(reader, "limit-rps"), RateUnit::Second),
+        ("limit-rpm", limit(reader, "limit-rpm"), RateUnit::Minute),
     ];
     let connections = limit(reader, "limit-connections");
     let rated = rates.iter().any(|(_, limit, _)| limit.is_some());
@@ -57,21 +61,25 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     for (key, requests, unit) in rates {
         let Some(requests) = requests else { continue };
         // nginx lets the burst pass on top of the one that is due.
-        let burst = requests
-            .saturating_mul(multiplier)
-            .saturating_add(1)
-            .min(MOST);
-        let entry =
-            json!({ "requests": requests, "unit": unit, "burst": burst, "scope": "Client" });
-        settings.rate_limits.push(with_exempt(entry, &exempt));
+        let requests = at_most(requests);
+        let burst = u64::from(requests).saturating_mul(multiplier);
+        let burst = at_most(burst.saturating_add(1));
+        settings.route_policy_mut().rate_limits.push(RateLimit {
+            requests,
+            unit,
+            burst: Some(burst),
+            scope: RateScope::Client,
+            exempt: exempt.clone(),
+        });
         let message = format!(
             "RoutePolicy rateLimits: {requests} a {} for each client, {burst} at once; counted for each path by itself, and answered with 429 rather than 503",
-            unit.to_lowercase()
+            word(unit)
         );
         reader.say(key, Outcome::Approximated, message);
     }
     if let Some(requests) = connections {
-        settings.concurrency = Some(with_exempt(json!({ "requests": requests }), &exempt));
+        let requests = at_most(requests);
+        settings.route_policy_mut().concurrency = Some(ConcurrencyLimit { requests, exempt });
         let message = format!(
             "RoutePolicy concurrency: {requests} in flight for each client; counted for each path by itself, and answered with 429 rather than 503"
         );
@@ -82,13 +90,6 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
 fn whole(text: &str) -> Result<u64, String> {
     let number = value::number(text)?;
     u64::try_from(number).map_err(|_| format!("{text:?} is negative; there is no limit"))
-}
-
-fn with_exempt(mut limit: Value, exempt: &[String]) -> Value {
-    if !exempt.is_empty() {
-        limit["exempt"] = json!(exempt);
-    }
-    limit
 }
 
 fn multiplier(reader: &mut Reader<'_>, rated: bool) -> u64 {

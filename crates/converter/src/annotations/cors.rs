@@ -1,9 +1,7 @@
 //! `enable-cors` and `cors-*`.
 
-use serde_json::json;
-
 use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use crate::{native::Cors, note::Outcome, value};
 
 /// See [`Family`].
 pub(super) const CORS: Family = Family {
@@ -89,26 +87,23 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         reader.exact("cors-allow-credentials", "allowCredentials");
     }
     let origins = entries(reader, "cors-allow-origin", "*", origin);
-    let mut cors = json!({
-        "allowOrigins": origins,
-        "allowMethods": methods,
-        "allowHeaders": headers,
-        "allowCredentials": credentials.unwrap_or(true),
-        "maxAge": max_age(reader),
-    });
-    if !expose.is_empty() {
-        cors["exposeHeaders"] = json!(expose);
-    }
-    settings.cors = Some(cors);
+    settings.rule.cors = Some(Box::new(Cors {
+        allow_origins: Some(origins),
+        allow_methods: Some(methods),
+        allow_headers: Some(headers),
+        allow_credentials: Some(credentials.unwrap_or(true)),
+        max_age: Some(max_age(reader)),
+        expose_headers: (!expose.is_empty()).then_some(expose),
+    }));
 }
 
-fn max_age(reader: &mut Reader<'_>) -> i64 {
-    const DEFAULT: i64 = 1_728_000;
+fn max_age(reader: &mut Reader<'_>) -> i32 {
+    const DEFAULT: i32 = 1_728_000;
     let Some(seconds) = reader.parse("cors-max-age", value::number) else {
         return DEFAULT;
     };
-    let kept = seconds.clamp(1, i64::from(i32::MAX));
-    if kept == seconds {
+    let kept = i32::try_from(seconds.max(1)).unwrap_or(i32::MAX);
+    if i64::from(kept) == seconds {
         reader.exact("cors-max-age", "maxAge");
     } else {
         reader.say(

@@ -1,12 +1,11 @@
 //! `destination`.
 
 use api::Kind;
-use serde_json::Value;
 
 use super::{Family, Key, Reader, Settings};
 use crate::{
     note::Outcome,
-    service::{self, External, ServiceName},
+    service::{self, External, ServiceName, ServiceRef},
     value,
 };
 
@@ -39,8 +38,7 @@ const REGISTRIES: &[&str] = &[
 /// One of several backends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
-    /// Name and port, and namespace if it is another.
-    pub(crate) reference: Value,
+    pub(crate) reference: ServiceRef,
     pub(crate) share: u64,
 }
 

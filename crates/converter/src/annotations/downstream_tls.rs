@@ -1,6 +1,6 @@
 //! `auth-tls-secret`, `tls-*-protocol-version`, `ssl-cipher`: settings of a host's HTTPS listener.
 
-use serde_json::{Value, json};
+use api::{ClientTls, TlsVersion};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -36,8 +36,8 @@ pub(super) const DOWNSTREAM_TLS: Family = Family {
 /// What the family asks for; it holds for the hosts of the Ingress that have a certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DownstreamTls {
-    /// A ClientPolicy's `tls`, without client certificates.
-    pub(crate) tls: Value,
+    /// Without client certificates.
+    pub(crate) tls: ClientTls,
     /// Namespace and name, as written; `Some(None)`: not to be read as one.
     pub(crate) auth_secret: Option<Option<(Option<String>, String)>>,
     /// The annotations that say so, as they are spelled.
@@ -66,7 +66,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if !DOWNSTREAM_TLS.keys.iter().any(|key| reader.has(key.name)) {
         return;
     }
-    let mut tls = json!({});
+    let mut tls = ClientTls::default();
     let min = version(reader, "tls-min-protocol-version", "minVersion");
     let max = version(reader, "tls-max-protocol-version", "maxVersion");
     if min > max && max.is_some() {
@@ -74,15 +74,10 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         reader.say("tls-max-protocol-version", Outcome::Refused, message);
         reader.say("tls-min-protocol-version", Outcome::Refused, message);
     } else {
-        for (field, version) in [("minVersion", min), ("maxVersion", max)] {
-            if let Some(version) = version {
-                tls[field] = json!(version);
-            }
-        }
+        tls.min_version = min;
+        tls.max_version = max;
     }
-    if let Some(suites) = ciphers(reader) {
-        tls["cipherSuites"] = json!(suites);
-    }
+    tls.cipher_suites = ciphers(reader);
     let auth_secret = reader
         .text("auth-tls-secret")
         .map(|text| match value::object_ref(&text) {
@@ -101,18 +96,18 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         });
     let keys = DOWNSTREAM_TLS.keys.iter();
     let keys = keys.filter_map(|key| reader.key(key.name)).collect();
-    settings.downstream_tls = Some(DownstreamTls {
+    settings.downstream_tls = Some(Box::new(DownstreamTls {
         tls,
         auth_secret,
         keys,
-    });
+    }));
 }
 
-fn version(reader: &mut Reader<'_>, key: &'static str, field: &str) -> Option<&'static str> {
+fn version(reader: &mut Reader<'_>, key: &'static str, field: &str) -> Option<TlsVersion> {
     let (version, exact) = reader.parse(key, |text| match text {
-        "TLSv1.3" => Ok(("1.3", true)),
-        "TLSv1.2" => Ok(("1.2", true)),
-        "TLSv1.0" | "TLSv1.1" | "TLSv1" => Ok(("1.2", false)),
+        "TLSv1.3" => Ok((TlsVersion::V13, true)),
+        "TLSv1.2" => Ok((TlsVersion::V12, true)),
+        "TLSv1.0" | "TLSv1.1" | "TLSv1" => Ok((TlsVersion::V12, false)),
         _ => Err(format!(
             "{text:?} is none of TLSv1.0, TLSv1.1, TLSv1.2 and TLSv1.3"
         )),

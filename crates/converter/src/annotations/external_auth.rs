@@ -1,6 +1,6 @@
 //! `auth-url` and what goes with it: somebody else decides who comes in.
 
-use serde_json::{Value, json};
+use api::{AuthCookies, ExternalAuth, ExternalAuthMethod};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -133,7 +133,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         return;
     }
     match external(reader) {
-        Ok(auth) => settings.external_auth = Some(auth),
+        Ok(auth) => settings.route_policy_mut().external_auth = Some(auth),
         Err(key) => {
             let message = format!("{key} cannot be honoured; nobody is let in");
             for other in ["auth-url"].iter().chain(BESIDE) {
@@ -155,11 +155,8 @@ fn global(reader: &mut Reader<'_>) {
     }
 }
 
-/// What an annotation says, as a RoutePolicy has it.
-type Parse = fn(&str) -> Result<Value, String>;
-
 /// A RoutePolicy's `externalAuth`, or the annotation that is in the way.
-fn external(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
+fn external(reader: &mut Reader<'_>) -> Result<ExternalAuth, &'static str> {
     if let Some(key) = REFUSED.iter().find(|key| reader.has(key)) {
         let message =
             "cannot be honoured, and without it auth-url might decide otherwise; nobody is let in";
@@ -167,32 +164,22 @@ fn external(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
         return Err(key);
     }
     let url = reader.parse("auth-url", url).ok_or("auth-url")?;
-    let mut auth = json!({ "url": url });
     told(reader, &url);
-    let required = |reader: &mut Reader<'_>, key: &'static str, parse: Parse| {
-        if !reader.has(key) {
-            return Ok(None);
-        }
-        reader.parse(key, parse).map(Some).ok_or(key)
+    let method = required(reader, "auth-method", "method", method)?;
+    let response_headers = required(reader, "auth-response-headers", "responseHeaders", headers)?;
+    let redirect = required(reader, "auth-request-redirect", "requestRedirect", template)?;
+    let mut auth = ExternalAuth {
+        url,
+        method: method.unwrap_or_default(),
+        response_headers: response_headers.unwrap_or_default(),
+        request_redirect: redirect,
+        sign_in_url: sign_in(reader)?,
+        ..ExternalAuth::default()
     };
-    let fields: [(_, _, Parse); 3] = [
-        ("auth-method", "method", method),
-        ("auth-response-headers", "responseHeaders", headers),
-        ("auth-request-redirect", "requestRedirect", |text| {
-            template(text).map(Value::from)
-        }),
-    ];
-    for (key, field, parse) in fields {
-        if let Some(parsed) = required(reader, key, parse)? {
-            auth[field] = parsed;
-            reader.exact(key, format!("RoutePolicy externalAuth.{field}"));
-        }
-    }
-    if let Some(url) = sign_in(reader)? {
-        auth["signInUrl"] = json!(url);
-    }
     if let Some(always) = reader.parse("auth-always-set-cookie", value::boolean) {
-        auth["cookies"] = json!(if always { "Always" } else { "Successes" });
+        if always {
+            auth.cookies = AuthCookies::Always;
+        }
         reader.exact("auth-always-set-cookie", "RoutePolicy externalAuth.cookies");
     }
     for key in ["auth-cache-key", "auth-cache-duration"] {
@@ -214,6 +201,21 @@ fn external(reader: &mut Reader<'_>) -> Result<Value, &'static str> {
         );
     }
     Ok(auth)
+}
+
+/// A field without which the authenticator might decide otherwise: where it cannot be had, the annotation is in the way.
+fn required<T>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    field: &str,
+    parse: fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, &'static str> {
+    if !reader.has(key) {
+        return Ok(None);
+    }
+    let parsed = reader.parse(key, parse).ok_or(key)?;
+    reader.exact(key, format!("RoutePolicy externalAuth.{field}"));
+    Ok(Some(parsed))
 }
 
 /// What is said about a URL that can be used.
@@ -341,32 +343,36 @@ fn signin_url(text: &str) -> Result<String, String> {
     Ok(url)
 }
 
-fn method(text: &str) -> Result<Value, String> {
+fn method(text: &str) -> Result<ExternalAuthMethod, String> {
     match text {
-        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(json!(text)),
+        "GET" => Ok(ExternalAuthMethod::GET),
+        "HEAD" => Ok(ExternalAuthMethod::HEAD),
+        "POST" => Ok(ExternalAuthMethod::POST),
+        "PUT" => Ok(ExternalAuthMethod::PUT),
+        "PATCH" => Ok(ExternalAuthMethod::PATCH),
+        "DELETE" => Ok(ExternalAuthMethod::DELETE),
+        "OPTIONS" => Ok(ExternalAuthMethod::OPTIONS),
         other => Err(format!(
             "{other:?} is none of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; nobody is let in"
         )),
     }
 }
 
-fn headers(text: &str) -> Result<Value, String> {
+fn headers(text: &str) -> Result<Vec<String>, String> {
     let names = value::list(text)
         .into_iter()
         .map(|name| value::header_name(name).map_err(|why| format!("{why}; nobody is let in")));
-    names.collect::<Result<Vec<_>, _>>().map(Value::from)
+    names.collect()
 }
 
 /// A RoutePolicy's `externalAuth` for the rules of one host: a URL that has a variable for its host gets this one. A host that
 /// is none leaves the variable where it is, and a RoutePolicy closes its rules for that.
-pub(crate) fn for_host(auth: &Value, host: &str) -> Value {
-    let mut auth = auth.clone();
-    if let Some(url) = auth["url"].as_str()
-        && let Some((scheme, rest)) = url.split_once("://")
+pub(crate) fn for_host(auth: &mut ExternalAuth, host: &str) {
+    if let Some((scheme, rest)) = auth.url.split_once("://")
         && !host.is_empty()
         && !host.starts_with("*.")
     {
-        let (name, path) = rest.split_at(authority(url).len());
+        let (name, path) = rest.split_at(authority(&auth.url).len());
         let name = ["host", "http_host", "best_http_host"].iter().fold(
             name.to_owned(),
             |name, variable| {
@@ -381,7 +387,6 @@ pub(crate) fn for_host(auth: &Value, host: &str) -> Value {
                 }
             },
         );
-        auth["url"] = json!(format!("{scheme}://{name}{path}"));
+        auth.url = format!("{scheme}://{name}{path}");
     }
-    auth
 }

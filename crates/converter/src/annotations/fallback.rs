@@ -1,7 +1,6 @@
 //! `default-backend`, `custom-http-errors`.
 
-use api::Kind;
-use serde_json::{Value, json};
+use api::{Fallback, Kind};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{
@@ -31,14 +30,6 @@ pub(super) const FALLBACK: Family = Family {
 /// As many statuses as a RoutePolicy takes.
 const MOST: usize = 64;
 
-/// A Service that answers where a backend cannot.
-#[derive(Debug, Clone)]
-pub(crate) struct Fallback {
-    /// Name and port, and namespace if it is another.
-    pub(crate) reference: Value,
-    pub(crate) statuses: Vec<u16>,
-}
-
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let (home, lookup) = (reader.namespace().to_owned(), reader.lookup);
     let reference = reader.parse("default-backend", |text| {
@@ -56,9 +47,9 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         None => reader.exact("default-backend", "RoutePolicy fallback.backendRefs"),
         Some(missing) => reader.say("default-backend", Outcome::Approximated, missing),
     }
-    settings.fallback = Some(Fallback {
-        reference,
-        statuses,
+    settings.route_policy_mut().fallback = Some(Fallback {
+        backend_refs: vec![reference.fallback()],
+        status_codes: statuses,
     });
 }
 
@@ -88,21 +79,4 @@ fn statuses(reader: &mut Reader<'_>, has_backend: bool) -> Vec<u16> {
         reader.exact(KEY, "RoutePolicy fallback.statusCodes");
     }
     good
-}
-
-impl Fallback {
-    /// A RoutePolicy's `fallback`; before it, `first` stand in.
-    pub(crate) fn policy(fallback: Option<&Self>, first: &[Value]) -> Option<Value> {
-        let last = fallback.map(|fallback| fallback.reference.clone());
-        let references: Vec<Value> = first.iter().cloned().chain(last).collect();
-        if references.is_empty() {
-            return None;
-        }
-        let mut policy = json!({ "backendRefs": references });
-        let statuses = fallback.map_or(&[][..], |fallback| &fallback.statuses);
-        if !statuses.is_empty() {
-            policy["statusCodes"] = json!(statuses);
-        }
-        Some(policy)
-    }
 }

@@ -1,7 +1,5 @@
 //! `request-header-control-*`, `response-header-control-*`.
 
-use serde_json::{Value, json};
-
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
@@ -58,26 +56,6 @@ impl HeaderControl {
     pub(crate) fn is_empty(&self) -> bool {
         self.add.is_empty() && self.update.is_empty() && self.remove.is_empty()
     }
-
-    /// The body of a Gateway API header modifier.
-    pub(crate) fn modifier(&self) -> Value {
-        let pairs = |pairs: &[(String, String)]| {
-            pairs
-                .iter()
-                .map(|(name, value)| json!({ "name": name, "value": value }))
-                .collect::<Vec<_>>()
-        };
-        let mut body = json!({});
-        for (field, list) in [("set", pairs(&self.update)), ("add", pairs(&self.add))] {
-            if !list.is_empty() {
-                body[field] = Value::Array(list);
-            }
-        }
-        if !self.remove.is_empty() {
-            body["remove"] = json!(self.remove);
-        }
-        body
-    }
 }
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
@@ -88,7 +66,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         remove: names(reader, "request-header-control-remove"),
     };
     // The Host of a request is not a header to be set; it is rewritten. `upstream-vhost` wins.
-    settings.upstream_vhost = settings.upstream_vhost.take().or(host);
+    settings.rule.hostname = settings.rule.hostname.take().or(host);
     settings.response_headers = HeaderControl {
         add: pairs(reader, "response-header-control-add", None),
         update: pairs(reader, "response-header-control-update", None),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde_json::json;
+use api::ClientAddresses;
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -31,8 +31,7 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
 };
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let mut addresses = json!({});
-    let mut wanted = false;
+    let mut addresses = ClientAddresses::default();
     let newer = reader.text("allowlist-source-range");
     if newer.is_some_and(|text| !text.is_empty()) {
         let message = "allowlist-source-range is set and wins";
@@ -43,14 +42,17 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         ("whitelist-source-range", "allow"),
         ("denylist-source-range", "deny"),
     ] {
-        let known = addresses.get(field).is_some();
+        let list = match field {
+            "allow" => &mut addresses.allow,
+            _ => &mut addresses.deny,
+        };
+        let known = !list.is_empty();
         let Some(text) = reader.text(key).filter(|text| !text.is_empty() && !known) else {
             continue;
         };
-        wanted = true;
         match networks(&text) {
             Ok(entries) => {
-                addresses[field] = json!(entries);
+                *list = entries;
                 reader.exact(key, format!("RoutePolicy clientAddresses.{field}"));
             }
             Err(why) => {
@@ -60,9 +62,10 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             }
         }
     }
-    if wanted {
+    if addresses != ClientAddresses::default() {
         // Whoever has closed the route before keeps it closed.
-        settings.client_addresses.get_or_insert(addresses);
+        let policy = settings.route_policy_mut();
+        policy.client_addresses.get_or_insert(addresses);
     }
 }
 
@@ -70,7 +73,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
 const MOST: usize = 1024;
 
 /// A list that says something: an empty one would let in everybody.
-fn networks(text: &str) -> Result<Vec<&str>, String> {
+fn networks(text: &str) -> Result<Vec<String>, String> {
     let entries = value::list(text);
     match entries.iter().find(|entry| !is_network(entry)) {
         Some(wrong) => Err(format!(
@@ -78,7 +81,7 @@ fn networks(text: &str) -> Result<Vec<&str>, String> {
         )),
         None if entries.is_empty() => Err(format!("{text:?} names no network")),
         None if entries.len() > MOST => Err(format!("more than {MOST} networks")),
-        None => Ok(entries),
+        None => Ok(entries.into_iter().map(str::to_owned).collect()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `load-balance`, `upstream-hash-by`.
 
-use serde_json::{Value, json};
+use api::{HashOn, HashSource, LoadBalancing, LoadBalancingType};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -38,10 +38,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if let Some(on) = &hashed {
         reader.exact(
             "upstream-hash-by",
-            format!(
-                "BackendPolicy loadBalancing.hashOn {}",
-                on["source"].as_str().unwrap_or_default()
-            ),
+            format!("BackendPolicy loadBalancing.hashOn {:?}", on.source),
         );
     }
     if let Some((_, exact)) = algorithm {
@@ -51,20 +48,25 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             (None, false) => reader.say("load-balance", Outcome::Approximated, "BackendPolicy loadBalancing.type LeastRequest: the fewest requests in flight, without regard to how long they take"),
         }
     }
-    settings.backend.load_balancing = match (hashed, algorithm) {
-        (Some(on), _) => Some(json!({ "type": "ConsistentHash", "hashOn": on })),
-        (None, Some((algorithm, _))) => Some(json!({ "type": algorithm })),
-        (None, None) => None,
+    let type_ = match (&hashed, algorithm) {
+        (Some(_), _) => LoadBalancingType::ConsistentHash,
+        (None, Some((algorithm, _))) => algorithm,
+        (None, None) => return,
     };
+    settings.backend_policy_mut().load_balancing = Some(LoadBalancing {
+        type_,
+        hash_on: hashed,
+    });
 }
 
 /// As BackendPolicy has it, and whether that is just what was asked for.
-fn algorithm(text: &str) -> Result<(&'static str, bool), String> {
+fn algorithm(text: &str) -> Result<(LoadBalancingType, bool), String> {
+    use LoadBalancingType::{LeastRequest, Random, RoundRobin};
     match text.to_ascii_lowercase().as_str() {
-        "round_robin" => Ok(("RoundRobin", true)),
-        "least_conn" | "least_request" => Ok(("LeastRequest", true)),
-        "random" => Ok(("Random", true)),
-        "ewma" => Ok(("LeastRequest", false)),
+        "round_robin" => Ok((RoundRobin, true)),
+        "least_conn" | "least_request" => Ok((LeastRequest, true)),
+        "random" => Ok((Random, true)),
+        "ewma" => Ok((LeastRequest, false)),
         _ => Err(format!(
             "{text:?} is none of round_robin, least_conn and random; round_robin it is"
         )),
@@ -72,12 +74,12 @@ fn algorithm(text: &str) -> Result<(&'static str, bool), String> {
 }
 
 /// nginx writes the dashes of a header's name as underscores; Higress takes names as they are.
-fn hash_on(text: &str, nginx: bool) -> Result<Value, String> {
-    let source = |source: &str| Ok(json!({ "source": source }));
+fn hash_on(text: &str, nginx: bool) -> Result<HashOn, String> {
+    let on = |source, name| Ok(HashOn { source, name });
     match text {
-        "$request_uri" => source("Uri"),
-        "$host" => source("Host"),
-        "$remote_addr" => source("ClientAddress"),
+        "$request_uri" => on(HashSource::Uri, None),
+        "$host" => on(HashSource::Host, None),
+        "$remote_addr" => on(HashSource::ClientAddress, None),
         _ => {
             if let Some(name) = text.strip_prefix("$http_") {
                 let name = if nginx {
@@ -85,7 +87,7 @@ fn hash_on(text: &str, nginx: bool) -> Result<Value, String> {
                 } else {
                     name.to_owned()
                 };
-                return Ok(json!({ "source": "Header", "name": value::header_name(&name)? }));
+                return on(HashSource::Header, Some(value::header_name(&name)?));
             }
             let argument = text
                 .strip_prefix("$arg_")
@@ -93,7 +95,7 @@ fn hash_on(text: &str, nginx: bool) -> Result<Value, String> {
             let name = argument.ok_or_else(|| {
                 format!("{text:?} is none of $request_uri, $host, $remote_addr, $http_NAME and $arg_NAME; requests go to one endpoint after another")
             })?;
-            Ok(json!({ "source": "QueryParam", "name": name }))
+            on(HashSource::QueryParam, Some(name.to_owned()))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `route-limit-*`.
 
-use serde_json::json;
+use api::{RateLimit, RateScope, RateUnit};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -29,14 +29,14 @@ pub(super) const LOCAL_RATE_LIMIT: Family = Family {
 };
 
 /// The largest number that a RoutePolicy takes.
-pub(super) const MOST: u64 = 1_000_000_000;
+const MOST: u64 = 1_000_000_000;
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let rpm = reader.parse("route-limit-rpm", value::positive);
     let rps = reader.parse("route-limit-rps", value::positive);
     let (key, requests, unit) = match (rpm, rps) {
-        (Some(requests), _) => ("route-limit-rpm", requests, "Minute"),
-        (None, Some(requests)) => ("route-limit-rps", requests, "Second"),
+        (Some(requests), _) => ("route-limit-rpm", requests, RateUnit::Minute),
+        (None, Some(requests)) => ("route-limit-rps", requests, RateUnit::Second),
         (None, None) => {
             let message = "has no meaning without route-limit-rpm or route-limit-rps";
             return reader.say(
@@ -68,9 +68,28 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         key,
         format!(
             "RoutePolicy rateLimits: {requests} a {}, {burst} at once",
-            unit.to_lowercase()
+            word(unit)
         ),
     );
-    let limit = json!({ "requests": requests, "unit": unit, "burst": burst });
-    settings.rate_limits.push(limit);
+    settings.route_policy_mut().rate_limits.push(RateLimit {
+        requests: at_most(requests),
+        unit,
+        burst: Some(at_most(burst)),
+        scope: RateScope::Rule,
+        exempt: Vec::new(),
+    });
+}
+
+/// A number as a RoutePolicy takes it.
+pub(super) fn at_most(number: u64) -> u32 {
+    u32::try_from(number.min(MOST)).unwrap_or(u32::MAX)
+}
+
+/// The unit in a sentence.
+pub(super) const fn word(unit: RateUnit) -> &'static str {
+    match unit {
+        RateUnit::Second => "second",
+        RateUnit::Minute => "minute",
+        RateUnit::Hour => "hour",
+    }
 }

@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 
 use regex::Regex;
-use serde_json::{Value, json};
 
 use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use crate::{
+    native::{self, HeaderMatch, HeaderType, QueryMatch, QueryType},
+    note::Outcome,
+    value,
+};
 
 /// See [`Family`].
 pub(super) const MATCHING: Family = Family {
@@ -73,7 +76,7 @@ pub(super) const MATCHING: Family = Family {
 pub(crate) struct Matching {
     /// Nothing can match.
     pub(crate) nothing: bool,
-    /// One of these; empty: any. In the order of [`METHODS`].
+    /// One of these; empty: any. In the order of [`native::methods`].
     pub(crate) methods: Vec<&'static str>,
     /// Only over TLS, or only without.
     pub(crate) https: Option<bool>,
@@ -92,20 +95,27 @@ pub(crate) enum ValueRule {
 }
 
 impl ValueRule {
-    /// A header or query parameter match.
-    pub(crate) fn to_match(&self, name: &str) -> Value {
+    /// As the condition on a header.
+    pub(crate) fn of_header(&self, name: &str) -> HeaderMatch {
+        match self {
+            Self::Exact(value) => native::header_match(HeaderType::Exact, name, value),
+            Self::Regex(value) => native::header_match(HeaderType::RegularExpression, name, value),
+        }
+    }
+
+    /// As the condition on a query parameter.
+    pub(crate) fn of_query(&self, name: &str) -> QueryMatch {
         let (kind, value) = match self {
-            Self::Exact(value) => ("Exact", value),
-            Self::Regex(value) => ("RegularExpression", value),
+            Self::Exact(value) => (QueryType::Exact, value),
+            Self::Regex(value) => (QueryType::RegularExpression, value),
         };
-        json!({ "name": name, "type": kind, "value": value })
+        QueryMatch {
+            name: name.to_owned(),
+            r#type: Some(kind),
+            value: value.clone(),
+        }
     }
 }
-
-/// The methods that HTTPRoute can match.
-const METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-];
 
 /// The longest value of a query parameter match; those of headers may be longer.
 const LONGEST: usize = 1024;
@@ -156,13 +166,11 @@ fn methods(reader: &mut Reader<'_>, matching: &mut Matching) {
         .split_whitespace()
         .map(str::to_ascii_uppercase)
         .collect();
-    let known = METHODS
-        .into_iter()
-        .filter(|known| words.iter().any(|word| word == known));
+    let known = native::methods().filter(|known| words.iter().any(|word| word == known));
     matching.methods = known.collect();
     let wrong: Vec<_> = words
         .iter()
-        .filter(|word| !METHODS.contains(&word.as_str()))
+        .filter(|word| native::method(word).is_none())
         .map(String::as_str)
         .collect();
     if matching.methods.is_empty() {
@@ -220,7 +228,7 @@ fn pseudo_header(
         "method" => {
             let test = test(how, text)?;
             if matching.methods.is_empty() {
-                matching.methods = METHODS.to_vec();
+                matching.methods = native::methods().collect();
             }
             matching.methods.retain(|method| test.is_match(method));
             if matching.methods.is_empty() {

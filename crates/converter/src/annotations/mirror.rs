@@ -1,12 +1,12 @@
 //! `mirror-*`.
 
 use api::Kind;
-use serde_json::{Value, json};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{
+    native,
     note::Outcome,
-    service::{self, External, ServiceName},
+    service::{self, External, ServiceName, ServiceRef},
     value,
 };
 
@@ -50,18 +50,15 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         inside(reader)
     };
     if let (Some(target), Ok(percent)) = (target, percent) {
-        settings.mirror = (percent > 0).then(|| {
-            let mut mirror = json!({ "backendRef": target });
-            if percent < 100 {
-                mirror["percent"] = json!(percent);
-            }
-            mirror
+        settings.rule.mirror = (percent > 0).then(|| {
+            let share = (percent < 100).then_some(percent);
+            Box::new(native::mirror_to(&target, share))
         });
     }
 }
 
 /// A bad share must not become all of it.
-fn percent(reader: &mut Reader<'_>) -> Result<i64, ()> {
+fn percent(reader: &mut Reader<'_>) -> Result<i32, ()> {
     const KEY: &str = "mirror-percentage";
     if !reader.has(KEY) {
         return Ok(100);
@@ -76,10 +73,10 @@ fn percent(reader: &mut Reader<'_>) -> Result<i64, ()> {
     } else {
         reader.exact(KEY, "RequestMirror percent");
     }
-    Ok(percent.min(100))
+    Ok(i32::try_from(percent).unwrap_or(100).min(100))
 }
 
-fn outside(reader: &mut Reader<'_>, settings: &mut Settings) -> Option<Value> {
+fn outside(reader: &mut Reader<'_>, settings: &mut Settings) -> Option<ServiceRef> {
     const PORT: &str = "mirror-target-fqdn-port";
     let port = match reader.parse(PORT, service::port) {
         Some(port) => {
@@ -98,7 +95,7 @@ fn outside(reader: &mut Reader<'_>, settings: &mut Settings) -> Option<Value> {
     Some(reference)
 }
 
-fn inside(reader: &mut Reader<'_>) -> Option<Value> {
+fn inside(reader: &mut Reader<'_>) -> Option<ServiceRef> {
     const KEY: &str = "mirror-target-service";
     let (home, lookup) = (reader.namespace().to_owned(), reader.lookup);
     let target = reader.parse(KEY, |text| {

@@ -41,12 +41,15 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         "full-path-regex",
         "path matches by regular expression, for the whole path",
     );
-    settings.ignore_path_case = flag("ignore-path-case", "RoutePolicy ignorePathCase");
+    let ignore_case = flag("ignore-path-case", "RoutePolicy ignorePathCase");
+    if ignore_case {
+        settings.route_policy_mut().ignore_path_case = Some(true);
+    }
     if settings.use_regex && settings.full_path_regex {
         let message = "full-path-regex is set and wins";
         reader.say("use-regex", Outcome::Approximated, message);
     }
-    if settings.ignore_path_case && (settings.use_regex || settings.full_path_regex) {
+    if ignore_case && (settings.use_regex || settings.full_path_regex) {
         let message = "has no effect on regular expressions: write (?i) in front of the path";
         reader.say("ignore-path-case", Outcome::Approximated, message);
     }

@@ -1,9 +1,12 @@
 //! Redirects: `ssl-redirect`, `force-ssl-redirect`, `permanent-redirect`, `permanent-redirect-code`, `temporal-redirect`.
 
-use serde_json::{Value, json};
-
 use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, profile::Profile, value};
+use crate::{
+    native::{self, RedirectScheme, RequestRedirect},
+    note::Outcome,
+    profile::Profile,
+    value,
+};
 
 /// See [`Family`].
 pub(super) const REDIRECT: Family = Family {
@@ -71,7 +74,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let code = code(reader);
     if let Some(filter) = url(reader, "permanent-redirect", code.unwrap_or(301)) {
         overridden(reader, settings, "permanent-redirect");
-        settings.redirect = Some(filter);
+        settings.rule.redirect = Some(Box::new(filter));
     } else {
         let message = "has no effect without a permanent-redirect";
         reader.say("permanent-redirect-code", Outcome::Approximated, message);
@@ -80,22 +83,24 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         let message = "temporal-redirect is set and wins";
         reader.say("permanent-redirect", Outcome::Approximated, message);
         overridden(reader, settings, "temporal-redirect");
-        settings.redirect = Some(filter);
+        settings.rule.redirect = Some(Box::new(filter));
     }
 }
 
 fn overridden(reader: &mut Reader<'_>, settings: &Settings, by: &str) {
-    if settings.redirect.is_none() && (settings.https.force || settings.https.ssl == Some(true)) {
+    if settings.rule.redirect.is_none()
+        && (settings.https.force || settings.https.ssl == Some(true))
+    {
         for key in ["ssl-redirect", "force-ssl-redirect"] {
             reader.say(key, Outcome::Approximated, format!("{by} is set and wins"));
         }
     }
 }
 
-fn code(reader: &mut Reader<'_>) -> Option<u16> {
+fn code(reader: &mut Reader<'_>) -> Option<i64> {
     let code = reader.parse("permanent-redirect-code", |text| {
         match value::number(text)? {
-            code @ (301 | 302 | 303 | 307 | 308) => Ok(u16::try_from(code).unwrap_or(301)),
+            code @ (301 | 302 | 303 | 307 | 308) => Ok(code),
             other => Err(format!(
                 "{other} is not 301, 302, 303, 307 or 308; 301 is used"
             )),
@@ -108,27 +113,29 @@ fn code(reader: &mut Reader<'_>) -> Option<u16> {
 }
 
 /// A RequestRedirect filter for an absolute URL.
-fn url(reader: &mut Reader<'_>, key: &'static str, code: u16) -> Option<Value> {
+fn url(reader: &mut Reader<'_>, key: &'static str, code: i64) -> Option<RequestRedirect> {
     let parsed = reader.parse(key, |text| {
         let wrong = || format!("{text:?} is not a URL such as https://example.com/path");
         let uri: http::Uri = text.parse().map_err(|_| wrong())?;
-        let scheme = uri
-            .scheme_str()
-            .filter(|s| ["http", "https"].contains(s))
-            .ok_or_else(wrong)?;
+        let scheme = match uri.scheme_str() {
+            Some("http") => RedirectScheme::Http,
+            Some("https") => RedirectScheme::Https,
+            _ => return Err(wrong()),
+        };
         let authority = uri
             .authority()
             .filter(|a| !a.as_str().contains('@'))
             .ok_or_else(wrong)?;
         let host = value::precise_hostname(authority.host()).map_err(|_| wrong())?;
-        let mut filter = json!({ "scheme": scheme, "hostname": host, "statusCode": code });
-        if let Some(port) = authority.port_u16() {
-            filter["port"] = json!(port);
-        }
         // `http://a.com` keeps the request's path, `http://a.com/` does not.
-        if text.splitn(4, '/').nth(3).is_some() && !uri.path().is_empty() {
-            filter["path"] = json!({ "type": "ReplaceFullPath", "replaceFullPath": uri.path() });
-        }
+        let with_path = text.splitn(4, '/').nth(3).is_some() && !uri.path().is_empty();
+        let filter = RequestRedirect {
+            scheme: Some(scheme),
+            hostname: Some(host),
+            port: authority.port_u16().map(i32::from),
+            path: with_path.then(|| native::full_path(uri.path())),
+            status_code: Some(code),
+        };
         Ok((filter, uri.query().is_some() || text.contains('#')))
     });
     let (filter, more) = parsed?;

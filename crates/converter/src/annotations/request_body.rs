@@ -19,10 +19,14 @@ const MOST: u64 = 1 << 50;
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some(bytes) = reader.parse("proxy-body-size", value::size) else {
-        settings.max_request_body = reader.profile().max_request_body();
+        if let Some(bytes) = reader.profile().max_request_body() {
+            settings.route_policy_mut().max_request_body_bytes = Some(bytes);
+        }
         return;
     };
-    settings.max_request_body = Some(bytes.min(MOST));
+    if bytes > 0 {
+        settings.route_policy_mut().max_request_body_bytes = Some(bytes.min(MOST));
+    }
     match bytes {
         0 => reader.exact("proxy-body-size", "no limit"),
         1..=MOST => {

@@ -1,7 +1,10 @@
 //! `proxy-next-upstream*`.
 
+use api::RetryPolicy;
+
 use super::{Family, Key, Reader, Settings};
 use crate::{
+    native,
     note::Outcome,
     profile::{Profile, RetryDefaults},
     value,
@@ -31,17 +34,12 @@ pub(super) const RETRY: Family = Family {
 };
 
 /// What the family asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Retry {
+#[derive(Default)]
+struct Retry {
     /// Attempts beyond the first; 0: none, whatever the conditions.
-    pub(crate) retries: u32,
-    /// Seconds for each attempt.
-    pub(crate) attempt_timeout: Option<u64>,
-    pub(crate) connection_failure: bool,
-    pub(crate) timeout: bool,
-    pub(crate) server_errors: bool,
-    pub(crate) codes: Vec<u16>,
-    pub(crate) non_idempotent: bool,
+    retries: u32,
+    codes: Vec<i64>,
+    conditions: RetryPolicy,
 }
 
 /// More are not made.
@@ -70,16 +68,23 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             );
         }
     }
-    timeout(reader, profile, &mut retry);
+    settings.rule.attempt_timeout = timeout(reader, profile);
     conditions(reader, defaults, &mut retry);
-    settings.retry = Some(retry);
+    let retries = retry.retries > 0;
+    if retries {
+        settings.route_policy_mut().retry = Some(retry.conditions);
+    }
+    // 0 says more than nothing: no connection is tried elsewhere either.
+    settings.rule.retry = Some(Box::new(native::Retry {
+        attempts: Some(i64::from(retry.retries)),
+        codes: (retries && !retry.codes.is_empty()).then_some(retry.codes),
+        backoff: None,
+    }));
 }
 
-fn timeout(reader: &mut Reader<'_>, profile: Profile, retry: &mut Retry) {
+fn timeout(reader: &mut Reader<'_>, profile: Profile) -> Option<u64> {
     const KEY: &str = "proxy-next-upstream-timeout";
-    let Some(seconds) = reader.parse(KEY, value::number) else {
-        return;
-    };
+    let seconds = reader.parse(KEY, value::number)?;
     match u64::try_from(seconds) {
         Ok(0) => reader.exact(KEY, "no limit"),
         Ok(_) if !profile.times_each_try() => {
@@ -87,15 +92,16 @@ fn timeout(reader: &mut Reader<'_>, profile: Profile, retry: &mut Retry) {
             reader.say(KEY, Outcome::Approximated, message);
         }
         Ok(seconds) => {
-            retry.attempt_timeout = Some(seconds);
             let message = format!(
                 "timeouts.backendRequest {}: for each attempt",
                 value::duration(seconds)
             );
             reader.exact(KEY, message);
+            return Some(seconds);
         }
         Err(_) => reader.say(KEY, Outcome::Refused, "a timeout cannot be negative"),
     }
+    None
 }
 
 fn conditions(reader: &mut Reader<'_>, defaults: RetryDefaults, retry: &mut Retry) {
@@ -132,25 +138,26 @@ fn conditions(reader: &mut Reader<'_>, defaults: RetryDefaults, retry: &mut Retr
 }
 
 fn condition(word: &str, defaults: RetryDefaults, retry: &mut Retry) -> bool {
+    let conditions = &mut retry.conditions;
     match word {
         "off" => retry.retries = 0,
-        "non_idempotent" => retry.non_idempotent = true,
+        "non_idempotent" => conditions.non_idempotent = true,
         "error" => {
-            retry.connection_failure = true;
-            retry.server_errors |= defaults.server_errors;
+            conditions.connection_failure = true;
+            conditions.server_errors |= defaults.server_errors;
         }
         "timeout" => {
-            retry.connection_failure = true;
-            retry.timeout = true;
-            retry.server_errors |= defaults.server_errors;
+            conditions.connection_failure = true;
+            conditions.timeout = true;
+            conditions.server_errors |= defaults.server_errors;
         }
         "invalid_header" => {
-            retry.connection_failure |= !defaults.server_errors;
-            retry.server_errors |= defaults.server_errors;
+            conditions.connection_failure |= !defaults.server_errors;
+            conditions.server_errors |= defaults.server_errors;
         }
         other => match other
             .strip_prefix("http_")
-            .and_then(|code| code.parse::<u16>().ok())
+            .and_then(|code| code.parse::<i64>().ok())
         {
             Some(code @ 400..=599) if !retry.codes.contains(&code) => retry.codes.push(code),
             Some(400..=599) => {}

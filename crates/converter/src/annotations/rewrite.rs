@@ -44,7 +44,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }
     if let Some(host) = reader.parse("upstream-vhost", value::precise_hostname) {
         reader.exact("upstream-vhost", "URLRewrite hostname");
-        settings.upstream_vhost = Some(host);
+        settings.rule.hostname = Some(host);
     }
 }
 

@@ -16,7 +16,9 @@ pub(super) const SERVICE_UPSTREAM: Family = Family {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if let Some(wanted) = reader.parse("service-upstream", value::boolean) {
-        settings.backend.use_cluster_ip = wanted.then_some(true);
+        if wanted {
+            settings.backend_policy_mut().use_cluster_ip = Some(true);
+        }
         reader.exact("service-upstream", "BackendPolicy useClusterIP");
     }
 }

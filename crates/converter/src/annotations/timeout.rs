@@ -21,7 +21,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     match u64::try_from(seconds) {
         Ok(0) => reader.exact("timeout", "no limit"),
         Ok(seconds) => {
-            settings.timeout = Some(seconds);
+            settings.rule.timeout = Some(seconds);
             reader.exact(
                 "timeout",
                 format!("timeouts.request {}", value::duration(seconds)),

@@ -1,6 +1,6 @@
 //! `backend-protocol`.
 
-use serde_json::json;
+use api::{BackendProtocol, BackendTls, BackendTlsMode};
 
 use super::{Family, Key, Reader, Settings};
 
@@ -19,9 +19,20 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some((protocol, encrypted)) = reader.parse("backend-protocol", parse) else {
         return;
     };
-    settings.backend.protocol = Some(protocol);
-    let mode = if encrypted { "Unverified" } else { "Off" };
-    settings.backend.tls = Some(json!({ "mode": mode }));
+    let policy = settings.backend_policy_mut();
+    policy.protocol = Some(protocol);
+    policy.tls = Some(BackendTls {
+        mode: if encrypted {
+            BackendTlsMode::Unverified
+        } else {
+            BackendTlsMode::Off
+        },
+        ..BackendTls::default()
+    });
+    let protocol = match protocol {
+        BackendProtocol::HTTP1 => "HTTP1",
+        BackendProtocol::HTTP2 => "HTTP2",
+    };
     let message = if encrypted {
         format!(
             "BackendPolicy protocol {protocol}, tls.mode Unverified: encrypted, and the backend's certificate is not looked at"
@@ -32,12 +43,13 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     reader.exact("backend-protocol", message);
 }
 
-fn parse(text: &str) -> Result<(&'static str, bool), String> {
+fn parse(text: &str) -> Result<(BackendProtocol, bool), String> {
+    use BackendProtocol::{HTTP1, HTTP2};
     match text.to_ascii_uppercase().as_str() {
-        "HTTP" => Ok(("HTTP1", false)),
-        "HTTPS" => Ok(("HTTP1", true)),
-        "HTTP2" | "GRPC" => Ok(("HTTP2", false)),
-        "GRPCS" => Ok(("HTTP2", true)),
+        "HTTP" => Ok((HTTP1, false)),
+        "HTTPS" => Ok((HTTP1, true)),
+        "HTTP2" | "GRPC" => Ok((HTTP2, false)),
+        "GRPCS" => Ok((HTTP2, true)),
         "FCGI" => {
             let message = "FastCGI is not spoken: put a server for it in front of the backend";
             Err(message.to_owned())

@@ -1,6 +1,6 @@
 //! `proxy-ssl-*`.
 
-use serde_json::{Value, json};
+use api::{BackendTls, BackendTlsMode, SecretRef};
 
 use super::{Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -36,11 +36,9 @@ pub(super) const UPSTREAM_TLS: Family = Family {
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let secret = reader.parse("proxy-ssl-secret", secret);
     let broken = secret.is_none() && reader.has("proxy-ssl-secret");
-    let encrypted = settings
-        .backend
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls["mode"] != "Off");
+    let policy = settings.backend_policy.as_ref();
+    let tls = policy.and_then(|policy| policy.tls.as_ref());
+    let encrypted = tls.is_some_and(|tls| tls.mode != BackendTlsMode::Off);
     if secret.is_none() && !broken && !encrypted {
         for key in [
             "proxy-ssl-name",
@@ -59,33 +57,39 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut tls = match &secret {
         Some(reference) => verified(reader, reference, name.is_some()),
         // A Secret that cannot be named must not become a connection that nobody has looked at.
-        None if broken => {
-            json!({ "mode": "Verified", "caCertificateRef": { "name": "proxy-ssl-secret-refused" } })
-        }
+        None if broken => BackendTls {
+            mode: BackendTlsMode::Verified,
+            ca_certificate_ref: Some(SecretRef {
+                name: "proxy-ssl-secret-refused".to_owned(),
+                namespace: None,
+            }),
+            ..BackendTls::default()
+        },
         None => {
             reader.say(
                 "proxy-ssl-verify",
                 Outcome::Approximated,
                 "without proxy-ssl-secret there is nobody to verify by",
             );
-            json!({ "mode": "Unverified" })
+            BackendTls {
+                mode: BackendTlsMode::Unverified,
+                ..BackendTls::default()
+            }
         }
     };
     if let Some(name) = name {
-        tls["hostname"] = json!(name);
+        tls.hostname = Some(name);
         reader.exact("proxy-ssl-name", "BackendPolicy tls.hostname");
     }
     if let Some(sent) = reader.parse("proxy-ssl-server-name", value::on_off) {
-        if !sent {
-            tls["omitServerName"] = json!(true);
-        }
+        tls.omit_server_name = !sent;
         reader.exact("proxy-ssl-server-name", "BackendPolicy tls.omitServerName");
     }
-    settings.backend.tls = Some(tls);
+    settings.backend_policy_mut().tls = Some(tls);
 }
 
 /// TLS with the Secret of the annotation: shown, and verified by.
-fn verified(reader: &mut Reader<'_>, reference: &Value, named: bool) -> Value {
+fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> BackendTls {
     let verify = reader.parse("proxy-ssl-verify", value::on_off);
     reader.exact(
         "proxy-ssl-secret",
@@ -95,16 +99,25 @@ fn verified(reader: &mut Reader<'_>, reference: &Value, named: bool) -> Value {
         reader.exact("proxy-ssl-verify", "BackendPolicy tls.mode");
     }
     if verify == Some(false) {
-        return json!({ "mode": "Unverified", "clientCertificateRef": reference });
+        return BackendTls {
+            mode: BackendTlsMode::Unverified,
+            client_certificate_ref: Some(reference.clone()),
+            ..BackendTls::default()
+        };
     }
-    let mode = if named { "Verified" } else { "VerifiedChain" };
-    json!({ "mode": mode, "clientCertificateRef": reference, "caCertificateRef": reference })
+    BackendTls {
+        mode: if named {
+            BackendTlsMode::Verified
+        } else {
+            BackendTlsMode::VerifiedChain
+        },
+        client_certificate_ref: Some(reference.clone()),
+        ca_certificate_ref: Some(reference.clone()),
+        ..BackendTls::default()
+    }
 }
 
 /// `name` or `namespace/name`.
-fn secret(text: &str) -> Result<Value, String> {
-    value::object_ref(text).map(|(namespace, name)| match namespace {
-        Some(namespace) => json!({ "name": name, "namespace": namespace }),
-        None => json!({ "name": name }),
-    })
+fn secret(text: &str) -> Result<SecretRef, String> {
+    value::object_ref(text).map(|(namespace, name)| SecretRef { name, namespace })
 }

@@ -1,38 +1,36 @@
 //! Where the rules of a path lead: references to backends.
 
-use serde_json::{Value, json};
+use api::FallbackRef;
 
-use super::{role, rule_name};
-use crate::{ingress::Backend, merge::HostGroup};
+use super::{matches::rule_name, role};
+use crate::{
+    ingress::Backend,
+    merge::HostGroup,
+    native::{self, BackendRef},
+    service::ServiceRef,
+};
 
 /// Backend references; a broken backend is none at all, which answers 500.
-pub(super) fn refs(backend: &Backend, weight: Option<u64>) -> Vec<Value> {
+pub(super) fn refs(backend: &Backend, weight: Option<u64>) -> Vec<BackendRef> {
     match backend {
         Backend::Broken | Backend::Redirect(_) => Vec::new(),
-        Backend::Service { name, port } => {
-            let mut reference = json!({ "name": name, "port": port });
-            if let Some(weight) = weight {
-                reference["weight"] = json!(weight);
-            }
-            vec![reference]
+        Backend::Service(reference) => vec![native::backend_ref(reference, weight)],
+        Backend::Outside(destinations) => {
+            let all: u64 = destinations.iter().map(|one| one.share).sum();
+            let share = |share| match weight {
+                Some(weight) => weight * share / all.max(1),
+                None => share,
+            };
+            let destinations = destinations.iter();
+            destinations
+                .map(|one| native::backend_ref(&one.reference, Some(share(one.share))))
+                .collect()
         }
-        Backend::Outside(destinations) => destinations
-            .iter()
-            .map(|destination| {
-                let mut reference = destination.reference.clone();
-                let all: u64 = destinations.iter().map(|one| one.share).sum();
-                reference["weight"] = json!(match weight {
-                    Some(weight) => weight * destination.share / all.max(1),
-                    None => destination.share,
-                });
-                reference
-            })
-            .collect(),
     }
 }
 
 /// Rules that lead to a canary, and the base that stands in where the canary has no endpoints.
-pub(crate) fn standbys(group: &HostGroup) -> Vec<(String, Vec<Value>)> {
+pub(crate) fn standbys(group: &HostGroup) -> Vec<(String, Vec<FallbackRef>)> {
     let mut standbys = Vec::new();
     for owned in group
         .paths
@@ -64,13 +62,13 @@ pub(crate) fn standbys(group: &HostGroup) -> Vec<(String, Vec<Value>)> {
 }
 
 /// The Services of a backend, without weights; as many as leave room for another in a RoutePolicy.
-fn standby(backend: &Backend) -> Vec<Value> {
-    let mut references = refs(backend, None);
-    references.truncate(3);
-    for reference in &mut references {
-        if let Some(fields) = reference.as_object_mut() {
-            fields.remove("weight");
+fn standby(backend: &Backend) -> Vec<FallbackRef> {
+    match backend {
+        Backend::Broken | Backend::Redirect(_) => Vec::new(),
+        Backend::Service(reference) => vec![reference.fallback()],
+        Backend::Outside(destinations) => {
+            let references = destinations.iter().map(|one| &one.reference);
+            references.take(3).map(ServiceRef::fallback).collect()
         }
     }
-    references
 }

@@ -1,0 +1,238 @@
+//! ListenerSets with what their listeners ask of clients, and the Gateway that everything hangs on.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use api::{
+    ClientPolicy, ClientPolicySpec, ObjectKey, PolicyTarget, Resources, annotation,
+    gateway::{
+        Gateway, GatewayClass, ListenerSet,
+        gatewayclasses::GatewayClassSpec,
+        gateways::{
+            GatewayAllowedListeners, GatewayAllowedListenersNamespaces,
+            GatewayAllowedListenersNamespacesFrom, GatewayListeners, GatewayListenersAllowedRoutes,
+            GatewayListenersAllowedRoutesNamespaces, GatewayListenersAllowedRoutesNamespacesFrom,
+            GatewaySpec,
+        },
+        listenersets::{
+            ListenerSetListeners, ListenerSetListenersAllowedRoutes,
+            ListenerSetListenersAllowedRoutesNamespaces,
+            ListenerSetListenersAllowedRoutesNamespacesFrom, ListenerSetListenersTls,
+            ListenerSetListenersTlsCertificateRefs, ListenerSetListenersTlsMode,
+            ListenerSetParentRef, ListenerSetSpec,
+        },
+    },
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Emitter, generated, timestamp};
+use crate::{
+    merge::{ClientTls, HostGroup, TlsOwner},
+    value::{object_name, short_hash},
+};
+
+/// Gateway API's limit of listeners in a ListenerSet.
+const LISTENERS: usize = 64;
+
+/// A ListenerSet to be.
+#[derive(PartialEq)]
+pub(crate) struct SetPlan {
+    pub(super) owner: TlsOwner,
+    created: Option<Time>,
+    /// Hosts with something to serve.
+    listeners: Vec<(Arc<str>, Option<ClientTls>)>,
+}
+
+/// Names the ListenerSet of each host with a certificate; full sets are followed by another.
+pub(crate) fn listener_sets(
+    owners: &BTreeMap<Arc<str>, TlsOwner>,
+) -> BTreeMap<Arc<str>, Arc<ObjectKey>> {
+    let mut sets: BTreeMap<&TlsOwner, (usize, Arc<ObjectKey>)> = BTreeMap::new();
+    let place = |(host, owner)| {
+        let (held, set) = sets
+            .entry(owner)
+            .or_insert_with(|| (0, Arc::new(set_key(owner, 0))));
+        if *held > 0 && *held % LISTENERS == 0 {
+            *set = Arc::new(set_key(owner, *held / LISTENERS));
+        }
+        *held += 1;
+        (Arc::clone(host), Arc::clone(set))
+    };
+    owners.iter().map(place).collect()
+}
+
+fn set_key(owner: &TlsOwner, part: usize) -> ObjectKey {
+    let name = object_name(&owner.ingress.name, &short_hash(&["tls", &owner.secret]));
+    let name = match part {
+        0 => name,
+        part => object_name(&name, &part.to_string()),
+    };
+    ObjectKey::new(&owner.ingress.namespace, name)
+}
+
+/// Listeners for every host with a certificate that anything is served on.
+pub(crate) fn plans(
+    groups: &[HostGroup],
+    owners: &BTreeMap<Arc<str>, TlsOwner>,
+    clients: &BTreeMap<Arc<str>, ClientTls>,
+    resources: &Resources,
+) -> BTreeMap<Arc<ObjectKey>, SetPlan> {
+    let served: BTreeMap<&Arc<str>, &Arc<ObjectKey>> = groups
+        .iter()
+        .filter_map(|group| Some((&group.host, group.listener_set.as_ref()?)))
+        .collect();
+    let mut plans: BTreeMap<Arc<ObjectKey>, SetPlan> = BTreeMap::new();
+    for (host, set) in served {
+        let Some(owner) = owners.get(host) else {
+            continue;
+        };
+        let plan = plans.entry(Arc::clone(set)).or_insert_with(|| {
+            let ingress = resources.ingresses.get(&owner.ingress);
+            let created = ingress.and_then(|i| i.metadata.creation_timestamp.as_ref());
+            SetPlan {
+                owner: owner.clone(),
+                created: created.cloned(),
+                listeners: Vec::new(),
+            }
+        });
+        let listener = (Arc::clone(host), clients.get(host).cloned());
+        plan.listeners.push(listener);
+    }
+    plans
+}
+
+impl Emitter<'_> {
+    /// A ListenerSet, with what its listeners ask of clients.
+    pub(super) fn listener_set(&mut self, key: &ObjectKey, plan: &SetPlan) {
+        let owner = &plan.owner;
+        for (host, clients) in &plan.listeners {
+            if let Some(clients) = clients {
+                self.add(client_policy(clients, key, host));
+            }
+        }
+        let hosts = plan.listeners.iter();
+        let port = i32::from(self.options.https_port);
+        let listeners = hosts.map(|(host, _)| listener(host, port, &owner.secret));
+        let gateway = &self.options.gateway;
+        let origin = format!("Ingress/{}", owner.ingress);
+        let mut metadata = generated(&key.namespace, &key.name, Some(origin));
+        if let Some(created) = &plan.created {
+            let annotations = metadata.annotations.get_or_insert_default();
+            annotations.insert(annotation::CREATED.to_owned(), timestamp(created));
+        }
+        self.add(ListenerSet {
+            metadata,
+            spec: ListenerSetSpec {
+                parent_ref: ListenerSetParentRef {
+                    namespace: Some(gateway.namespace.to_string()),
+                    name: gateway.name.to_string(),
+                    group: None,
+                    kind: None,
+                },
+                listeners: listeners.collect(),
+            },
+            status: None,
+        });
+    }
+
+    /// The class and the Gateway, unless they are there.
+    pub(super) fn gateway(&mut self) {
+        let resources = self.lookup.resources;
+        let class = &self.options.gateway_class;
+        if !resources
+            .gateway_classes
+            .contains_key(&ObjectKey::new("", class))
+        {
+            self.add(GatewayClass {
+                metadata: generated("", class, None),
+                spec: GatewayClassSpec {
+                    controller_name: self.options.controller_name.clone(),
+                    ..GatewayClassSpec::default()
+                },
+                status: None,
+            });
+        }
+        let key = &self.options.gateway;
+        if !resources.gateways.contains_key(key) {
+            self.add(Gateway {
+                metadata: generated(&key.namespace, &key.name, None),
+                spec: GatewaySpec {
+                    gateway_class_name: class.clone(),
+                    listeners: vec![http_listener(self.options.http_port)],
+                    allowed_listeners: Some(GatewayAllowedListeners {
+                        namespaces: Some(GatewayAllowedListenersNamespaces {
+                            from: Some(GatewayAllowedListenersNamespacesFrom::All),
+                            selector: None,
+                        }),
+                    }),
+                    ..GatewaySpec::default()
+                },
+                status: None,
+            });
+        }
+    }
+}
+
+fn http_listener(port: u16) -> GatewayListeners {
+    GatewayListeners {
+        name: "http".to_owned(),
+        port: i32::from(port),
+        protocol: "HTTP".to_owned(),
+        allowed_routes: Some(GatewayListenersAllowedRoutes {
+            kinds: None,
+            namespaces: Some(GatewayListenersAllowedRoutesNamespaces {
+                from: Some(GatewayListenersAllowedRoutesNamespacesFrom::All),
+                selector: None,
+            }),
+        }),
+        hostname: None,
+        tls: None,
+    }
+}
+
+/// The HTTPS listener of a host.
+fn listener(host: &str, port: i32, secret: &str) -> ListenerSetListeners {
+    ListenerSetListeners {
+        name: listener_name(host),
+        port,
+        protocol: "HTTPS".to_owned(),
+        hostname: (!host.is_empty()).then(|| host.to_owned()),
+        tls: Some(ListenerSetListenersTls {
+            mode: Some(ListenerSetListenersTlsMode::Terminate),
+            certificate_refs: Some(vec![ListenerSetListenersTlsCertificateRefs {
+                name: secret.to_owned(),
+                ..ListenerSetListenersTlsCertificateRefs::default()
+            }]),
+            options: None,
+        }),
+        allowed_routes: Some(ListenerSetListenersAllowedRoutes {
+            kinds: None,
+            namespaces: Some(ListenerSetListenersAllowedRoutesNamespaces {
+                from: Some(ListenerSetListenersAllowedRoutesNamespacesFrom::All),
+                selector: None,
+            }),
+        }),
+    }
+}
+
+/// What a host's HTTPS listener asks of clients. It stands in the namespace of the listener, whoever asks for it.
+fn client_policy(clients: &ClientTls, set: &ObjectKey, host: &str) -> ClientPolicy {
+    let name = object_name(&set.name, &short_hash(&["clients", host]));
+    ClientPolicy {
+        metadata: generated(&set.namespace, &name, Some(clients.origin.clone())),
+        spec: ClientPolicySpec {
+            target_refs: vec![PolicyTarget {
+                group: api::GATEWAY_GROUP.to_owned(),
+                kind: "ListenerSet".to_owned(),
+                name: set.name.to_string(),
+                section_name: Some(listener_name(host)),
+            }],
+            tls: Some(clients.tls.clone()),
+            ..ClientPolicySpec::default()
+        },
+        status: None,
+    }
+}
+
+pub(super) fn listener_name(host: &str) -> String {
+    format!("https-{}", short_hash(&[host]))
+}
