@@ -300,3 +300,20 @@ fn refuse_with(
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Begun;
+
+    /// The size in bytes of what an async function returns.
+    fn future<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// They are moved before they run: what a request needs stands in its `Call`, and what is rare in a box.
+    #[test]
+    fn the_futures_of_requests_are_small() {
+        let size = future(Begun::finish);
+        assert!(size <= 1536, "{size} bytes");
+    }
+}

@@ -330,7 +330,8 @@ where
     let builder = http2_builder(&conn.worker.config, StreamExecutor::new(&conn));
     let service = service_fn(move |request: Request<Incoming>| {
         let begun = handle::begin(&conn, request);
-        async move { Ok::<_, Infallible>(begun.finish().await) }
+        // hyper moves what it is given several times before it runs.
+        Box::pin(async move { Ok::<_, Infallible>(begun.finish().await) })
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     let (mut told, mut owed) = (Told::default(), false);

@@ -197,7 +197,9 @@ pub(crate) fn connect_limit(worker: &Worker, cluster: &Cluster) -> Duration {
     own.unwrap_or(worker.config.deadlines.connect)
 }
 
-/// A request that waits to be sent. It is taken at the last moment, so that no future has to carry it.
+/// A request that waits to be sent. It is taken at the last moment, and stands outside of the futures that send it: they are moved
+/// before they run.
+#[derive(Default)]
 pub(crate) struct Outgoing {
     request: Option<(Head, UpBody)>,
     watch: Option<Rc<Watch>>,
@@ -211,19 +213,15 @@ impl Outgoing {
         }
     }
 
-    /// A request whose sending is watched, where there is anything to watch.
-    pub(crate) fn watched(head: Head, body: UpBody, watch: Option<&Rc<Watch>>) -> Self {
-        let Some(watch) = watch else {
-            return Self::new(head, body);
-        };
-        let body = match body {
-            UpBody::Empty => UpBody::Empty,
-            body => UpBody::Watched(Box::new(Watched::new(body, watch))),
-        };
-        Self {
-            request: Some((head, body)),
-            watch: Some(Rc::clone(watch)),
+    /// Has its sending watched.
+    pub(crate) fn watched(&mut self, watch: &Rc<Watch>) {
+        if let Some((_, body)) = &mut self.request
+            && !matches!(body, UpBody::Empty)
+        {
+            let whole = std::mem::replace(body, UpBody::Empty);
+            *body = UpBody::Watched(Box::new(Watched::new(whole, watch)));
         }
+        self.watch = Some(Rc::clone(watch));
     }
 
     /// Changes the head before it is sent.
@@ -240,7 +238,7 @@ impl Outgoing {
     }
 
     /// The failure of a request that was never sent.
-    fn unsent(&mut self, error: ProxyError) -> Failure {
+    pub(crate) fn unsent(&mut self, error: ProxyError) -> Failure {
         let body = self.request.take().map_or(UpBody::Empty, |(_, body)| body);
         Failure::new(error, Progress::NoConnection(body))
     }
@@ -265,7 +263,8 @@ pub(crate) async fn send(
 ) -> Result<Answer, Failure> {
     match destination.protocol {
         Upstream::Http1 => send_http1(worker, destination, outgoing).await,
-        Upstream::Http2 => http2::send(worker, destination, outgoing).await,
+        // Large: most backends speak HTTP/1.1.
+        Upstream::Http2 => Box::pin(http2::send(worker, destination, outgoing)).await,
     }
 }
 

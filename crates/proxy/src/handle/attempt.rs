@@ -2,16 +2,17 @@
 
 use std::{rc::Rc, time::Duration};
 
+use http::HeaderValue;
 use ir::Upstream;
 use tokio::time::timeout;
 
 use crate::{
     balance::{ClusterState, Picked},
-    body::{UpBody, meter::Allowance},
+    body::meter::Allowance,
     error::ProxyError,
     exchange::Exchange,
     silence::Watch,
-    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress},
+    upstream::{self, Answer, Destination, Failure, Outgoing, Progress},
     worker::Worker,
 };
 
@@ -19,6 +20,8 @@ use crate::{
 pub(super) struct Step<'a> {
     pub(super) cluster: &'a ClusterState,
     pub(super) picked: Picked<'a>,
+    /// What `Host` or `:authority` says there.
+    pub(super) host: &'a HeaderValue,
     pub(super) protocol: Upstream,
     pub(super) pooled: bool,
     /// How long it may take until the answer's head.
@@ -30,29 +33,26 @@ pub(super) struct Step<'a> {
 /// One attempt, with its place in the account.
 pub(super) async fn send(
     worker: &Rc<Worker>,
-    step: Step<'_>,
-    (head, body): (Head, UpBody),
+    step: &mut Step<'_>,
+    outgoing: &mut Outgoing,
     exchange: &mut Exchange,
 ) -> Result<Answer, Failure> {
-    let Step {
-        cluster, picked, ..
-    } = step;
-    let limits = cluster.cluster.timeouts;
+    let to = (step.cluster, &step.picked);
     let how = (step.protocol, step.pooled);
-    let destination = Destination::of(worker, (cluster, &picked), &head.host, how).await;
-    let mut destination = match destination {
+    let mut destination = match Destination::of(worker, to, step.host, how).await {
         Ok(destination) => destination,
         Err(error) => {
             exchange.attempt_is_nowhere(error);
-            let progress = Progress::NoConnection(body);
-            return Err(Failure { error, progress });
+            return Err(outgoing.unsent(error));
         }
     };
-    exchange.carries(picked.load);
-    let watch = Watch::of(limits);
-    let mut outgoing = Outgoing::watched(head, body, watch.as_ref());
+    exchange.carries(step.picked.load.take());
+    let watch = Watch::of(step.cluster.cluster.timeouts);
+    if let Some(watch) = &watch {
+        outgoing.watched(watch);
+    }
     outgoing.with_head(|head| exchange.attempt_begins(&destination.way, head));
-    let sending = upstream::send(worker, &mut destination, &mut outgoing);
+    let sending = upstream::send(worker, &mut destination, outgoing);
     let outcome = match (step.limit, &watch) {
         (None, None) => sending.await,
         (limit, watch) => Box::pin(bounded(sending, limit, watch.as_deref())).await,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     body::UpBody,
     error::{ProxyError, Side},
-    upstream::{Answer, Head, Progress},
+    upstream::{Answer, Head, Outgoing, Progress},
     view::View,
 };
 
@@ -117,16 +117,17 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
     loop {
         let picked = cluster.pick_untried(None, 0, &tried)?;
         let endpoint = picked.endpoint;
-        let step = Step {
+        let mut step = Step {
             cluster,
             picked,
+            host: &head.host,
             protocol: cluster.cluster.upstream,
             pooled,
             limit: Some(own.unwrap_or(LIMIT)),
             allowance: None,
         };
-        let request = (head.clone(), UpBody::Empty);
-        match attempt::send(&worker, step, request, &mut call.exchange).await {
+        let mut request = Outgoing::new(head.clone(), UpBody::Empty);
+        match attempt::send(&worker, &mut step, &mut request, &mut call.exchange).await {
             Ok(answer) => {
                 call.cluster = Arc::clone(cluster);
                 return Some(answer);

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     balance::ClusterState,
     body::{
-        DownBody, UpBody, Waits,
+        DownBody, Waits,
         meter::{Allowance, Meter},
     },
     decision,
@@ -31,7 +31,7 @@ use crate::{
     session,
     silence::Silence,
     snapshot::RuleState,
-    upstream::{Answer, Failure, Head, Progress},
+    upstream::{Answer, Failure, Head, Outgoing, Progress},
     view::fields,
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Call {
     /// Where the rule has error pages.
     pub(super) original: Option<Box<Original>>,
     source: Source,
+    /// The request as the attempt under way sends it.
+    outgoing: Outgoing,
     /// Where the rule limits bodies and this one did not say how long it is.
     allowance: Option<Rc<Allowance>>,
     asked: Option<Asked>,
@@ -130,6 +132,7 @@ pub(super) fn prepare(held: Held) -> Begun {
         head,
         original,
         source,
+        outgoing: Outgoing::default(),
         allowance,
         asked: offered,
         origin,
@@ -220,7 +223,8 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
         let Some(body) = call.source.body() else {
             return last.unwrap_or(Err(ProxyError::UpstreamClosed));
         };
-        let outcome = attempt(call, body, pooled).await;
+        call.outgoing = Outgoing::new(call.head.clone(), body);
+        let outcome = attempt(call, pooled).await;
         let method = &call.head.method;
         let safe = repeat::is_idempotent(method);
         let repeat = match &outcome {
@@ -288,7 +292,7 @@ impl Call {
     }
 }
 
-async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, Failure> {
+async fn attempt(call: &mut Call, pooled: bool) -> Result<Answer, Failure> {
     let worker = Rc::clone(&call.conn.worker);
     let forward = call.rule.forward();
     let picked = call
@@ -297,30 +301,27 @@ async fn attempt(call: &mut Call, body: UpBody, pooled: bool) -> Result<Answer, 
         .and_then(|mark| call.cluster.marked(mark))
         .or_else(|| call.cluster.pick_untried(call.key, call.round, &call.tried));
     let Some(picked) = picked else {
-        return Err(Failure {
-            error: ProxyError::NoEndpoint,
-            progress: Progress::NoConnection(body),
-        });
+        return Err(call.outgoing.unsent(ProxyError::NoEndpoint));
     };
-    let endpoint = picked.endpoint;
     if forward.is_some_and(|forward| forward.session.is_some()) {
         call.chosen = call.cluster.mark_of(picked.endpoint);
     }
-    let step = Step {
+    let mut step = Step {
         cluster: &call.cluster,
         picked,
+        host: &call.head.host,
         protocol: speaks(&call.cluster.cluster, call.asked.as_ref()),
         pooled,
         limit: forward.and_then(|forward| forward.timeouts.attempt),
         allowance: call.allowance.as_deref(),
     };
-    let outcome = attempt::send(&worker, step, (call.head.clone(), body), &mut call.exchange).await;
+    let outcome = attempt::send(&worker, &mut step, &mut call.outgoing, &mut call.exchange).await;
     if let Err(Failure {
         progress: Progress::NoConnection(_),
         ..
     }) = outcome
     {
-        call.tried.push(endpoint.clone());
+        call.tried.push(step.picked.endpoint.clone());
     }
     outcome
 }
