@@ -52,14 +52,13 @@ impl Authority {
     }
 
     fn parse(raw: &HeaderValue, https: bool) -> Result<Self, BadHost> {
-        let bytes = raw.as_bytes();
-        let plain =
-            |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-        if bytes.iter().all(plain) && bytes.last() != Some(&b'.') {
+        if let Some((host, port)) = canonical(raw.as_bytes())
+            && port != Some(default_port(https))
+        {
             return Ok(Self {
                 text: raw.clone(),
-                host: bytes.len(),
-                port: None,
+                host,
+                port,
             });
         }
         let raw = raw.to_str().map_err(|_| BadHost)?;
@@ -100,6 +99,24 @@ impl Authority {
     pub(crate) const fn text(&self) -> &HeaderValue {
         &self.text
     }
+}
+
+/// How long the host of an authority is, and its port, if all of it is in the one form already.
+fn canonical(bytes: &[u8]) -> Option<(usize, Option<u16>)> {
+    let plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    let host = bytes.iter().take_while(|b| plain(b)).count();
+    if bytes.get(..host)?.last() == Some(&b'.') {
+        return None;
+    }
+    let Some((b':', digits)) = bytes.get(host..)?.split_first() else {
+        return (host == bytes.len()).then_some((host, None));
+    };
+    let whole = digits.first().is_some_and(|b| (b'1'..=b'9').contains(b)) && digits.len() <= 5;
+    let port = digits.iter().try_fold(0_u32, |port, b| {
+        b.is_ascii_digit().then(|| port * 10 + u32::from(b - b'0'))
+    });
+    let port = port.filter(|_| whole)?;
+    Some((host, Some(u16::try_from(port).ok()?)))
 }
 
 /// The port that a scheme means.
