@@ -45,15 +45,19 @@ fn every_promised_key_is_on_the_page() {
 fn what_a_key_becomes_is_told_apart() {
     assert_eq!(
         annotations::parts(
-            "`weight`. And more. Approximated: clamped. Refused: no number; 1. counts. Dropped: a path."
+            "`weight`. And more. No effect: alone. Approximated: clamped. Refused: no number; 1. counts. Dropped: a path."
         ),
         [
             "`weight`. And more.",
+            "alone.",
             "clamped.",
             "no number; 1. counts. a path."
         ]
     );
-    assert_eq!(annotations::parts("Refused: always."), ["", "", "always."]);
+    assert_eq!(
+        annotations::parts("Refused: always."),
+        ["", "", "", "always."]
+    );
     assert_eq!(cell("a\n  b | c"), "a b \\| c");
 }
 

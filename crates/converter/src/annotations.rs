@@ -9,6 +9,7 @@ mod auth;
 mod backend_timeout;
 mod canary;
 mod client_limits;
+mod console;
 mod cors;
 mod destination;
 mod downstream_tls;
@@ -40,6 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{BackendPolicySpec, ClientAddresses, ObjectRef, RoutePolicySpec};
 
 use crate::{
+    effect::Effect,
     ingress::is_bridge,
     lookup::Lookup,
     native,
@@ -151,6 +153,7 @@ pub const FAMILIES: &[&Family] = &[
     &forwarded_prefix::FORWARDED_PREFIX,
     &foreign::FOREIGN,
     &downstream_tls::DOWNSTREAM_TLS,
+    &console::CONSOLE,
     &snippets::SNIPPETS,
     &out_of_scope::OUT_OF_SCOPE,
 ];
@@ -184,6 +187,9 @@ pub(crate) struct Settings {
     pub(crate) backend_policy: Option<Box<BackendPolicySpec>>,
 }
 
+/// Networks with every address.
+const NOBODY: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
 /// What every rule of an Ingress has, in HTTPRoute's own types; matches and backends are those of its path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RuleTemplate {
@@ -214,9 +220,16 @@ impl Settings {
     /// Lets nobody in: a security setting could not be honoured.
     pub(crate) fn close(&mut self) {
         self.route_policy_mut().client_addresses = Some(ClientAddresses {
-            deny: vec!["0.0.0.0/0".to_owned(), "::/0".to_owned()],
+            deny: NOBODY.map(str::to_owned).into(),
             ..ClientAddresses::default()
         });
+    }
+
+    /// Whether nobody is let in.
+    pub(crate) fn is_closed(&self) -> bool {
+        let policy = self.route_policy.as_deref();
+        let addresses = policy.and_then(|policy| policy.client_addresses.as_ref());
+        addresses.is_some_and(|addresses| addresses.deny == NOBODY)
     }
 }
 
@@ -226,8 +239,9 @@ pub(crate) struct Reader<'a> {
     /// By bare name: the full key that counts, and its text.
     values: BTreeMap<&'a str, (&'a str, &'a str)>,
     spoken: BTreeSet<&'a str>,
-    /// The Ingress is a canary, and the family is not one that canaries bring themselves.
-    inherits: bool,
+    /// The Ingress is a canary, and the family is not one that canaries bring themselves: what becomes of an annotation that
+    /// an ordinary Ingress could have.
+    inherits: Option<Outcome>,
     /// What names of other objects are looked up in.
     lookup: &'a Lookup<'a>,
     profile: Profile,
@@ -249,24 +263,19 @@ impl<'a> Reader<'a> {
                 && let Some((other, other_text)) = values.insert(name, (key, text))
             {
                 // Both are there: the nginx one counts, as in Higress.
-                let outcome = if other_text == text {
-                    Outcome::Exact
+                let message = format!("overridden by {key}: {text:?}");
+                if other_text == text {
+                    notes.exact(object, other, Effect::Default, message);
                 } else {
-                    Outcome::Approximated
-                };
-                notes.add(
-                    object,
-                    Some(other),
-                    outcome,
-                    format!("overridden by {key}: {text:?}"),
-                );
+                    notes.add(object, Some(other), Outcome::NoEffect, message);
+                }
             }
         }
         Self {
             object,
             values,
             spoken: BTreeSet::new(),
-            inherits: false,
+            inherits: None,
             lookup,
             profile,
             notes,
@@ -341,21 +350,34 @@ impl<'a> Reader<'a> {
     pub(crate) fn say(&mut self, name: &str, outcome: Outcome, message: impl Into<String>) {
         if let Some((name, (key, _))) = self.values.get_key_value(name) {
             self.spoken.insert(name);
-            let message = message.into();
-            let (outcome, message) = if self.inherits && outcome == Outcome::Exact {
-                let message =
-                    "a canary has the settings of its base; this one is not used".to_owned();
-                (Outcome::Approximated, message)
-            } else {
-                (outcome, message)
-            };
             self.notes.add(self.object, Some(key), outcome, message);
         }
     }
 
-    /// Says that an annotation does what it should.
-    pub(crate) fn exact(&mut self, name: &str, message: impl Into<String>) {
-        self.say(name, Outcome::Exact, message);
+    /// Says that an annotation that is there does what it should, and where in the output that stands.
+    pub(crate) fn exact(&mut self, name: &str, effect: Effect, message: impl Into<String>) {
+        let Some((name, (key, _))) = self.values.get_key_value(name) else {
+            return;
+        };
+        self.spoken.insert(name);
+        match self.inherits {
+            None => self.notes.exact(self.object, key, effect, message),
+            Some(outcome) => {
+                let message = "a canary has the settings of its base; this one is not used";
+                self.notes.add(self.object, Some(key), outcome, message);
+            }
+        }
+    }
+
+    /// Says that an annotation that is there does nothing without another, neither here nor where it comes from.
+    pub(crate) fn pointless(&mut self, name: &str, without: &str) {
+        let message = format!("has no meaning without {without}");
+        self.say(name, Outcome::NoEffect, message);
+    }
+
+    /// Says that another annotation wins over one that is there, as it does where they come from.
+    pub(crate) fn beaten(&mut self, name: &str, by: &str) {
+        self.say(name, Outcome::NoEffect, format!("{by} is set and wins"));
     }
 
     /// Whatever nobody spoke about: not a key that there is.
@@ -398,7 +420,8 @@ pub(crate) fn read(
     let mut settings = Settings::default();
     let mut reader = Reader::new(object, annotations, (lookup, profile), notes);
     for family in FAMILIES {
-        reader.inherits = settings.canary.is_some() && !CANARYS_OWN.contains(&family.name);
+        let inherits = settings.canary.is_some() && !CANARYS_OWN.contains(&family.name);
+        reader.inherits = inherits.then(|| profile.annotation_of_canary(family.name));
         (family.apply)(&mut reader, &mut settings);
     }
     reader.finish();

@@ -40,7 +40,7 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
         &owned.path.kind,
         if owned.is_default { "default" } else { "" },
     );
-    if owned.is_default {
+    let Some(settings) = owned.settings(&group.source) else {
         draft.rules.push(Rule {
             name: Some(name),
             matches: Some(matches(&owned.path.kind, &Matching::default(), None)),
@@ -48,15 +48,14 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
             ..Rule::default()
         });
         return draft;
-    }
-    let settings = &group.source.settings;
+    };
     if let Backend::Redirect(to) = &owned.path.backend {
         let rule = redirect_rule(name, owned, &settings.matching, RequestRedirect::clone(to));
         draft.rules.push(rule);
         return draft;
     }
     let builder = Builder {
-        settings,
+        settings: &settings,
         profile: group.source.profile,
         owned,
         name,
@@ -71,15 +70,16 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
     draft
 }
 
-/// The rule that sends plain HTTP to https.
-pub(crate) fn https_redirect(group: &HostGroup, owned: &Owned) -> Rule {
+/// The rule that sends plain HTTP to https; `None` where annotations do not count.
+pub(crate) fn https_redirect(group: &HostGroup, owned: &Owned) -> Option<Rule> {
+    let settings = owned.settings(&group.source)?;
     let name = rule_name(&owned.path.kind, "https");
     let redirect = RequestRedirect {
         scheme: Some(RedirectScheme::Https),
         status_code: Some(308),
         ..RequestRedirect::default()
     };
-    redirect_rule(name, owned, &group.source.settings.matching, redirect)
+    Some(redirect_rule(name, owned, &settings.matching, redirect))
 }
 
 fn redirect_rule(name: String, owned: &Owned, on: &Matching, to: RequestRedirect) -> Rule {
@@ -105,10 +105,13 @@ fn filter_name(group: &HostGroup, owned: &Owned) -> String {
 }
 
 fn role(name: &str, attached: &Attached, role: &str) -> String {
-    format!(
-        "{name}-{role}-{}",
-        short_hash(&[&attached.source.object.key.name])
-    )
+    let canary = canary_role(role, &attached.source.object.key.name);
+    format!("{name}{canary}")
+}
+
+/// What the names of rules end with that lead to a canary.
+pub(crate) fn canary_role(role: &str, canary: &str) -> String {
+    format!("-{role}-{}", short_hash(&[canary]))
 }
 
 struct Builder<'a> {

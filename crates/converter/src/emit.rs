@@ -95,11 +95,8 @@ impl<'a> Emitter<'a> {
             return self.routes(group, &name, (&parents, None), rules);
         }
         let redirects = group.paths.iter().map(|owned| {
-            if owned.is_default {
-                draft::draft(group, owned).rules
-            } else {
-                vec![draft::https_redirect(group, owned)]
-            }
+            let redirect = draft::https_redirect(group, owned);
+            redirect.map_or_else(|| draft::draft(group, owned).rules, |rule| vec![rule])
         });
         let redirects = redirects.flatten().collect();
         let plain = format!("{name}-http");
@@ -152,9 +149,11 @@ impl<'a> Emitter<'a> {
     /// The policies of one route.
     fn policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
         let source = &*group.source;
-        let redirects = route_redirects(rules);
+        // Whoever is sent elsewhere by the Ingress itself has to pass its gates first; on their way to https, or to the name or
+        // path that a host goes by, clients are not asked anything.
+        let moved = route_redirects(rules) && source.settings.rule.redirect.is_none();
         if let Some(spec) = source.settings.route_policy.as_deref() {
-            let spec = if redirects {
+            let spec = if moved {
                 always(spec)
             } else {
                 for_route(spec.clone(), &group.host, rules)
@@ -170,7 +169,7 @@ impl<'a> Emitter<'a> {
                 });
             }
         }
-        if redirects {
+        if route_redirects(rules) {
             return;
         }
         self.standby_policies(group, route, rules);
@@ -267,7 +266,7 @@ fn parts(rules: Vec<Rule>) -> Vec<Vec<Rule>> {
     parts
 }
 
-/// What a RoutePolicy says whatever the route does, redirects too.
+/// What a RoutePolicy says of requests that are only on their way to another address.
 fn always(spec: &RoutePolicySpec) -> RoutePolicySpec {
     RoutePolicySpec {
         ignore_path_case: spec.ignore_path_case,
@@ -280,6 +279,9 @@ fn always(spec: &RoutePolicySpec) -> RoutePolicySpec {
 fn for_route(mut spec: RoutePolicySpec, host: &str, rules: &[Rule]) -> RoutePolicySpec {
     if !rules.iter().any(|rule| rule.retry.is_some()) {
         spec.retry = None;
+    }
+    if route_redirects(rules) {
+        spec.fallback = None;
     }
     if let Some(auth) = &mut spec.external_auth {
         external_auth_for(auth, host);

@@ -1,13 +1,16 @@
 //! Expanding again and again: what did not change is not made again.
 
-use api::Resources;
+use std::{collections::BTreeMap, slice, sync::Arc};
+
+use api::{ObjectKey, Resources};
 
 use crate::{
-    Expansion, Options, Report, emit, host, ingress,
+    Expansion, Options, Report, effect, emit, host,
+    ingress::{self, Source},
     lookup::Lookup,
-    merge,
+    merge::{self, HostGroup},
     neighbours::{Concerned, Neighbours, Said},
-    note::Notes,
+    note::{Note, Notes},
 };
 
 /// [`expand`](crate::expand) for whoever expands again and again: keeps how each Ingress was read and what was written
@@ -67,26 +70,14 @@ impl Expander {
             group.certificates = clients.is_some_and(merge::ClientTls::asks_clients);
         }
         let plans = emit::plans(&groups, &owners, &clients, lookup.resources);
+        let mut before = Said::new();
         for key in &keys {
-            self.said.remove(key);
+            before.extend(self.said.remove_entry(key));
             if self.neighbours.get(key).is_none() {
                 self.settled.forget(key);
             }
         }
-        for source in &sources {
-            let said = match notes.take(&source.object) {
-                Some(met) => {
-                    let mut notes = Notes::default();
-                    notes.repeat(source.notes.as_deref());
-                    notes.extend(met);
-                    notes.into_lists().next()
-                }
-                None => source.notes.clone(),
-            };
-            if let Some(said) = said {
-                self.said.insert(source.object.key.clone(), said);
-            }
-        }
+        let bases = bases(&groups);
         let generated = &mut self.expansion.generated;
         let plans = emit::Plans {
             concerned: keys,
@@ -95,6 +86,35 @@ impl Expander {
         };
         self.written
             .update(plans, (lookup, &self.options), generated);
+        for source in &sources {
+            let key = &source.object.key;
+            let bases = bases.get(key).map_or(slice::from_ref(key), Vec::as_slice);
+            let met = notes.take(&source.object);
+            let Some(said) = self.say(source, met, bases) else {
+                continue;
+            };
+            // What is said again stays the same.
+            let before = before.remove(key).filter(|before| *before == said);
+            self.said.insert(key.clone(), before.unwrap_or(said));
+        }
+    }
+
+    /// What is said about an Ingress: what was met while it was read and settled, by what is written for it.
+    fn say(&self, source: &Source, met: Option<Notes>, bases: &[ObjectKey]) -> Option<Arc<[Note]>> {
+        let said = match met {
+            Some(met) => {
+                let mut notes = Notes::default();
+                notes.repeat(source.notes.as_deref());
+                notes.extend(met);
+                notes.into_lists().next()
+            }
+            None => source.notes.clone(),
+        }?;
+        if !said.iter().any(effect::is_open) {
+            return Some(said);
+        }
+        let written = self.written.written(source, bases);
+        Some(effect::settled(said, &written))
     }
 
     /// What was made last.
@@ -110,6 +130,21 @@ impl Expander {
     }
 }
 
+/// The Ingresses that canaries belong to, by canary.
+fn bases(groups: &[HostGroup]) -> BTreeMap<ObjectKey, Vec<ObjectKey>> {
+    let mut bases: BTreeMap<ObjectKey, Vec<ObjectKey>> = BTreeMap::new();
+    for group in groups {
+        for attached in group.paths.iter().flat_map(|owned| &owned.canaries) {
+            let bases = bases.entry(attached.source.object.key.clone());
+            let (bases, base) = (bases.or_default(), &group.source.object.key);
+            if !bases.contains(base) {
+                bases.push(base.clone());
+            }
+        }
+    }
+    bases
+}
+
 impl std::fmt::Debug for Expander {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Expander").finish_non_exhaustive()
@@ -119,3 +154,7 @@ impl std::fmt::Debug for Expander {
 #[cfg(test)]
 #[path = "expander_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "effect_tests.rs"]
+mod effect_tests;

@@ -222,6 +222,10 @@ impl Facts {
             return;
         };
         let names = |host: &&Arc<str>| !host.is_empty() && !host.starts_with("*.");
+        if !source.hosts.iter().any(|host| names(&host)) {
+            let message = "no rule has a host with a name of its own, which a www name could be of";
+            notes.add(&source.object, Some(key), Outcome::NoEffect, message);
+        }
         for host in source.hosts.iter().filter(names) {
             let other = www(host);
             if self.hosts.contains_key(other.as_str()) || self.alias_of.contains_key(&other) {

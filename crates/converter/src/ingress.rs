@@ -84,6 +84,19 @@ pub(crate) enum Backend {
     Broken,
 }
 
+impl Backend {
+    /// The Services that it leads to.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceRef> {
+        let (one, several) = match self {
+            Self::Service(service) => (Some(service), &[][..]),
+            Self::Outside(destinations) => (None, &destinations[..]),
+            Self::Redirect(_) | Self::Broken => (None, &[][..]),
+        };
+        let several = several.iter().map(|destination| &destination.reference);
+        one.into_iter().chain(several)
+    }
+}
+
 impl Source {
     /// Age, then name: the order in which Ingresses win.
     pub(crate) fn order(&self) -> (bool, Option<&Time>, &ObjectKey) {

@@ -7,6 +7,7 @@
 
 pub mod annotations;
 mod draft;
+mod effect;
 mod emit;
 mod expander;
 mod host;
@@ -78,10 +79,10 @@ pub struct Expansion {
 }
 
 impl Expansion {
-    /// Whether anything is not exactly what the Ingresses asked for.
+    /// Whether anything that the Ingresses asked for is not there as they asked for it.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
-        self.notes.iter().any(|note| note.outcome != Outcome::Exact)
+        self.notes.iter().any(|note| note.outcome.is_lossy())
     }
 }
 

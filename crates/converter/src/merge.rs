@@ -1,12 +1,12 @@
 //! Several Ingresses, one host: who owns a path, which canaries belong to it, who brings the certificate.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use api::{ClientCertificate, ObjectKey, SecretRef};
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use crate::{
-    annotations::{Canary, HttpsRedirect, Matching},
+    annotations::{Canary, HttpsRedirect, Matching, Settings},
     ingress::{Backend, DEFAULT_BACKEND, Path, PathKind, Source},
     note::{Notes, Outcome},
 };
@@ -17,8 +17,35 @@ pub(crate) struct Owned {
     pub(crate) path: Arc<Path>,
     /// Oldest first.
     pub(crate) canaries: Vec<Attached>,
-    /// Made from `spec.defaultBackend`: annotations do not apply.
+    /// Made from `spec.defaultBackend`.
     pub(crate) is_default: bool,
+}
+
+impl Owned {
+    /// What the annotations of its Ingress say of it; `None` where they do not count.
+    pub(crate) fn settings<'a>(&self, source: &'a Source) -> Option<Cow<'a, Settings>> {
+        let settings = &source.settings;
+        if !self.is_default {
+            return Some(Cow::Borrowed(settings));
+        }
+        if !source.profile.default_backend_has_annotations() {
+            return None;
+        }
+        // What a default backend answers is what nobody has a rule for, whatever it looks like.
+        let mut settings = settings.clone();
+        settings.matching = Matching::default();
+        if self.is_catch_all(source) {
+            settings.rule.redirect = None;
+            settings.rewrite_target = None;
+            settings.rewrite_path = None;
+        }
+        Some(Cow::Owned(settings))
+    }
+
+    /// Whether it is all that its Ingress has. ingress-nginx neither redirects nor rewrites there.
+    fn is_catch_all(&self, source: &Source) -> bool {
+        self.is_default && source.paths.is_empty()
+    }
 }
 
 /// A canary's part in a path.
@@ -26,12 +53,16 @@ pub(crate) struct Attached {
     pub(crate) source: Arc<Source>,
     pub(crate) canary: Canary,
     pub(crate) backend: Backend,
+    /// There are other bases at this place, which its conditions tell this one from.
+    pub(crate) is_told_apart: bool,
 }
 
 impl PartialEq for Attached {
     /// The canary is what its source says, and the conditions of the base that it belongs to.
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.source, &other.source) && self.backend == other.backend
+        Arc::ptr_eq(&self.source, &other.source)
+            && self.backend == other.backend
+            && self.is_told_apart == other.is_told_apart
     }
 }
 
@@ -163,6 +194,9 @@ fn attach(groups: &mut [HostGroup], sources: &[Arc<Source>], notes: &mut Notes) 
                 source: Arc::clone(source),
                 canary: without_clashes(canary, conditions(base), source, notes),
                 backend: path.backend.clone(),
+                is_told_apart: bases
+                    .get(&place(source, path))
+                    .is_some_and(|all| all.len() > 1),
             };
             found.push((*base, attached));
         } else {
@@ -222,7 +256,8 @@ pub(crate) fn redirect_to_https(
             );
             notes.add(&source.object, None, Outcome::Dropped, message);
         }
-        if settings.rule.redirect.is_some() || group.paths.iter().all(leaves) {
+        let stays = |owned: &Owned| leaves(owned) || owned.is_catch_all(source);
+        if settings.rule.redirect.is_some() || group.paths.iter().all(stays) {
             continue;
         }
         group.https = source

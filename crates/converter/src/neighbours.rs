@@ -86,6 +86,12 @@ impl Neighbours {
         }
     }
 
+    /// Names of our Ingresses.
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.sources.keys()
+    }
+
     /// An Ingress of ours.
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Arc<Source>> {
         self.sources.get(key)

@@ -9,12 +9,17 @@ use std::{
 use api::{ObjectRef, paired};
 use serde::{Serialize, Serializer};
 
+use crate::effect::Effect;
+
 /// How faithful the translation is, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// It does what it says.
     Exact,
+    /// It has no counterpart here, and nothing is lost by that: it tunes what only another controller has inside, or does
+    /// nothing there either.
+    NoEffect,
     /// It does something close; the message says what differs.
     Approximated,
     /// Not honoured: an unknown key, or a value that cannot be.
@@ -23,10 +28,28 @@ pub enum Outcome {
     Dropped,
 }
 
+impl Outcome {
+    /// Every outcome, from best to worst.
+    pub const ALL: [Self; 5] = [
+        Self::Exact,
+        Self::NoEffect,
+        Self::Approximated,
+        Self::Refused,
+        Self::Dropped,
+    ];
+
+    /// Whether anything is not as it was asked for.
+    #[must_use]
+    pub const fn is_lossy(self) -> bool {
+        !matches!(self, Self::Exact | Self::NoEffect)
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Exact => "exact",
+            Self::NoEffect => "no effect",
             Self::Approximated => "approximated",
             Self::Refused => "refused",
             Self::Dropped => "dropped",
@@ -45,6 +68,9 @@ pub struct Note {
     pub outcome: Outcome,
     /// What it became, or what is wrong and what to do.
     pub message: String,
+    /// Where in the output it stands, if it is exact.
+    #[serde(skip)]
+    pub(crate) effect: Option<Effect>,
 }
 
 impl fmt::Display for Note {
@@ -59,7 +85,15 @@ impl fmt::Display for Note {
 
 /// Collects notes: one for each object and key, the worst outcome said about it.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(BTreeMap<ObjectRef, BTreeMap<Option<String>, (Outcome, String)>>);
+pub(crate) struct Notes(BTreeMap<ObjectRef, BTreeMap<Option<String>, Said>>);
+
+/// What is said about a key.
+#[derive(Debug)]
+struct Said {
+    outcome: Outcome,
+    message: String,
+    effect: Option<Effect>,
+}
 
 impl Notes {
     /// Says something about a key. A worse outcome replaces a better one; of equals the first stays.
@@ -70,21 +104,53 @@ impl Notes {
         outcome: Outcome,
         message: impl Into<String>,
     ) {
+        self.say(object, key, (outcome, None), message.into());
+    }
+
+    /// Says that a key does what it says, and where in the output that stands.
+    pub(crate) fn exact(
+        &mut self,
+        object: &ObjectRef,
+        key: &str,
+        effect: Effect,
+        message: impl Into<String>,
+    ) {
+        self.say(
+            object,
+            Some(key),
+            (Outcome::Exact, Some(effect)),
+            message.into(),
+        );
+    }
+
+    fn say(
+        &mut self,
+        object: &ObjectRef,
+        key: Option<&str>,
+        (outcome, effect): (Outcome, Option<Effect>),
+        message: String,
+    ) {
         if !self.0.contains_key(object) {
             self.0.insert(object.clone(), BTreeMap::new());
         }
         if let Some(keys) = self.0.get_mut(object) {
-            keep_worst(keys, key.map(str::to_owned), (outcome, message.into()));
+            let said = Said {
+                outcome,
+                message,
+                effect,
+            };
+            keep_worst(keys, key.map(str::to_owned), said);
         }
     }
 
     /// Says again what was said.
     pub(crate) fn repeat(&mut self, notes: Option<&[Note]>) {
         for note in notes.unwrap_or_default() {
-            self.add(
+            let said = (note.outcome, note.effect);
+            self.say(
                 &note.object,
                 note.key.as_deref(),
-                note.outcome,
+                said,
                 note.message.clone(),
             );
         }
@@ -109,26 +175,23 @@ impl Notes {
     /// The notes of each object, by key.
     pub(crate) fn into_lists(self) -> impl Iterator<Item = Arc<[Note]>> {
         self.0.into_iter().map(|(object, said)| {
-            let notes = said.into_iter().map(|(key, (outcome, message))| Note {
+            let notes = said.into_iter().map(|(key, said)| Note {
                 object: object.clone(),
                 key,
-                outcome,
-                message,
+                outcome: said.outcome,
+                message: said.message,
+                effect: said.effect,
             });
             notes.collect()
         })
     }
 }
 
-fn keep_worst(
-    keys: &mut BTreeMap<Option<String>, (Outcome, String)>,
-    key: Option<String>,
-    new: (Outcome, String),
-) {
+fn keep_worst(keys: &mut BTreeMap<Option<String>, Said>, key: Option<String>, new: Said) {
     match keys.entry(key) {
         Entry::Vacant(slot) => drop(slot.insert(new)),
         Entry::Occupied(mut slot) => {
-            if new.0 > slot.get().0 {
+            if new.outcome > slot.get().outcome {
                 slot.insert(new);
             }
         }

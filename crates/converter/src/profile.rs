@@ -7,6 +7,7 @@
 use crate::{
     annotations::{HttpsRedirect, has_captures},
     ingress::PathKind,
+    note::Outcome,
 };
 
 /// A set of rules and defaults.
@@ -135,6 +136,20 @@ impl Profile {
             Self::Higress => None,
             Self::Nginx => Some(1 << 20),
         }
+    }
+
+    /// What becomes of an annotation of a canary that only its base can have. Neither controller uses it, but for what
+    /// ingress-nginx says of a Service rather than of a path.
+    pub(crate) fn annotation_of_canary(self, family: &str) -> Outcome {
+        match (self, family) {
+            (Self::Nginx, "load-balance" | "affinity") => Outcome::Approximated,
+            _ => Outcome::NoEffect,
+        }
+    }
+
+    /// Whether annotations count for `spec.defaultBackend`. In Higress they are for the rules alone.
+    pub(crate) const fn default_backend_has_annotations(self) -> bool {
+        matches!(self, Self::Nginx)
     }
 
     /// Whether `proxy-next-upstream-timeout` limits each attempt, rather than the time in which another may begin.

@@ -78,7 +78,7 @@ impl Reporter {
         sent: &mut BTreeSet<String>,
     ) -> Vec<Event> {
         let (mut events, mut said) = (Vec::new(), BTreeSet::new());
-        for note in notes.iter().filter(|note| note.outcome != Outcome::Exact) {
+        for note in notes.iter().filter(|note| note.outcome.is_lossy()) {
             let Some(event) = self.event(note, resources) else {
                 continue;
             };
@@ -127,7 +127,7 @@ impl Reporter {
             reporting_instance: Some(self.identity.clone()),
             type_: Some(
                 match note.outcome {
-                    Outcome::Exact | Outcome::Approximated => "Normal",
+                    Outcome::Exact | Outcome::NoEffect | Outcome::Approximated => "Normal",
                     Outcome::Refused | Outcome::Dropped => "Warning",
                 }
                 .to_owned(),
@@ -140,6 +140,7 @@ impl Reporter {
 const fn reason(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Exact => "Exact",
+        Outcome::NoEffect => "NoEffect",
         Outcome::Approximated => "Approximated",
         Outcome::Refused => "Refused",
         Outcome::Dropped => "Dropped",

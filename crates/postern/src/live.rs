@@ -13,7 +13,6 @@ use std::{
 
 use api::{Kind, Resources};
 use arc_swap::ArcSwapOption;
-use converter::Outcome;
 use proxy::{Proxy, Swapped};
 use serde_json::{Value, json};
 use telemetry::metrics::Metrics;
@@ -136,7 +135,7 @@ impl Current {
             .made
             .notes
             .iter()
-            .filter(|note| note.outcome != Outcome::Exact);
+            .filter(|note| note.outcome.is_lossy());
         json!({
             "phase": phase,
             "generation": self.generation,

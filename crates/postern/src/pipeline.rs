@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Condition, ObjectKey, ObjectRef, Resources};
-use converter::{Expander, Outcome, Report};
+use converter::{Expander, Report};
 use gateway_core::{Definitions, Demand, Status, Translation, Translator};
 use ir::Ir;
 
@@ -119,7 +119,7 @@ impl Made {
         let notes = self
             .notes
             .iter()
-            .filter(|note| note.outcome != Outcome::Exact)
+            .filter(|note| note.outcome.is_lossy())
             .map(ToString::to_string);
         let clashes = self.clashes.iter().map(clash);
         notes.chain(clashes).chain(problems(&self.status)).collect()

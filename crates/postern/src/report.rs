@@ -19,14 +19,6 @@ use crate::{
 /// Of more Ingresses than these, people are told by key, and not of each by itself.
 const FEW: usize = 20;
 
-/// Every outcome, from best to worst.
-const OUTCOMES: [Outcome; 4] = [
-    Outcome::Exact,
-    Outcome::Approximated,
-    Outcome::Refused,
-    Outcome::Dropped,
-];
-
 /// What `convert` reports.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,7 +50,7 @@ impl<'a> Report<'a> {
                 .count()
         };
         Self {
-            summary: OUTCOMES
+            summary: Outcome::ALL
                 .iter()
                 .map(|outcome| (outcome.to_string(), count(*outcome)))
                 .collect(),
@@ -74,8 +66,8 @@ impl<'a> Report<'a> {
 
     /// Whether nothing was lost.
     pub(crate) fn is_exact(&self) -> bool {
-        let exact = self.notes.iter().all(|note| note.outcome == Outcome::Exact);
-        exact && self.files.is_empty() && self.clashes.is_empty()
+        let lossy = self.notes.iter().any(|note| note.outcome.is_lossy());
+        !lossy && self.files.is_empty() && self.clashes.is_empty()
     }
 
     /// For people.
@@ -97,7 +89,7 @@ impl<'a> Report<'a> {
                 )
             );
         }
-        let counts: Vec<_> = OUTCOMES
+        let counts: Vec<_> = Outcome::ALL
             .iter()
             .filter_map(|outcome| {
                 let count = self
@@ -184,6 +176,7 @@ fn key(note: &Note) -> &str {
 fn paint(outcome: Outcome, text: &str, style: Style) -> String {
     match outcome {
         Outcome::Exact => style.green(text),
+        Outcome::NoEffect => style.dim(text),
         Outcome::Approximated => style.yellow(text),
         Outcome::Refused | Outcome::Dropped => style.red(text),
     }

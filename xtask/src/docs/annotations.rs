@@ -23,17 +23,18 @@ pub(super) fn page() -> String {
 
 fn table(family: &Family) -> String {
     let mut text =
-        "| key | values, default, meaning | becomes | approximated | refused or dropped |\n\
-                    | --- | --- | --- | --- | --- |\n"
+        "| key | values, default, meaning | becomes | no effect | approximated | refused or dropped |\n\
+                    | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
     for key in family.keys {
-        let [becomes, approximated, refused] = parts(key.becomes);
+        let [becomes, no_effect, approximated, refused] = parts(key.becomes);
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             key.name,
             cell(key.doc),
             cell(&becomes),
+            cell(&no_effect),
             cell(&approximated),
             cell(&refused)
         );
@@ -41,10 +42,16 @@ fn table(family: &Family) -> String {
     text
 }
 
-/// What it becomes; what is approximated; what is refused or dropped. Sentences after such a word belong to it.
-pub(super) fn parts(becomes: &str) -> [String; 3] {
-    const WORDS: [(&str, usize); 3] = [("Approximated: ", 1), ("Refused: ", 2), ("Dropped: ", 2)];
-    let mut parts = [String::new(), String::new(), String::new()];
+/// What it becomes; what has no effect; what is approximated; what is refused or dropped. Sentences after such a word belong
+/// to it.
+pub(super) fn parts(becomes: &str) -> [String; 4] {
+    const WORDS: [(&str, usize); 4] = [
+        ("No effect: ", 1),
+        ("Approximated: ", 2),
+        ("Refused: ", 3),
+        ("Dropped: ", 3),
+    ];
+    let mut parts = [const { String::new() }; 4];
     let mut at = 0;
     let mut rest = becomes;
     while !rest.is_empty() {

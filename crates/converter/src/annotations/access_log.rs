@@ -1,6 +1,6 @@
 //! `enable-access-log`.
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::value;
 
 /// See [`Family`].
@@ -18,13 +18,10 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some(logged) = reader.parse("enable-access-log", value::boolean) else {
         return;
     };
-    if !logged {
-        settings.route_policy_mut().access_log = Some(false);
+    if logged {
+        return reader.exact("enable-access-log", Effect::Default, "as by default");
     }
-    let message = if logged {
-        "as by default"
-    } else {
-        "RoutePolicy accessLog: false"
-    };
-    reader.exact("enable-access-log", message);
+    settings.route_policy_mut().access_log = Some(false);
+    let effect = Effect::RoutePolicy(|policy| policy.access_log == Some(false));
+    reader.exact("enable-access-log", effect, "RoutePolicy accessLog: false");
 }

@@ -1,8 +1,8 @@
 //! `affinity`, `session-cookie-*`.
 
-use api::{SameSite, SessionCookie, SessionScope};
+use api::{BackendPolicySpec, SameSite, SessionCookie, SessionScope};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -37,7 +37,7 @@ pub(super) const AFFINITY: Family = Family {
         Key {
             name: "session-cookie-expires",
             doc: "Lifetime of the affinity cookie in seconds, if session-cookie-max-age is absent.",
-            becomes: "BackendPolicy `sessionCookie.maxAge`. Approximated: session-cookie-max-age is set and wins. Refused: not a whole number above 0.",
+            becomes: "BackendPolicy `sessionCookie.maxAge`. No effect: session-cookie-max-age is set, which browsers go by. Refused: not a whole number above 0.",
         },
         Key {
             name: "session-cookie-domain",
@@ -70,13 +70,12 @@ pub(super) const AFFINITY: Family = Family {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if reader.parse("affinity", affinity) == Some(()) {
-        reader.exact("affinity", "BackendPolicy sessionCookie");
+        reader.exact("affinity", Effect::BackendPolicy(has_cookie), COOKIE);
         let cookie = session_cookie(reader);
         settings.backend_policy_mut().session_cookie = Some(cookie);
     } else {
         for key in AFFINITY.keys.iter().filter(|key| key.name != "affinity") {
-            let message = "has no meaning without affinity: cookie";
-            reader.say(key.name, Outcome::Approximated, message);
+            reader.pointless(key.name, "affinity: cookie");
         }
     }
 }
@@ -93,17 +92,26 @@ fn session_cookie(reader: &mut Reader<'_>) -> SessionCookie {
         let legal = value::header_name(text).map(|_| text.to_owned());
         legal.map_err(|_| format!("{text:?} is no name of a cookie"))
     };
-    let name = told(reader, "session-cookie-name", token);
+    let name = "INGRESSCOOKIE".to_owned();
     let cookie = SessionCookie {
-        name: name.unwrap_or_else(|| "INGRESSCOOKIE".to_owned()),
+        name: told_or(reader, "session-cookie-name", name, token),
         path: told(reader, "session-cookie-path", attribute),
         max_age: lifetime(reader),
         domain: told(reader, "session-cookie-domain", attribute),
         same_site: told(reader, "session-cookie-samesite", same_site),
-        secure: told(reader, "session-cookie-secure", value::boolean) == Some(true),
-        change_on_failure: told(reader, "session-cookie-change-on-failure", value::boolean)
-            .unwrap_or(true),
-        scope: told(reader, "affinity-canary-behavior", canary_behavior).unwrap_or_default(),
+        secure: told_or(reader, "session-cookie-secure", false, value::boolean),
+        change_on_failure: told_or(
+            reader,
+            "session-cookie-change-on-failure",
+            true,
+            value::boolean,
+        ),
+        scope: told_or(
+            reader,
+            "affinity-canary-behavior",
+            SessionScope::Rule,
+            canary_behavior,
+        ),
     };
     mode(reader);
     cookie
@@ -116,8 +124,34 @@ fn told<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
     let value = reader.parse(key, parse)?;
-    reader.exact(key, "BackendPolicy sessionCookie");
+    reader.exact(key, Effect::BackendPolicy(has_cookie), COOKIE);
     Some(value)
+}
+
+/// Likewise a value that may be the default.
+fn told_or<T: PartialEq>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    default: T,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> T {
+    match reader.parse(key, parse) {
+        Some(value) if value != default => {
+            reader.exact(key, Effect::BackendPolicy(has_cookie), COOKIE);
+            value
+        }
+        Some(value) => {
+            reader.exact(key, Effect::Default, "as by default");
+            value
+        }
+        None => default,
+    }
+}
+
+const COOKIE: &str = "BackendPolicy sessionCookie";
+
+fn has_cookie(policy: &BackendPolicySpec) -> bool {
+    policy.session_cookie.is_some()
 }
 
 fn attribute(text: &str) -> Result<String, String> {
@@ -135,10 +169,14 @@ fn lifetime(reader: &mut Reader<'_>) -> Option<u64> {
     let expires = reader.parse("session-cookie-expires", value::positive);
     match (max_age, expires) {
         (Some(_), Some(_)) => {
-            let message = "session-cookie-max-age is set and wins";
-            reader.say("session-cookie-expires", Outcome::Approximated, message);
+            let message =
+                "session-cookie-max-age says how long the cookie lives, as browsers read it";
+            reader.say("session-cookie-expires", Outcome::NoEffect, message);
         }
-        (None, Some(_)) => reader.exact("session-cookie-expires", "BackendPolicy sessionCookie"),
+        (None, Some(_)) => {
+            let effect = Effect::BackendPolicy(has_cookie);
+            reader.exact("session-cookie-expires", effect, COOKIE);
+        }
         _ => {}
     }
     max_age.or(expires)
@@ -156,7 +194,8 @@ fn canary_behavior(text: &str) -> Result<SessionScope, String> {
 fn mode(reader: &mut Reader<'_>) {
     match reader.text("affinity-mode").as_deref() {
         Some("balanced" | "persistent") => {
-            reader.exact("affinity-mode", "a client stays with its endpoint");
+            let message = "a client stays with its endpoint";
+            reader.exact("affinity-mode", Effect::Default, message);
         }
         Some(other) => {
             let message = format!("{other:?} is neither balanced nor persistent");

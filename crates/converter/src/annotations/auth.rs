@@ -1,8 +1,8 @@
 //! `auth-type`, `auth-secret`, `auth-secret-type`, `auth-realm`: user name and password.
 
-use api::{BasicAuth, BasicAuthFormat, SecretRef};
+use api::{BasicAuth, BasicAuthFormat, RoutePolicySpec, SecretRef};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -22,12 +22,12 @@ pub(super) const AUTH: Family = Family {
         Key {
             name: "auth-secret-type",
             doc: "auth-file: the key auth of the Secret holds a file as htpasswd writes it; auth-map: each key is a user. Default auth-file.",
-            becomes: "RoutePolicy `basicAuth.format`. Refused: anything but auth-file and auth-map; nobody is let in.",
+            becomes: "RoutePolicy `basicAuth.format`. No effect: without auth-type it has no meaning. Refused: anything but auth-file and auth-map; nobody is let in.",
         },
         Key {
             name: "auth-realm",
             doc: "Realm that the prompt for a password shows. Default Authentication Required.",
-            becomes: "RoutePolicy `basicAuth.realm`. Refused: what no header can hold; the default is shown.",
+            becomes: "RoutePolicy `basicAuth.realm`. No effect: without auth-type it has no meaning. Refused: what no header can hold; the default is shown.",
         },
     ],
     apply,
@@ -42,11 +42,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             settings.close();
         }
         for key in ["auth-type", "auth-secret-type", "auth-realm"] {
-            reader.say(
-                key,
-                Outcome::Approximated,
-                "has no meaning without auth-type: basic",
-            );
+            reader.pointless(key, "auth-type: basic");
         }
         return;
     };
@@ -67,7 +63,11 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }
     match basic(reader) {
         Ok(auth) => {
-            reader.exact("auth-type", "RoutePolicy basicAuth");
+            reader.exact(
+                "auth-type",
+                Effect::RoutePolicy(asks),
+                "RoutePolicy basicAuth",
+            );
             settings.route_policy_mut().basic_auth = Some(auth);
         }
         Err(key) => {
@@ -76,6 +76,13 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             settings.close();
         }
     }
+}
+
+const SECRET: &str = "RoutePolicy basicAuth.secretRef";
+
+/// Whether clients are asked for name and password.
+fn asks(policy: &RoutePolicySpec) -> bool {
+    policy.basic_auth.is_some()
 }
 
 /// A RoutePolicy's `basicAuth`, or the annotation that is in the way.
@@ -92,14 +99,14 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
         realm: None,
     };
     match &namespace {
-        None => reader.exact("auth-secret", "RoutePolicy basicAuth.secretRef"),
+        None => reader.exact("auth-secret", Effect::RoutePolicy(asks), SECRET),
         Some(namespace) if *namespace == reader.namespace() => {
-            reader.exact("auth-secret", "RoutePolicy basicAuth.secretRef");
+            reader.exact("auth-secret", Effect::RoutePolicy(asks), SECRET);
         }
         Some(namespace) => {
             auth.secret_ref.namespace = Some(namespace.clone());
             let message = format!(
-                "RoutePolicy basicAuth.secretRef; a ReferenceGrant in namespace {namespace} has to let RoutePolicies of namespace {} use the Secret, and until then nobody is let in",
+                "{SECRET}; a ReferenceGrant in namespace {namespace} has to let RoutePolicies of namespace {} use the Secret, and until then nobody is let in",
                 reader.namespace()
             );
             reader.say("auth-secret", Outcome::Approximated, message);
@@ -116,7 +123,12 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
         auth.format = reader
             .parse("auth-secret-type", format)
             .ok_or("auth-secret-type")?;
-        reader.exact("auth-secret-type", "RoutePolicy basicAuth.format");
+        let effect = match auth.format {
+            BasicAuthFormat::File => Effect::Default,
+            BasicAuthFormat::Map => Effect::RoutePolicy(asks),
+        };
+        let message = "RoutePolicy basicAuth.format";
+        reader.exact("auth-secret-type", effect, message);
     }
     let realm = |text: &str| match value::header_value(text) {
         Ok(realm) if realm.len() <= 256 => Ok(realm),
@@ -129,7 +141,8 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
         .filter(|realm| !realm.is_empty())
     {
         auth.realm = Some(realm);
-        reader.exact("auth-realm", "RoutePolicy basicAuth.realm");
+        let message = "RoutePolicy basicAuth.realm";
+        reader.exact("auth-realm", Effect::RoutePolicy(asks), message);
     }
     Ok(auth)
 }

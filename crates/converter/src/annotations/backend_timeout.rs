@@ -1,8 +1,8 @@
 //! `proxy-connect-timeout`, `proxy-read-timeout`, `proxy-send-timeout`.
 
-use api::BackendTimeouts;
+use api::{BackendPolicySpec, BackendTimeouts};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -33,10 +33,25 @@ const MOST: u64 = 86_400;
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut timeouts = BackendTimeouts::default();
-    for (key, field, slot) in [
-        ("proxy-connect-timeout", "connect", &mut timeouts.connect),
-        ("proxy-read-timeout", "read", &mut timeouts.read),
-        ("proxy-send-timeout", "send", &mut timeouts.send),
+    for (key, field, slot, effect) in [
+        (
+            "proxy-connect-timeout",
+            "connect",
+            &mut timeouts.connect,
+            Effect::BackendPolicy(|policy| has(policy, |timeouts| &timeouts.connect)),
+        ),
+        (
+            "proxy-read-timeout",
+            "read",
+            &mut timeouts.read,
+            Effect::BackendPolicy(|policy| has(policy, |timeouts| &timeouts.read)),
+        ),
+        (
+            "proxy-send-timeout",
+            "send",
+            &mut timeouts.send,
+            Effect::BackendPolicy(|policy| has(policy, |timeouts| &timeouts.send)),
+        ),
     ] {
         let Some(seconds) = reader.parse(key, seconds) else {
             continue;
@@ -45,7 +60,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         *slot = Some(value::duration(used));
         let message = format!("BackendPolicy timeouts.{field} {}", value::duration(used));
         if used == seconds {
-            reader.exact(key, message);
+            reader.exact(key, effect, message);
         } else {
             let message = format!("lowered to a day: {message}");
             reader.say(key, Outcome::Approximated, message);
@@ -54,6 +69,11 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if timeouts != BackendTimeouts::default() {
         settings.backend_policy_mut().timeouts = Some(timeouts);
     }
+}
+
+fn has(policy: &BackendPolicySpec, field: fn(&BackendTimeouts) -> &Option<String>) -> bool {
+    let timeouts = policy.timeouts.as_ref();
+    timeouts.is_some_and(|timeouts| field(timeouts).is_some())
 }
 
 /// A number as ingress-nginx takes it, or with the unit that nginx itself would write.

@@ -1,7 +1,7 @@
 //! `canary*`: which share of another Ingress' requests this one takes.
 
-use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::{draft::canary_role, effect::Written, native::BackendRef, note::Outcome, value};
 
 /// See [`Family`].
 pub(super) const CANARY: Family = Family {
@@ -10,7 +10,7 @@ pub(super) const CANARY: Family = Family {
         Key {
             name: "canary",
             doc: "true: this Ingress takes requests from the one with the same host, path and path type.",
-            becomes: "Rules and weights in the HTTPRoute of the base; of its other annotations only header control counts. Approximated: nothing says which requests it takes, or an annotation of it is not used, as the base's counts. Dropped: a path that no base has.",
+            becomes: "Rules and weights in the HTTPRoute of the base; of its other annotations only header control counts. No effect: an annotation of it that only its base can have. Approximated: nothing says which requests it takes. Dropped: a path that no base has.",
         },
         Key {
             name: "canary-by-header",
@@ -20,12 +20,12 @@ pub(super) const CANARY: Family = Family {
         Key {
             name: "canary-by-header-value",
             doc: "Value of that header, compared literally, instead of always and never.",
-            becomes: "Exact header match. Refused: without canary-by-header, or no legal value; then nobody comes here by header.",
+            becomes: "Exact header match. No effect: without canary-by-header. Refused: no legal value; then nobody comes here by header.",
         },
         Key {
             name: "canary-by-header-pattern",
             doc: "Regular expression searched for in that header's value.",
-            becomes: "RegularExpression header match. Approximated: canary-by-header-value is set and wins. Refused: without canary-by-header, or it does not compile; then nobody comes here by header.",
+            becomes: "RegularExpression header match. No effect: without canary-by-header, or canary-by-header-value is set and wins. Refused: it does not compile; then nobody comes here by header.",
         },
         Key {
             name: "canary-by-cookie",
@@ -40,7 +40,7 @@ pub(super) const CANARY: Family = Family {
         Key {
             name: "canary-weight-total",
             doc: "What canary-weight is a part of. Default 100.",
-            becomes: "`weight` of the backendRefs. Refused: outside 1 to 1,000,000,000; then 100 counts.",
+            becomes: "`weight` of the backendRefs. No effect: without canary-weight. Refused: outside 1 to 1,000,000,000; then 100 counts.",
         },
     ],
     apply,
@@ -84,7 +84,7 @@ pub(crate) enum HeaderRule {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if reader.parse("canary", value::boolean) != Some(true) {
-        reader.exact("canary", "an ordinary Ingress");
+        reader.exact("canary", Effect::Default, "an ordinary Ingress");
         return;
     }
     let canary = Canary {
@@ -101,30 +101,56 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         let message = "nothing says which requests it takes: set canary-by-header, canary-by-cookie or canary-weight";
         reader.say("canary", Outcome::Approximated, message);
     } else {
-        reader.exact("canary", "rules of the base Ingress' HTTPRoute");
+        let message = "rules of the base Ingress' HTTPRoute";
+        reader.exact("canary", Effect::In(leads_here), message);
     }
     settings.canary = Some(canary);
+}
+
+/// Whether a rule sends requests to the canary.
+pub(super) fn leads_here(written: &Written<'_>) -> bool {
+    by_weight(written) || by_header(written) || leads_by(written, "cookie")
+}
+
+fn by_header(written: &Written<'_>) -> bool {
+    leads_by(written, "header")
+}
+
+/// Whether the base has a rule for the canary.
+fn leads_by(written: &Written<'_>, role: &str) -> bool {
+    let end = canary_role(role, &written.source.object.key.name);
+    let mut names = written.rules().filter_map(|rule| rule.name.as_ref());
+    names.any(|name| name.ends_with(&end))
+}
+
+/// Whether a rule of the base shares its requests with a Service of the canary.
+fn by_weight(written: &Written<'_>) -> bool {
+    let services = written
+        .source
+        .paths
+        .iter()
+        .flat_map(|path| path.backend.services());
+    let services: Vec<&str> = services.map(|service| &*service.name).collect();
+    written.rules().any(|rule| {
+        let backends = rule.backend_refs.as_deref().unwrap_or_default();
+        let shared =
+            |backend: &BackendRef| backend.weight.is_some() && services.contains(&&*backend.name);
+        backends.len() > 1 && backends.iter().any(shared)
+    })
 }
 
 fn header(reader: &mut Reader<'_>) -> Option<(String, HeaderRule)> {
     let Some(name) = reader.parse("canary-by-header", value::header_name) else {
         for key in ["canary-by-header-value", "canary-by-header-pattern"] {
-            reader.say(
-                key,
-                Outcome::Refused,
-                "has no meaning without canary-by-header",
-            );
+            reader.pointless(key, "canary-by-header");
         }
         return None;
     };
-    reader.exact("canary-by-header", "header matches");
+    reader.exact("canary-by-header", Effect::In(by_header), "header matches");
     if let Some(wanted) = reader.parse("canary-by-header-value", value::header_value) {
-        reader.exact("canary-by-header-value", "exact header match");
-        reader.say(
-            "canary-by-header-pattern",
-            Outcome::Approximated,
-            "canary-by-header-value is set and wins",
-        );
+        let effect = Effect::In(by_header);
+        reader.exact("canary-by-header-value", effect, "exact header match");
+        reader.beaten("canary-by-header-pattern", "canary-by-header-value");
         return Some((name, HeaderRule::Value(wanted)));
     }
     // A value that cannot be honoured must not become `always`.
@@ -136,6 +162,7 @@ fn header(reader: &mut Reader<'_>) -> Option<(String, HeaderRule)> {
     }) {
         reader.exact(
             "canary-by-header-pattern",
+            Effect::In(by_header),
             "header match by regular expression",
         );
         return Some((name, HeaderRule::Pattern(pattern)));
@@ -155,6 +182,7 @@ fn cookie(reader: &mut Reader<'_>) -> Option<String> {
     let name = reader.parse("canary-by-cookie", token)?;
     reader.exact(
         "canary-by-cookie",
+        Effect::In(|written| leads_by(written, "cookie")),
         "regular expression on the Cookie header",
     );
     Some(name)
@@ -165,14 +193,25 @@ fn weight(reader: &mut Reader<'_>) -> Option<Weight> {
         total @ 1..=1_000_000_000 => Ok(total.unsigned_abs()),
         _ => Err("a total is 1 to 1,000,000,000; 100 is used".to_owned()),
     });
-    if total.is_some() {
-        reader.exact("canary-weight-total", "weights of backendRefs");
+    if let Some(total) = total {
+        let effect = match total {
+            100 => Effect::Default,
+            _ => Effect::In(by_weight),
+        };
+        reader.exact("canary-weight-total", effect, "weights of backendRefs");
     }
     let total = total.unwrap_or(100);
-    let part = reader.parse("canary-weight", value::number)?;
+    let Some(part) = reader.parse("canary-weight", value::number) else {
+        reader.pointless("canary-weight-total", "canary-weight");
+        return None;
+    };
     let clamped = u64::try_from(part).unwrap_or(0).min(total);
     if i64::try_from(clamped) == Ok(part) {
-        reader.exact("canary-weight", "weight of a backendRef");
+        reader.exact(
+            "canary-weight",
+            Effect::In(by_weight),
+            "weight of a backendRef",
+        );
     } else {
         reader.say(
             "canary-weight",

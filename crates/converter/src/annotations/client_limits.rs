@@ -3,9 +3,9 @@
 use api::{ConcurrencyLimit, RateLimit, RateScope, RateUnit};
 
 use super::{
-    Family, Key, Reader, Settings,
+    Effect, Family, Key, Reader, Settings,
     ip_access_control::is_network,
-    local_rate_limit::{at_most, word},
+    local_rate_limit::{DEFAULT_MULTIPLIER, at_most, word},
 };
 use crate::{note::Outcome, value};
 
@@ -26,7 +26,7 @@ pub(super) const CLIENT_LIMITS: Family = Family {
         Key {
             name: "limit-burst-multiplier",
             doc: "Requests of a client that may come at once, as a multiple of limit-rps and limit-rpm, and one more. Default 5.",
-            becomes: "`rateLimits[].burst`. Approximated: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
+            becomes: "`rateLimits[].burst`. No effect: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
         },
         Key {
             name: "limit-connections",
@@ -36,7 +36,7 @@ pub(super) const CLIENT_LIMITS: Family = Family {
         Key {
             name: "limit-whitelist",
             doc: "Networks or addresses, separated by commas, that limit-rps, limit-rpm and limit-connections do not count.",
-            becomes: "`exempt` of those limits. Approximated: without a limit it has no meaning. Refused: what is no network; then the limits hold for everybody.",
+            becomes: "`exempt` of those limits. No effect: without a limit it has no meaning. Refused: what is no network; then the limits hold for everybody.",
         },
     ],
     apply,
@@ -46,7 +46,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let limit = |reader: &mut Reader<'_>, key| {
         let limit = reader.parse(key, whole)?;
         if limit == 0 {
-            reader.exact(key, "no limit");
+            reader.exact(key, Effect::Default, "no limit");
         }
         (limit > 0).then_some(limit)
     };
@@ -55,15 +55,13 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         ("limit-rpm", limit(reader, "limit-rpm"), RateUnit::Minute),
     ];
     let connections = limit(reader, "limit-connections");
-    let rated = rates.iter().any(|(_, limit, _)| limit.is_some());
-    let exempt = exempt(reader, rated || connections.is_some());
-    let multiplier = multiplier(reader, rated);
+    let rated: Vec<u64> = rates.iter().filter_map(|(_, limit, _)| *limit).collect();
+    let exempt = exempt(reader, !rated.is_empty() || connections.is_some());
+    let multiplier = multiplier(reader, &rated);
     for (key, requests, unit) in rates {
         let Some(requests) = requests else { continue };
-        // nginx lets the burst pass on top of the one that is due.
+        let burst = burst(requests, multiplier);
         let requests = at_most(requests);
-        let burst = u64::from(requests).saturating_mul(multiplier);
-        let burst = at_most(burst.saturating_add(1));
         settings.route_policy_mut().rate_limits.push(RateLimit {
             requests,
             unit,
@@ -92,18 +90,26 @@ fn whole(text: &str) -> Result<u64, String> {
     u64::try_from(number).map_err(|_| format!("{text:?} is negative; there is no limit"))
 }
 
-fn multiplier(reader: &mut Reader<'_>, rated: bool) -> u64 {
+/// nginx lets the burst pass on top of the one that is due.
+fn burst(requests: u64, multiplier: u64) -> u32 {
+    at_most(requests.saturating_mul(multiplier).saturating_add(1))
+}
+
+fn multiplier(reader: &mut Reader<'_>, rates: &[u64]) -> u64 {
     const KEY: &str = "limit-burst-multiplier";
     let multiplier = reader.parse(KEY, value::positive);
-    match (multiplier, rated) {
-        (Some(_), true) => reader.exact(KEY, "RoutePolicy rateLimits[].burst"),
-        (Some(_), false) => {
-            let message = "has no meaning without limit-rps or limit-rpm";
-            reader.say(KEY, Outcome::Approximated, message);
-        }
-        (None, _) => {}
+    if rates.is_empty() {
+        reader.pointless(KEY, "limit-rps or limit-rpm");
+    } else if let Some(multiplier) = multiplier {
+        let same = |rate: &u64| burst(*rate, multiplier) == burst(*rate, DEFAULT_MULTIPLIER);
+        let effect = if rates.iter().all(same) {
+            Effect::Default
+        } else {
+            Effect::RoutePolicy(|policy| !policy.rate_limits.is_empty())
+        };
+        reader.exact(KEY, effect, "RoutePolicy rateLimits[].burst");
     }
-    multiplier.unwrap_or(5)
+    multiplier.unwrap_or(DEFAULT_MULTIPLIER)
 }
 
 fn exempt(reader: &mut Reader<'_>, limited: bool) -> Vec<String> {
@@ -128,10 +134,17 @@ fn exempt(reader: &mut Reader<'_>, limited: bool) -> Vec<String> {
         return Vec::new();
     }
     if limited {
-        reader.exact(KEY, "exempt of the limits for clients");
+        let effect = Effect::RoutePolicy(|policy| {
+            let mut rates = policy.rate_limits.iter();
+            rates.any(|limit| !limit.exempt.is_empty())
+                || policy
+                    .concurrency
+                    .as_ref()
+                    .is_some_and(|limit| !limit.exempt.is_empty())
+        });
+        reader.exact(KEY, effect, "exempt of the limits for clients");
     } else {
-        let message = "has no meaning without limit-rps, limit-rpm or limit-connections";
-        reader.say(KEY, Outcome::Approximated, message);
+        reader.pointless(KEY, "limit-rps, limit-rpm or limit-connections");
     }
     entries.into_iter().map(str::to_owned).collect()
 }

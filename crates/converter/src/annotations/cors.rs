@@ -1,7 +1,11 @@
 //! `enable-cors` and `cors-*`.
 
-use super::{Family, Key, Reader, Settings};
-use crate::{native::Cors, note::Outcome, value};
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::{
+    native::{Cors, Rule},
+    note::Outcome,
+    value,
+};
 
 /// See [`Family`].
 pub(super) const CORS: Family = Family {
@@ -15,32 +19,32 @@ pub(super) const CORS: Family = Family {
         Key {
             name: "cors-allow-origin",
             doc: "Origins, comma-separated; without scheme both http and https; *.example.com for any depth. Default *.",
-            becomes: "`allowOrigins` of the CORS filter. Refused: entries that are no origin, and those beyond 64; the others count, and if none is left nothing is allowed.",
+            becomes: "`allowOrigins` of the CORS filter. No effect: without enable-cors. Refused: entries that are no origin (null too), and those beyond 64; the others count, and if none is left nothing is allowed.",
         },
         Key {
             name: "cors-allow-methods",
             doc: "Methods, comma-separated, or *. Default GET, PUT, POST, DELETE, PATCH, OPTIONS.",
-            becomes: "`allowMethods` of the CORS filter. Refused: entries that are no method; the others count.",
+            becomes: "`allowMethods` of the CORS filter. No effect: without enable-cors. Refused: entries that are no method; the others count.",
         },
         Key {
             name: "cors-allow-headers",
             doc: "Request headers, comma-separated, or *. Default DNT, X-CustomHeader, Keep-Alive, User-Agent, X-Requested-With, If-Modified-Since, Cache-Control, Content-Type, Authorization.",
-            becomes: "`allowHeaders` of the CORS filter. Refused: entries that are no header's name, and those beyond 64; the others count.",
+            becomes: "`allowHeaders` of the CORS filter. No effect: without enable-cors. Refused: entries that are no header's name, and those beyond 64; the others count.",
         },
         Key {
             name: "cors-expose-headers",
             doc: "Response headers that scripts may read, comma-separated. Default none.",
-            becomes: "`exposeHeaders` of the CORS filter. Refused: entries that are no header's name, and those beyond 64; the others count.",
+            becomes: "`exposeHeaders` of the CORS filter. No effect: without enable-cors. Refused: entries that are no header's name, and those beyond 64; the others count.",
         },
         Key {
             name: "cors-allow-credentials",
             doc: "Whether cookies may be sent along. Default true.",
-            becomes: "`allowCredentials` of the CORS filter. Refused: neither true nor false; then true counts.",
+            becomes: "`allowCredentials` of the CORS filter. No effect: without enable-cors. Refused: neither true nor false; then true counts.",
         },
         Key {
             name: "cors-max-age",
             doc: "Seconds for which a preflight answer may be kept. Default 1728000.",
-            becomes: "`maxAge` of the CORS filter. Approximated: clamped to 1 to 2147483647. Refused: not a whole number; then the default counts.",
+            becomes: "`maxAge` of the CORS filter. No effect: without enable-cors. Approximated: clamped to 1 to 2147483647. Refused: not a whole number; then the default counts.",
         },
     ],
     apply,
@@ -58,17 +62,13 @@ const MOST: usize = 64;
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let enabled = reader.parse("enable-cors", value::boolean);
     if enabled != Some(true) {
-        reader.exact("enable-cors", "off");
+        reader.exact("enable-cors", Effect::Default, "off");
         for key in &CORS.keys[1..] {
-            reader.say(
-                key.name,
-                Outcome::Approximated,
-                "has no effect without enable-cors: \"true\"",
-            );
+            reader.pointless(key.name, "enable-cors: \"true\"");
         }
         return;
     }
-    reader.exact("enable-cors", "CORS filter");
+    reader.exact("enable-cors", Effect::Rule(shares), "CORS filter");
     let methods = entries(reader, "cors-allow-methods", METHODS, |text| {
         let upper = text.to_ascii_uppercase();
         if KNOWN_METHODS.contains(&upper.as_str()) {
@@ -80,11 +80,10 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let name = |text: &str| value::header_name(text).map(|_| vec![text.to_owned()]);
     let headers = entries(reader, "cors-allow-headers", HEADERS, name);
     let expose = entries(reader, "cors-expose-headers", "", name);
-    let credentials = reader
-        .parse("cors-allow-credentials", value::boolean)
-        .inspect(|_| {});
-    if credentials.is_some() {
-        reader.exact("cors-allow-credentials", "allowCredentials");
+    let credentials = reader.parse("cors-allow-credentials", value::boolean);
+    if let Some(credentials) = credentials {
+        let effect = changed(!credentials);
+        reader.exact("cors-allow-credentials", effect, "allowCredentials");
     }
     let origins = entries(reader, "cors-allow-origin", "*", origin);
     settings.rule.cors = Some(Box::new(Cors {
@@ -97,6 +96,21 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }));
 }
 
+/// Whether a rule shares with other origins.
+fn shares(rule: &Rule) -> bool {
+    let mut filters = rule.filters.iter().flatten();
+    filters.any(|filter| filter.cors.is_some())
+}
+
+/// The effect of a value that is the default, or is not.
+fn changed(differs: bool) -> Effect {
+    if differs {
+        Effect::Rule(shares)
+    } else {
+        Effect::Default
+    }
+}
+
 fn max_age(reader: &mut Reader<'_>) -> i32 {
     const DEFAULT: i32 = 1_728_000;
     let Some(seconds) = reader.parse("cors-max-age", value::number) else {
@@ -104,7 +118,7 @@ fn max_age(reader: &mut Reader<'_>) -> i32 {
     };
     let kept = i32::try_from(seconds.max(1)).unwrap_or(i32::MAX);
     if i64::from(kept) == seconds {
-        reader.exact("cors-max-age", "maxAge");
+        reader.exact("cors-max-age", changed(kept != DEFAULT), "maxAge");
     } else {
         reader.say(
             "cors-max-age",
@@ -122,27 +136,9 @@ fn entries(
     default: &str,
     parse: impl Fn(&str) -> Result<Vec<String>, String>,
 ) -> Vec<String> {
-    let text = reader
-        .text(key)
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| default.to_owned());
-    let items = value::list(&text);
-    if items.contains(&"*") {
-        reader.exact(key, "everything");
-        return vec!["*".to_owned()];
-    }
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for item in items {
-        match parse(item) {
-            Ok(parsed) => good.extend(
-                parsed
-                    .into_iter()
-                    .filter(|entry| !good.contains(entry))
-                    .collect::<Vec<_>>(),
-            ),
-            Err(why) => bad.push(why),
-        }
-    }
+    let text = reader.text(key).filter(|text| !text.is_empty());
+    let (mut good, mut bad) = list(text.as_deref().unwrap_or(default), &parse);
+    let effect = changed(good != list(default, &parse).0);
     if good.len() > MOST {
         bad.push(format!(
             "Gateway API takes {MOST} entries; {} are left out",
@@ -151,7 +147,8 @@ fn entries(
         good.truncate(MOST);
     }
     match (bad.is_empty(), good.is_empty()) {
-        (true, _) => reader.exact(key, "CORS filter"),
+        (true, _) if good == ["*"] => reader.exact(key, effect, "everything"),
+        (true, _) => reader.exact(key, effect, "CORS filter"),
         (false, true) => reader.say(
             key,
             Outcome::Refused,
@@ -166,6 +163,31 @@ fn entries(
     good
 }
 
+/// Entries, each once, and what is wrong with others.
+fn list(
+    text: &str,
+    parse: &impl Fn(&str) -> Result<Vec<String>, String>,
+) -> (Vec<String>, Vec<String>) {
+    let items = value::list(text);
+    if items.contains(&"*") {
+        return (vec!["*".to_owned()], Vec::new());
+    }
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for item in items {
+        match parse(item) {
+            Ok(parsed) => {
+                for entry in parsed {
+                    if !good.contains(&entry) {
+                        good.push(entry);
+                    }
+                }
+            }
+            Err(why) => bad.push(why),
+        }
+    }
+    (good, bad)
+}
+
 /// An origin as Gateway API writes it. One without scheme stands for both, which is what the annotation's users mean:
 /// browsers always send a scheme.
 fn origin(text: &str) -> Result<Vec<String>, String> {
@@ -175,6 +197,11 @@ fn origin(text: &str) -> Result<Vec<String>, String> {
         )
     };
     let lower = text.to_ascii_lowercase();
+    if lower == "null" {
+        return Err(format!(
+            "{text:?}, which files and sandboxed frames send, is no origin that a CORS filter can name"
+        ));
+    }
     let (schemes, rest) = match lower.split_once("://") {
         Some((scheme @ ("http" | "https"), rest)) => (vec![scheme], rest),
         Some(_) => return Err(wrong()),

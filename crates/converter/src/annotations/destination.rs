@@ -2,7 +2,7 @@
 
 use api::Kind;
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
     note::Outcome,
     service::{self, External, ServiceName, ServiceRef},
@@ -15,7 +15,7 @@ pub(super) const DESTINATION: Family = Family {
     keys: &[Key {
         name: "destination",
         doc: "Hosts for paths whose backend is the resource McpBridge, one a line: [N%] host[:port]. Default port 80, of a Service of the cluster its first; default share 100.",
-        becomes: "Weighted `backendRefs` to Services of type ExternalName, or to the Service that name.namespace.svc.cluster.local is. Approximated: no path has such a backend; another namespace has no ReferenceGrant. Refused: names of service registries, subsets, and what is no host; then such paths answer 500.",
+        becomes: "Weighted `backendRefs` to Services of type ExternalName, or to the Service that name.namespace.svc.cluster.local is. No effect: no path has such a backend. Approximated: another namespace has no ReferenceGrant. Refused: names of service registries, subsets, and what is no host; then such paths answer 500.",
     }],
     apply,
 };
@@ -49,7 +49,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }
     if !reader.has_bridge() {
         let message = "no path has the backend resource McpBridge, which it is for";
-        reader.say(KEY, Outcome::Approximated, message);
+        reader.say(KEY, Outcome::NoEffect, message);
         return;
     }
     let (object, lookup) = (reader.object, reader.lookup);
@@ -89,7 +89,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         settings.destinations.push(Destination { reference, share });
     }
     if missing.is_empty() {
-        reader.exact(KEY, "weighted backendRefs");
+        let effect = Effect::Rule(|rule| rule.backend_refs.iter().flatten().next().is_some());
+        reader.exact(KEY, effect, "weighted backendRefs");
     } else {
         reader.say(KEY, Outcome::Approximated, missing.join("; "));
     }

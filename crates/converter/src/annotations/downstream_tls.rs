@@ -2,7 +2,7 @@
 
 use api::{ClientTls, TlsVersion};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -82,7 +82,9 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         .text("auth-tls-secret")
         .map(|text| match value::object_ref(&text) {
             Ok(reference) => {
-                reader.exact("auth-tls-secret", "ClientPolicy tls.clientCertificate");
+                let effect = Effect::ClientTls(|tls| tls.client_certificate.is_some());
+                let message = "ClientPolicy tls.clientCertificate";
+                reader.exact("auth-tls-secret", effect, message);
                 Some(reference)
             }
             Err(why) => {
@@ -113,7 +115,11 @@ fn version(reader: &mut Reader<'_>, key: &'static str, field: &str) -> Option<Tl
         )),
     })?;
     if exact {
-        reader.exact(key, format!("ClientPolicy tls.{field}"));
+        let effect = match field {
+            "minVersion" => Effect::ClientTls(|tls| tls.min_version.is_some()),
+            _ => Effect::ClientTls(|tls| tls.max_version.is_some()),
+        };
+        reader.exact(key, effect, format!("ClientPolicy tls.{field}"));
     } else {
         let message = format!("ClientPolicy tls.{field} 1.2: older versions are not spoken");
         reader.say(key, Outcome::Approximated, message);
@@ -129,7 +135,8 @@ fn ciphers(reader: &mut Reader<'_>) -> Option<Vec<String>> {
         .filter(|name| !name.is_empty());
     let (known, unknown): (Vec<&str>, Vec<&str>) = named.partition(|name| SUITES.contains(name));
     if unknown.is_empty() && !known.is_empty() {
-        reader.exact("ssl-cipher", "ClientPolicy tls.cipherSuites");
+        let effect = Effect::ClientTls(|tls| tls.cipher_suites.is_some());
+        reader.exact("ssl-cipher", effect, "ClientPolicy tls.cipherSuites");
     } else if known.is_empty() {
         let message = "none of these suites is there; only TLS 1.3 is spoken";
         reader.say("ssl-cipher", Outcome::Approximated, message);

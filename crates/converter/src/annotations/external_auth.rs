@@ -1,8 +1,8 @@
 //! `auth-url` and what goes with it: somebody else decides who comes in.
 
-use api::{AuthCookies, ExternalAuth, ExternalAuthMethod};
+use api::{AuthCookies, ExternalAuth, ExternalAuthMethod, RoutePolicySpec};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -17,32 +17,32 @@ pub(super) const EXTERNAL_AUTH: Family = Family {
         Key {
             name: "auth-method",
             doc: "Method that auth-url is asked with. Default GET.",
-            becomes: "RoutePolicy `externalAuth.method`. Refused: anything but GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; nobody is let in.",
+            becomes: "RoutePolicy `externalAuth.method`. No effect: without auth-url. Refused: anything but GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; nobody is let in.",
         },
         Key {
             name: "auth-signin",
             doc: "URL that a client is sent to (302) instead of being answered 401. What it asked for goes along as the query parameter rd, unless the URL has one.",
-            becomes: "RoutePolicy `externalAuth.signInUrl`. Refused: what is neither an http or https URL nor a path, and unknown variables; nobody is let in.",
+            becomes: "RoutePolicy `externalAuth.signInUrl`. No effect: without auth-url. Refused: what is neither an http or https URL nor a path, and unknown variables; nobody is let in.",
         },
         Key {
             name: "auth-signin-redirect-param",
             doc: "Name of that query parameter. Default rd.",
-            becomes: "RoutePolicy `externalAuth.signInUrl`. Refused: what is no name of a query parameter; nobody is let in.",
+            becomes: "RoutePolicy `externalAuth.signInUrl`. No effect: without auth-signin. Refused: what is no name of a query parameter; nobody is let in.",
         },
         Key {
             name: "auth-response-headers",
             doc: "Headers of the answer of auth-url, separated by commas, that go to the backend; what clients send under these names does not.",
-            becomes: "RoutePolicy `externalAuth.responseHeaders`. Refused: what is no name of a header; nobody is let in.",
+            becomes: "RoutePolicy `externalAuth.responseHeaders`. No effect: without auth-url. Refused: what is no name of a header; nobody is let in.",
         },
         Key {
             name: "auth-request-redirect",
             doc: "What auth-url is told in X-Auth-Request-Redirect. Default: path and query of the request.",
-            becomes: "RoutePolicy `externalAuth.requestRedirect`. Refused: unknown variables; nobody is let in.",
+            becomes: "RoutePolicy `externalAuth.requestRedirect`. No effect: without auth-url. Refused: unknown variables; nobody is let in.",
         },
         Key {
             name: "auth-always-set-cookie",
             doc: "true: cookies that auth-url sets go to the client with every answer. Default false: with successful ones and redirects.",
-            becomes: "RoutePolicy `externalAuth.cookies`.",
+            becomes: "RoutePolicy `externalAuth.cookies`. No effect: without auth-url.",
         },
         Key {
             name: "auth-cache-key",
@@ -57,17 +57,17 @@ pub(super) const EXTERNAL_AUTH: Family = Family {
         Key {
             name: "auth-keepalive",
             doc: "Not needed: connections to auth-url are kept and used again.",
-            becomes: "Nothing. Approximated: connections are kept in any case.",
+            becomes: "Nothing. No effect: connections are kept in any case.",
         },
         Key {
             name: "auth-keepalive-requests",
             doc: "Not needed: connections to auth-url are kept and used again.",
-            becomes: "Nothing. Approximated: connections are kept in any case.",
+            becomes: "Nothing. No effect: connections are kept in any case.",
         },
         Key {
             name: "auth-keepalive-timeout",
             doc: "Not needed: connections to auth-url are kept and used again.",
-            becomes: "Nothing. Approximated: connections are kept in any case.",
+            becomes: "Nothing. No effect: connections are kept in any case.",
         },
         Key {
             name: "auth-proxy-set-headers",
@@ -124,11 +124,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     global(reader);
     if reader.text("auth-url").is_none_or(|url| url.is_empty()) {
         for key in [&["auth-url"], BESIDE].concat() {
-            reader.say(
-                key,
-                Outcome::Approximated,
-                "has no meaning without auth-url",
-            );
+            reader.pointless(key, "auth-url");
         }
         return;
     }
@@ -146,7 +142,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
 
 fn global(reader: &mut Reader<'_>) {
     match reader.parse("enable-global-auth", value::boolean) {
-        Some(false) => reader.exact("enable-global-auth", "there is none"),
+        Some(false) => reader.exact("enable-global-auth", Effect::Default, "there is none"),
         Some(true) => {
             let message = "there is no authentication that holds for all Ingresses; auth-url of this one counts alone";
             reader.say("enable-global-auth", Outcome::Approximated, message);
@@ -165,22 +161,34 @@ fn external(reader: &mut Reader<'_>) -> Result<ExternalAuth, &'static str> {
     }
     let url = reader.parse("auth-url", url).ok_or("auth-url")?;
     told(reader, &url);
-    let method = required(reader, "auth-method", "method", method)?;
-    let response_headers = required(reader, "auth-response-headers", "responseHeaders", headers)?;
-    let redirect = required(reader, "auth-request-redirect", "requestRedirect", template)?;
+    let method = required(reader, ("auth-method", "method"), method)?;
+    let response_headers = required(
+        reader,
+        ("auth-response-headers", "responseHeaders"),
+        headers,
+    )?;
+    let redirect = required(
+        reader,
+        ("auth-request-redirect", "requestRedirect"),
+        |text| template(text).map(Some),
+    )?;
     let mut auth = ExternalAuth {
         url,
-        method: method.unwrap_or_default(),
-        response_headers: response_headers.unwrap_or_default(),
+        method,
+        response_headers,
         request_redirect: redirect,
         sign_in_url: sign_in(reader)?,
         ..ExternalAuth::default()
     };
     if let Some(always) = reader.parse("auth-always-set-cookie", value::boolean) {
-        if always {
+        let effect = if always {
             auth.cookies = AuthCookies::Always;
-        }
-        reader.exact("auth-always-set-cookie", "RoutePolicy externalAuth.cookies");
+            Effect::RoutePolicy(asks)
+        } else {
+            Effect::Default
+        };
+        let message = "RoutePolicy externalAuth.cookies";
+        reader.exact("auth-always-set-cookie", effect, message);
     }
     for key in ["auth-cache-key", "auth-cache-duration"] {
         reader.say(
@@ -196,7 +204,7 @@ fn external(reader: &mut Reader<'_>) -> Result<ExternalAuth, &'static str> {
     ] {
         reader.say(
             key,
-            Outcome::Approximated,
+            Outcome::NoEffect,
             "connections to auth-url are kept and used again, whatever this says",
         );
     }
@@ -204,18 +212,27 @@ fn external(reader: &mut Reader<'_>) -> Result<ExternalAuth, &'static str> {
 }
 
 /// A field without which the authenticator might decide otherwise: where it cannot be had, the annotation is in the way.
-fn required<T>(
+fn required<T: Default + PartialEq>(
     reader: &mut Reader<'_>,
-    key: &'static str,
-    field: &str,
+    (key, field): (&'static str, &str),
     parse: fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, &'static str> {
+) -> Result<T, &'static str> {
     if !reader.has(key) {
-        return Ok(None);
+        return Ok(T::default());
     }
     let parsed = reader.parse(key, parse).ok_or(key)?;
-    reader.exact(key, format!("RoutePolicy externalAuth.{field}"));
-    Ok(Some(parsed))
+    let effect = if parsed == T::default() {
+        Effect::Default
+    } else {
+        Effect::RoutePolicy(asks)
+    };
+    reader.exact(key, effect, format!("RoutePolicy externalAuth.{field}"));
+    Ok(parsed)
+}
+
+/// Whether somebody else is asked about requests.
+fn asks(policy: &RoutePolicySpec) -> bool {
+    policy.external_auth.is_some()
 }
 
 /// What is said about a URL that can be used.
@@ -228,12 +245,16 @@ fn told(reader: &mut Reader<'_>, url: &str) {
         differs.push("the certificate is verified, which ingress-nginx does not do");
     }
     if differs.is_empty() {
-        reader.exact("auth-url", "RoutePolicy externalAuth.url");
+        let message = "RoutePolicy externalAuth.url";
+        reader.exact("auth-url", Effect::RoutePolicy(asks), message);
     } else {
         let message = format!("RoutePolicy externalAuth.url; {}", differs.join("; "));
         reader.say("auth-url", Outcome::Approximated, message);
     }
 }
+
+/// The query parameter that says what a client asked for.
+const DEFAULT_PARAM: &str = "rd";
 
 /// Where a client is sent, with what it asked for.
 fn sign_in(reader: &mut Reader<'_>) -> Result<Option<String>, &'static str> {
@@ -243,11 +264,7 @@ fn sign_in(reader: &mut Reader<'_>) -> Result<Option<String>, &'static str> {
         .is_none_or(|text| text.is_empty())
     {
         for key in ["auth-signin", PARAM] {
-            reader.say(
-                key,
-                Outcome::Approximated,
-                "has no meaning without auth-signin",
-            );
+            reader.pointless(key, "auth-signin");
         }
         return Ok(None);
     }
@@ -258,14 +275,19 @@ fn sign_in(reader: &mut Reader<'_>) -> Result<Option<String>, &'static str> {
         )),
     };
     let param = match reader.has(PARAM) {
-        false => "rd".to_owned(),
+        false => DEFAULT_PARAM.to_owned(),
         true => reader.parse(PARAM, token).ok_or(PARAM)?,
     };
     let url = reader
         .parse("auth-signin", signin_url)
         .ok_or("auth-signin")?;
-    reader.exact("auth-signin", "RoutePolicy externalAuth.signInUrl");
-    reader.exact(PARAM, "RoutePolicy externalAuth.signInUrl");
+    let message = "RoutePolicy externalAuth.signInUrl";
+    reader.exact("auth-signin", Effect::RoutePolicy(asks), message);
+    let effect = match &*param {
+        DEFAULT_PARAM => Effect::Default,
+        _ => Effect::RoutePolicy(asks),
+    };
+    reader.exact(PARAM, effect, message);
     let query = url.split_once('?').map(|(_, query)| query);
     let named = |query: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));

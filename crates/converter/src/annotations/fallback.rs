@@ -2,7 +2,7 @@
 
 use api::{Fallback, Kind};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
     note::Outcome,
     service::{self, ServiceName},
@@ -44,7 +44,14 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         return;
     };
     match service::missing_grant(Kind::RoutePolicy, &home, &reference, lookup) {
-        None => reader.exact("default-backend", "RoutePolicy fallback.backendRefs"),
+        None => {
+            let effect = Effect::In(|written| {
+                let mut policies = written.route_policies();
+                policies.any(|policy| policy.fallback.is_some())
+            });
+            let message = "RoutePolicy fallback.backendRefs";
+            reader.exact("default-backend", effect, message);
+        }
         Some(missing) => reader.say("default-backend", Outcome::Approximated, missing),
     }
     settings.route_policy_mut().fallback = Some(Fallback {
@@ -76,7 +83,11 @@ fn statuses(reader: &mut Reader<'_>, has_backend: bool) -> Vec<u16> {
         let message = "RoutePolicy fallback.statusCodes; X-Code, X-Format and X-Original-URI are sent, X-Namespace, X-Ingress-Name and X-Service-* are not";
         reader.say(KEY, Outcome::Approximated, message);
     } else {
-        reader.exact(KEY, "RoutePolicy fallback.statusCodes");
+        let effect = Effect::In(|written| {
+            let mut fallbacks = written.route_policies().flat_map(|policy| &policy.fallback);
+            fallbacks.any(|fallback| !fallback.status_codes.is_empty())
+        });
+        reader.exact(KEY, effect, "RoutePolicy fallback.statusCodes");
     }
     good
 }

@@ -1,7 +1,10 @@
 //! `x-forwarded-prefix`.
 
-use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::{
+    native::{RequestSet, Rule},
+    value,
+};
 
 /// See [`Family`].
 pub(super) const FORWARDED_PREFIX: Family = Family {
@@ -9,7 +12,7 @@ pub(super) const FORWARDED_PREFIX: Family = Family {
     keys: &[Key {
         name: "x-forwarded-prefix",
         doc: "Value of the request header X-Forwarded-Prefix where the path is rewritten; true: the path that was matched. Default: no such header.",
-        becomes: "RequestHeaderModifier. Approximated: without a rewrite there is no header; true stands for what an expression begins with before its first special character. Refused: no header's value.",
+        becomes: "RequestHeaderModifier. No effect: without a rewrite there is no header. Approximated: true stands for what an expression begins with before its first special character. Refused: no header's value.",
     }],
     apply,
 };
@@ -35,15 +38,26 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     };
     let rewritten = settings.rewrite_target.is_some() || settings.rewrite_path.is_some();
     if !rewritten && wanted.is_some() {
-        let message = "has no meaning without rewrite-target or rewrite-path";
-        reader.say(KEY, Outcome::Approximated, message);
-        return;
+        return reader.pointless(KEY, "rewrite-target or rewrite-path");
     }
     match wanted {
-        None => reader.exact(KEY, "no such header"),
-        Some(_) => reader.exact(KEY, "RequestHeaderModifier"),
+        None => reader.exact(KEY, Effect::Default, "no such header"),
+        Some(_) => {
+            let effect = Effect::Rule(|rule| changes(rule).any(|set| set.name == NAME));
+            reader.exact(KEY, effect, "RequestHeaderModifier");
+        }
     }
     settings.forwarded_prefix = wanted;
+}
+
+/// The header, as HTTPRoute writes it.
+pub(crate) const NAME: &str = "x-forwarded-prefix";
+
+/// Headers of requests that a rule sets.
+fn changes(rule: &Rule) -> impl Iterator<Item = &RequestSet> {
+    let filters = rule.filters.iter().flatten();
+    let modifiers = filters.filter_map(|filter| filter.request_header_modifier.as_ref());
+    modifiers.flat_map(|modifier| modifier.set.iter().flatten())
 }
 
 impl ForwardedPrefix {

@@ -1,7 +1,12 @@
 //! `request-header-control-*`, `response-header-control-*`.
 
-use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use super::{Effect, Family, Key, Reader, Settings, rewrite::rewrites_host};
+use crate::{
+    effect::Written,
+    native::{BackendFilter, Filter, Rule},
+    note::Outcome,
+    value,
+};
 
 /// See [`Family`].
 pub(super) const HEADER_CONTROL: Family = Family {
@@ -61,24 +66,128 @@ impl HeaderControl {
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut host = None;
     settings.request_headers = HeaderControl {
-        add: pairs(reader, "request-header-control-add", Some(&mut host)),
-        update: pairs(reader, "request-header-control-update", Some(&mut host)),
-        remove: names(reader, "request-header-control-remove"),
+        add: pairs(
+            reader,
+            (
+                "request-header-control-add",
+                Effect::In(|w| on_requests(w, |changes| changes.add)),
+            ),
+            Some(&mut host),
+        ),
+        update: pairs(
+            reader,
+            (
+                "request-header-control-update",
+                Effect::In(|w| on_requests(w, |changes| changes.set)),
+            ),
+            Some(&mut host),
+        ),
+        remove: names(
+            reader,
+            (
+                "request-header-control-remove",
+                Effect::In(|w| on_requests(w, |changes| changes.remove)),
+            ),
+        ),
     };
     // The Host of a request is not a header to be set; it is rewritten. `upstream-vhost` wins.
-    settings.rule.hostname = settings.rule.hostname.take().or(host);
+    if let Some((key, host)) = host {
+        if settings.rule.hostname.is_none() {
+            settings.rule.hostname = Some(host);
+        } else {
+            let message = "upstream-vhost is set and wins over Host; the other headers count";
+            reader.say(key, Outcome::Approximated, message);
+        }
+    }
     settings.response_headers = HeaderControl {
-        add: pairs(reader, "response-header-control-add", None),
-        update: pairs(reader, "response-header-control-update", None),
-        remove: names(reader, "response-header-control-remove"),
+        add: pairs(
+            reader,
+            (
+                "response-header-control-add",
+                Effect::In(|w| on_answers(w, |changes| changes.add)),
+            ),
+            None,
+        ),
+        update: pairs(
+            reader,
+            (
+                "response-header-control-update",
+                Effect::In(|w| on_answers(w, |changes| changes.set)),
+            ),
+            None,
+        ),
+        remove: names(
+            reader,
+            (
+                "response-header-control-remove",
+                Effect::In(|w| on_answers(w, |changes| changes.remove)),
+            ),
+        ),
     };
+}
+
+/// What a header modifier does.
+struct Changes {
+    set: bool,
+    add: bool,
+    remove: bool,
+}
+
+macro_rules! changes {
+    ($modifier:expr) => {
+        Changes {
+            set: $modifier.set.is_some(),
+            add: $modifier.add.is_some(),
+            remove: $modifier.remove.is_some(),
+        }
+    };
+}
+
+/// Whether a rule, or one of its backends, changes the headers of requests so, or gives them another host.
+fn on_requests(written: &Written<'_>, is: fn(&Changes) -> bool) -> bool {
+    written.rules().any(|rule| {
+        let rules = filters(rule).filter_map(|filter| filter.request_header_modifier.as_ref());
+        let backends = backend_filters(rule);
+        let backends = backends.filter_map(|filter| filter.request_header_modifier.as_ref());
+        rules
+            .map(|modifier| changes!(modifier))
+            .any(|changes| is(&changes))
+            || backends
+                .map(|modifier| changes!(modifier))
+                .any(|changes| is(&changes))
+            || rewrites_host(rule)
+    })
+}
+
+/// Whether a rule, or one of its backends, changes the headers of answers so.
+fn on_answers(written: &Written<'_>, is: fn(&Changes) -> bool) -> bool {
+    written.rules().any(|rule| {
+        let rules = filters(rule).filter_map(|filter| filter.response_header_modifier.as_ref());
+        let backends = backend_filters(rule);
+        let backends = backends.filter_map(|filter| filter.response_header_modifier.as_ref());
+        rules
+            .map(|modifier| changes!(modifier))
+            .any(|changes| is(&changes))
+            || backends
+                .map(|modifier| changes!(modifier))
+                .any(|changes| is(&changes))
+    })
+}
+
+fn filters(rule: &Rule) -> impl Iterator<Item = &Filter> {
+    rule.filters.iter().flatten()
+}
+
+fn backend_filters(rule: &Rule) -> impl Iterator<Item = &BackendFilter> {
+    let backends = rule.backend_refs.iter().flatten();
+    backends.flat_map(|backend| backend.filters.iter().flatten())
 }
 
 /// The lines of an annotation. A Host goes to `host`, where there is one.
 fn pairs(
     reader: &mut Reader<'_>,
-    key: &'static str,
-    mut host: Option<&mut Option<String>>,
+    (key, effect): (&'static str, Effect),
+    mut host: Option<&mut Option<(&'static str, String)>>,
 ) -> Vec<(String, String)> {
     let Some(text) = reader.text(key) else {
         return Vec::new();
@@ -94,7 +203,7 @@ fn pairs(
                 match value::precise_hostname(&value) {
                     Ok(value) => {
                         if let Some(host) = &mut host {
-                            **host = Some(value);
+                            **host = Some((key, value));
                         }
                     }
                     Err(why) => bad.push(format!("line {}: {why}", at + 1)),
@@ -111,7 +220,7 @@ fn pairs(
             Err(why) => bad.push(format!("line {}: {why}", at + 1)),
         }
     }
-    finish(reader, key, good, bad)
+    finish(reader, (key, effect), good, bad)
 }
 
 /// `KEY VALUE`: split at the first blank; one pair of quotes around either is taken off.
@@ -131,7 +240,7 @@ fn unquote(text: &str) -> &str {
     inner('"').or_else(|| inner('\'')).unwrap_or(text)
 }
 
-fn names(reader: &mut Reader<'_>, key: &'static str) -> Vec<String> {
+fn names(reader: &mut Reader<'_>, (key, effect): (&'static str, Effect)) -> Vec<String> {
     let Some(text) = reader.text(key) else {
         return Vec::new();
     };
@@ -147,7 +256,7 @@ fn names(reader: &mut Reader<'_>, key: &'static str) -> Vec<String> {
             Err(why) => bad.push(why),
         }
     }
-    finish(reader, key, good, bad)
+    finish(reader, (key, effect), good, bad)
 }
 
 /// Why a header is not for rules to change.
@@ -159,7 +268,7 @@ fn framing(name: &str) -> String {
 
 fn finish<T>(
     reader: &mut Reader<'_>,
-    key: &'static str,
+    (key, effect): (&'static str, Effect),
     mut good: Vec<T>,
     mut bad: Vec<String>,
 ) -> Vec<T> {
@@ -171,7 +280,7 @@ fn finish<T>(
         good.truncate(MOST);
     }
     if bad.is_empty() {
-        reader.exact(key, "header modifier");
+        reader.exact(key, effect, "header modifier");
     } else {
         let rest = if good.is_empty() {
             "nothing is left"

@@ -1,7 +1,10 @@
 //! What an Ingress says about its hosts as a whole: `app-root`, `server-alias`, `from-to-www-redirect`.
 
-use super::{Family, Key, Reader, Settings};
-use crate::value;
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::{
+    native::{self, RequestRedirect, Rule},
+    value,
+};
 
 /// See [`Family`].
 pub(super) const HOST: Family = Family {
@@ -40,30 +43,53 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let canary = settings.canary.is_some();
     let host = &mut settings.host;
     if let Some(path) = reader.parse("app-root", value::path) {
-        reader.exact("app-root", "RequestRedirect 302 from exactly /");
+        let effect = Effect::In(|written| {
+            let app_root = written.source.settings.host.app_root.as_ref();
+            let root = app_root.map(|(_, path)| native::full_path(path));
+            let leads = |to: &RequestRedirect| to.status_code == Some(302) && to.path == root;
+            written.rules().any(|rule| redirects(rule).any(leads))
+        });
+        reader.exact("app-root", effect, "RequestRedirect 302 from exactly /");
         host.app_root = reader.key("app-root").map(|key| (key, path));
     }
     if let Some(aliases) = reader.parse("server-alias", aliases) {
-        reader.exact(
-            "server-alias",
-            "hostnames of their own, with the same rules",
-        );
+        let effect = Effect::In(|written| {
+            let aliases = written.source.settings.host.aliases.as_ref();
+            let mut names = aliases.iter().flat_map(|(_, names)| names);
+            names.any(|name| {
+                let mut hosts = written
+                    .routes()
+                    .flat_map(|route| route.spec.hostnames.iter().flatten());
+                hosts.any(|host| host == name)
+            })
+        });
+        let message = "hostnames of their own, with the same rules";
+        reader.exact("server-alias", effect, message);
         host.aliases = reader.key("server-alias").map(|key| (key, aliases));
     }
     match reader.parse("from-to-www-redirect", value::boolean) {
         Some(true) => {
-            reader.exact(
-                "from-to-www-redirect",
-                "RequestRedirect 308 to the host that has rules",
-            );
+            let effect = Effect::In(|written| {
+                let hosts = &written.source.hosts;
+                let known = |name: &String| hosts.iter().any(|host| **host == **name);
+                let leads = |to: &RequestRedirect| to.hostname.as_ref().is_some_and(known);
+                written.rules().any(|rule| redirects(rule).any(leads))
+            });
+            let message = "RequestRedirect 308 to the host that has rules";
+            reader.exact("from-to-www-redirect", effect, message);
             host.www = reader.key("from-to-www-redirect");
         }
-        Some(false) => reader.exact("from-to-www-redirect", "off"),
+        Some(false) => reader.exact("from-to-www-redirect", Effect::Default, "off"),
         None => {}
     }
     if canary {
         settings.host = HostSettings::default();
     }
+}
+
+fn redirects(rule: &Rule) -> impl Iterator<Item = &RequestRedirect> {
+    let filters = rule.filters.iter().flatten();
+    filters.filter_map(|filter| filter.request_redirect.as_ref())
 }
 
 fn aliases(text: &str) -> Result<Vec<String>, String> {

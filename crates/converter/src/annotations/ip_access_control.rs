@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use api::ClientAddresses;
+use api::{ClientAddresses, RoutePolicySpec};
 
-use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::{effect::Written, note::Outcome, value};
 
 /// See [`Family`].
 pub(super) const IP_ACCESS_CONTROL: Family = Family {
@@ -34,8 +34,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut addresses = ClientAddresses::default();
     let newer = reader.text("allowlist-source-range");
     if newer.is_some_and(|text| !text.is_empty()) {
-        let message = "allowlist-source-range is set and wins";
-        reader.say("whitelist-source-range", Outcome::Approximated, message);
+        reader.beaten("whitelist-source-range", "allowlist-source-range");
     }
     for (key, field) in [
         ("allowlist-source-range", "allow"),
@@ -53,7 +52,12 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         match networks(&text) {
             Ok(entries) => {
                 *list = entries;
-                reader.exact(key, format!("RoutePolicy clientAddresses.{field}"));
+                let effect = match field {
+                    "allow" => Effect::RoutePolicy(allows),
+                    _ => Effect::In(denies),
+                };
+                let message = format!("RoutePolicy clientAddresses.{field}");
+                reader.exact(key, effect, message);
             }
             Err(why) => {
                 let message = format!("{why}; nobody is let in");
@@ -67,6 +71,19 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         let policy = settings.route_policy_mut();
         policy.client_addresses.get_or_insert(addresses);
     }
+}
+
+fn allows(policy: &RoutePolicySpec) -> bool {
+    let addresses = policy.client_addresses.as_ref();
+    addresses.is_some_and(|addresses| !addresses.allow.is_empty())
+}
+
+fn denies(written: &Written<'_>) -> bool {
+    let mut policies = written.route_policies();
+    let mut addresses = policies
+        .by_ref()
+        .filter_map(|policy| policy.client_addresses.as_ref());
+    !written.source.settings.is_closed() && addresses.any(|addresses| !addresses.deny.is_empty())
 }
 
 /// As many entries as a RoutePolicy takes.

@@ -2,7 +2,7 @@
 
 use api::{HashOn, HashSource, LoadBalancing, LoadBalancingType};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -12,7 +12,7 @@ pub(super) const LOAD_BALANCE: Family = Family {
         Key {
             name: "load-balance",
             doc: "round_robin, least_conn or random. Default round_robin.",
-            becomes: "BackendPolicy `loadBalancing.type`. Approximated: ewma becomes LeastRequest; or upstream-hash-by is set and wins. Refused: other values; round_robin it is.",
+            becomes: "BackendPolicy `loadBalancing.type`. No effect: upstream-hash-by is set and wins. Approximated: ewma becomes LeastRequest. Refused: other values; round_robin it is.",
         },
         Key {
             name: "upstream-hash-by",
@@ -38,13 +38,17 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if let Some(on) = &hashed {
         reader.exact(
             "upstream-hash-by",
+            Effect::BackendPolicy(|policy| policy.load_balancing.is_some()),
             format!("BackendPolicy loadBalancing.hashOn {:?}", on.source),
         );
     }
     if let Some((_, exact)) = algorithm {
         match (&hashed, exact) {
-            (Some(_), _) => reader.say("load-balance", Outcome::Approximated, "upstream-hash-by is set and wins"),
-            (None, true) => reader.exact("load-balance", "BackendPolicy loadBalancing.type"),
+            (Some(_), _) => reader.beaten("load-balance", "upstream-hash-by"),
+            (None, true) => {
+                let effect = Effect::BackendPolicy(|policy| policy.load_balancing.is_some());
+                reader.exact("load-balance", effect, "BackendPolicy loadBalancing.type");
+            }
             (None, false) => reader.say("load-balance", Outcome::Approximated, "BackendPolicy loadBalancing.type LeastRequest: the fewest requests in flight, without regard to how long they take"),
         }
     }

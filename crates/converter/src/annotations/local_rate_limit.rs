@@ -2,8 +2,8 @@
 
 use api::{RateLimit, RateScope, RateUnit};
 
-use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::value;
 
 /// See [`Family`].
 pub(super) const LOCAL_RATE_LIMIT: Family = Family {
@@ -17,16 +17,19 @@ pub(super) const LOCAL_RATE_LIMIT: Family = Family {
         Key {
             name: "route-limit-rps",
             doc: "Requests a second for each path of the Ingress and gateway instance, unless route-limit-rpm is set; more are answered with 429.",
-            becomes: "RoutePolicy `rateLimits`, unit Second. Approximated: route-limit-rpm is set and wins. Refused: not a whole number above 0; then there is no limit.",
+            becomes: "RoutePolicy `rateLimits`, unit Second. No effect: route-limit-rpm is set and wins. Refused: not a whole number above 0; then there is no limit.",
         },
         Key {
             name: "route-limit-burst-multiplier",
             doc: "Requests that may come at once, as a multiple of the limit. Default 5.",
-            becomes: "RoutePolicy `rateLimits[].burst`: limit times multiplier. Approximated: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
+            becomes: "RoutePolicy `rateLimits[].burst`: limit times multiplier. No effect: without a limit it has no meaning. Refused: not a whole number above 0; then 5 counts.",
         },
     ],
     apply,
 };
+
+/// How many times a limit may come at once.
+pub(super) const DEFAULT_MULTIPLIER: u64 = 5;
 
 /// The largest number that a RoutePolicy takes.
 const MOST: u64 = 1_000_000_000;
@@ -38,34 +41,36 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         (Some(requests), _) => ("route-limit-rpm", requests, RateUnit::Minute),
         (None, Some(requests)) => ("route-limit-rps", requests, RateUnit::Second),
         (None, None) => {
-            let message = "has no meaning without route-limit-rpm or route-limit-rps";
-            return reader.say(
-                "route-limit-burst-multiplier",
-                Outcome::Approximated,
-                message,
-            );
+            let without = "route-limit-rpm or route-limit-rps";
+            return reader.pointless("route-limit-burst-multiplier", without);
         }
     };
     if rpm.is_some() && rps.is_some() {
-        reader.say(
-            "route-limit-rps",
-            Outcome::Approximated,
-            "route-limit-rpm is set and wins",
-        );
+        reader.beaten("route-limit-rps", "route-limit-rpm");
     }
     let multiplier = reader.parse("route-limit-burst-multiplier", value::positive);
-    if multiplier.is_some() {
+    let burst = |multiplier| requests.saturating_mul(multiplier).min(MOST);
+    let limited = Effect::RoutePolicy(|policy| {
+        let mut limits = policy.rate_limits.iter();
+        limits.any(|limit| limit.scope == RateScope::Rule)
+    });
+    if let Some(multiplier) = multiplier {
+        let effect = if burst(multiplier) == burst(DEFAULT_MULTIPLIER) {
+            Effect::Default
+        } else {
+            limited
+        };
         reader.exact(
             "route-limit-burst-multiplier",
+            effect,
             "RoutePolicy rateLimits[].burst",
         );
     }
-    let (requests, burst) = (
-        requests.min(MOST),
-        requests.saturating_mul(multiplier.unwrap_or(5)).min(MOST),
-    );
+    let burst = burst(multiplier.unwrap_or(DEFAULT_MULTIPLIER));
+    let requests = requests.min(MOST);
     reader.exact(
         key,
+        limited,
         format!(
             "RoutePolicy rateLimits: {requests} a {}, {burst} at once",
             word(unit)

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings, canary::leads_here};
 use crate::{
-    native::{self, HeaderMatch, HeaderType, QueryMatch, QueryType},
+    effect::Written,
+    native::{self, HeaderMatch, HeaderType, QueryMatch, QueryType, RouteMatch, Rule},
     note::Outcome,
     value,
 };
@@ -131,7 +132,8 @@ enum How {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut matching = Matching::default();
-    methods(reader, &mut matching);
+    let canary = settings.canary.is_some();
+    methods(reader, canary, &mut matching);
     for (word, how) in [
         ("exact", How::Exact),
         ("prefix", How::Prefix),
@@ -141,12 +143,14 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             for (key, name) in reader.named(&format!("{word}-match-{place}-")) {
                 let text = reader.text(key).unwrap_or_default();
                 let read = match place {
-                    "header" => header(name, how, &text, &mut matching),
-                    "query" => query(name, how, &text, &mut matching),
+                    "header" => {
+                        header(name, how, &text, &mut matching).map(|said| (BY_HEADER, said))
+                    }
+                    "query" => query(name, how, &text, &mut matching).map(|said| (BY_QUERY, said)),
                     _ => pseudo_header(name, how, &text, &mut matching),
                 };
                 match read {
-                    Ok(message) => reader.exact(key, message),
+                    Ok((stands, message)) => reader.exact(key, effect(canary, stands), message),
                     Err(why) => {
                         matching.nothing = true;
                         reader.say(key, Outcome::Refused, format!("{why}; {NOTHING}"));
@@ -158,7 +162,44 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     settings.matching = matching;
 }
 
-fn methods(reader: &mut Reader<'_>, matching: &mut Matching) {
+/// What a condition stands in. A canary's tells its base from others.
+const fn effect(canary: bool, effect: Effect) -> Effect {
+    if canary {
+        Effect::InOrDefault(tells_apart)
+    } else {
+        effect
+    }
+}
+
+/// Whether the base of a canary is one of several.
+fn tells_apart(written: &Written<'_>) -> bool {
+    let name = &written.source.object.key;
+    let owned = written.groups.iter().flat_map(|group| &group.paths);
+    let mut canaries = owned.flat_map(|owned| &owned.canaries);
+    leads_here(written)
+        && canaries.any(|canary| canary.is_told_apart && canary.source.object.key == *name)
+}
+
+const BY_HEADER: Effect = Effect::Rule(|rule| has(rule, |one| one.headers.is_some()));
+const BY_QUERY: Effect = Effect::Rule(|rule| has(rule, |one| one.query_params.is_some()));
+const BY_METHOD: Effect = Effect::Rule(|rule| has(rule, |one| one.method.is_some()));
+
+fn has(rule: &Rule, is: fn(&RouteMatch) -> bool) -> bool {
+    rule.matches.iter().flatten().any(is)
+}
+
+/// Whether a host has a listener of the other scheme that the routes are not attached to.
+fn by_scheme(written: &Written<'_>) -> bool {
+    let https = written.source.settings.matching.https;
+    let mut groups = written.groups.iter();
+    groups.any(|group| match https {
+        Some(true) => true,
+        Some(false) => group.listener_set.is_some(),
+        None => false,
+    })
+}
+
+fn methods(reader: &mut Reader<'_>, canary: bool, matching: &mut Matching) {
     let Some(text) = reader.text("match-method") else {
         return;
     };
@@ -178,7 +219,8 @@ fn methods(reader: &mut Reader<'_>, matching: &mut Matching) {
         let message = format!("{text:?} names no method that can be matched; {NOTHING}");
         reader.say("match-method", Outcome::Refused, message);
     } else if wrong.is_empty() {
-        reader.exact("match-method", "one match for each method");
+        let effect = effect(canary, BY_METHOD);
+        reader.exact("match-method", effect, "one match for each method");
     } else {
         let message = format!(
             "not a method that can be matched: {}; only {} match",
@@ -222,11 +264,12 @@ fn pseudo_header(
     how: How,
     text: &str,
     matching: &mut Matching,
-) -> Result<&'static str, String> {
+) -> Result<(Effect, &'static str), String> {
     match name {
-        "authority" => host(how, text, matching),
+        "authority" => Ok((BY_HEADER, host(how, text, matching)?)),
         "method" => {
             let test = test(how, text)?;
+            let before = matching.methods.len();
             if matching.methods.is_empty() {
                 matching.methods = native::methods().collect();
             }
@@ -236,7 +279,12 @@ fn pseudo_header(
                     "no method can be {text:?} and whatever else is asked for"
                 ));
             }
-            Ok("one match for each method that fits")
+            let effect = if matching.methods.len() == before {
+                Effect::Default
+            } else {
+                BY_METHOD
+            };
+            Ok((effect, "one match for each method that fits"))
         }
         "scheme" => {
             let test = test(how, text)?;
@@ -249,7 +297,12 @@ fn pseudo_header(
                 (false, false) => return Err(format!("no scheme can be {text:?}")),
                 (_, https) => Some(https),
             };
-            Ok("parentRefs: the HTTP listener, the HTTPS listener or both")
+            let effect = match matching.https {
+                Some(_) => Effect::InOrDefault(by_scheme),
+                None => Effect::Default,
+            };
+            let message = "parentRefs: the HTTP listener, the HTTPS listener or both";
+            Ok((effect, message))
         }
         "path" => Err("the paths of the rules say which paths match: see use-regex".to_owned()),
         other => Err(format!(

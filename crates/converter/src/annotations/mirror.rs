@@ -2,9 +2,9 @@
 
 use api::Kind;
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
-    native,
+    native::{self, Rule},
     note::Outcome,
     service::{self, External, ServiceName, ServiceRef},
     value,
@@ -17,12 +17,12 @@ pub(super) const MIRROR: Family = Family {
         Key {
             name: "mirror-target-service",
             doc: "[namespace/]service[:port]: gets a copy of each request; its answers are not used. Default port: its first.",
-            becomes: "RequestMirror filter. Approximated: another namespace has no ReferenceGrant for HTTPRoutes of this one; then nothing is copied. Approximated: mirror-target-fqdn is set and wins. Refused: no such Service.",
+            becomes: "RequestMirror filter. Approximated: another namespace has no ReferenceGrant for HTTPRoutes of this one; then nothing is copied. No effect: mirror-target-fqdn is set and wins. Refused: no such Service.",
         },
         Key {
             name: "mirror-percentage",
             doc: "Share of requests that are copied, 0 to 100. Default 100.",
-            becomes: "RequestMirror `percent`. Approximated: more than 100 is 100. Refused: not a whole number; then nothing is copied.",
+            becomes: "RequestMirror `percent`. No effect: without a target it has no meaning. Approximated: more than 100 is 100. Refused: not a whole number; then nothing is copied.",
         },
         Key {
             name: "mirror-target-fqdn",
@@ -32,7 +32,7 @@ pub(super) const MIRROR: Family = Family {
         Key {
             name: "mirror-target-fqdn-port",
             doc: "Port of that host. Default 80.",
-            becomes: "Port of that Service. Refused: no port; then nothing is copied.",
+            becomes: "Port of that Service. No effect: without mirror-target-fqdn it has no meaning. Refused: no port; then nothing is copied.",
         },
     ],
     apply,
@@ -41,14 +41,31 @@ pub(super) const MIRROR: Family = Family {
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let percent = percent(reader);
     let target = if reader.has("mirror-target-fqdn") {
-        let message = "mirror-target-fqdn is set and wins";
-        reader.say("mirror-target-service", Outcome::Approximated, message);
+        reader.beaten("mirror-target-service", "mirror-target-fqdn");
         outside(reader, settings)
     } else {
-        let message = "has no meaning without mirror-target-fqdn";
-        reader.say("mirror-target-fqdn-port", Outcome::Approximated, message);
+        reader.pointless("mirror-target-fqdn-port", "mirror-target-fqdn");
         inside(reader)
     };
+    if target.is_none() {
+        reader.pointless(
+            PERCENTAGE,
+            "a usable mirror-target-service or mirror-target-fqdn",
+        );
+    } else if percent.is_err() {
+        for key in TARGETS {
+            let message = "mirror-percentage cannot be read, so nothing is copied";
+            reader.say(key, Outcome::Approximated, message);
+        }
+    } else if percent == Ok(0) {
+        for key in TARGETS {
+            reader.say(
+                key,
+                Outcome::NoEffect,
+                "mirror-percentage is 0: nothing is copied",
+            );
+        }
+    }
     if let (Some(target), Ok(percent)) = (target, percent) {
         settings.rule.mirror = (percent > 0).then(|| {
             let share = (percent < 100).then_some(percent);
@@ -57,9 +74,24 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }
 }
 
+/// Whether a rule copies requests.
+fn copies(rule: &Rule) -> bool {
+    let mut filters = rule.filters.iter().flatten();
+    filters.any(|filter| filter.request_mirror.is_some())
+}
+
+/// Where copies go.
+const TARGETS: [&str; 3] = [
+    "mirror-target-service",
+    "mirror-target-fqdn",
+    "mirror-target-fqdn-port",
+];
+
+const PERCENTAGE: &str = "mirror-percentage";
+
 /// A bad share must not become all of it.
 fn percent(reader: &mut Reader<'_>) -> Result<i32, ()> {
-    const KEY: &str = "mirror-percentage";
+    const KEY: &str = PERCENTAGE;
     if !reader.has(KEY) {
         return Ok(100);
     }
@@ -71,7 +103,12 @@ fn percent(reader: &mut Reader<'_>) -> Result<i32, ()> {
     if percent > 100 {
         reader.say(KEY, Outcome::Approximated, "lowered to 100");
     } else {
-        reader.exact(KEY, "RequestMirror percent");
+        let effect = match percent {
+            100 => Effect::Default,
+            0 => Effect::In(|written| !written.rules().any(copies)),
+            _ => Effect::Rule(copies),
+        };
+        reader.exact(KEY, effect, "RequestMirror percent");
     }
     Ok(i32::try_from(percent).unwrap_or(100).min(100))
 }
@@ -80,7 +117,11 @@ fn outside(reader: &mut Reader<'_>, settings: &mut Settings) -> Option<ServiceRe
     const PORT: &str = "mirror-target-fqdn-port";
     let port = match reader.parse(PORT, service::port) {
         Some(port) => {
-            reader.exact(PORT, "port of a Service of type ExternalName");
+            let effect = match port {
+                80 => Effect::Default,
+                _ => Effect::Rule(copies),
+            };
+            reader.exact(PORT, effect, "port of a Service of type ExternalName");
             port
         }
         None if reader.has(PORT) => return None,
@@ -88,7 +129,7 @@ fn outside(reader: &mut Reader<'_>, settings: &mut Settings) -> Option<ServiceRe
     };
     let host = reader.parse("mirror-target-fqdn", value::precise_hostname)?;
     let message = "RequestMirror and a Service of type ExternalName";
-    reader.exact("mirror-target-fqdn", message);
+    reader.exact("mirror-target-fqdn", Effect::Rule(copies), message);
     let external = External::new(&reader.object.key.name, &host, port);
     let reference = external.reference();
     settings.externals.push(external);
@@ -102,7 +143,7 @@ fn inside(reader: &mut Reader<'_>) -> Option<ServiceRef> {
         ServiceName::parse(text)?.reference(&home, lookup)
     })?;
     match service::missing_grant(Kind::HttpRoute, &home, &target, lookup) {
-        None => reader.exact(KEY, "RequestMirror"),
+        None => reader.exact(KEY, Effect::Rule(copies), "RequestMirror"),
         Some(missing) => reader.say(KEY, Outcome::Approximated, missing),
     }
     Some(target)

@@ -1,6 +1,6 @@
 //! Keys of ingress-nginx for what there is no word for here: by name, and why. Nothing is lost without a line that says so.
 
-use super::{Family, Reader, Settings};
+use super::{Effect, Family, Reader, Settings};
 use crate::note::Outcome;
 
 mod keys;
@@ -15,8 +15,10 @@ pub(super) const OUT_OF_SCOPE: Family = Family {
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// It tunes nginx; nothing that a client or backend could tell is missing.
+    /// It tunes nginx, or nginx does not read it any more; nothing that a client or backend could tell is missing.
     NoEffect,
+    /// A client, a backend or whoever operates them can tell.
+    Differs,
     /// Less is let in than was asked for.
     Stricter,
     /// Something is lost.
@@ -39,14 +41,14 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             continue;
         };
         if foreign.idle.contains(&text.as_str()) {
-            reader.exact(foreign.name, "as it is here anyway");
+            reader.exact(foreign.name, Effect::Default, "as it is here anyway");
             continue;
         }
         match foreign.verdict {
             Verdict::NoEffect => {
-                let message = format!("no effect: {}", foreign.why);
-                reader.say(foreign.name, Outcome::Approximated, message);
+                reader.say(foreign.name, Outcome::NoEffect, foreign.why);
             }
+            Verdict::Differs => reader.say(foreign.name, Outcome::Approximated, foreign.why),
             Verdict::Stricter => {
                 let message = format!("stricter here: {}", foreign.why);
                 reader.say(foreign.name, Outcome::Approximated, message);
@@ -55,7 +57,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             // Whom a canary lets in is for its base to say.
             Verdict::Closed if settings.canary.is_some() => {
                 let message = "a canary has the settings of its base; this one is not used";
-                reader.say(foreign.name, Outcome::Approximated, message);
+                reader.say(foreign.name, Outcome::NoEffect, message);
             }
             Verdict::Closed => {
                 let message = format!(

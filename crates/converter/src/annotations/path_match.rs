@@ -1,7 +1,12 @@
 //! How paths are compared: `use-regex`, `full-path-regex`, `ignore-path-case`.
 
-use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::{
+    effect::Written,
+    native::{PathMatch, PathType},
+    note::Outcome,
+    value,
+};
 
 /// See [`Family`].
 pub(super) const PATH_MATCH: Family = Family {
@@ -10,7 +15,7 @@ pub(super) const PATH_MATCH: Family = Family {
         Key {
             name: "use-regex",
             doc: "true: every path of the Ingress is a regular expression that a request path has to begin with. In class nginx, case does not count, and it holds for every path of the host.",
-            becomes: "RegularExpression path matches, `(?:PATH).*`; in class nginx `(?i:PATH).*`. Approximated: full-path-regex is set and wins. Refused: a path that is no expression, or one of more than 256 KiB once compiled; it matches nothing.",
+            becomes: "RegularExpression path matches, `(?:PATH).*`; in class nginx `(?i:PATH).*`. No effect: full-path-regex is set and wins. Refused: a path that is no expression, or one of more than 256 KiB once compiled; it matches nothing.",
         },
         Key {
             name: "full-path-regex",
@@ -27,30 +32,62 @@ pub(super) const PATH_MATCH: Family = Family {
 };
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let mut flag = |name: &'static str, on: &str| {
-        let value = reader.parse(name, value::boolean);
-        match value {
-            Some(true) => reader.exact(name, on),
-            Some(false) => reader.exact(name, "off"),
-            None => {}
-        }
-        value == Some(true)
-    };
-    settings.use_regex = flag("use-regex", "path matches by regular expression");
     settings.full_path_regex = flag(
-        "full-path-regex",
+        reader,
+        ("full-path-regex", Effect::In(has_expression)),
         "path matches by regular expression, for the whole path",
     );
-    let ignore_case = flag("ignore-path-case", "RoutePolicy ignorePathCase");
+    // A rewrite may make expressions of the paths in any case.
+    let effect = Effect::InOrDefault(|written| {
+        let source = written.source;
+        let target = source.settings.rewrite_target.as_deref();
+        let mut paths = source.paths.iter();
+        has_expression(written)
+            && paths.any(|path| {
+                let (text, path_type) = &path.written;
+                let rewritten =
+                    |target| source.profile.rewrite_makes_regex(target, text, path_type);
+                !target.is_some_and(rewritten)
+            })
+    });
+    settings.use_regex = flag(
+        reader,
+        ("use-regex", effect),
+        "path matches by regular expression",
+    );
+    let effect = Effect::RoutePolicy(|policy| policy.ignore_path_case == Some(true));
+    let ignore_case = flag(
+        reader,
+        ("ignore-path-case", effect),
+        "RoutePolicy ignorePathCase",
+    );
     if ignore_case {
         settings.route_policy_mut().ignore_path_case = Some(true);
     }
     if settings.use_regex && settings.full_path_regex {
-        let message = "full-path-regex is set and wins";
-        reader.say("use-regex", Outcome::Approximated, message);
+        reader.beaten("use-regex", "full-path-regex");
     }
     if ignore_case && (settings.use_regex || settings.full_path_regex) {
         let message = "has no effect on regular expressions: write (?i) in front of the path";
         reader.say("ignore-path-case", Outcome::Approximated, message);
     }
+}
+
+/// Whether the annotation says true.
+fn flag(reader: &mut Reader<'_>, (key, effect): (&'static str, Effect), on: &str) -> bool {
+    let value = reader.parse(key, value::boolean);
+    match value {
+        Some(true) => reader.exact(key, effect, on),
+        Some(false) => reader.exact(key, Effect::Default, "off"),
+        None => {}
+    }
+    value == Some(true)
+}
+
+fn has_expression(written: &Written<'_>) -> bool {
+    let expression = |path: &PathMatch| path.r#type == Some(PathType::RegularExpression);
+    written.rules().any(|rule| {
+        let mut matches = rule.matches.iter().flatten();
+        matches.any(|one| one.path.as_ref().is_some_and(expression))
+    })
 }

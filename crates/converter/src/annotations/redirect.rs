@@ -1,8 +1,8 @@
 //! Redirects: `ssl-redirect`, `force-ssl-redirect`, `permanent-redirect`, `permanent-redirect-code`, `temporal-redirect`.
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
-    native::{self, RedirectScheme, RequestRedirect},
+    native::{self, RedirectScheme, RequestRedirect, Rule},
     note::Outcome,
     profile::Profile,
     value,
@@ -15,7 +15,7 @@ pub(super) const REDIRECT: Family = Family {
         Key {
             name: "ssl-redirect",
             doc: "true: plain HTTP is answered with 308 to https. In class nginx this is the default for hosts that have a certificate, and holds for no others.",
-            becomes: "RequestRedirect to https with 308, in a route of the HTTP listener alone. Approximated: a redirect of everything is set and wins.",
+            becomes: "RequestRedirect to https with 308, in a route of the HTTP listener alone. No effect: a redirect of everything is set and wins, or force-ssl-redirect wins over false.",
         },
         Key {
             name: "force-ssl-redirect",
@@ -25,12 +25,12 @@ pub(super) const REDIRECT: Family = Family {
         Key {
             name: "permanent-redirect",
             doc: "URL that every request is sent to; without a path the request's own is kept.",
-            becomes: "RequestRedirect. Approximated: query and fragment of the URL are dropped, the request's query is kept; or temporal-redirect is set and wins. Refused: not an absolute http or https URL.",
+            becomes: "RequestRedirect. Approximated: query and fragment of the URL are dropped, the request's query is kept. No effect: temporal-redirect is set and wins. Refused: not an absolute http or https URL.",
         },
         Key {
             name: "permanent-redirect-code",
             doc: "301, 302, 303, 307 or 308. Default 301.",
-            becomes: "`statusCode` of that RequestRedirect. Approximated: without permanent-redirect it has no effect. Refused: other codes; then 301 counts.",
+            becomes: "`statusCode` of that RequestRedirect. No effect: without permanent-redirect. Refused: other codes; then 301 counts.",
         },
         Key {
             name: "temporal-redirect",
@@ -51,40 +51,82 @@ pub(crate) struct HttpsRedirect {
 }
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let nginx = reader.profile() == Profile::Nginx;
-    let mut flag = |key: &str, on: &str| {
-        let value = reader.parse(key, value::boolean);
-        match value {
-            Some(true) => reader.exact(key, on),
-            Some(false) => reader.exact(key, "off"),
-            None => {}
-        }
-        value
-    };
-    let on = "308 to https on the HTTP listener";
-    let ssl = if nginx {
-        "308 to https on the HTTP listener, for hosts that have a certificate"
-    } else {
-        on
-    };
-    settings.https = HttpsRedirect {
-        ssl: flag("ssl-redirect", ssl),
-        force: flag("force-ssl-redirect", on) == Some(true),
-    };
+    settings.https = https(reader);
     let code = code(reader);
     if let Some(filter) = url(reader, "permanent-redirect", code.unwrap_or(301)) {
         overridden(reader, settings, "permanent-redirect");
         settings.rule.redirect = Some(Box::new(filter));
     } else {
-        let message = "has no effect without a permanent-redirect";
-        reader.say("permanent-redirect-code", Outcome::Approximated, message);
+        reader.pointless("permanent-redirect-code", "permanent-redirect");
     }
     if let Some(filter) = url(reader, "temporal-redirect", 302) {
-        let message = "temporal-redirect is set and wins";
-        reader.say("permanent-redirect", Outcome::Approximated, message);
+        for key in ["permanent-redirect", "permanent-redirect-code"] {
+            reader.beaten(key, "temporal-redirect");
+        }
         overridden(reader, settings, "temporal-redirect");
         settings.rule.redirect = Some(Box::new(filter));
     }
+}
+
+/// Each of the two annotations may ask for what the other one, or the class, asks for anyway.
+fn https(reader: &mut Reader<'_>) -> HttpsRedirect {
+    let asked = HttpsRedirect {
+        ssl: reader.parse(SSL, value::boolean),
+        force: reader.parse(FORCE, value::boolean) == Some(true),
+    };
+    let nginx = reader.profile() == Profile::Nginx;
+    let on = "308 to https on the HTTP listener";
+    match asked.ssl {
+        Some(true) if nginx => {
+            let message = "308 to https on the HTTP listener, for hosts that have a certificate";
+            reader.exact(SSL, Effect::Default, message);
+        }
+        Some(true) if asked.force => {
+            reader.exact(SSL, Effect::Default, "force-ssl-redirect asks for it too");
+        }
+        Some(true) => reader.exact(SSL, Effect::Rule(leads_to_https), on),
+        Some(false) if asked.force => reader.beaten(SSL, FORCE),
+        Some(false) if nginx => {
+            let effect = Effect::InOrDefault(|written| {
+                let mut groups = written.groups.iter();
+                let settings = &written.source.settings;
+                let plain =
+                    settings.matching.https != Some(true) && settings.rule.redirect.is_none();
+                plain && groups.any(|group| group.listener_set.is_some() && !group.https)
+            });
+            reader.exact(SSL, effect, "off");
+        }
+        Some(false) => reader.exact(SSL, Effect::Default, "off"),
+        None => {}
+    }
+    let effect = match (asked.force, asked.ssl, nginx) {
+        (false, ..) => Effect::Default,
+        (true, Some(true), false) => Effect::Default,
+        (true, Some(false), true) | (true, _, false) => Effect::Rule(leads_to_https),
+        // Hosts with a certificate are redirected anyway.
+        (true, _, true) => Effect::InOrDefault(|written| {
+            let mut groups = written.groups.iter();
+            groups.any(|group| group.listener_set.is_none() && group.https)
+        }),
+    };
+    reader.exact(FORCE, effect, if asked.force { on } else { "off" });
+    asked
+}
+
+const SSL: &str = "ssl-redirect";
+const FORCE: &str = "force-ssl-redirect";
+
+fn redirects(rule: &Rule) -> impl Iterator<Item = &RequestRedirect> {
+    let filters = rule.filters.iter().flatten();
+    filters.filter_map(|filter| filter.request_redirect.as_ref())
+}
+
+fn leads_to_https(rule: &Rule) -> bool {
+    redirects(rule).any(|to| to.scheme == Some(RedirectScheme::Https) && to.hostname.is_none())
+}
+
+fn leads_elsewhere(rule: &Rule) -> bool {
+    redirects(rule).any(|to| to.hostname.is_some())
 }
 
 fn overridden(reader: &mut Reader<'_>, settings: &Settings, by: &str) {
@@ -92,7 +134,7 @@ fn overridden(reader: &mut Reader<'_>, settings: &Settings, by: &str) {
         && (settings.https.force || settings.https.ssl == Some(true))
     {
         for key in ["ssl-redirect", "force-ssl-redirect"] {
-            reader.say(key, Outcome::Approximated, format!("{by} is set and wins"));
+            reader.beaten(key, by);
         }
     }
 }
@@ -106,8 +148,12 @@ fn code(reader: &mut Reader<'_>) -> Option<i64> {
             )),
         }
     });
-    if code.is_some() {
-        reader.exact("permanent-redirect-code", "statusCode");
+    if let Some(code) = code {
+        let effect = match code {
+            301 => Effect::Default,
+            _ => Effect::Rule(leads_elsewhere),
+        };
+        reader.exact("permanent-redirect-code", effect, "statusCode");
     }
     code
 }
@@ -143,7 +189,8 @@ fn url(reader: &mut Reader<'_>, key: &'static str, code: i64) -> Option<RequestR
         let message = "RequestRedirect; the query and fragment of the URL are dropped, the request's query is kept";
         reader.say(key, Outcome::Approximated, message);
     } else {
-        reader.exact(key, format!("RequestRedirect {code}"));
+        let message = format!("RequestRedirect {code}");
+        reader.exact(key, Effect::Rule(leads_elsewhere), message);
     }
     Some(filter)
 }

@@ -1,6 +1,6 @@
 //! `proxy-body-size`.
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -27,11 +27,21 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if bytes > 0 {
         settings.route_policy_mut().max_request_body_bytes = Some(bytes.min(MOST));
     }
+    let default = reader.profile().max_request_body().unwrap_or(0);
+    let effect = match bytes {
+        _ if bytes == default => Effect::Default,
+        0 => Effect::In(|written| {
+            let mut policies = written.route_policies();
+            written.rules().next().is_some()
+                && policies.all(|policy| policy.max_request_body_bytes.is_none())
+        }),
+        _ => Effect::RoutePolicy(|policy| policy.max_request_body_bytes.is_some()),
+    };
     match bytes {
-        0 => reader.exact("proxy-body-size", "no limit"),
+        0 => reader.exact("proxy-body-size", effect, "no limit"),
         1..=MOST => {
             let message = format!("RoutePolicy maxRequestBodyBytes: {bytes}");
-            reader.exact("proxy-body-size", message);
+            reader.exact("proxy-body-size", effect, message);
         }
         _ => {
             let message = format!("RoutePolicy maxRequestBodyBytes: {MOST}, the most there is");

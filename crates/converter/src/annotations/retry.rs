@@ -2,7 +2,7 @@
 
 use api::RetryPolicy;
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
     native,
     note::Outcome,
@@ -17,7 +17,7 @@ pub(super) const RETRY: Family = Family {
         Key {
             name: "proxy-next-upstream-tries",
             doc: "Retries beyond the first attempt; 0 or less turns them off. Default 3 when any key of the family is set. In class nginx: attempts, with the first; 0 is no limit (at most 100 retries are made); default 3, always.",
-            becomes: "`retry.attempts` of the rule. Approximated: more than 100 count as 100.",
+            becomes: "`retry.attempts` of the rule. No effect: proxy-next-upstream is off. Approximated: more than 100 count as 100.",
         },
         Key {
             name: "proxy-next-upstream-timeout",
@@ -27,7 +27,7 @@ pub(super) const RETRY: Family = Family {
         Key {
             name: "proxy-next-upstream",
             doc: "When to retry: error, timeout, invalid_header, http_NNN, non_idempotent, off. Default error,timeout. The first three include every answer of 500 and above, except in class nginx.",
-            becomes: "`retry.codes` of the rule and RoutePolicy `retry`. Refused: words that are no condition; the others count.",
+            becomes: "`retry.codes` of the rule and RoutePolicy `retry`. No effect: proxy-next-upstream-tries turns retries off. Refused: words that are no condition; the others count.",
         },
     ],
     apply,
@@ -55,21 +55,28 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         retries: defaults.retries,
         ..Retry::default()
     };
-    if let Some(tries) = reader.parse("proxy-next-upstream-tries", value::number) {
+    let tries = reader.parse(TRIES, value::number);
+    if let Some(tries) = tries {
         let retries = profile.retries(tries);
         retry.retries = retries.unwrap_or(MOST).min(MOST);
         if retries.is_none_or(|retries| retries > MOST) {
             let message = format!("at most {MOST} retries are made");
-            reader.say("proxy-next-upstream-tries", Outcome::Approximated, message);
+            reader.say(TRIES, Outcome::Approximated, message);
         } else {
-            reader.exact(
-                "proxy-next-upstream-tries",
-                format!("retry.attempts {}", retry.retries),
-            );
+            let effect = effect(reader, TRIES, retry.retries == defaults.retries);
+            reader.exact(TRIES, effect, format!("retry.attempts {}", retry.retries));
         }
     }
+    let none = tries.is_some() && retry.retries == 0;
     settings.rule.attempt_timeout = timeout(reader, profile);
     conditions(reader, defaults, &mut retry);
+    if none {
+        let message = "no retries are made, as proxy-next-upstream-tries says";
+        reader.say(CONDITIONS, Outcome::NoEffect, message);
+    } else if retry.retries == 0 {
+        let message = "no retries are made, as proxy-next-upstream says";
+        reader.say(TRIES, Outcome::NoEffect, message);
+    }
     let retries = retry.retries > 0;
     if retries {
         settings.route_policy_mut().retry = Some(retry.conditions);
@@ -82,11 +89,25 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }));
 }
 
+const TRIES: &str = "proxy-next-upstream-tries";
+const CONDITIONS: &str = "proxy-next-upstream";
+
+/// The effect of one key of the family. In Higress any of them turns retries on, whatever it says.
+fn effect(reader: &Reader<'_>, key: &str, is_default: bool) -> Effect {
+    let mut others = RETRY.keys.iter().filter(|other| other.name != key);
+    let on = reader.profile().retry_defaults().always || others.any(|key| reader.has(key.name));
+    if on && is_default {
+        Effect::Default
+    } else {
+        Effect::Rule(|rule| rule.retry.is_some())
+    }
+}
+
 fn timeout(reader: &mut Reader<'_>, profile: Profile) -> Option<u64> {
     const KEY: &str = "proxy-next-upstream-timeout";
     let seconds = reader.parse(KEY, value::number)?;
     match u64::try_from(seconds) {
-        Ok(0) => reader.exact(KEY, "no limit"),
+        Ok(0) => reader.exact(KEY, effect(reader, KEY, true), "no limit"),
         Ok(_) if !profile.times_each_try() => {
             let message = "not used: in class nginx it limits the time in which another attempt may begin, which nothing of ours does; proxy-next-upstream-tries limits their number";
             reader.say(KEY, Outcome::Approximated, message);
@@ -96,7 +117,11 @@ fn timeout(reader: &mut Reader<'_>, profile: Profile) -> Option<u64> {
                 "timeouts.backendRequest {}: for each attempt",
                 value::duration(seconds)
             );
-            reader.exact(KEY, message);
+            let effect = Effect::Rule(|rule| {
+                let timeouts = rule.timeouts.as_ref();
+                timeouts.is_some_and(|timeouts| timeouts.backend_request.is_some())
+            });
+            reader.exact(KEY, effect, message);
             return Some(seconds);
         }
         Err(_) => reader.say(KEY, Outcome::Refused, "a timeout cannot be negative"),
@@ -105,9 +130,7 @@ fn timeout(reader: &mut Reader<'_>, profile: Profile) -> Option<u64> {
 }
 
 fn conditions(reader: &mut Reader<'_>, defaults: RetryDefaults, retry: &mut Retry) {
-    let text = reader
-        .text("proxy-next-upstream")
-        .filter(|text| !text.is_empty());
+    let text = reader.text(CONDITIONS).filter(|text| !text.is_empty());
     let text = text.unwrap_or_else(|| "error,timeout".to_owned());
     let mut wrong = Vec::new();
     let mut usable = false;
@@ -127,13 +150,20 @@ fn conditions(reader: &mut Reader<'_>, defaults: RetryDefaults, retry: &mut Retr
         condition("timeout", defaults, retry);
     }
     if wrong.is_empty() {
-        reader.exact("proxy-next-upstream", "retry.codes and RoutePolicy retry");
+        let mut default = Retry::default();
+        condition("error", defaults, &mut default);
+        condition("timeout", defaults, &mut default);
+        let is_default = retry.conditions == default.conditions
+            && retry.codes.is_empty()
+            && !text.contains("off");
+        let effect = effect(reader, CONDITIONS, is_default);
+        reader.exact(CONDITIONS, effect, "retry.codes and RoutePolicy retry");
     } else {
         let message = format!(
             "not a condition: {}; allowed are error, timeout, invalid_header, http_400 to http_599, non_idempotent, off",
             wrong.join(", ")
         );
-        reader.say("proxy-next-upstream", Outcome::Refused, message);
+        reader.say(CONDITIONS, Outcome::Refused, message);
     }
 }
 

@@ -1,7 +1,13 @@
 //! `rewrite-target`, `rewrite-path`, `upstream-vhost`.
 
-use super::{Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use api::Kind;
+
+use super::{Effect, Family, Key, Reader, Settings};
+use crate::{
+    native::{Rule, UrlRewrite},
+    note::Outcome,
+    value,
+};
 
 /// See [`Family`].
 pub(super) const REWRITE: Family = Family {
@@ -28,24 +34,55 @@ pub(super) const REWRITE: Family = Family {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if let Some(target) = reader.parse("rewrite-target", target) {
-        let message = if has_captures(&target) {
-            "RouteFilter regexRewrite"
+        let (effect, message) = if has_captures(&target) {
+            let effect = Effect::In(|written| written.has(Kind::RouteFilter));
+            (effect, "RouteFilter regexRewrite")
         } else {
-            "URLRewrite path"
+            (Effect::Rule(rewrites_path), "URLRewrite path")
         };
-        reader.exact("rewrite-target", message);
+        reader.exact("rewrite-target", effect, message);
         settings.rewrite_target = Some(target);
     }
     if let Some(path) = reader.parse("rewrite-path", value::path) {
-        reader.exact("rewrite-path", "URLRewrite path");
+        let same = settings.rewrite_target.as_ref() == Some(&path);
+        let effect = match (same, reader.profile().rewrites_whole_path()) {
+            (true, false) => Effect::Default,
+            // The other one replaces all of a path.
+            (true, true) => Effect::InOrDefault(|written| written.rules().any(rewrites_prefix)),
+            (false, _) => Effect::Rule(rewrites_path),
+        };
+        reader.exact("rewrite-path", effect, "URLRewrite path");
         let message = "rewrite-path is set and wins; whether paths are regular expressions is decided as before";
         reader.say("rewrite-target", Outcome::Approximated, message);
         settings.rewrite_path = Some(path);
     }
     if let Some(host) = reader.parse("upstream-vhost", value::precise_hostname) {
-        reader.exact("upstream-vhost", "URLRewrite hostname");
+        reader.exact(
+            "upstream-vhost",
+            Effect::Rule(rewrites_host),
+            "URLRewrite hostname",
+        );
         settings.rule.hostname = Some(host);
     }
+}
+
+fn rewrites(rule: &Rule) -> impl Iterator<Item = &UrlRewrite> {
+    let filters = rule.filters.iter().flatten();
+    filters.filter_map(|filter| filter.url_rewrite.as_ref())
+}
+
+fn rewrites_path(rule: &Rule) -> bool {
+    rewrites(rule).any(|rewrite| rewrite.path.is_some())
+}
+
+fn rewrites_prefix(rule: &Rule) -> bool {
+    let mut paths = rewrites(rule).filter_map(|rewrite| rewrite.path.as_ref());
+    paths.any(|path| path.replace_prefix_match.is_some())
+}
+
+/// Whether a rule gives its backend another host.
+pub(super) fn rewrites_host(rule: &Rule) -> bool {
+    rewrites(rule).any(|rewrite| rewrite.hostname.is_some())
 }
 
 fn target(text: &str) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! `service-upstream`.
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::value;
 
 /// See [`Family`].
@@ -16,9 +16,12 @@ pub(super) const SERVICE_UPSTREAM: Family = Family {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if let Some(wanted) = reader.parse("service-upstream", value::boolean) {
-        if wanted {
+        let effect = if wanted {
             settings.backend_policy_mut().use_cluster_ip = Some(true);
-        }
-        reader.exact("service-upstream", "BackendPolicy useClusterIP");
+            Effect::BackendPolicy(|policy| policy.use_cluster_ip == Some(true))
+        } else {
+            Effect::Default
+        };
+        reader.exact("service-upstream", effect, "BackendPolicy useClusterIP");
     }
 }

@@ -1,6 +1,6 @@
 //! `timeout`.
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -19,13 +19,15 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         return;
     };
     match u64::try_from(seconds) {
-        Ok(0) => reader.exact("timeout", "no limit"),
+        Ok(0) => reader.exact("timeout", Effect::Default, "no limit"),
         Ok(seconds) => {
             settings.rule.timeout = Some(seconds);
-            reader.exact(
-                "timeout",
-                format!("timeouts.request {}", value::duration(seconds)),
-            );
+            let effect = Effect::Rule(|rule| {
+                let timeouts = rule.timeouts.as_ref();
+                timeouts.is_some_and(|timeouts| timeouts.request.is_some())
+            });
+            let message = format!("timeouts.request {}", value::duration(seconds));
+            reader.exact("timeout", effect, message);
         }
         Err(_) => reader.say(
             "timeout",

@@ -2,7 +2,7 @@
 
 use api::{BackendProtocol, BackendTls, BackendTlsMode};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 
 /// See [`Family`].
 pub(super) const UPSTREAM_PROTOCOL: Family = Family {
@@ -40,7 +40,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     } else {
         format!("BackendPolicy protocol {protocol}")
     };
-    reader.exact("backend-protocol", message);
+    let effect = Effect::BackendPolicy(|policy| policy.protocol.is_some());
+    reader.exact("backend-protocol", effect, message);
 }
 
 fn parse(text: &str) -> Result<(BackendProtocol, bool), String> {

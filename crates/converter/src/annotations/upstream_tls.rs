@@ -1,8 +1,8 @@
 //! `proxy-ssl-*`.
 
-use api::{BackendTls, BackendTlsMode, SecretRef};
+use api::{BackendPolicySpec, BackendTls, BackendTlsMode, SecretRef};
 
-use super::{Family, Key, Reader, Settings};
+use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
 
 /// See [`Family`].
@@ -17,17 +17,17 @@ pub(super) const UPSTREAM_TLS: Family = Family {
         Key {
             name: "proxy-ssl-name",
             doc: "Name that is sent to the backend, and that its certificate must be for. Default: the Host that it is sent, unchecked.",
-            becomes: "BackendPolicy `tls.hostname`. Approximated: without TLS to the backend it has no meaning. Refused: not a host name.",
+            becomes: "BackendPolicy `tls.hostname`. No effect: without TLS to the backend it has no meaning. Refused: not a host name.",
         },
         Key {
             name: "proxy-ssl-server-name",
             doc: "off: no name is sent in the TLS handshake with the backend. Default on.",
-            becomes: "BackendPolicy `tls.omitServerName`. Approximated: without TLS to the backend it has no meaning. Refused: neither on nor off.",
+            becomes: "BackendPolicy `tls.omitServerName`. No effect: without TLS to the backend it has no meaning. Refused: neither on nor off.",
         },
         Key {
             name: "proxy-ssl-verify",
             doc: "off: the backend's certificate is not looked at. Default on, with proxy-ssl-secret.",
-            becomes: "BackendPolicy `tls.mode`: Unverified for off. Approximated: without proxy-ssl-secret there is nobody to verify by, and it is Unverified.",
+            becomes: "BackendPolicy `tls.mode`: Unverified for off. No effect: without TLS to the backend it has no meaning. Approximated: without proxy-ssl-secret there is nobody to verify by, and it is Unverified.",
         },
     ],
     apply,
@@ -45,11 +45,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             "proxy-ssl-server-name",
             "proxy-ssl-verify",
         ] {
-            reader.say(
-                key,
-                Outcome::Approximated,
-                "has no meaning without proxy-ssl-secret or backend-protocol HTTPS",
-            );
+            reader.pointless(key, "proxy-ssl-secret or backend-protocol HTTPS");
         }
         return;
     }
@@ -79,11 +75,18 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     };
     if let Some(name) = name {
         tls.hostname = Some(name);
-        reader.exact("proxy-ssl-name", "BackendPolicy tls.hostname");
+        let effect = Effect::BackendPolicy(|policy| has(policy, |tls| tls.hostname.is_some()));
+        reader.exact("proxy-ssl-name", effect, "BackendPolicy tls.hostname");
     }
     if let Some(sent) = reader.parse("proxy-ssl-server-name", value::on_off) {
         tls.omit_server_name = !sent;
-        reader.exact("proxy-ssl-server-name", "BackendPolicy tls.omitServerName");
+        let effect = if sent {
+            Effect::Default
+        } else {
+            Effect::BackendPolicy(|policy| has(policy, |tls| tls.omit_server_name))
+        };
+        let message = "BackendPolicy tls.omitServerName";
+        reader.exact("proxy-ssl-server-name", effect, message);
     }
     settings.backend_policy_mut().tls = Some(tls);
 }
@@ -93,10 +96,18 @@ fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> Back
     let verify = reader.parse("proxy-ssl-verify", value::on_off);
     reader.exact(
         "proxy-ssl-secret",
+        Effect::BackendPolicy(|policy| has(policy, |tls| tls.client_certificate_ref.is_some())),
         "BackendPolicy tls.clientCertificateRef and tls.caCertificateRef",
     );
-    if verify.is_some() {
-        reader.exact("proxy-ssl-verify", "BackendPolicy tls.mode");
+    if let Some(verify) = verify {
+        let effect = if verify {
+            Effect::Default
+        } else {
+            Effect::BackendPolicy(|policy| {
+                has(policy, |tls| tls.mode == BackendTlsMode::Unverified)
+            })
+        };
+        reader.exact("proxy-ssl-verify", effect, "BackendPolicy tls.mode");
     }
     if verify == Some(false) {
         return BackendTls {
@@ -115,6 +126,10 @@ fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> Back
         ca_certificate_ref: Some(reference.clone()),
         ..BackendTls::default()
     }
+}
+
+fn has(policy: &BackendPolicySpec, is: fn(&BackendTls) -> bool) -> bool {
+    policy.tls.as_ref().is_some_and(is)
 }
 
 /// `name` or `namespace/name`.

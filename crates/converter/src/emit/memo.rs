@@ -9,8 +9,8 @@ use std::{
 use api::{Object, ObjectKey, ObjectRef, Resources};
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::{Emitter, SetPlan};
-use crate::{Options, ingress::Source, lookup::Lookup, merge::HostGroup};
+use super::{Emitter, SetPlan, listener_name};
+use crate::{Options, effect::Written, ingress::Source, lookup::Lookup, merge::HostGroup};
 
 /// What was written, by what it was written for.
 #[derive(Default)]
@@ -96,6 +96,33 @@ impl Memo {
         self.gateway((lookup, options), &mut touched);
         self.settle_contested(&mut touched);
         touched.apply(generated);
+    }
+
+    /// What is written for an Ingress; of a canary, what is written for its `bases`.
+    pub(crate) fn written<'a>(&'a self, source: &'a Source, bases: &[ObjectKey]) -> Written<'a> {
+        let units = bases.iter().filter_map(|base| self.ingresses.get(base));
+        let units: Vec<_> = units.collect();
+        let groups: Vec<&HostGroup> = units.iter().flat_map(|unit| &unit.plan).collect();
+        let clients = groups.iter().filter_map(|group| {
+            let set = self.sets.get(group.listener_set.as_ref()?)?;
+            let listener = listener_name(&group.host);
+            set.objects.iter().find_map(|(_, object)| match object {
+                Object::ClientPolicy(policy) => {
+                    let mut targets = policy.spec.target_refs.iter();
+                    let meant = targets.any(|t| t.section_name.as_ref() == Some(&listener));
+                    policy.spec.tls.as_ref().filter(|_| meant)
+                }
+                _ => None,
+            })
+        });
+        let clients = clients.collect();
+        let objects = units.iter().flat_map(|unit| &unit.objects);
+        Written {
+            source,
+            objects: objects.map(|(_, object)| object).collect(),
+            groups,
+            clients,
+        }
     }
 
     /// [`Memo::update`], where no Ingress has changed.

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use converter::Outcome;
 use serde::Serialize;
 
 use super::{Ended, Loaded, load};
@@ -96,10 +95,7 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
     for clash in &made.clashes {
         let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
     }
-    let lossy = made
-        .notes
-        .iter()
-        .filter(|note| note.outcome != Outcome::Exact);
+    let lossy = made.notes.iter().filter(|note| note.outcome.is_lossy());
     text.push_str(&report::notes(lossy.clone(), update, style));
     let conditions: Vec<_> = pipeline::problems(&made.status).collect();
     for condition in &conditions {

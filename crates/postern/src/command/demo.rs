@@ -10,7 +10,6 @@ use std::{
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use converter::Outcome;
 use http::Response;
 use proxy::{Config, Proxy};
 
@@ -168,7 +167,7 @@ impl Serving {
             .made
             .notes
             .iter()
-            .filter(|note| note.outcome != Outcome::Exact);
+            .filter(|note| note.outcome.is_lossy());
         for note in lossy {
             let _ = writeln!(text, "  {}", style.yellow(&note.to_string()));
         }

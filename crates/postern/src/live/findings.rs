@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::ObjectRef;
-use converter::{Note, Outcome};
+use converter::Note;
 
 use super::Current;
 use crate::pipeline;
@@ -64,7 +64,7 @@ impl Findings {
 }
 
 fn lines(notes: &[Note]) -> BTreeSet<String> {
-    let lossy = notes.iter().filter(|note| note.outcome != Outcome::Exact);
+    let lossy = notes.iter().filter(|note| note.outcome.is_lossy());
     lossy.map(ToString::to_string).collect()
 }
 

@@ -8,7 +8,7 @@ use std::{
 use converter::{Note, Outcome};
 use serde::Serialize;
 
-use super::{OUTCOMES, key, paint, plural};
+use super::{key, paint, plural};
 use crate::output::Style;
 
 /// So many Ingresses are named for each finding; programs get them all.
@@ -26,7 +26,7 @@ pub(super) struct ByKey {
     ingresses: usize,
     /// How many notes there are of each outcome.
     outcomes: BTreeMap<String, usize>,
-    /// What is not exact about it, most frequent first.
+    /// What is not exact about it, the worst outcome first, then the most frequent.
     findings: Vec<Finding>,
 }
 
@@ -101,7 +101,7 @@ pub(super) fn text(keys: &[ByKey], style: Style) -> String {
         style.bold(&format!("{:<width$}  Ingresses", "by key"))
     );
     for key in keys {
-        let counts: Vec<_> = OUTCOMES
+        let counts: Vec<_> = Outcome::ALL
             .iter()
             .filter_map(|outcome| {
                 let count = key.outcomes.get(&outcome.to_string())?;
@@ -116,21 +116,27 @@ pub(super) fn text(keys: &[ByKey], style: Style) -> String {
             counts.join(", ")
         );
     }
-    if keys.iter().any(|key| !key.findings.is_empty()) {
+    let lossy = |finding: &&Finding| finding.outcome.is_lossy();
+    if keys
+        .iter()
+        .any(|key| key.findings.iter().any(|f| lossy(&f)))
+    {
         let _ = writeln!(text, "{}", style.bold("to look at"));
     }
     for key in keys {
-        for finding in key.findings.iter().take(SAID) {
+        let findings = key.findings.iter().filter(lossy);
+        for finding in findings.clone().take(SAID) {
             let outcome = paint(finding.outcome, &finding.outcome.to_string(), style);
             let _ = writeln!(text, "{}  {outcome}: {}", key.key, finding.message);
             let _ = writeln!(text, "    {}", style.dim(&named(&finding.ingresses)));
         }
-        if key.findings.len() > SAID {
+        let count = findings.count();
+        if count > SAID {
             let _ = writeln!(
                 text,
                 "{}  and {} more things said of it",
                 key.key,
-                key.findings.len() - SAID
+                count - SAID
             );
         }
     }

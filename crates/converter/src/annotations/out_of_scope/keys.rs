@@ -2,14 +2,17 @@
 
 use super::{
     Foreign,
-    Verdict::{self, Closed, Lost, NoEffect, Stricter},
+    Verdict::{self, Closed, Differs, Lost, NoEffect, Stricter},
 };
 use crate::annotations::Key;
 
 /// The sentence about a key in the documentation.
 macro_rules! becomes {
     (NoEffect, $why:literal) => {
-        concat!("Nothing. Approximated: it has no effect, as ", $why, ".")
+        concat!("Nothing. No effect: ", $why, ".")
+    };
+    (Differs, $why:literal) => {
+        concat!("Nothing. Approximated: ", $why, ".")
     };
     (Stricter, $why:literal) => {
         concat!("Nothing. Approximated: it is stricter here, as ", $why, ".")
@@ -34,35 +37,43 @@ macro_rules! table {
 
 table! {
     // Buffers and connections of nginx.
-    "proxy-buffering", "on or off: buffers answers. No effect.", ["off"], NoEffect, "bodies pass as they come, nothing is buffered";
-    "proxy-request-buffering", "on or off: buffers requests. No effect.", ["off"], NoEffect, "bodies pass as they come, nothing is buffered";
+    "proxy-buffering", "on or off: buffers answers. Not done.", ["off"], Differs, "answers pass as they come: a slow client keeps its backend busy for as long as it reads";
+    "proxy-request-buffering", "on or off: buffers requests. Not done.", ["off"], Differs, "requests pass as they come: a slow upload keeps its backend busy, and one without length is passed on in chunks";
     "proxy-buffer-size", "Buffer for the head of an answer. No effect.", [], NoEffect, "there is no buffer to be sized";
     "proxy-buffers-number", "Buffers for an answer. No effect.", [], NoEffect, "bodies pass as they come, nothing is buffered";
     "proxy-busy-buffers-size", "Buffers in use. No effect.", [], NoEffect, "bodies pass as they come, nothing is buffered";
     "proxy-max-temp-file-size", "Size of temporary files. No effect.", [], NoEffect, "nothing is written to files";
     "client-body-buffer-size", "Buffer for a request's body. No effect.", [], NoEffect, "bodies pass as they come; `proxy-body-size` limits them";
-    "proxy-http-version", "1.0 or 1.1 towards the backend. No effect: `backend-protocol` chooses.", ["1.1"], NoEffect, "backends are spoken to in HTTP/1.1, or HTTP/2 where `backend-protocol` says so";
-    "connection-proxy-header", "Value of Connection towards the backend. No effect.", ["keep-alive"], NoEffect, "Connection is about one connection, and ours are kept alive";
+    "proxy-http-version", "1.0 or 1.1 towards the backend: always 1.1, or HTTP/2 where `backend-protocol` says so.", ["1.1"], Differs, "backends are spoken to in HTTP/1.1, or HTTP/2 where `backend-protocol` says so";
+    "connection-proxy-header", "Value of Connection towards the backend. Not honoured.", ["keep-alive"], Differs, "Connection is about one connection, and ours are kept alive";
     "ssl-prefer-server-ciphers", "true or false: whose order of cipher suites counts. No effect.", ["false"], NoEffect, "the client's order counts among the suites that are offered";
     "http2-push-preload", "true or false: server push. No effect.", ["false"], NoEffect, "browsers do not take pushed answers any more";
-    "preserve-trailing-slash", "true or false. No effect.", [], NoEffect, "a redirect to https keeps the path as it is";
-    "relative-redirects", "true or false: Location without host. No effect.", ["false"], NoEffect, "Location is absolute, which clients read alike";
+    "preserve-trailing-slash", "true or false: whether a redirect to https keeps a slash at the end. It does.", ["true"], Differs, "a redirect to https keeps the slash at the end of a path";
+    "relative-redirects", "true or false: Location without host. Not done.", ["false"], Differs, "Location is absolute: it names the host and scheme that the client asked for";
     "enable-rewrite-log", "true or false: logs rewrites. No effect.", ["false"], NoEffect, "`postern explain` tells what becomes of a request";
+    "lua-resty-waf", "active, inactive or simulate: a firewall that ingress-nginx had once. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "enable-influxdb", "true or false: figures for InfluxDB. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "influxdb-measurement", "Name of those figures. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "influxdb-port", "Port of InfluxDB. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "influxdb-host", "Host of InfluxDB. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "influxdb-server-name", "Name of those figures. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "session-cookie-hash", "How the affinity cookie was made. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "client-header-buffer-size", "Buffer for a request's head. No effect.", [], NoEffect, "ingress-nginx has it in its ConfigMap alone; `--max-header-bytes` limits heads";
     // Traces are set up for the gateway.
-    "enable-opentelemetry", "true or false: traces. No effect: they are on or off for the gateway.", [], NoEffect, "traces are on or off for the whole gateway";
-    "opentelemetry-trust-incoming-span", "true or false. No effect.", ["true"], NoEffect, "the caller's trace is continued";
-    "opentelemetry-operation-name", "Name of spans. No effect.", [], NoEffect, "spans are named by method and route";
-    "enable-opentracing", "true or false: traces. No effect.", [], NoEffect, "traces are OpenTelemetry's, on or off for the whole gateway";
-    "opentracing-trust-incoming-span", "true or false. No effect.", ["true"], NoEffect, "the caller's trace is continued";
-    "opentracing-operation-name", "Name of spans. No effect.", [], NoEffect, "spans are named by method and route";
+    "enable-opentelemetry", "true or false: traces. They are on or off for the gateway.", [], Differs, "traces are on or off for the whole gateway";
+    "opentelemetry-trust-incoming-span", "true or false. Always so.", ["true"], Differs, "the caller's trace is continued";
+    "opentelemetry-operation-name", "Name of spans. Not honoured.", [], Differs, "spans are named by method and route";
+    "enable-opentracing", "true or false: traces of an older kind. No effect.", [], NoEffect, "ingress-nginx does not read it any more; traces are OpenTelemetry's";
+    "opentracing-trust-incoming-span", "true or false. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
+    "opentracing-operation-name", "Name of spans. No effect.", [], NoEffect, "ingress-nginx does not read it any more";
     // Stricter here, or of no consequence.
     "satisfy", "all or any: whether address lists and authentication must both agree, or one of them. Both must.", ["all"], Stricter, "address list and authentication must both let a client in";
     "auth-tls-verify-client", "on, off, optional or optional_no_ca. Always on where auth-tls-secret is set.", ["on"], Stricter, "where auth-tls-secret is set, clients have to show a certificate";
-    "auth-tls-verify-depth", "Length of a client's chain of certificates. No effect.", [], NoEffect, "chains are followed to the authority, whatever their length within reason";
+    "auth-tls-verify-depth", "Length of a client's chain of certificates. Not honoured.", [], Differs, "chains are followed to the authority, whatever their length within reason";
     "auth-tls-error-page", "URL for clients without certificate. Refused: their handshake fails.", [], Lost, "clients without a good certificate are refused in the handshake, where there is no redirect";
-    "proxy-ssl-verify-depth", "Length of a backend's chain of certificates. No effect.", [], NoEffect, "chains are followed to the authority, whatever their length within reason";
-    "proxy-ssl-ciphers", "Cipher suites towards the backend. No effect.", [], NoEffect, "the suites with forward secrecy of TLS 1.2 and 1.3 are offered to backends";
-    "proxy-ssl-protocols", "TLS versions towards the backend. No effect.", ["TLSv1.2 TLSv1.3"], NoEffect, "backends are offered TLS 1.2 and 1.3";
+    "proxy-ssl-verify-depth", "Length of a backend's chain of certificates. Not honoured.", [], Differs, "chains are followed to the authority, whatever their length within reason";
+    "proxy-ssl-ciphers", "Cipher suites towards the backend. Not honoured.", [], Differs, "the suites with forward secrecy of TLS 1.2 and 1.3 are offered to backends";
+    "proxy-ssl-protocols", "TLS versions towards the backend: 1.2 and 1.3.", ["TLSv1.2 TLSv1.3"], Differs, "backends are offered TLS 1.2 and 1.3";
     // Lost.
     "limit-rate", "Bytes a second for each answer. Refused.", ["0"], Lost, "answers are not slowed down";
     "limit-rate-after", "Bytes of an answer before limit-rate. Refused.", ["0"], Lost, "answers are not slowed down";

@@ -127,3 +127,44 @@ fn nobody_gets_around_them() {
         assert_eq!(site.get_with("http://basic.com/a", &login), "canary /a");
     });
 }
+
+#[test]
+fn a_redirect_of_everything_is_behind_them() {
+    const TO: &str = "http://secret.example.com/";
+    let users = secret(
+        "users",
+        &[("auth", "john:$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0")],
+    );
+    let moved = [("permanent-redirect", TO)];
+    let sites = GUARDS.iter().map(|(name, guard, _)| {
+        let host = format!("{name}.com");
+        let annotations = [*guard, &moved[..]].concat();
+        ingress(
+            name,
+            (CLASS, &host),
+            &annotations,
+            &[("Prefix", "/", "base")],
+            "",
+        )
+    });
+    let open = ingress(
+        "open",
+        (CLASS, "open.com"),
+        &moved,
+        &[("Prefix", "/", "base")],
+        "",
+    );
+    let manifests = format!("{users}---\n{open}{}", sites.collect::<String>());
+    both(&[CLASS], &["base", "auth"], &manifests, |site| {
+        assert_eq!(site.get("http://open.com/"), format!("301 {TO}"));
+        for (name, _, status) in GUARDS {
+            let url = format!("http://{name}.com/");
+            assert_eq!(site.get(&url), status.to_string(), "{name}");
+        }
+        let login = [("authorization", "Basic am9objpzZWNyZXQ=")];
+        assert_eq!(
+            site.get_with("http://basic.com/", &login),
+            format!("301 {TO}")
+        );
+    });
+}

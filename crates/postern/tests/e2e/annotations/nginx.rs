@@ -1,5 +1,7 @@
 //! Class `nginx`: paths and defaults of ingress-nginx.
 
+use testkit::call::Call;
+
 use super::{both, certificate, ingress};
 
 const CLASS: &str = "nginx";
@@ -146,5 +148,22 @@ fn tries_are_attempts() {
         assert_eq!(site.hits(0), 2, "the first counts");
         site.get("http://none.com/?status=502");
         assert_eq!(site.hits(1), 1, "an answer is no failure by default");
+    });
+}
+
+#[test]
+fn annotations_count_for_a_default_backend() {
+    // Alone, it is neither redirected nor rewritten.
+    let manifests = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: all\n  annotations:\n    \
+         nginx.ingress.kubernetes.io/denylist-source-range: 127.0.0.2\n    \
+         nginx.ingress.kubernetes.io/enable-cors: \"true\"\n    \
+         nginx.ingress.kubernetes.io/permanent-redirect: http://elsewhere.com/\n    \
+         nginx.ingress.kubernetes.io/rewrite-target: /x\nspec:\n  ingressClassName: nginx\n  \
+         defaultBackend: {service: {name: one, port: {number: 80}}}\n";
+    both(&[CLASS], &["one"], manifests, |site| {
+        assert_eq!(site.get("http://any.com/a"), "one /a");
+        let call = Call::get(site.http, "http://any.com/a").header("origin", "http://b.com");
+        let shared = call.send_blocking().unwrap();
+        assert_ne!(shared.header("access-control-allow-origin"), "");
     });
 }
