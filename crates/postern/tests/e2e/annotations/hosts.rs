@@ -144,7 +144,7 @@ fn fields_with_underscores_do_not_get_in() {
         for (host, passes) in [("a.com", false), ("b.com", true)] {
             let call = Call::get(site.http, &format!("http://{host}/"));
             let answer = call.header("my_own", "1").send_blocking().unwrap();
-            let seen = answer.json()["headers"]["my_own"].is_string();
+            let seen = !answer.json()["headers"]["my_own"].is_null();
             assert_eq!(seen, passes, "{host}");
         }
     });
