@@ -6,6 +6,29 @@
 /// none matched. Gateway API answers 404 there; Higress and nginx-style Ingresses go on to the wider host.
 pub const HOST_FALLTHROUGH: &str = "postern.dev/host-fallthrough";
 
+/// On an HTTPRoute or GRPCRoute, `"true"`: each of its hosts, on the listeners that the route attaches to, is alone. A request that
+/// no route of the most specific host matches is answered 404, whatever [`HOST_FALLTHROUGH`] routes of wider hosts have.
+///
+/// This and the next three hold for a host as a whole, before any of its routes is asked. Where its routes disagree the safe side
+/// holds for all of them, and the listener's `Accepted` condition names the host. A value that cannot be read counts as the
+/// strictest.
+pub const HOST_ISOLATION: &str = "postern.dev/host-isolation";
+
+/// On an HTTPRoute or GRPCRoute, `one`: its wildcard hosts stand for one label, so that `*.example.com` is not for
+/// `a.b.example.com`, which goes to the next wider host. Default `any`, as Gateway API says: one label or more.
+pub const WILDCARD_LABELS: &str = "postern.dev/wildcard-labels";
+
+/// On an HTTPRoute or GRPCRoute, `decoded`: paths of requests for its hosts are read as nginx reads them before any rule is asked.
+/// Slashes in a row are one, `%2F` is a slash, and every other escape of a character that may stand in a path is undone. A rule
+/// that rewrites the path begins with that path. Otherwise the backend gets the path as the client sent it, and where there are
+/// dot segments in that, the path that rules were matched with. Default `canonical`: as
+/// [`RFC 3986`](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2) says, or as a ClientPolicy of the listener does.
+pub const PATHS: &str = "postern.dev/paths";
+
+/// On an HTTPRoute or GRPCRoute, `drop` or `refuse`: fields with an underscore in their name are taken off requests for its hosts,
+/// or such requests are answered 400. Default `allow`, or what a ClientPolicy of the listener says, if that is stricter.
+pub const UNDERSCORES: &str = "postern.dev/underscores";
+
 /// On an HTTPRoute or a GRPCRoute: `https` or `http`: only requests that clients send over TLS, or without. A listener serves
 /// both where a trusted proxy in front of it ends TLS, and says so with `X-Forwarded-Proto`.
 pub const SCHEME: &str = "postern.dev/scheme";

@@ -44,6 +44,34 @@ pub struct ClientPolicySpec {
     /// Header fields of requests, on listeners that serve HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<ClientHeaders>,
+    /// How paths of requests are read before any rule is asked, on listeners that serve HTTP. Rules, logs and backends get the
+    /// path that was read. A rule whose own path has more slashes in a row, or an escaped one, is met by no request then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<ClientPaths>,
+}
+
+/// How paths of requests are read. What RFC 3986 says is done in any case: dot segments are resolved, and needless escapes undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientPaths {
+    /// Several slashes in a row are one, so that `//admin` meets the rule of `/admin`. Default false: they stay, as some backends
+    /// tell them apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_slashes: Option<bool>,
+    /// What an escaped slash (`%2F`) is. Default `Keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escaped_slashes: Option<EscapedSlashes>,
+}
+
+/// What an escaped slash is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EscapedSlashes {
+    /// A character like others: it separates nothing, and stays escaped.
+    Keep,
+    /// A slash: `/x/..%2Fadmin` is `/admin`.
+    Decode,
+    /// The request is answered 400.
+    Refuse,
 }
 
 /// Header fields of requests.

@@ -34,8 +34,8 @@ pub use backend_policy::{
     HashOn, HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie, SessionScope,
 };
 pub use client_policy::{
-    ClientCertificate, ClientHeaders, ClientPolicy, ClientPolicySpec, ClientTls, TlsVersion,
-    Underscores,
+    ClientCertificate, ClientHeaders, ClientPaths, ClientPolicy, ClientPolicySpec, ClientTls,
+    EscapedSlashes, TlsVersion, Underscores,
 };
 pub use condition::{Condition, ConditionStatus};
 pub use object::{Kind, ObjectKey, ObjectRef};

@@ -134,7 +134,7 @@ impl<'a> Emitter<'a> {
             self.policies(group, &name, &rules);
             let hostname = (!group.host.is_empty()).then(|| vec![group.host.to_string()]);
             self.add(HttpRoute {
-                metadata: route_metadata(&group.source, &name, scheme, order),
+                metadata: route_metadata(group, &name, scheme, order),
                 spec: HttpRouteSpec {
                     parent_refs: Some(parents.to_vec()),
                     hostnames: hostname,
@@ -341,15 +341,18 @@ fn generated(namespace: &str, name: &str, origin: Option<String>) -> ObjectMeta 
 }
 
 fn route_metadata(
-    source: &Source,
+    group: &HostGroup,
     name: &str,
     scheme: Option<&str>,
     order: Option<usize>,
 ) -> ObjectMeta {
+    let source = &*group.source;
     let mut metadata = metadata(source, name);
     let annotations = metadata.annotations.get_or_insert_default();
     let mut annotate = |name: &str, value| annotations.insert(name.to_owned(), value);
-    annotate(annotation::HOST_FALLTHROUGH, "true".to_owned());
+    for (name, value) in source.profile.host_annotations(&group.host) {
+        annotate(name, (*value).to_owned());
+    }
     if let Some(scheme) = scheme {
         annotate(annotation::SCHEME, scheme.to_owned());
     }

@@ -87,6 +87,8 @@ struct Told {
     regex: Option<ObjectKey>,
     /// Places of its paths that end in a slash, where nobody has the same without.
     slashes: Vec<usize>,
+    /// Its default backend has what no rule of the host matches.
+    default_backend: bool,
 }
 
 /// What is known about hosts.
@@ -112,6 +114,10 @@ struct HostFacts {
     regex: Option<ObjectKey>,
     /// Paths as they are written, where a slash may be missing.
     written: HashSet<String>,
+    /// The oldest Ingress that names it, of those whose hosts are alone.
+    alone: Option<ObjectKey>,
+    /// A rule is for whatever begins with `/`.
+    root: bool,
 }
 
 impl Facts {
@@ -120,10 +126,19 @@ impl Facts {
         let mut facts = Self::default();
         let is_base = |source: &&Arc<Source>| source.settings.canary.is_none();
         for source in sources.iter().filter(is_base) {
+            if source.profile.hosts_are_alone() {
+                for host in &source.hosts {
+                    let host = facts.hosts.entry(Arc::clone(host)).or_default();
+                    host.alone.get_or_insert_with(|| source.object.key.clone());
+                }
+            }
             for path in &source.paths {
                 let host = facts.hosts.entry(Arc::clone(&path.host)).or_default();
                 host.exact_root |= source.settings.matching == Matching::default()
                     && matches!(&path.kind, PathKind::Exact(text) if text == "/");
+                host.root |= source.settings.matching == Matching::default()
+                    && path.written.0 == "/"
+                    && !matches!(path.kind, PathKind::Exact(_));
                 if source.profile.adds_slash() {
                     host.written.insert(path.written.0.clone());
                 }
@@ -138,6 +153,9 @@ impl Facts {
         }
         for source in sources.iter().rev().filter(is_base) {
             facts.app_root(source, notes);
+        }
+        for source in sources.iter().filter(is_base) {
+            facts.hosts_alone(source, notes);
         }
         facts
     }
@@ -167,8 +185,10 @@ impl Facts {
                 } else {
                     Vec::new()
                 },
+                default_backend: is_base && !facts.root && facts.has_default(host, source),
             };
             let says = told.app_root
+                || told.default_backend
                 || told.regex.is_some()
                 || told.redirected.is_some()
                 || !(told.aliases.is_empty() && told.slashes.is_empty());
@@ -239,6 +259,39 @@ impl Facts {
         }
     }
 
+    /// What an Ingress is not told, of hosts that are alone.
+    fn hosts_alone(&self, source: &Source, notes: &mut Notes) {
+        let alone = source.profile.hosts_are_alone();
+        for host in &source.hosts {
+            let Some(facts) = self.hosts.get(host) else {
+                continue;
+            };
+            let Some(first) = &facts.alone else {
+                continue;
+            };
+            if !alone {
+                let message = format!(
+                    "the host {host:?} is one of Ingress {first}, too, whose class is nginx: what no rule of the host matches is answered 404, and paths and header fields are read as there"
+                );
+                notes.add(
+                    &source.object,
+                    Some("spec.rules"),
+                    Outcome::Approximated,
+                    message,
+                );
+            } else if source.default_backend.is_some() && !facts.has_default(host, source) {
+                let message = match host.is_empty() {
+                    true => "not for the rules without host: what they do not match goes to the default backend of an Ingress without rules, or is answered 404, as in class nginx".to_owned(),
+                    false => format!(
+                        "not for the host {host:?}, which Ingress {first} was the first to name: what no rule matches there is answered as that Ingress says, as in class nginx"
+                    ),
+                };
+                let field = Some(ingress::DEFAULT_BACKEND);
+                notes.add(&source.object, field, Outcome::Dropped, message);
+            }
+        }
+    }
+
     /// The newest Ingress wins, as in Higress; a rule for exactly `/` goes before.
     fn app_root(&mut self, source: &Source, notes: &mut Notes) {
         let Some((key, _)) = &source.settings.host.app_root else {
@@ -263,6 +316,16 @@ impl Facts {
     }
 }
 
+impl HostFacts {
+    /// Whether the host has the default backend of an Ingress for what its rules leave. Where there are rules without host,
+    /// ingress-nginx has its own answer for what they leave.
+    fn has_default(&self, host: &str, source: &Source) -> bool {
+        source.default_backend.is_some()
+            && !host.is_empty()
+            && self.alone.as_ref() == Some(&source.object.key)
+    }
+}
+
 /// Paths `/x/` of a host where nobody has `/x`.
 fn slashes(source: &Source, host: &Arc<str>, facts: &HostFacts) -> Vec<usize> {
     let paths = source.paths.iter().enumerate();
@@ -280,6 +343,10 @@ fn apply(read: &Source, told: &[Told]) -> Source {
     let mut said = Notes::default();
     said.repeat(read.notes.as_deref());
     let mut more: Vec<Path> = Vec::new();
+    for told in told.iter().filter(|told| told.default_backend) {
+        let path = default_backend(read, &told.host);
+        source.paths.extend(path.map(Arc::new));
+    }
     for told in told {
         add_slashes(read, told, &mut more, &mut said);
         if let Some((_, target)) = read
@@ -325,6 +392,19 @@ fn apply(read: &Source, told: &[Told]) -> Source {
     }
     source.notes = said.into_lists().next();
     source
+}
+
+/// The default backend as a path of a host, with everything that annotations say of paths.
+fn default_backend(read: &Source, host: &Arc<str>) -> Option<Path> {
+    let written = ("/".to_owned(), "Prefix".to_owned());
+    let kind = ingress::kind((&read.settings, read.profile), &written.0, &written.1).ok()?;
+    Some(Path {
+        host: Arc::clone(host),
+        written,
+        kind,
+        backend: read.default_backend.clone()?,
+        field: ingress::DEFAULT_BACKEND.to_owned(),
+    })
 }
 
 /// One expression makes expressions of every path of its host.

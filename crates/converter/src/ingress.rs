@@ -223,7 +223,7 @@ impl Reading<'_> {
             .as_deref()
             .filter(|text| !text.is_empty())
             .unwrap_or("/");
-        let kind = match self.kind(text, &path.path_type) {
+        let kind = match kind((self.settings, self.profile), text, &path.path_type) {
             Ok(kind) => kind,
             Err(why) => {
                 self.notes
@@ -245,41 +245,6 @@ impl Reading<'_> {
         })
     }
 
-    /// Expressions where annotations ask for them; otherwise what the type says.
-    fn kind(&self, text: &str, path_type: &str) -> Result<PathKind, String> {
-        let settings = self.settings;
-        let rewritten = settings
-            .rewrite_target
-            .as_deref()
-            .is_some_and(|target| self.profile.rewrite_makes_regex(target, text, path_type));
-        if settings.use_regex || settings.full_path_regex || rewritten {
-            let pattern = self.profile.expression(text, settings.full_path_regex);
-            return Ok(PathKind::Regex(pattern));
-        }
-        if !text.starts_with('/') || text.len() > 1024 {
-            return Err(format!(
-                "the path {text:?} does not begin with a slash, or is longer than 1,024 characters"
-            ));
-        }
-        if text.contains("//")
-            || text.split('/').any(|s| s == "." || s == "..")
-            || text.contains(['#', '?'])
-        {
-            return Err(format!(
-                "the path {text:?} holds //, a dot segment, a query or a fragment, which no request path does"
-            ));
-        }
-        let text = value::escaped_path(text);
-        match path_type {
-            "Exact" => Ok(PathKind::Exact(text.into_owned())),
-            "Prefix" => Ok(PathKind::prefix(&text)),
-            "ImplementationSpecific" | "" => Ok(self.profile.untyped(&text)),
-            other => Err(format!(
-                "pathType {other:?} is not Exact, Prefix or ImplementationSpecific"
-            )),
-        }
-    }
-
     fn backend(&mut self, backend: &IngressBackend, field: &str) -> Backend {
         if is_bridge(backend) && !self.settings.destinations.is_empty() {
             return Backend::Outside(self.settings.destinations.clone());
@@ -294,6 +259,44 @@ impl Reading<'_> {
             );
             Backend::Broken
         })
+    }
+}
+
+/// How a path is matched: expressions where annotations ask for them; otherwise what the type says.
+pub(crate) fn kind(
+    (settings, profile): (&Settings, Profile),
+    text: &str,
+    path_type: &str,
+) -> Result<PathKind, String> {
+    let rewritten = settings
+        .rewrite_target
+        .as_deref()
+        .is_some_and(|target| profile.rewrite_makes_regex(target, text, path_type));
+    if settings.use_regex || settings.full_path_regex || rewritten {
+        let pattern = profile.expression(text, settings.full_path_regex);
+        return Ok(PathKind::Regex(pattern));
+    }
+    if !text.starts_with('/') || text.len() > 1024 {
+        return Err(format!(
+            "the path {text:?} does not begin with a slash, or is longer than 1,024 characters"
+        ));
+    }
+    if text.contains("//")
+        || text.split('/').any(|s| s == "." || s == "..")
+        || text.contains(['#', '?'])
+    {
+        return Err(format!(
+            "the path {text:?} holds //, a dot segment, a query or a fragment, which no request path does"
+        ));
+    }
+    let text = value::escaped_path(text);
+    match path_type {
+        "Exact" => Ok(PathKind::Exact(text.into_owned())),
+        "Prefix" => Ok(PathKind::prefix(&text)),
+        "ImplementationSpecific" | "" => Ok(profile.untyped(&text)),
+        other => Err(format!(
+            "pathType {other:?} is not Exact, Prefix or ImplementationSpecific"
+        )),
     }
 }
 

@@ -270,7 +270,8 @@ pub(crate) fn redirect_to_https(
     }
 }
 
-/// Adds `spec.defaultBackend`: to each host of its Ingress that nobody has `/` of, and once for all hosts.
+/// Adds `spec.defaultBackend`: to each host of its Ingress that nobody has `/` of, and once for all hosts. Where hosts are alone
+/// it is with their paths already, and one without rules is for all other hosts.
 pub(crate) fn default_backends(
     groups: &mut Vec<HostGroup>,
     sources: &[Arc<Source>],
@@ -290,6 +291,12 @@ pub(crate) fn default_backends(
         let Some(backend) = &source.default_backend else {
             continue;
         };
+        let rules = source.ingress.spec.as_ref();
+        let rules = rules.and_then(|spec| spec.rules.as_ref());
+        let alone = source.profile.hosts_are_alone();
+        if alone && rules.is_some_and(|rules| !rules.is_empty()) {
+            continue;
+        }
         let owned = |host: &Arc<str>| Owned {
             path: Arc::new(Path {
                 host: Arc::clone(host),
@@ -299,7 +306,7 @@ pub(crate) fn default_backends(
                 field: DEFAULT_BACKEND.to_owned(),
             }),
             canaries: Vec::new(),
-            is_default: true,
+            is_default: !alone || source.settings.sends_elsewhere(),
         };
         for host in source.hosts.iter().filter(|host| !host.is_empty()) {
             if rooted.insert(Arc::clone(host)) {

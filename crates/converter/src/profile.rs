@@ -1,8 +1,10 @@
 //! Whose rules an Ingress is read by, where ingress-nginx and Higress differ.
 //!
 //! The class of an Ingress decides, never the prefix of its annotations. Everything that differs is asked here, so this file is
-//! the list of differences: how a regular expression is compared, whether it holds for the whole host, what a path without
+//! the list of differences: whether hosts are alone and how their paths are read, how a regular expression is compared, whether it holds for the whole host, what a path without
 //! type means, what a rewrite replaces, when plain HTTP is sent to https, how tries are counted.
+
+use api::annotation;
 
 use crate::{
     annotations::{HttpsRedirect, has_captures},
@@ -38,6 +40,42 @@ impl Profile {
         } else {
             Self::Higress
         }
+    }
+
+    /// What routes say about their host (empty: every host) before any rule is asked. In Higress, what the rules of a host do not
+    /// match goes on to wider hosts. In ingress-nginx each host has a server of its own, whose name has one label for a wildcard;
+    /// paths are decoded and slashes merged before they are compared, and fields with underscores do not get in.
+    pub(crate) const fn host_annotations(
+        self,
+        host: &str,
+    ) -> &'static [(&'static str, &'static str)] {
+        const ANY: &[(&str, &str)] = &[
+            (annotation::PATHS, "decoded"),
+            (annotation::UNDERSCORES, "drop"),
+        ];
+        const NAMED: &[(&str, &str)] = &[
+            (annotation::HOST_ISOLATION, "true"),
+            (annotation::PATHS, "decoded"),
+            (annotation::UNDERSCORES, "drop"),
+        ];
+        const WILDCARD: &[(&str, &str)] = &[
+            (annotation::HOST_ISOLATION, "true"),
+            (annotation::WILDCARD_LABELS, "one"),
+            (annotation::PATHS, "decoded"),
+            (annotation::UNDERSCORES, "drop"),
+        ];
+        match (self, host.as_bytes()) {
+            (Self::Higress, _) => &[(annotation::HOST_FALLTHROUGH, "true")],
+            (Self::Nginx, []) => ANY,
+            (Self::Nginx, [b'*', ..]) => WILDCARD,
+            (Self::Nginx, _) => NAMED,
+        }
+    }
+
+    /// Whether each host has a world of its own: a default backend is for the hosts that its Ingress is the first to name, or,
+    /// of an Ingress without rules, for hosts that no Ingress names; and the annotations of the Ingress hold for it.
+    pub(crate) const fn hosts_are_alone(self) -> bool {
+        matches!(self, Self::Nginx)
     }
 
     /// What a request path must match as a whole where a path is an expression. In ingress-nginx case does not count.

@@ -13,6 +13,7 @@ use ir::{
 use crate::{
     attached::Routes,
     gateway::{Parent, Parents},
+    host,
     protocol::{self, Carrier},
     route::TranslatedRoute,
     stream_route::Stream,
@@ -230,6 +231,7 @@ fn listener(
         others,
         hostname,
         underscores: settings.underscores,
+        paths: settings.paths,
         tls: (!certificates.is_empty()).then_some(TlsTermination {
             certificates,
             versions: settings.versions,
@@ -278,12 +280,14 @@ fn hosts(indices: &[usize], routes: &mut Routes, memo: &mut Memo) -> Vec<Arc<Vir
 
 fn virtual_host<'r>(
     host: &HostPattern,
-    routes: impl Iterator<Item = &'r Arc<TranslatedRoute>>,
+    routes: impl Iterator<Item = &'r Arc<TranslatedRoute>> + Clone,
 ) -> VirtualHost {
+    let settings = host::joined(routes.clone().map(AsRef::as_ref));
     let mut entries: Vec<_> = routes.flat_map(|route| &route.entries).collect();
     entries.sort_unstable_by(|a, b| a.precedence.cmp(&b.precedence));
     VirtualHost {
         host: host.clone(),
+        settings,
         routes: entries.iter().map(|entry| entry.route.clone()).collect(),
     }
 }

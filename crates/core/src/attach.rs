@@ -100,6 +100,9 @@ pub(crate) fn translate(
     for (listener, accepted) in routes.accepted() {
         parents.listeners[listener].attached += accepted;
     }
+    for (listener, warning) in routes.disagreements() {
+        parents.listeners[listener].warn(warning);
+    }
     Outcome { moved, before }
 }
 

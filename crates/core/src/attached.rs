@@ -10,6 +10,7 @@ use ir::{HostPattern, VirtualHost};
 
 use crate::{
     attach::Spot,
+    host,
     rivals::{Refusal, Rivals, Seniority, Side, Verdicts},
     route::{Known, TranslatedRoute},
     status::RouteStatus,
@@ -31,6 +32,8 @@ pub(crate) struct Attached {
     accepted: u32,
     /// Those that are served here.
     pub(crate) hosts: BTreeMap<HostPattern, OnHost>,
+    /// Hosts whose routes do not say the same about them.
+    disagreeing: BTreeSet<HostPattern>,
     /// How many HTTPRoutes are served here, or refused.
     http: usize,
     /// How many GRPCRoutes.
@@ -137,6 +140,14 @@ impl Routes {
                     Some(on_host) => on_host,
                     None => attached.hosts.entry(host.clone()).or_default(),
                 };
+                // Those that are there say the same, unless the host is known for the contrary.
+                let other = on_host.routes.values().next();
+                let same = |other: &Arc<TranslatedRoute>| {
+                    other.host_settings == known.outcome.host_settings
+                };
+                if other.is_some_and(|other| !same(other)) {
+                    attached.disagreeing.insert(host.clone());
+                }
                 on_host
                     .routes
                     .insert(key.clone(), Arc::clone(known.at(spot.listener)));
@@ -162,6 +173,9 @@ impl Routes {
                 };
                 on_host.routes.remove(key);
                 on_host.built = None;
+                if !attached.disagreeing.is_empty() && on_host.agrees() {
+                    attached.disagreeing.remove(host);
+                }
                 if on_host.routes.is_empty() {
                     attached.hosts.remove(host);
                 }
@@ -173,6 +187,23 @@ impl Routes {
     pub(crate) fn accepted(&self) -> impl Iterator<Item = (usize, u32)> {
         let listeners = self.listeners.iter();
         listeners.map(|(listener, attached)| (*listener, attached.accepted))
+    }
+
+    /// What is to be said of listeners that have hosts whose routes do not say the same about them.
+    pub(crate) fn disagreements(&self) -> impl Iterator<Item = (usize, String)> {
+        let listeners = self.listeners.iter();
+        listeners.filter_map(|(listener, attached)| {
+            let hosts = attached.disagreeing.iter();
+            let settings = |host: &HostPattern| {
+                let routes = attached.hosts.get(host);
+                let routes = routes
+                    .into_iter()
+                    .flat_map(|on_host| on_host.routes.values());
+                host::joined(routes.map(AsRef::as_ref))
+            };
+            let said = host::disagreement(hosts.map(|host| (host, settings(host))))?;
+            Some((*listener, said))
+        })
     }
 
     /// The routes of a listener, if it has any.
@@ -187,6 +218,15 @@ impl Routes {
     /// Every host of every listener.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = (&HostPattern, &OnHost)> {
         self.listeners.values().flat_map(|attached| &attached.hosts)
+    }
+}
+
+impl OnHost {
+    /// Whether all routes say the same about the host.
+    fn agrees(&self) -> bool {
+        let mut said = self.routes.values().map(|route| route.host_settings);
+        let first = said.next();
+        said.all(|other| Some(other) == first)
     }
 }
 

@@ -23,6 +23,7 @@ use ir::RequestMatch;
 
 use crate::{
     fault::Fault,
+    host,
     http_route::{Requests, host_fallthrough, scheme},
     lookup::Lookup,
     precedence::{Age, CallRank, Precedence, RouteOrder},
@@ -53,6 +54,7 @@ pub(crate) fn translate(
         rules: &rules,
         fallthrough: host_fallthrough(route, &mut warnings),
         https: scheme(route, &mut warnings),
+        host_settings: host::settings(route, &mut warnings),
         age: Age::vouched(route),
     };
     let rank = |place: (usize, usize), matches: &RequestMatch| {

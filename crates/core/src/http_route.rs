@@ -12,12 +12,13 @@ use api::{
         httproutes::{HttpRouteRules, HttpRouteRulesMatches},
     },
 };
-use ir::{HostPattern, RequestMatch, Route};
+use ir::{HostPattern, HostSettings, RequestMatch, Route};
 use kube::ResourceExt;
 
 use crate::{
     fault::{self, Fault},
     filter::unsupported,
+    host,
     lookup::Lookup,
     precedence::{Age, Precedence, RouteOrder},
     route::{Entry, TranslatedRoute},
@@ -42,6 +43,7 @@ pub(crate) fn translate(
         },
         fallthrough: host_fallthrough(route, &mut warnings),
         https: scheme(route, &mut warnings),
+        host_settings: host::settings(route, &mut warnings),
         age: Age::vouched(route),
     };
     let rank = |(rule, index): (usize, usize), matches: &RequestMatch| {
@@ -59,6 +61,8 @@ pub(crate) struct Requests<'a> {
     pub(crate) fallthrough: bool,
     /// Only requests over TLS, or without.
     pub(crate) https: Option<bool>,
+    /// What holds for its hosts as a whole.
+    pub(crate) host_settings: HostSettings,
     /// As in [`TranslatedRoute`].
     pub(crate) age: Age,
 }
@@ -75,6 +79,7 @@ impl Requests<'_> {
         let owner = Owner {
             reference: self.reference,
             text: &text,
+            paths: self.host_settings.paths,
         };
         let (hosts, host_faults) = hosts(self.hostnames);
         let mut outcome = Outcome::default();
@@ -114,6 +119,7 @@ impl Requests<'_> {
             stream: None,
             clusters,
             hosts,
+            host_settings: self.host_settings,
             age: self.age.clone(),
             rejected,
             partially_invalid,

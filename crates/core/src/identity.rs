@@ -178,6 +178,7 @@ fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute
         stream,
         clusters,
         hosts: route.hosts.clone(),
+        host_settings: route.host_settings,
         age: route.age.clone(),
         rejected: route.rejected.clone(),
         partially_invalid: route.partially_invalid.clone(),

@@ -27,6 +27,7 @@ mod frontend;
 mod gateway;
 mod grant;
 mod grpc_route;
+mod host;
 mod http_route;
 mod identity;
 mod listener;

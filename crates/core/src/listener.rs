@@ -23,7 +23,7 @@ use crate::{
     fault::{self, Fault},
     lookup::Lookup,
     namespace::{Expression, Namespaces, Selector},
-    policy::{ClientSettings, client_settings, underscores},
+    policy::{ClientSettings, client_settings, paths, underscores},
     protocol::{Carrier, Protocol},
     status::ListenerStatus,
 };
@@ -237,6 +237,7 @@ impl<'a> Listener<'a> {
             .collect();
         if !self.terminates() {
             self.clients.underscores = underscores(&policies);
+            self.clients.paths = paths(&policies);
             return;
         }
         match client_settings(&policies, lookup) {
@@ -247,6 +248,11 @@ impl<'a> Listener<'a> {
                 self.leave_unresolved([Fault::new(fault.reason, message)]);
             }
         }
+    }
+
+    /// Something is to be said that does not keep it from being accepted.
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
     }
 
     /// What it is known by to the data plane.

@@ -9,7 +9,7 @@ use api::{
     },
 };
 use http::{HeaderName, Method};
-use ir::{HeaderMatch, PathMatch, Pattern, QueryMatch, RequestMatch, ValueMatch};
+use ir::{HeaderMatch, PathMatch, Paths, Pattern, QueryMatch, RequestMatch, ValueMatch};
 
 use crate::fault::Fault;
 
@@ -29,10 +29,11 @@ pub(crate) fn everything() -> RequestMatch {
 /// and take requests away from other rules.
 pub(crate) fn parse(
     declared: &HttpRouteRulesMatches,
+    paths: Paths,
     warnings: &mut Vec<String>,
 ) -> Result<RequestMatch, Fault> {
     let mut matches = RequestMatch {
-        path: path(declared.path.as_ref(), warnings)?,
+        path: path(declared.path.as_ref(), paths, warnings)?,
         method: declared.method.as_ref().map(method),
         ..everything()
     };
@@ -59,6 +60,7 @@ fn nothing(what: impl std::fmt::Display) -> Fault {
 /// A match of a path. Its value gets the form that requests have (RFC 3986 section 6.2.2), or it could never match.
 fn path(
     declared: Option<&HttpRouteRulesMatchesPath>,
+    paths: Paths,
     warnings: &mut Vec<String>,
 ) -> Result<PathMatch, Fault> {
     let Some(declared) = declared else {
@@ -70,7 +72,9 @@ fn path(
             let what = format_args!("path {value:?} does not start with a slash");
             return Err(nothing(what));
         }
-        ir::canonical_path(value)
+        paths
+            .read(value)
+            .map(|read| read.path)
             .map_err(|_| nothing(format_args!("path {value:?} is one that no request has")))
     };
     match declared.r#type {
@@ -79,7 +83,7 @@ fn path(
             Ok(PathMatch::prefix(&canonical()?))
         }
         Some(HttpRouteRulesMatchesPathType::RegularExpression) => {
-            warnings.extend(escapes(value));
+            warnings.extend(escapes(value, paths));
             Pattern::full_path(value)
                 .map(PathMatch::Regex)
                 .map_err(|error| nothing(format_args!("path: {error}")))
@@ -89,7 +93,7 @@ fn path(
 
 /// What of an expression no path has: a character that is escaped in canonical paths, or an escape that is written in another
 /// way there.
-fn escapes(expression: &str) -> Option<String> {
+fn escapes(expression: &str, paths: Paths) -> Option<String> {
     let warning = |written: &str, canonical: &str| {
         format!(
             "path: {written:?} in an expression matches nothing, since paths are matched with {canonical:?} in its place"
@@ -106,7 +110,7 @@ fn escapes(expression: &str) -> Option<String> {
         let escape = expression.get(at..at + 3)?;
         let digits = escape.bytes().skip(1).all(|b| b.is_ascii_hexdigit());
         let path = format!("/{escape}");
-        let canonical = ir::canonical_path(&path).ok().filter(|_| digits)?;
+        let canonical = paths.read(&path).ok().filter(|_| digits)?.path;
         (*canonical != *path).then(|| warning(escape, &canonical[1..]))
     })
 }

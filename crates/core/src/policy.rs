@@ -26,7 +26,7 @@ pub(crate) use backend_tls::{
 };
 pub(crate) use basic_auth::basic_auth;
 pub(crate) use client::{
-    ClientSettings, client_settings, underscores, verdicts as client_verdicts,
+    ClientSettings, client_settings, paths, underscores, verdicts as client_verdicts,
 };
 pub(crate) use external_auth::{
     Place, TIMEOUT as EXTERNAL_AUTH_TIMEOUT, external_auth, names as header_names,

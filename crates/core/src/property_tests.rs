@@ -178,6 +178,12 @@ fn meeting() -> impl Strategy<Value = Value> {
                 "rules": [{ "backendRefs": [{ "name": "svc", "port": 80 }] }],
             },
         });
+        // Some say how their hosts are served.
+        match odd {
+            1 => route["metadata"]["annotations"]["postern.dev/host-isolation"] = "true".into(),
+            2 => route["metadata"]["annotations"]["postern.dev/underscores"] = "drop".into(),
+            _ => {}
+        }
         // Some cannot be accepted by anybody.
         if odd == 0 {
             route["spec"]["rules"][0]["filters"] = serde_json::json!([{ "type": "RequestMirror" }]);

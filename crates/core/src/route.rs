@@ -14,7 +14,7 @@ use api::{
         tlsroutes::TlsRouteUseDefaultGateways,
     },
 };
-use ir::{HostPattern, Route};
+use ir::{HostPattern, HostSettings, Route};
 
 use crate::{
     attach::Place,
@@ -150,6 +150,8 @@ pub(crate) struct TranslatedRoute {
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Hosts; `None`: those of the listener.
     pub(crate) hosts: Option<Vec<HostPattern>>,
+    /// Of routes for requests, what holds for their hosts as a whole.
+    pub(crate) host_settings: HostSettings,
     /// Of routes for requests, that which keeps others away: see [`Age::vouched`].
     pub(crate) age: Age,
     /// Why no parent can accept it.

@@ -16,8 +16,8 @@ use api::{
 };
 use http::StatusCode;
 use ir::{
-    Action, Backend, Forward, Gates, PathMatch, Reason, RequestMatch, Rule, RuleKey, SessionCookie,
-    Target,
+    Action, Backend, Forward, Gates, PathMatch, Paths, Reason, RequestMatch, Rule, RuleKey,
+    SessionCookie, Target,
 };
 
 use crate::{
@@ -64,6 +64,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) reference: &'a ObjectRef,
     /// Likewise: `HTTPRoute/namespace/name`.
     pub(crate) text: &'a Arc<str>,
+    /// How paths are read on its hosts.
+    pub(crate) paths: Paths,
 }
 
 impl<'a> Owner<'a> {
@@ -81,7 +83,7 @@ pub(crate) fn translate(
     lookup: &Lookup<'_>,
 ) -> TranslatedRule {
     let mut rule = TranslatedRule::default();
-    let mut matches = matches(declared, &mut rule);
+    let mut matches = matches(declared, owner, &mut rule);
     if ignores_case(declared.name.as_deref(), owner, lookup) {
         for (_, matches) in &mut matches {
             matches.path = matches.path.clone().ignoring_case();
@@ -144,14 +146,18 @@ pub(crate) fn translate(
     rule
 }
 
-fn matches(declared: &HttpRouteRules, rule: &mut TranslatedRule) -> Vec<(usize, RequestMatch)> {
+fn matches(
+    declared: &HttpRouteRules,
+    owner: Owner<'_>,
+    rule: &mut TranslatedRule,
+) -> Vec<(usize, RequestMatch)> {
     let declared = declared.matches.as_deref().unwrap_or_default();
     if declared.is_empty() {
         return vec![(0, matching::everything())];
     }
     let mut matches = Vec::with_capacity(declared.len());
     for (index, declared) in declared.iter().enumerate() {
-        match matching::parse(declared, &mut rule.warnings) {
+        match matching::parse(declared, owner.paths, &mut rule.warnings) {
             Ok(parsed) => matches.push((index, parsed)),
             Err(fault) => {
                 rule.lost_matches += 1;

@@ -12,6 +12,7 @@
 mod auth;
 mod cluster;
 mod filter;
+mod host;
 mod listener;
 mod listener_key;
 mod matcher;
@@ -32,6 +33,7 @@ pub use filter::{
     ClientAddresses, Cors, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
     RedirectPath, Rewrite,
 };
+pub use host::HostSettings;
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, Underscores, VirtualHost};
 pub use listener_key::{ListenerKey, ListenerParent};
 pub use matcher::{
@@ -39,7 +41,7 @@ pub use matcher::{
     QueryMatch, RequestMatch, ValueMatch,
 };
 pub use password::{InvalidHash, PasswordHash, Scheme};
-pub use path::{BadPath, canonical_path, resolve_dots};
+pub use path::{BadPath, EscapedSlashes, Paths, ReadPath, canonical_path, resolve_dots};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::{Redacted, with_values};
 pub use route::{Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target};

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    Cluster, ClusterKey, DatagramPort, HostPattern, ListenerKey, Route, StreamHost, TlsTermination,
+    Cluster, ClusterKey, DatagramPort, HostPattern, HostSettings, ListenerKey, Paths, Route,
+    StreamHost, TlsTermination,
 };
 
 /// The whole configuration of the data plane.
@@ -112,6 +113,9 @@ pub struct Listener {
     /// What becomes of request fields with an underscore in their name.
     #[serde(skip_serializing_if = "Underscores::is_default")]
     pub underscores: Underscores,
+    /// How paths are read.
+    #[serde(skip_serializing_if = "Paths::is_default")]
+    pub paths: Paths,
     /// Certificates, where TLS ends here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsTermination>,
@@ -123,7 +127,7 @@ pub struct Listener {
 }
 
 /// What becomes of request fields with an underscore in their name. Some backends cannot tell `X_User` from `X-User`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Underscores {
     /// They pass.
@@ -136,7 +140,7 @@ pub enum Underscores {
 }
 
 impl Underscores {
-    fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -153,8 +157,24 @@ impl Listener {
 pub struct VirtualHost {
     /// The host.
     pub host: HostPattern,
+    /// What holds before any route is asked.
+    #[serde(skip_serializing_if = "HostSettings::is_default")]
+    pub settings: HostSettings,
     /// In order of precedence; the first that matches wins.
     pub routes: Vec<Route>,
+}
+
+impl VirtualHost {
+    /// Whether requests for `host` (lower case, no port) may be for this one.
+    #[must_use]
+    pub fn covers(&self, host: &str) -> bool {
+        let labels = || match &self.host {
+            HostPattern::Wildcard(suffix) => host.strip_suffix(&**suffix).unwrap_or_default(),
+            HostPattern::Exact(_) | HostPattern::Any => "",
+        };
+        self.host.matches(host)
+            && !(self.settings.one_label && labels().trim_end_matches('.').contains('.'))
+    }
 }
 
 fn by_socket<T: Serialize, S: Serializer>(

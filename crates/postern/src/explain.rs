@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request::Parts, uri:
 use ipnet::IpNet;
 use ir::{
     Action, Cluster, Ir, Listener, Port, Protocol, RequestMatch, Rule, SocketKey, StreamHost,
-    Target,
+    Target, VirtualHost,
 };
 use proxy::{Explained, Explainer, Outcome, Peer, Question};
 use serde::Serialize;
@@ -316,12 +316,15 @@ fn passed_on(hosts: &[Arc<StreamHost>], host: &str) -> String {
 }
 
 /// Hosts of a listener that are asked for `host`, most specific first.
-fn hosts<'a>(listener: &'a Listener, host: &'a str) -> impl Iterator<Item = &'a ir::VirtualHost> {
-    listener
-        .hosts
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(move |candidate| candidate.host.matches(host))
+fn hosts<'a>(listener: &'a Listener, host: &'a str) -> impl Iterator<Item = &'a VirtualHost> {
+    let all = listener.hosts.iter().map(AsRef::as_ref);
+    let mut alone = false;
+    all.filter(move |candidate: &&VirtualHost| candidate.covers(host))
+        .take_while(move |candidate| {
+            let asked = !alone;
+            alone |= candidate.settings.isolated;
+            asked
+        })
 }
 
 fn no_route(listener: &Listener, host: &str) -> String {

@@ -57,10 +57,18 @@ spec: {ports: [{port: 80}]}
 "#;
 
 fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
-    let manifests = yaml::read(MANIFESTS);
+    ask_of(MANIFESTS, method, url, headers)
+}
+
+fn ask_of(manifests: &str, method: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
+    let manifests = yaml::read(manifests);
     assert_eq!(manifests.errors, []);
     let resources = manifests.into_resources();
-    let made = Pipeline::new(converter::Options::default()).run(&resources);
+    let made = Pipeline::new(converter::Options {
+        ingress_classes: ["higress", "nginx"].map(str::to_owned).into(),
+        ..converter::Options::default()
+    })
+    .run(&resources);
     let headers: Vec<_> = headers
         .iter()
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
@@ -180,5 +188,47 @@ fn a_bad_request_is_refused() {
         Request::new("G ET", "http://example.com/", &[], client)
             .unwrap_err()
             .contains("is not a method")
+    );
+}
+
+#[test]
+fn a_host_of_class_nginx_is_alone_and_its_paths_are_decoded() {
+    let manifests = r#"
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: own}
+spec:
+  ingressClassName: nginx
+  rules:
+  - host: a.example.com
+    http: {paths: [{path: /admin, pathType: Prefix, backend: {service: {name: demo, port: {number: 80}}}}]}
+  - http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: demo, port: {number: 80}}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: demo
+  annotations: {postern.dev/endpoints: '127.0.0.1:9000'}
+spec: {ports: [{port: 80}]}
+"#;
+    let met = ask_of(manifests, "GET", "http://a.example.com/x/..%2fadmin", &[]);
+    assert_eq!(met.path, "/admin");
+    assert_eq!(
+        met.results[0].text,
+        "the backend sees GET a.example.com/admin"
+    );
+    let met = ask_of(manifests, "GET", "http://a.example.com//admin%2Fx", &[]);
+    assert_eq!(met.path, "/admin/x");
+    assert_eq!(
+        met.results[0].text,
+        "the backend sees GET a.example.com//admin%2Fx"
+    );
+    let missed = ask_of(manifests, "GET", "http://a.example.com/other", &[]);
+    assert_eq!(missed.results[0].text, "404 no_route");
+    assert_eq!(missed.near.len(), 0, "no other host is asked");
+    let unknown = ask_of(manifests, "GET", "http://b.example.com/other", &[]);
+    assert_eq!(
+        unknown.results[0].text,
+        "the backend sees GET b.example.com/other"
     );
 }

@@ -9,7 +9,9 @@ pub(crate) mod explain;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
-use ir::{Action, HostPattern, Protocol, Reason, Route, SocketKey, Target, Underscores};
+use ir::{
+    Action, HostPattern, HostSettings, Protocol, Reason, Route, SocketKey, Target, Underscores,
+};
 
 use crate::{
     auth::Credentials,
@@ -56,7 +58,7 @@ pub(crate) enum Verdict {
 }
 
 /// Listener, route, rule, and the gates that need nothing but the request. `body` is the length of its body, where that is
-/// known. Fields that the listener does not take are gone from the view afterwards.
+/// known. Fields that the listener or the host does not take are gone from the view afterwards, and its path is read as these say.
 pub(crate) fn decide<'s>(
     snapshot: &'s Snapshot,
     place: Place<'_>,
@@ -86,8 +88,11 @@ fn steps<'s>(
     let port = snapshot.ports.get(&place.key).ok_or(ProxyError::NoRoute)?;
     let at = listener(port, place, view)?;
     decision.listener = Some(at);
-    underscores(port, at, view)?;
-    let (met, preflight) = route(port, at, view)?;
+    let host = port.router.host(at, view.host());
+    let settings = port.settings.get(at).copied().unwrap_or_default();
+    settle(host.map_or(settings, |(_, own)| settings.and(own)), view)?;
+    let (host, _) = host.ok_or(ProxyError::NoRoute)?;
+    let (met, preflight) = route(port, (at, host), view)?;
     decision.met = Some(met);
     let rule = &met.rule.rule;
     let gates = &rule.gates;
@@ -144,8 +149,18 @@ fn listener(port: &PortState, place: Place<'_>, view: &View) -> Result<usize, Pr
     found.ok_or(ProxyError::NoRoute)
 }
 
-/// What the listener has to say about fields with an underscore in their name.
-fn underscores(port: &PortState, at: usize, view: &mut View) -> Result<(), ProxyError> {
+/// What listener and host have to say before any route is asked.
+fn settle(settings: HostSettings, view: &mut View) -> Result<(), ProxyError> {
+    if settings.is_default() {
+        return Ok(());
+    }
+    underscores(settings.underscores, view)?;
+    view.read_path(settings.paths)
+        .map_err(|_| ProxyError::BadRequest)
+}
+
+/// Fields with an underscore in their name.
+fn underscores(wanted: Underscores, view: &mut View) -> Result<(), ProxyError> {
     if !view.has_aliases() {
         return Ok(());
     }
@@ -153,7 +168,7 @@ fn underscores(port: &PortState, at: usize, view: &mut View) -> Result<(), Proxy
         let names = map.keys().filter(|name| name.as_str().contains('_'));
         names.cloned().collect::<Vec<_>>()
     };
-    match port.underscores.get(at).copied().unwrap_or_default() {
+    match wanted {
         Underscores::Allow => {}
         Underscores::Drop => {
             for name in named(&view.headers) {
@@ -171,7 +186,11 @@ fn underscores(port: &PortState, at: usize, view: &mut View) -> Result<(), Proxy
 
 /// The route, and whether the request is a preflight that its rule may answer. A preflight is answered by the rule that the
 /// request would meet that it asks about.
-fn route<'s>(port: &'s PortState, at: usize, view: &View) -> Result<(Met<'s>, bool), ProxyError> {
+fn route<'s>(
+    port: &'s PortState,
+    place: (usize, usize),
+    view: &View,
+) -> Result<(Met<'s>, bool), ProxyError> {
     let find = |method: &Method| {
         let request = RequestView {
             host: view.host(),
@@ -181,7 +200,7 @@ fn route<'s>(port: &'s PortState, at: usize, view: &View) -> Result<(Met<'s>, bo
             method,
             headers: &view.headers,
         };
-        let found = port.router.find(at, &request)?;
+        let found = port.router.find(place, &request)?;
         Some(Met {
             route: found.route,
             rule: found.payload,
@@ -233,6 +252,7 @@ pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
                 host: view.host(),
                 listener_port: view.port(listener),
                 path: view.path(),
+                sent: view.target().path(),
                 query: view.query(),
             };
             let mut answer = redirect::response(redirect, &request);

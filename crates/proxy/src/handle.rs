@@ -68,6 +68,8 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
     let snapshot = conn.worker.snapshot();
     let length = body.size_hint().exact();
     let decision = decision::decide(&snapshot, conn.place(), &mut view, length);
+    // Listener and host have had their say on how it is read.
+    exchange.read(&view);
     if let Some(met) = &decision.met {
         let port = snapshot.ports.get(&conn.port.key);
         let listener = port.zip(decision.listener);
@@ -131,7 +133,7 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
     Begun::Answered(Box::new(response))
 }
 
-/// The view of a request, and the begin of its account. Cheap refusals come before any work.
+/// The view of a request, or the account of one that there is no view of. Cheap refusals come before any work.
 fn read(conn: &Conn, head: Parts, exchange: &mut Exchange) -> Result<View, ProxyError> {
     let limits = &conn.worker.config.limits;
     let refused = if let Err(error) = framing(conn, &head) {
@@ -148,10 +150,7 @@ fn read(conn: &Conn, head: Parts, exchange: &mut Exchange) -> Result<View, Proxy
         return Err(error);
     }
     match View::new(&conn.peer, &conn.worker.config.trusted_proxies, head) {
-        Ok(view) => {
-            exchange.read(&view);
-            Ok(view)
-        }
+        Ok(view) => Ok(view),
         Err(unreadable) => {
             exchange.unread(&unreadable.1);
             Err(ProxyError::BadRequest)

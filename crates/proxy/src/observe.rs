@@ -120,6 +120,8 @@ struct Logged {
     timestamp: SystemTime,
     method: Method,
     target: Option<PathAndQuery>,
+    /// The canonical path, where the target has another one.
+    path: Option<Arc<str>>,
     host: Box<str>,
     version: Version,
     user_agent: Option<HeaderValue>,
@@ -137,6 +139,8 @@ pub(crate) struct Seen<'a> {
     scheme: &'static str,
     host: &'a str,
     target: Option<&'a PathAndQuery>,
+    /// The canonical path, where the target has another one.
+    path: Option<&'a Arc<str>>,
     headers: &'a HeaderMap,
     client: Option<IpAddr>,
 }
@@ -150,6 +154,7 @@ impl<'a> Seen<'a> {
             scheme: view.scheme(),
             host: view.authority().to_str().unwrap_or_default(),
             target: Some(view.target()),
+            path: view.own_path(),
             headers: &view.headers,
             client: view.client().address(),
         }
@@ -165,13 +170,15 @@ impl<'a> Seen<'a> {
             scheme: if peer.tls { "https" } else { "http" },
             host: target.or_else(field).unwrap_or_default(),
             target: head.uri.path_and_query(),
+            path: None,
             headers: &head.headers,
             client: Some(peer.address()),
         }
     }
 
     fn path(&self) -> &'a str {
-        self.target.map_or("", PathAndQuery::path)
+        let own = self.path.map(AsRef::as_ref);
+        own.unwrap_or_else(|| self.target.map_or("", PathAndQuery::path))
     }
 }
 
@@ -181,6 +188,7 @@ impl Logged {
             timestamp: SystemTime::now(),
             method: seen.method.clone(),
             target: seen.target.cloned(),
+            path: seen.path.cloned(),
             host: seen.host.into(),
             version: seen.version,
             user_agent: seen.headers.get(header::USER_AGENT).cloned(),
@@ -192,6 +200,13 @@ impl Logged {
                 .flatten()
                 .map(|parent| (parent.trace_id, parent.span_id)),
         }
+    }
+}
+
+impl Logged {
+    fn path(&self) -> &str {
+        let target = || self.target.as_ref().map_or("", PathAndQuery::path);
+        self.path.as_deref().unwrap_or_else(target)
     }
 }
 
@@ -315,7 +330,7 @@ impl Observed {
         observer.telemetry.access_log.log(&Record {
             timestamp: logged.timestamp,
             method: logged.method.as_str(),
-            path: logged.target.as_ref().map_or("", PathAndQuery::path),
+            path: logged.path(),
             host: &logged.host,
             protocol: logged.version,
             status: outcome.status.map_or(0, |status| status.as_u16()),

@@ -9,7 +9,7 @@ mod matching;
 use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, Method};
-use ir::{HostPattern, Port, Route, Rule, VirtualHost};
+use ir::{HostPattern, HostSettings, Port, Route, Rule, VirtualHost};
 
 use index::Index;
 pub(crate) use matching::query_value;
@@ -151,17 +151,42 @@ impl<T> PortRouter<T> {
         self.listeners.get(at)
     }
 
-    /// The first route of `listener` that matches. The most specific host that has routes decides; wider ones are asked
-    /// only for routes that allow it ([`Route::host_fallthrough`]).
+    /// The most specific host of a listener that covers `host`, and what holds there.
     #[must_use]
-    pub fn find<'a>(&'a self, listener: usize, request: &RequestView<'_>) -> Option<Found<'a, T>> {
+    pub fn host(&self, listener: usize, host: &str) -> Option<(usize, HostSettings)> {
         let listener = self.listeners.get(listener)?;
-        let mut hosts = listener
-            .by_host
-            .widening(request.host)
-            .filter_map(|at| listener.hosts.get(at));
-        let own = hosts.next()?.find(request, |_| true);
-        own.or_else(|| hosts.find_map(|host| host.find(request, |route| route.host_fallthrough)))
+        let (at, found) = listener.covering(host).next()?;
+        Some((at, found.host.settings))
+    }
+
+    /// The first route that matches, of a listener and the host that [`Self::host`] has found there. Wider hosts are asked only
+    /// for routes that allow it ([`Route::host_fallthrough`]), and not at all where the host is alone.
+    #[must_use]
+    pub fn find<'a>(
+        &'a self,
+        (listener, host): (usize, usize),
+        request: &RequestView<'_>,
+    ) -> Option<Found<'a, T>> {
+        let listener = self.listeners.get(listener)?;
+        let own = listener.hosts.get(host)?;
+        let found = own.find(request, |_| true);
+        if found.is_some() || own.host.settings.isolated {
+            return found;
+        }
+        let wider = listener.covering(request.host).skip(1);
+        { wider }.find_map(|(_, host)| host.find(request, |route| route.host_fallthrough))
+    }
+}
+
+impl<T> ListenerRouter<T> {
+    /// The hosts that cover `host`, most specific first.
+    fn covering<'a, 'h>(
+        &'a self,
+        host: &'h str,
+    ) -> impl Iterator<Item = (usize, &'a Host<T>)> + use<'a, 'h, T> {
+        let hosts = self.by_host.widening(host);
+        let hosts = hosts.filter_map(|at| Some((at, &**self.hosts.get(at)?)));
+        hosts.filter(move |(_, found)| !found.host.settings.one_label || found.host.covers(host))
     }
 }
 
@@ -218,7 +243,7 @@ impl Hosts {
     }
 
     /// Everything that covers `host`, most specific first.
-    fn widening<'a>(&'a self, host: &'a str) -> impl Iterator<Item = usize> + 'a {
+    fn widening<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = usize> + use<'a, 'h> {
         let suffixes = (!self.wildcard.is_empty())
             .then_some(host)
             .into_iter()

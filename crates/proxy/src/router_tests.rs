@@ -4,8 +4,9 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ir::{
-    Action, HeaderMatch, HostPattern, Listener, ListenerKey, PathMatch, Pattern, Port, Protocol,
-    QueryMatch, Reason, RequestMatch, Route, Rule, RuleKey, ValueMatch, VirtualHost,
+    Action, HeaderMatch, HostPattern, HostSettings, Listener, ListenerKey, PathMatch, Pattern,
+    Port, Protocol, QueryMatch, Reason, RequestMatch, Route, Rule, RuleKey, ValueMatch,
+    VirtualHost,
 };
 use proptest::prelude::*;
 
@@ -20,6 +21,10 @@ struct Written {
     headers: Vec<(&'static str, &'static str)>,
     query: Vec<(&'static str, &'static str)>,
     fallthrough: bool,
+    /// Its host is alone.
+    isolated: bool,
+    /// Its host, if it is a wildcard, stands for one label.
+    one_label: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -127,8 +132,8 @@ fn meets(written: &Written, asked: &Asked) -> bool {
         })
 }
 
-/// The expected rule: the most specific listener; there, the most specific host with any route decides, then wider
-/// hosts with those routes that fall through; within a host the best precedence.
+/// The expected rule: the most specific listener; there, the most specific host with any route decides, then, unless that is
+/// alone, wider hosts with those routes that fall through; within a host the best precedence.
 fn expected(listeners: &[(&'static str, Vec<Written>)], asked: &Asked) -> Option<usize> {
     let covers = |pattern: &str| HostPattern::parse(pattern).unwrap().matches(asked.host);
     let specificity = |pattern: &&str| {
@@ -143,13 +148,20 @@ fn expected(listeners: &[(&'static str, Vec<Written>)], asked: &Asked) -> Option
         .filter(|(_, (h, _))| covers(h))
         .min_by_key(|(_, (h, _))| specificity(h))?;
     let offset: usize = listeners[..at].iter().map(|(_, r)| r.len()).sum();
+    let any = |host: &str, of: fn(&Written) -> bool| routes.iter().any(|r| r.host == host && of(r));
+    let too_deep = |host: &str| {
+        let labels = |name: &str| name.split('.').count();
+        host.starts_with("*.") && any(host, |r| r.one_label) && labels(host) != labels(asked.host)
+    };
     let mut hosts: Vec<&str> = routes
         .iter()
         .map(|r| r.host)
-        .filter(|h| covers(h))
+        .filter(|h| covers(h) && !too_deep(h))
         .collect();
     hosts.sort_by_key(specificity);
     hosts.dedup();
+    let alone = hosts.first().is_some_and(|host| any(host, |r| r.isolated));
+    hosts.truncate(if alone { 1 } else { hosts.len() });
     hosts.iter().enumerate().find_map(|(wider, host)| {
         routes
             .iter()
@@ -174,12 +186,21 @@ fn port(listeners: &[(&'static str, Vec<Written>)]) -> Port {
             id += 1;
         }
         let hosts = hosts.into_iter().map(|(host, mut list)| {
+            let settings = HostSettings {
+                isolated: list.iter().any(|(_, written)| written.isolated),
+                one_label: list.iter().any(|(_, written)| written.one_label),
+                ..HostSettings::default()
+            };
             list.sort_by_key(|(order, written)| precedence(written, *order));
             let routes = list
                 .into_iter()
                 .map(|(id, written)| route(id, written))
                 .collect();
-            Arc::new(VirtualHost { host, routes })
+            Arc::new(VirtualHost {
+                host,
+                settings,
+                routes,
+            })
         });
         built.push(Arc::new(Listener {
             key: ListenerKey::of_gateway("test", "test", "http"),
@@ -189,6 +210,7 @@ fn port(listeners: &[(&'static str, Vec<Written>)]) -> Port {
             hosts: hosts.collect(),
             streams: None,
             underscores: ir::Underscores::Allow,
+            paths: ir::Paths::default(),
         }));
     }
     Port {
@@ -214,7 +236,10 @@ fn found(port: &Port, asked: &Asked) -> Option<usize> {
         headers: &headers,
     };
     let listener = router.listener_for(asked.host)?;
-    router.find(listener, &view).map(|found| *found.payload)
+    let (host, _) = router.host(listener, asked.host)?;
+    router
+        .find((listener, host), &view)
+        .map(|found| *found.payload)
 }
 
 fn hosts() -> impl Strategy<Value = &'static str> {
@@ -257,16 +282,22 @@ fn written() -> impl Strategy<Value = Written> {
         prop::option::of(prop::sample::select(vec![Method::GET, Method::POST])),
         pairs(vec![("x", "1"), ("y", "~[12]"), ("z", "1")]),
         pairs(vec![("p", "1"), ("q", "~1|2")]),
-        any::<bool>(),
+        (
+            any::<bool>(),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.2),
+        ),
     )
         .prop_map(
-            |(host, path, method, headers, query, fallthrough)| Written {
+            |(host, path, method, headers, query, (fallthrough, isolated, one_label))| Written {
                 host,
                 path,
                 method,
                 headers,
                 query,
                 fallthrough,
+                isolated,
+                one_label,
             },
         )
 }
@@ -331,8 +362,8 @@ proptest! {
         asked in asked(),
     ) {
         let in_order: Vec<Route> = routes.iter().enumerate().map(|(id, w)| route(id, w)).collect();
-        let host = Arc::new(VirtualHost { host: HostPattern::Any, routes: in_order });
-        let listener = Listener { key: ListenerKey::of_gateway("n", "g", "l"), others: vec![], hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None, underscores: ir::Underscores::Allow };
+        let host = Arc::new(VirtualHost { host: HostPattern::Any, settings: HostSettings::default(), routes: in_order });
+        let listener = Listener { key: ListenerKey::of_gateway("n", "g", "l"), others: vec![], hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None, underscores: ir::Underscores::Allow, paths: ir::Paths::default() };
         let port = Port { protocol: Protocol::Http, advertised: None, listeners: vec![Arc::new(listener)] };
         let first = routes.iter().position(|written| meets(written, &asked));
         prop_assert_eq!(found(&port, &asked), first);
@@ -356,10 +387,12 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
     });
     let host = Arc::new(VirtualHost {
         host: HostPattern::Any,
+        settings: HostSettings::default(),
         routes: routes.into(),
     });
     let listener = Listener {
         underscores: ir::Underscores::Allow,
+        paths: ir::Paths::default(),
         key: ListenerKey::of_gateway("n", "g", "l"),
         others: vec![],
         hostname: HostPattern::Any,
@@ -390,6 +423,8 @@ fn queries_are_decoded_and_headers_may_repeat() {
         headers: vec![("x", "1,2")],
         query: vec![("a b", "c&d")],
         fallthrough: false,
+        isolated: false,
+        one_label: false,
     };
     let port = port(&[("*", vec![written])]);
     let asked = |headers: Vec<_>, query| Asked {
@@ -429,6 +464,8 @@ fn a_match_of_host_sees_the_canonical_host() {
         headers: vec![("host", "a.com")],
         query: vec![],
         fallthrough: false,
+        isolated: false,
+        one_label: false,
     };
     let port = port(&[("*", vec![written])]);
     let asked = |host, headers| Asked {

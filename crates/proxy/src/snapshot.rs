@@ -12,8 +12,8 @@ use std::{
 };
 
 use ir::{
-    Cluster, ClusterKey, DatagramPort, HostPattern, Ir, Listener, Port, Protocol, Rule, SocketKey,
-    TlsTermination, Underscores,
+    Cluster, ClusterKey, DatagramPort, HostPattern, HostSettings, Ir, Listener, Port, Protocol,
+    Rule, SocketKey, TlsTermination,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
@@ -52,8 +52,8 @@ pub(crate) struct PortState {
     pub(crate) tls: Vec<Option<Arc<ServerConfig>>>,
     /// For each listener of the router; `None` where it serves HTTP.
     pub(crate) streams: Vec<Option<Arc<Streams>>>,
-    /// For each listener of the router.
-    pub(crate) underscores: Vec<Underscores>,
+    /// For each listener of the router: what holds for all of its hosts.
+    pub(crate) settings: Vec<HostSettings>,
     /// For each listener of the router.
     pub(crate) metrics: Vec<Arc<ListenerMetrics>>,
 }
@@ -102,9 +102,7 @@ impl Snapshot {
                 router,
                 tls: certificates(port, before.with_tls(*key), &mut errors),
                 streams: before.streams(*key, port, &rules),
-                underscores: { port.listeners.iter() }
-                    .map(|listener| listener.underscores)
-                    .collect(),
+                settings: port.listeners.iter().map(everywhere).collect(),
                 metrics: port
                     .listeners
                     .iter()
@@ -182,6 +180,15 @@ impl Snapshot {
                 Some((&listener.hostname, tls))
             });
         known.collect()
+    }
+}
+
+/// What holds for all hosts of a listener.
+fn everywhere(listener: &Arc<Listener>) -> HostSettings {
+    HostSettings {
+        paths: listener.paths,
+        underscores: listener.underscores,
+        ..HostSettings::default()
     }
 }
 

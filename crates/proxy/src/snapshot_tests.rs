@@ -52,6 +52,7 @@ fn host(name: &str) -> Arc<VirtualHost> {
     };
     Arc::new(VirtualHost {
         host: HostPattern::parse(&format!("{name}.test")).unwrap(),
+        settings: ir::HostSettings::default(),
         routes: vec![Route {
             matches,
             host_fallthrough: false,
@@ -70,6 +71,7 @@ fn ir(hosts: &[Arc<VirtualHost>], clusters: &[Arc<Cluster>]) -> Arc<Ir> {
         hosts: hosts.to_vec(),
         streams: None,
         underscores: ir::Underscores::Allow,
+        paths: ir::Paths::default(),
     };
     let port = Port {
         protocol: Protocol::Http,

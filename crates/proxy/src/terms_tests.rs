@@ -19,6 +19,7 @@ fn host(name: &str) -> HostPattern {
 fn listener(name: &str, clients: Option<ClientAuth>, streams: bool) -> Listener {
     Listener {
         underscores: ir::Underscores::Allow,
+        paths: ir::Paths::default(),
         key: ListenerKey::of_gateway("test", "test", name),
         others: vec![],
         hostname: host(name),

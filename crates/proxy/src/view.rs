@@ -8,13 +8,13 @@ mod authority;
 mod client;
 pub(crate) mod fields;
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use http::{
     HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts, uri::PathAndQuery,
 };
 use ipnet::IpNet;
-use ir::BadPath;
+use ir::{BadPath, Paths};
 
 pub use authority::BadHost;
 use authority::{Authority, default_port};
@@ -87,6 +87,10 @@ pub struct View {
     pub headers: HeaderMap,
     /// Canonical path, and the query as it came.
     target: PathAndQuery,
+    /// What the client sent, where that is not the target.
+    sent: Option<PathAndQuery>,
+    /// The canonical path, where the target is as the client sent it ([`Paths::decoded`]).
+    path: Option<Arc<str>>,
     authority: Authority,
     https: bool,
     port: Option<u16>,
@@ -127,7 +131,7 @@ impl View {
         };
         form(&head.method, &head.uri)?;
         let authority = Authority::of(&head.uri, &head.headers, https)?;
-        let target = target(head)?;
+        let (target, sent) = target(head)?;
         let hops = hops(&head.headers);
         head.headers.remove(header::HOST);
         let came = Came {
@@ -150,6 +154,8 @@ impl View {
             version: head.version,
             headers: std::mem::take(&mut head.headers),
             target,
+            sent,
+            path: None,
             authority,
             https,
             peer: peer.text.clone(),
@@ -172,10 +178,39 @@ impl View {
         self.authority.text()
     }
 
-    /// Canonical path.
+    /// Canonical path: what rules are matched with, and what rewrites begin with.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.target.path()
+        self.path.as_deref().unwrap_or_else(|| self.target.path())
+    }
+
+    /// The canonical path, where the target has another one.
+    pub(crate) const fn own_path(&self) -> Option<&Arc<str>> {
+        self.path.as_ref()
+    }
+
+    /// Reads the path as listener and host say. What is passed on reads as the canonical path, too: what the client sent, if
+    /// that is wanted and there are no dot segments in it, which others may resolve in another way; else the canonical path.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub(crate) fn read_path(&mut self, paths: Paths) -> Result<(), BadPath> {
+        if paths.is_default() {
+            return Ok(());
+        }
+        let sent = self.sent.as_ref().unwrap_or(&self.target);
+        let read = paths.read(sent.path())?;
+        let canonical = match &read.path {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(path) => Some(path),
+        };
+        let keeps = paths.decoded && !read.dots && sent.path().is_ascii();
+        (self.target, self.path) = match canonical {
+            Some(path) if keeps => (sent.clone(), Some(path.as_str().into())),
+            Some(path) => (path_and_query(path, sent.query()), None),
+            None => (sent.clone(), None),
+        };
+        Ok(())
     }
 
     /// The query without `?`, as it came.
@@ -184,15 +219,18 @@ impl View {
         self.target.query()
     }
 
-    /// Path and query.
+    /// Path and query as a backend gets them where no rule rewrites them.
     #[must_use]
     pub const fn target(&self) -> &PathAndQuery {
         &self.target
     }
 
-    /// [`Self::target`], by value.
-    pub(crate) fn into_target(self) -> PathAndQuery {
-        self.target
+    /// [`Self::target`], by value; with the canonical path, where that is to be rewritten.
+    pub(crate) fn into_target(self, rewritten: bool) -> PathAndQuery {
+        match self.path.filter(|_| rewritten) {
+            Some(path) => path_and_query(&path, self.target.query()),
+            None => self.target,
+        }
     }
 
     /// Whether the client asks over TLS, as far as that is known: a trusted proxy may have ended it.
@@ -277,14 +315,14 @@ fn form(method: &Method, uri: &Uri) -> Result<(), BadTarget> {
     (ours && placed).then_some(()).ok_or(BadTarget)
 }
 
-/// The target that everything sees: the canonical path, and the query as it came.
-fn target(head: &Parts) -> Result<PathAndQuery, BadPath> {
+/// The target that everything sees: the canonical path, and the query as it came; and what was sent, where that is another.
+fn target(head: &Parts) -> Result<(PathAndQuery, Option<PathAndQuery>), BadPath> {
     let sent = head.uri.path_and_query();
     let path = ir::canonical_path(head.uri.path())?;
-    match (path, sent) {
-        (std::borrow::Cow::Borrowed(_), Some(sent)) => Ok(sent.clone()),
-        (path, _) => Ok(path_and_query(&path, head.uri.query())),
-    }
+    Ok(match (path, sent) {
+        (Cow::Borrowed(_), Some(sent)) => (sent.clone(), None),
+        (path, sent) => (path_and_query(&path, head.uri.query()), sent.cloned()),
+    })
 }
 
 /// Whether the client asks over TLS, as a trusted proxy says it. Of several schemes the first counts: that is the client's own

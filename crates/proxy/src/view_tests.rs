@@ -1,5 +1,7 @@
 use http::{HeaderMap, Request, Version, request::Parts};
 use ipnet::IpNet;
+use ir::{EscapedSlashes, Paths};
+use proptest::prelude::*;
 
 use super::{Peer, Unreadable, View};
 
@@ -201,5 +203,46 @@ fn targets_are_paths_or_urls_of_http() {
         let (method, uri) = (method.parse().unwrap(), text.parse().unwrap());
         let form = super::form(&method, &uri);
         assert_eq!(form.is_ok(), ours, "{method} {text}");
+    }
+}
+
+/// Any way of reading paths.
+fn paths() -> impl Strategy<Value = Paths> {
+    let slashes = prop_oneof![
+        Just(EscapedSlashes::Keep),
+        Just(EscapedSlashes::Decode),
+        Just(EscapedSlashes::Refuse),
+    ];
+    let all = (any::<bool>(), slashes, any::<bool>());
+    all.prop_map(|(merge_slashes, escaped_slashes, decoded)| Paths {
+        merge_slashes,
+        escaped_slashes,
+        decoded,
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_passed_on_reads_as_what_was_matched(
+        raw in "/([a./;$|é]|//|\\.\\.|%2[eEfF4]|%25|%7[cC]|%41){0,12}",
+        paths in paths(),
+        rewritten in any::<bool>(),
+    ) {
+        let mut view = view("1.2.3.4", false, &format!("GET {raw}?q=//"), &["Host: a.com"]).unwrap();
+        let own = view.path().to_owned();
+        let expected = paths.read(&raw).map(|read| read.path.into_owned());
+        prop_assert_eq!(view.read_path(paths).is_ok(), expected.is_ok());
+        let Ok(expected) = expected else { return Ok(()) };
+        prop_assert_eq!(view.path(), &expected);
+        if paths.is_default() {
+            prop_assert_eq!(&own, &expected);
+        }
+        prop_assert_eq!(view.query(), Some("q=//"));
+        // By ours, and without dot segments by anybody's.
+        let passed = view.into_target(rewritten);
+        prop_assert_eq!(paths.read(passed.path()).map(|read| read.path), Ok(expected.clone().into()));
+        prop_assert!(!paths.read(passed.path()).unwrap().dots);
+        prop_assert!(!rewritten || passed.path() == expected);
+        prop_assert_eq!(passed.query(), Some("q=//"));
     }
 }

@@ -3,7 +3,7 @@
 mod verdict;
 
 use api::{ClientPolicy, ClientTls, Kind, ObjectKey, TlsVersion, condition::reasons};
-use ir::{CipherSuite, ClientAuth, TlsVersions, Underscores};
+use ir::{CipherSuite, ClientAuth, EscapedSlashes, Paths, TlsVersions, Underscores};
 
 use crate::{cert, fault::Fault, lookup::Lookup};
 
@@ -16,6 +16,7 @@ pub(crate) struct ClientSettings {
     pub(crate) ciphers: Option<Vec<CipherSuite>>,
     pub(crate) clients: ClientAuth,
     pub(crate) underscores: Underscores,
+    pub(crate) paths: Paths,
 }
 
 impl ClientSettings {
@@ -62,6 +63,7 @@ pub(crate) fn client_settings(
         ciphers,
         clients,
         underscores: underscores(policies),
+        paths: paths(policies),
     })
 }
 
@@ -74,6 +76,25 @@ pub(crate) fn underscores(policies: &[(&ObjectKey, &ClientPolicy)]) -> Underscor
         None | Some(api::Underscores::Allow) => Underscores::Allow,
         Some(api::Underscores::Drop) => Underscores::Drop,
         Some(api::Underscores::Refuse) => Underscores::Refuse,
+    }
+}
+
+/// How paths are read.
+pub(crate) fn paths(policies: &[(&ObjectKey, &ClientPolicy)]) -> Paths {
+    let said = || {
+        let specs = policies.iter().map(|(_, policy)| &policy.spec);
+        specs.filter_map(|spec| spec.paths.as_ref())
+    };
+    Paths {
+        merge_slashes: said()
+            .find_map(|paths| paths.merge_slashes)
+            .unwrap_or_default(),
+        escaped_slashes: match said().find_map(|paths| paths.escaped_slashes) {
+            None | Some(api::EscapedSlashes::Keep) => EscapedSlashes::Keep,
+            Some(api::EscapedSlashes::Decode) => EscapedSlashes::Decode,
+            Some(api::EscapedSlashes::Refuse) => EscapedSlashes::Refuse,
+        },
+        decoded: false,
     }
 }
 

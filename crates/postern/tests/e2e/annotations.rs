@@ -12,6 +12,7 @@ mod canary;
 mod elsewhere;
 mod fallback;
 mod guard;
+mod hosts;
 mod limits;
 mod matching;
 mod nginx;

@@ -123,13 +123,13 @@ impl Explainer {
                 return explained;
             }
         };
-        explained.target = Some((view.host().to_owned(), view.path().to_owned()));
         let shaken = self.shaken(port, &peer, view.host());
         let place = Place {
             key: port,
             shaken: shaken.as_ref(),
         };
         let decision = super::decide(&self.0, place, &mut view, Some(0));
+        explained.target = Some((view.host().to_owned(), view.path().to_owned()));
         explained.listener = decision.listener;
         explained.route = decision.met.map(|met| met.route.clone());
         explained.outcomes = match outcome(&decision, &view) {

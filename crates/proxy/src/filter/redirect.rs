@@ -18,6 +18,8 @@ pub struct RequestInfo<'a> {
     pub listener_port: u16,
     /// Canonical path.
     pub path: &'a str,
+    /// The path as a backend would get it, for redirects that keep it.
+    pub sent: &'a str,
     /// Query without `?`.
     pub query: Option<&'a str>,
 }
@@ -46,7 +48,7 @@ pub fn location(redirect: &Redirect, request: &RequestInfo<'_>) -> HeaderValue {
         request.listener_port
     });
     let host = redirect.host.as_deref().unwrap_or(request.host);
-    let path = path(redirect.path.as_ref(), request.path);
+    let path = path(redirect.path.as_ref(), request);
     let mut text = format!("{scheme}://{host}");
     if port != own_port {
         text.push_str(&format!(":{port}"));
@@ -60,9 +62,9 @@ pub fn location(redirect: &Redirect, request: &RequestInfo<'_>) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("/"))
 }
 
-fn path<'a>(change: Option<&'a RedirectPath>, path: &'a str) -> Cow<'a, str> {
+fn path<'a>(change: Option<&'a RedirectPath>, request: &RequestInfo<'a>) -> Cow<'a, str> {
     match change {
-        None => Cow::Borrowed(path),
+        None => Cow::Borrowed(request.sent),
         Some(RedirectPath::Full(full)) => Cow::Borrowed(full),
         Some(RedirectPath::Prefix {
             matched,
@@ -72,7 +74,7 @@ fn path<'a>(change: Option<&'a RedirectPath>, path: &'a str) -> Cow<'a, str> {
                 matched: matched.clone(),
                 replacement: replacement.clone(),
             };
-            Cow::Owned(rewrite::rewrite(&change, path).into_owned())
+            Cow::Owned(rewrite::rewrite(&change, request.path).into_owned())
         }
     }
 }
@@ -98,6 +100,7 @@ mod tests {
             host: "a.com",
             listener_port,
             path: "/x/y",
+            sent: "/x/y",
             query: Some("q=1"),
         };
         assert_eq!(location(&redirect, &request).to_str().unwrap(), expected);

@@ -48,9 +48,10 @@ pub(crate) fn head(rule: &RuleState, mut view: View, upgrade: Option<&HeaderValu
     }
     view.add_forwarded(&mut headers);
     let host = view.authority().clone();
+    let rewritten = rule.rule.request.iter().any(rewrites_path);
     let mut head = Head {
         method: std::mem::take(&mut view.method),
-        target: view.into_target(),
+        target: view.into_target(rewritten),
         host,
         headers,
     };
@@ -58,6 +59,10 @@ pub(crate) fn head(rule: &RuleState, mut view: View, upgrade: Option<&HeaderValu
         apply(step, &mut head);
     }
     head
+}
+
+const fn rewrites_path(step: &RequestStep) -> bool {
+    matches!(step, RequestStep::Rewrite(Rewrite { path: Some(_), .. }))
 }
 
 /// Applies one step of a rule to a request.

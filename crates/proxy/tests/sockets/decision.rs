@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ir::{
-    Action, Backend, BasicAuth, ClientAddresses, Cors, HeaderMatch, HeaderMods, OriginMatch,
-    PasswordHash, PathMatch, PathRewrite, Reason, Redacted, Redirect, Rewrite, Route, Target,
-    Underscores, Users, ValueMatch,
+    Action, Backend, BasicAuth, ClientAddresses, Cors, EscapedSlashes, HeaderMatch, HeaderMods,
+    HostSettings, OriginMatch, PasswordHash, PathMatch, PathRewrite, Paths, Reason, Redacted,
+    Redirect, Rewrite, Route, Target, Underscores, Users, ValueMatch,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use proxy::{Explainer, Outcome, Peer, Proxy, Question};
@@ -143,6 +143,32 @@ fn one_route() -> impl Strategy<Value = Route> {
     )
 }
 
+/// What a listener, or a host, says before any route is asked.
+fn settings() -> impl Strategy<Value = HostSettings> {
+    let underscores = prop_oneof![
+        Just(Underscores::Allow),
+        Just(Underscores::Drop),
+        Just(Underscores::Refuse),
+    ];
+    let escaped_slashes = prop_oneof![
+        Just(EscapedSlashes::Keep),
+        Just(EscapedSlashes::Decode),
+        Just(EscapedSlashes::Refuse),
+    ];
+    let paths = (any::<bool>(), escaped_slashes, any::<bool>());
+    (underscores, paths).prop_map(|(underscores, (merge_slashes, escaped_slashes, decoded))| {
+        HostSettings {
+            underscores,
+            paths: Paths {
+                merge_slashes,
+                escaped_slashes,
+                decoded,
+            },
+            ..HostSettings::default()
+        }
+    })
+}
+
 /// Method, target and fields.
 type Asked = (Method, &'static str, Vec<(&'static str, &'static str)>);
 
@@ -159,6 +185,9 @@ fn asked() -> impl Strategy<Value = Asked> {
         Just("/a/../a/b?q=1"),
         Just("/%61/x"),
         Just("/%c3%a9"),
+        Just("//a%2fb"),
+        Just("/x//..%2Fa?q=//"),
+        Just("/%2fa/%2e/b"),
         Just("/a%00"),
         Just("/none"),
     ];
@@ -188,11 +217,15 @@ struct Served {
 
 impl Served {
     /// What traffic gets must be one of the ends that were foretold, and there is one.
-    fn check(&self, config: &Config1, underscores: Underscores, asked: &Asked) {
+    fn check(&self, config: &Config1, (all, own): (HostSettings, HostSettings), asked: &Asked) {
         let mut ir = config.ir();
         for port in ir.ports.values_mut() {
             for listener in &mut port.listeners {
-                Arc::make_mut(listener).underscores = underscores;
+                let listener = Arc::make_mut(listener);
+                (listener.underscores, listener.paths) = (all.underscores, all.paths);
+                for host in &mut listener.hosts {
+                    Arc::make_mut(host).settings = own;
+                }
             }
         }
         let ir = Arc::new(ir);
@@ -298,21 +331,16 @@ fn traffic_gets_what_explain_says() {
         clusters: vec![cluster("a", &[address])],
     };
     serve(&served.plain, config.ir());
-    let underscores = prop_oneof![
-        Just(Underscores::Allow),
-        Just(Underscores::Drop),
-        Just(Underscores::Refuse),
-    ];
     let case = (
         prop::collection::vec(one_route(), 1..5),
-        underscores,
+        (settings(), settings()),
         asked(),
     );
     let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::with_cases(400)
     });
-    let checked = runner.run(&case, |(routes, underscores, asked)| {
+    let checked = runner.run(&case, |(routes, settings, asked)| {
         let mut routes = routes;
         // A rule is known by its key; two of one path have different ones.
         for (at, route) in routes.iter_mut().enumerate() {
@@ -332,7 +360,7 @@ fn traffic_gets_what_explain_says() {
             routes,
             clusters: vec![cluster("a", &[address]), cluster("empty", &[])],
         };
-        served.check(&config, underscores, &asked);
+        served.check(&config, settings, &asked);
         Ok(())
     });
     checked.unwrap();

@@ -20,6 +20,7 @@ mod limits;
 mod logged;
 mod loops;
 mod names;
+mod paths;
 mod resets;
 mod silence;
 mod stalls;

@@ -52,6 +52,7 @@ pub(crate) fn listener(hostname: &str, rules: &[(&str, Arc<StreamRule>)]) -> Lis
         hosts: vec![],
         streams: Some(rules.iter().map(host).collect()),
         underscores: ir::Underscores::Allow,
+        paths: ir::Paths::default(),
     }
 }
 

@@ -183,10 +183,12 @@ impl Config1 {
                 }),
                 hosts: vec![Arc::new(VirtualHost {
                     host: HostPattern::Any,
+                    settings: ir::HostSettings::default(),
                     routes: routes.clone(),
                 })],
                 streams: None,
                 underscores: Underscores::Allow,
+                paths: ir::Paths::default(),
             })
         });
         let port = Port {

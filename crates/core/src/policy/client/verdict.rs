@@ -41,6 +41,9 @@ pub(crate) fn verdicts(
     verdicts.update((lookup, changes), stale, policy_judged)
 }
 
+const NO_HEADERS: &str = "headers does nothing on listeners that serve no HTTP";
+const NO_PATHS: &str = "paths does nothing on listeners that serve no HTTP";
+
 /// What of a policy does nothing at a target, or why all of it does nothing.
 fn of_use(
     (key, policy): (&ObjectKey, &ClientPolicy),
@@ -57,15 +60,17 @@ fn of_use(
     let meant: Vec<_> = meant
         .filter(|listener| listener.protocol.is_some())
         .collect();
+    let spec = &policy.spec;
     let idle = [
-        policy.spec.tls.as_ref().and_then(|_| without_tls(&meant)),
-        policy
-            .spec
-            .headers
-            .as_ref()
-            .and_then(|_| without_http(&meant)),
+        spec.tls.as_ref().and_then(|_| without_tls(&meant)),
+        { spec.headers.as_ref() }.and_then(|_| without_http(&meant, NO_HEADERS)),
+        { spec.paths.as_ref() }.and_then(|_| without_http(&meant, NO_PATHS)),
     ];
-    let settings = [policy.spec.tls.is_some(), policy.spec.headers.is_some()];
+    let settings = [
+        spec.tls.is_some(),
+        spec.headers.is_some(),
+        spec.paths.is_some(),
+    ];
     let used = settings.iter().filter(|used| **used).count();
     let useless = { idle.iter().flatten() }.filter(|idle| idle.everywhere);
     let closed = used > 0 && useless.count() == used;
@@ -107,13 +112,13 @@ fn without_tls<'a>(meant: &[&'a Listener<'a>]) -> Option<Idle<'a>> {
 }
 
 /// Those that serve no HTTP.
-fn without_http<'a>(meant: &[&'a Listener<'a>]) -> Option<Idle<'a>> {
+fn without_http<'a>(meant: &[&'a Listener<'a>], what: &'static str) -> Option<Idle<'a>> {
     let streams = |listener: &&&Listener<'_>| listener.protocol.is_some_and(Protocol::streams);
     let others: Vec<_> = meant.iter().filter(streams).copied().collect();
     // Streams beside HTTP are as expected.
     let everywhere = others.len() == meant.len();
     (everywhere && !others.is_empty()).then_some(Idle {
-        what: "headers does nothing on listeners that serve no HTTP",
+        what,
         listeners: others,
         everywhere,
     })
