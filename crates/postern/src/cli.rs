@@ -20,7 +20,7 @@ Exit codes:
      others), a port in use
   2  the command line is wrong
   3  the command ran, and there is something to look at: convert lost or approximated something, check found
-     problems, explain found no route, diff found differences";
+     problems, explain found no route, diff found differences, or nothing that proves anything";
 
 /// Annotated Ingresses and Gateway API resources in, traffic out.
 #[derive(Debug, Parser)]
@@ -47,12 +47,13 @@ pub(crate) enum Command {
     /// Say which listener, route, rule, filters and backend a request would meet, or why none.
     #[command(after_help = EXIT_CODES)]
     Explain(ExplainArgs),
-    /// Send the same requests to a running gateway and to the translation of manifests, and print what differs.
+    /// Send the same requests to a running gateway and to the translation, and print what differs.
     ///
     /// Requests are thought of from the routes (each path and those beside it, hosts, headers, cookies and queries met and
-    /// missed), or read from a file. The translation is served in this process, on loopback; both gateways reach the
-    /// backends that the manifests name. Compared are status, Location, cookies set, headers of CORS and authentication,
-    /// and what backends tell: a header with their name, or a JSON body with `backend`, `host` and `path` that they saw.
+    /// missed), or read from a file. The translation is served in this process, on loopback; it asks the backends that the objects
+    /// name, so it has to run where these can be reached. Compared are status, Location, cookies set, headers of CORS and authentication,
+    /// what backends tell (a header with their name, or a JSON body with `backend`, `host` and `path` that they saw), and over https
+    /// whether the certificate is for the host. Answers that are alike and prove nothing are counted by why.
     #[command(after_help = EXIT_CODES)]
     Diff(DiffArgs),
     /// Serve the shipped examples with echo backends, and show requests to try.
@@ -295,10 +296,29 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) against: Vec<String>,
     /// Send the requests of a file instead of thinking of some: a JSON object a line (`path`, and if need be `method`, `scheme`,
-    /// `host`, `headers`), or an access log in the common or combined format. `-` is standard input.
+/// Of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheme {
+    /// Plain.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Scheme {
+    /// Whether it is the one with TLS.
+    pub(crate) const fn is_https(self) -> bool {
+        matches!(self, Self::Https)
+    }
+}
+
+    /// `host`, `headers`), or an access log of nginx, ingress-nginx, Higress, Envoy or Postern. `-` is standard input.
     #[arg(long, value_name = "PATH")]
     pub(crate) requests: Option<PathBuf>,
-    /// Host of recorded requests that name none.
+    /// The format of the log, as nginx' log_format or ingress-nginx' log-format-upstream has it, where lines are none of these.
+    #[arg(long, value_name = "FORMAT", requires = "requests")]
+    pub(crate) log_format: Option<crate::diff::recorded::format::Format>,
+    /// Host of recorded requests whose line names none. Without it, a log that names no host at all is refused.
     #[arg(long, value_name = "HOST", requires = "requests")]
     pub(crate) host: Option<String>,
     /// Send methods other than GET, HEAD and OPTIONS too. Each request is sent twice: once to each gateway.
@@ -310,6 +330,10 @@ pub(crate) struct DiffArgs {
     /// Another response header to compare. Repeatable.
     #[arg(long = "compare-header", value_name = "NAME")]
     pub(crate) headers: Vec<http::HeaderName>,
+    /// Scheme of recorded requests whose line does not say it. Default: https for hosts that have TLS in what is read, http for
+    /// others.
+    #[arg(long, value_name = "SCHEME", requires = "requests")]
+    pub(crate) scheme: Option<Scheme>,
     /// Requests on their way at a time.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,
