@@ -1,6 +1,7 @@
 //! The command line: what there is to say, parsed. What the words do is in [`crate::command`].
 
 mod cluster;
+mod context;
 mod proxy;
 mod value;
 
@@ -10,14 +11,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use telemetry::{access_log, log::LogFormat};
 
 pub(crate) use cluster::{ClusterArgs, IngressTranslation};
+pub(crate) use context::ContextArgs;
 pub(crate) use proxy::ProxyArgs;
 
 /// What `--help` says about exit codes.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
-  1  the command could not run: a file that cannot be read (convert, check, explain and diff then say nothing of the
-     others), a port in use
+  1  the command could not run: a file or cluster that cannot be read (convert, check, explain and diff then say
+     nothing of the others), a port in use
   2  the command line is wrong
   3  the command ran, and there is something to look at: convert lost or approximated something, check found
      problems, explain found no route, diff found differences, or nothing that proves anything";
@@ -83,8 +85,15 @@ pub(crate) enum Format {
 #[derive(Debug, Args)]
 pub(crate) struct ManifestArgs {
     /// Manifests: a directory, read with all below it, or a file of YAML or JSON. `-` is standard input. Repeatable.
-    #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "PATH",
+        required_unless_present_any = ["context", "current_context", "kubeconfig"]
+    )]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ContextArgs,
     #[command(flatten)]
     pub(crate) ingress: IngressArgs,
 }
@@ -231,8 +240,8 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) manifests: ManifestArgs,
     /// Write every other object that was read too, apart from Ingresses: the output then stands for the input as a
-    /// whole. Mind that this includes Secrets.
-    #[arg(long)]
+    /// whole. Mind that this includes Secrets. With files alone: what a cluster has is not printed.
+    #[arg(long, conflicts_with_all = ["context", "current_context", "kubeconfig"])]
     pub(crate) all: bool,
     /// How to write objects: YAML unless said otherwise. With a bare `--report`, how to write that: text unless said
     /// otherwise.
@@ -287,15 +296,6 @@ pub(crate) struct ExplainArgs {
     pub(crate) output: Format,
 }
 
-/// `postern diff`
-#[derive(Debug, Args)]
-pub(crate) struct DiffArgs {
-    #[command(flatten)]
-    pub(crate) manifests: ManifestArgs,
-    /// The running gateway: http://HOST:PORT, https://HOST:PORT or one of each. Certificates are not verified.
-    #[arg(long, value_name = "URL", required = true)]
-    pub(crate) against: Vec<String>,
-    /// Send the requests of a file instead of thinking of some: a JSON object a line (`path`, and if need be `method`, `scheme`,
 /// Of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheme {
@@ -312,6 +312,15 @@ impl Scheme {
     }
 }
 
+/// `postern diff`
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) manifests: ManifestArgs,
+    /// The running gateway: http://HOST:PORT, https://HOST:PORT or one of each. Certificates are not verified.
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) against: Vec<String>,
+    /// Send the requests of a file instead of thinking of some: a JSON object a line (`path`, and if need be `method`, `scheme`,
     /// `host`, `headers`), or an access log of nginx, ingress-nginx, Higress, Envoy or Postern. `-` is standard input.
     #[arg(long, value_name = "PATH")]
     pub(crate) requests: Option<PathBuf>,
@@ -321,6 +330,10 @@ impl Scheme {
     /// Host of recorded requests whose line names none. Without it, a log that names no host at all is refused.
     #[arg(long, value_name = "HOST", requires = "requests")]
     pub(crate) host: Option<String>,
+    /// Scheme of recorded requests whose line does not say it. Default: https for hosts that have TLS in what is read, http for
+    /// others.
+    #[arg(long, value_name = "SCHEME", requires = "requests")]
+    pub(crate) scheme: Option<Scheme>,
     /// Send methods other than GET, HEAD and OPTIONS too. Each request is sent twice: once to each gateway.
     #[arg(long)]
     pub(crate) all_methods: bool,
@@ -330,10 +343,6 @@ impl Scheme {
     /// Another response header to compare. Repeatable.
     #[arg(long = "compare-header", value_name = "NAME")]
     pub(crate) headers: Vec<http::HeaderName>,
-    /// Scheme of recorded requests whose line does not say it. Default: https for hosts that have TLS in what is read, http for
-    /// others.
-    #[arg(long, value_name = "SCHEME", requires = "requests")]
-    pub(crate) scheme: Option<Scheme>,
     /// Requests on their way at a time.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,
