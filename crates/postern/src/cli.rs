@@ -1,6 +1,7 @@
 //! The command line: what there is to say, parsed. What the words do is in [`crate::command`].
 
 mod cluster;
+mod context;
 mod proxy;
 mod value;
 
@@ -10,17 +11,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use telemetry::{access_log, log::LogFormat};
 
 pub(crate) use cluster::{ClusterArgs, IngressTranslation};
+pub(crate) use context::ContextArgs;
 pub(crate) use proxy::ProxyArgs;
 
 /// What `--help` says about exit codes.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
-  1  the command could not run: a file that cannot be read (convert, check, explain and diff then say nothing of the
-     others), a port in use
+  1  the command could not run: a file or cluster that cannot be read (convert, check, explain and diff then say
+     nothing of the others), a port in use
   2  the command line is wrong
   3  the command ran, and there is something to look at: convert lost or approximated something, check found
-     problems, explain found no route, diff found differences";
+     problems, explain found no route, diff found differences, or nothing that proves anything";
 
 /// Annotated Ingresses and Gateway API resources in, traffic out.
 #[derive(Debug, Parser)]
@@ -47,12 +49,13 @@ pub(crate) enum Command {
     /// Say which listener, route, rule, filters and backend a request would meet, or why none.
     #[command(after_help = EXIT_CODES)]
     Explain(ExplainArgs),
-    /// Send the same requests to a running gateway and to the translation of manifests, and print what differs.
+    /// Send the same requests to a running gateway and to the translation, and print what differs.
     ///
     /// Requests are thought of from the routes (each path and those beside it, hosts, headers, cookies and queries met and
-    /// missed), or read from a file. The translation is served in this process, on loopback; both gateways reach the
-    /// backends that the manifests name. Compared are status, Location, cookies set, headers of CORS and authentication,
-    /// and what backends tell: a header with their name, or a JSON body with `backend`, `host` and `path` that they saw.
+    /// missed), or read from a file. The translation is served in this process, on loopback; it asks the backends that the objects
+    /// name, so it has to run where these can be reached. Compared are status, Location, cookies set, headers of CORS and authentication,
+    /// what backends tell (a header with their name, or a JSON body with `backend`, `host` and `path` that they saw), and over https
+    /// whether the certificate is for the host. Answers that are alike and prove nothing are counted by why.
     #[command(after_help = EXIT_CODES)]
     Diff(DiffArgs),
     /// Serve the shipped examples with echo backends, and show requests to try.
@@ -82,8 +85,15 @@ pub(crate) enum Format {
 #[derive(Debug, Args)]
 pub(crate) struct ManifestArgs {
     /// Manifests: a directory, read with all below it, or a file of YAML or JSON. `-` is standard input. Repeatable.
-    #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "PATH",
+        required_unless_present_any = ["context", "current_context", "kubeconfig"]
+    )]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ContextArgs,
     #[command(flatten)]
     pub(crate) ingress: IngressArgs,
 }
@@ -230,8 +240,8 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) manifests: ManifestArgs,
     /// Write every other object that was read too, apart from Ingresses: the output then stands for the input as a
-    /// whole. Mind that this includes Secrets.
-    #[arg(long)]
+    /// whole. Mind that this includes Secrets. With files alone: what a cluster has is not printed.
+    #[arg(long, conflicts_with_all = ["context", "current_context", "kubeconfig"])]
     pub(crate) all: bool,
     /// How to write objects: YAML unless said otherwise. With a bare `--report`, how to write that: text unless said
     /// otherwise.
@@ -286,6 +296,22 @@ pub(crate) struct ExplainArgs {
     pub(crate) output: Format,
 }
 
+/// Of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheme {
+    /// Plain.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Scheme {
+    /// Whether it is the one with TLS.
+    pub(crate) const fn is_https(self) -> bool {
+        matches!(self, Self::Https)
+    }
+}
+
 /// `postern diff`
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
@@ -295,12 +321,19 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) against: Vec<String>,
     /// Send the requests of a file instead of thinking of some: a JSON object a line (`path`, and if need be `method`, `scheme`,
-    /// `host`, `headers`), or an access log in the common or combined format. `-` is standard input.
+    /// `host`, `headers`), or an access log of nginx, ingress-nginx, Higress, Envoy or Postern. `-` is standard input.
     #[arg(long, value_name = "PATH")]
     pub(crate) requests: Option<PathBuf>,
-    /// Host of recorded requests that name none.
+    /// The format of the log, as nginx' log_format or ingress-nginx' log-format-upstream has it, where lines are none of these.
+    #[arg(long, value_name = "FORMAT", requires = "requests")]
+    pub(crate) log_format: Option<crate::diff::recorded::format::Format>,
+    /// Host of recorded requests whose line names none. Without it, a log that names no host at all is refused.
     #[arg(long, value_name = "HOST", requires = "requests")]
     pub(crate) host: Option<String>,
+    /// Scheme of recorded requests whose line does not say it. Default: https for hosts that have TLS in what is read, http for
+    /// others.
+    #[arg(long, value_name = "SCHEME", requires = "requests")]
+    pub(crate) scheme: Option<Scheme>,
     /// Send methods other than GET, HEAD and OPTIONS too. Each request is sent twice: once to each gateway.
     #[arg(long)]
     pub(crate) all_methods: bool,

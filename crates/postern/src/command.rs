@@ -9,14 +9,15 @@ mod run;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use api::Resources;
 
 use crate::{
     cli::{Command, ManifestArgs},
     output,
     pipeline::{Made, Pipeline},
-    rbac,
-    source::{self, SourceError, Update},
+    rbac, report, serve,
+    source::{self, SourceError, Update, kube::once},
 };
 
 /// How a command ended that could run.
@@ -62,7 +63,7 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
     }
 }
 
-/// Manifests, read once and taken through the pipeline.
+/// Objects, read once and taken through the pipeline.
 struct Loaded {
     update: Update,
     made: Made,
@@ -71,13 +72,19 @@ struct Loaded {
 }
 
 /// # Errors
-/// A file could not be read: whatever were said about the others might be wrong.
-fn load(args: &ManifestArgs) -> Result<Loaded, SourceError> {
-    let update = source::file::read_once(&args.files)?;
+/// A file could not be read, or the cluster: whatever were said about the rest might be wrong.
+fn load(args: &ManifestArgs) -> anyhow::Result<Loaded> {
+    let mut update = source::file::read_once(&args.files)?;
     let problems = update.problems.iter();
     let unread: Vec<_> = problems.filter(|problem| problem.unread).cloned().collect();
     if !unread.is_empty() {
-        return Err(SourceError::Unread(unread));
+        return Err(SourceError::Unread(unread).into());
+    }
+    if let Some(access) = args.cluster.access() {
+        let runtime = serve::runtime().context("cannot start")?;
+        let cluster = runtime.block_on(once::read(&access))?;
+        output::complain(&words(&cluster));
+        update = cluster.under(update);
     }
     let mut pipeline = Pipeline::new(args.ingress.options());
     let made = pipeline.run(&update.resources);
@@ -86,4 +93,16 @@ fn load(args: &ManifestArgs) -> Result<Loaded, SourceError> {
         made,
         generated: pipeline.generated().clone(),
     })
+}
+
+/// What was read from a cluster.
+fn words(cluster: &Update) -> String {
+    let place = cluster.cluster.as_deref().unwrap_or_default();
+    let count = report::plural(cluster.resources.iter().count(), "object");
+    let absent: Vec<_> = cluster.absent.iter().map(|kind| kind.as_str()).collect();
+    let absent = match absent[..] {
+        [] => String::new(),
+        _ => format!("; not installed there: {}", absent.join(", ")),
+    };
+    format!("{place}: {count} read{absent}\n")
 }

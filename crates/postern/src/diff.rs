@@ -1,10 +1,11 @@
 //! The same requests to two gateways, and what differs: ours with the translation (*here*), and one that runs (*there*).
 //!
 //! [`generate`] thinks of requests and [`recorded`] reads them, [`client`] sends them, [`oracle`] says which rule they meet
-//! here, and [`compare`] tells what differs.
+//! here, [`compare`] tells what differs, and [`evidence`] what it proves where nothing does.
 
 pub(crate) mod client;
 pub(crate) mod compare;
+pub(crate) mod evidence;
 pub(crate) mod generate;
 pub(crate) mod oracle;
 pub(crate) mod recorded;

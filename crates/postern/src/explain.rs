@@ -1,13 +1,19 @@
 //! Which listener, route, rule and backend a request would meet, and what would become of it. Asks the data plane's own
 //! decision.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+pub(crate) mod looped;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request::Parts, uri::PathAndQuery};
 use ipnet::IpNet;
 use ir::{
-    Action, Cluster, Ir, Listener, Port, Protocol, RequestMatch, Rule, SocketKey, StreamHost,
-    Target, VirtualHost,
+    Action, Cluster, ClusterKey, Ir, Listener, Port, Protocol, RequestMatch, Rule, SocketKey,
+    StreamHost, Target, VirtualHost,
 };
 use proxy::{Explained, Explainer, Outcome, Peer, Question};
 use serde::Serialize;
@@ -127,6 +133,9 @@ pub(crate) struct RouteMet {
     pub(crate) rule: Arc<Rule>,
     /// The clusters it may be sent to.
     pub(crate) clusters: BTreeMap<String, Arc<Cluster>>,
+    /// Endpoints of theirs that are listeners of the gateway itself, and are not asked.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) loops: BTreeSet<SocketAddr>,
 }
 
 /// What a request comes to.
@@ -152,8 +161,12 @@ pub(crate) struct NearMiss {
     pub(crate) matched: String,
 }
 
-/// Asks the data plane.
-pub(crate) fn explain(ir: &Arc<Ir>, request: &Request) -> Explanation {
+/// Asks the data plane. `listeners` are addresses that are known to be its own, beside those that the IR shows.
+pub(crate) fn explain(
+    ir: &Arc<Ir>,
+    request: &Request,
+    listeners: &BTreeSet<SocketAddr>,
+) -> Explanation {
     let mut told = Explanation {
         host: String::new(),
         path: String::new(),
@@ -165,13 +178,17 @@ pub(crate) fn explain(ir: &Arc<Ir>, request: &Request) -> Explanation {
         reason: None,
         near: Vec::new(),
     };
-    if let Err(reason) = follow(ir, request, &mut told) {
+    if let Err(reason) = follow((ir, listeners), request, &mut told) {
         told.reason = Some(reason);
     }
     told
 }
 
-fn follow(ir: &Arc<Ir>, request: &Request, told: &mut Explanation) -> Result<(), String> {
+fn follow(
+    (ir, listeners): (&Arc<Ir>, &BTreeSet<SocketAddr>),
+    request: &Request,
+    told: &mut Explanation,
+) -> Result<(), String> {
     let (key, port) = port(ir, request)?;
     told.port = Some(key.to_string());
     let explained = Explainer::new(Arc::clone(ir)).ask(Question {
@@ -188,7 +205,11 @@ fn follow(ir: &Arc<Ir>, request: &Request, told: &mut Explanation) -> Result<(),
         outcomes,
     } = explained;
     told.conditions = conditions;
-    told.results = results(outcomes);
+    let loops = |cluster: &Cluster| looped::endpoints(ir, listeners, cluster);
+    told.results = results(outcomes, |cluster| {
+        let cluster = ir.clusters.get(cluster);
+        cluster.is_some_and(|of| !of.endpoints.is_empty() && loops(of).len() == of.endpoints.len())
+    });
     let Some((host, path)) = target else {
         return Err("host or path can be read in more than one way".to_owned());
     };
@@ -205,9 +226,14 @@ fn follow(ir: &Arc<Ir>, request: &Request, told: &mut Explanation) -> Result<(),
         told.near = near(listener, &told.host, &told.path);
         return Err(no_route(listener, &told.host));
     };
+    let clusters = clusters(ir, &route.rule);
     told.route = Some(RouteMet {
         matched: words(&route.matches),
-        clusters: clusters(ir, &route.rule),
+        loops: clusters
+            .values()
+            .flat_map(|cluster| loops(cluster))
+            .collect(),
+        clusters,
         rule: route.rule,
     });
     Ok(())
@@ -225,15 +251,24 @@ fn no_listener(port: &Port, key: SocketKey) -> String {
     )
 }
 
-/// The ends of a request in words.
-fn results(outcomes: Vec<(u64, Outcome)>) -> Vec<End> {
+/// The ends of a request in words. `round` tells of a backend whether all of it is the gateway itself.
+fn results(outcomes: Vec<(u64, Outcome)>, round: impl Fn(&ClusterKey) -> bool) -> Vec<End> {
     let total: u64 = outcomes.iter().map(|(weight, _)| weight).sum();
     let several = outcomes.len() > 1;
+    let end = |outcome: Outcome| match &outcome {
+        Outcome::Forwarded { cluster, .. } if round(cluster) => End {
+            share: None,
+            text: "503 backend_loop".to_owned(),
+            forwarded: false,
+            headers: Vec::new(),
+        },
+        _ => result(outcome),
+    };
     outcomes
         .into_iter()
         .map(|(weight, outcome)| End {
             share: several.then(|| format!("{weight} of {total}")),
-            ..result(outcome)
+            ..end(outcome)
         })
         .collect()
 }

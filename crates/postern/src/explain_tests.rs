@@ -1,6 +1,6 @@
 use api::yaml;
 
-use super::{Explanation, Request, explain};
+use super::{Explanation, Request, explain, looped};
 use crate::pipeline::Pipeline;
 
 const MANIFESTS: &str = r#"
@@ -56,6 +56,65 @@ metadata:
 spec: {ports: [{port: 80}]}
 "#;
 
+/// A listener on every address, one on an address of its own, and one of a Gateway in a cluster, as its EndpointSlice has it; Services
+/// whose endpoints are these.
+const ROUND: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: all}
+spec:
+  gatewayClassName: postern
+  listeners: [{name: http, port: 8000, protocol: HTTP}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: one}
+spec:
+  gatewayClassName: postern
+  addresses: [{value: 192.0.2.1}]
+  listeners: [{name: http, port: 8001, protocol: HTTP}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: all-postern-1
+  labels: {kubernetes.io/service-name: all-postern, endpointslice.kubernetes.io/managed-by: postern.dev}
+addressType: IPv4
+endpoints: [{addresses: [10.0.0.7]}]
+ports: [{port: 10000}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: round}
+spec:
+  parentRefs: [{name: all}]
+  rules:
+  - {matches: [{path: {value: /a}}], backendRefs: [{name: a, port: 80}]}
+  - {matches: [{path: {value: /b}}], backendRefs: [{name: b, port: 80}]}
+  - {matches: [{path: {value: /c}}], backendRefs: [{name: c, port: 80}]}
+  - {matches: [{path: {value: /d}}], backendRefs: [{name: d, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: a, annotations: {postern.dev/endpoints: '127.0.0.1:8000'}}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: b, annotations: {postern.dev/endpoints: '192.0.2.1:8001'}}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: c, annotations: {postern.dev/endpoints: '10.0.0.7:10000,10.0.0.9:80'}}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: d, annotations: {postern.dev/endpoints: '192.0.2.1:8000,127.0.0.1:8001,10.0.0.7:8000'}}
+spec: {ports: [{port: 80}]}
+"#;
+
 fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> Explanation {
     ask_of(MANIFESTS, method, url, headers)
 }
@@ -77,7 +136,28 @@ fn ask_of(manifests: &str, method: &str, url: &str, headers: &[(&str, &str)]) ->
     explain(
         &made.ir,
         &Request::new(method, url, &headers, client).unwrap(),
+        &looped::listeners(&resources),
     )
+}
+
+#[test]
+fn a_backend_that_is_the_gateway_itself_is_told() {
+    for (path, loops, forwarded) in [
+        ("/a", &["127.0.0.1:8000"][..], false),
+        ("/b", &["192.0.2.1:8001"], false),
+        // One of two endpoints; the other one can answer.
+        ("/c", &["10.0.0.7:10000"], true),
+        ("/d", &[], true),
+    ] {
+        let url = format!("http://example.com:8000{path}");
+        let told = ask_of(ROUND, "GET", &url, &[]);
+        let met = told.route.unwrap();
+        let found: Vec<_> = met.loops.iter().map(ToString::to_string).collect();
+        assert_eq!(found, loops, "{path}");
+        let result = &told.results[0];
+        assert_eq!(result.forwarded, forwarded, "{path}: {}", result.text);
+        assert_eq!(result.text == "503 backend_loop", !forwarded, "{path}");
+    }
 }
 
 #[test]

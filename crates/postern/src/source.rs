@@ -33,6 +33,28 @@ pub(crate) struct Update {
     pub(crate) definitions: Definitions,
     /// Kinds that the cluster does not have.
     pub(crate) absent: BTreeSet<Kind>,
+    /// What the cluster is called that was read once, if one was.
+    pub(crate) cluster: Option<Arc<str>>,
+}
+
+impl Update {
+    /// With files on top: of two objects of the same name, theirs counts.
+    pub(crate) fn under(self, files: Self) -> Self {
+        let mut resources = Arc::unwrap_or_clone(self.resources);
+        for object in files.resources.iter() {
+            resources.insert(object);
+        }
+        let mut problems = self.problems;
+        problems.extend(files.problems);
+        problems.sort();
+        Self {
+            resources: Arc::new(resources),
+            origins: files.origins,
+            problems,
+            skipped: files.skipped,
+            ..self
+        }
+    }
 }
 
 /// A file and a line in it.

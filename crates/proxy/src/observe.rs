@@ -123,6 +123,7 @@ struct Logged {
     /// The canonical path, where the target has another one.
     path: Option<Arc<str>>,
     host: Box<str>,
+    scheme: &'static str,
     version: Version,
     user_agent: Option<HeaderValue>,
     client: Option<IpAddr>,
@@ -190,6 +191,7 @@ impl Logged {
             target: seen.target.cloned(),
             path: seen.path.cloned(),
             host: seen.host.into(),
+            scheme: seen.scheme,
             version: seen.version,
             user_agent: seen.headers.get(header::USER_AGENT).cloned(),
             client: seen.client,
@@ -332,6 +334,7 @@ impl Observed {
             method: logged.method.as_str(),
             path: logged.path(),
             host: &logged.host,
+            scheme: logged.scheme,
             protocol: logged.version,
             status: outcome.status.map_or(0, |status| status.as_u16()),
             reason: outcome.reason,

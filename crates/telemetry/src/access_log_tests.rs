@@ -44,6 +44,7 @@ fn record(path: &str) -> Record<'_> {
         method: "GET",
         path,
         host: "a.example",
+        scheme: "https",
         protocol: Version::HTTP_11,
         status: 200,
         reason: None,
@@ -85,12 +86,12 @@ fn a_line_says_all_that_is_known_and_nothing_else() {
         [
             json!({
                 "timestamp": "2024-12-31T23:59:59.123Z", "method": "GET", "path": "/bare",
-                "host": "a.example", "protocol": "HTTP/1.1", "status": 200,
+                "host": "a.example", "scheme": "https", "protocol": "HTTP/1.1", "status": 200,
                 "duration_ms": 1.234, "attempts": 1, "bytes_in": 0, "bytes_out": 12,
             }),
             json!({
                 "timestamp": "2024-12-31T23:59:59.123Z", "method": "GET", "path": "/full",
-                "host": "a.example", "protocol": "HTTP/2", "status": 503,
+                "host": "a.example", "scheme": "https", "protocol": "HTTP/2", "status": 503,
                 "reason": "no_endpoints", "duration_ms": 1.234, "upstream": "10.0.0.7:8080",
                 "attempts": 3, "bytes_in": u64::MAX, "bytes_out": 12,
                 "route": "HTTPRoute/default/web", "client": "2001:db8::1",

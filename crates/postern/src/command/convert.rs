@@ -3,11 +3,12 @@
 use std::{fs, path::Path};
 
 use anyhow::Context;
-use api::{Kind, Resources, yaml};
+use api::{Kind, Object, Resources, yaml};
 use serde_json::{Value, json};
 
 use super::{Ended, Loaded, load};
 use crate::{
+    apply,
     cli::{ConvertArgs, Format, ObjectFormat, REPORT_ALONE},
     output::{self, Style},
     report::Report,
@@ -27,10 +28,10 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
         })?;
         return Ok(ended);
     }
-    let objects = if args.all {
-        all(&loaded)
-    } else {
-        loaded.generated.clone()
+    let objects = match update.cluster {
+        _ if args.all => all(&loaded),
+        Some(_) => missing(&loaded),
+        None => loaded.generated.clone(),
     };
     output::print(&match args.output {
         None | Some(ObjectFormat::Yaml) => yaml::write(&objects),
@@ -38,6 +39,27 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
     })?;
     write(&report, &args.report)?;
     Ok(ended)
+}
+
+/// What the cluster does not have yet, or has otherwise from an earlier conversion. What stands there under such a name and is not
+/// marked as converted is somebody's own: it is told of as a clash, and not overwritten.
+fn missing(loaded: &Loaded) -> Resources {
+    let mut missing = Resources::default();
+    for object in loaded.generated.iter() {
+        let reference = object.reference();
+        let there = loaded.update.resources.get(&reference);
+        let kept = there.is_some_and(|there| holds(&object, &there));
+        if !kept && !loaded.made.clashes.contains(&reference) {
+            missing.insert(object);
+        }
+    }
+    missing
+}
+
+/// Whether an object of the cluster is as it would be made.
+fn holds(wanted: &Object, there: &Object) -> bool {
+    let (wanted, there) = (wanted.to_json(), there.to_json());
+    wanted.is_ok_and(|wanted| there.is_ok_and(|there| apply::holds(&wanted, &there)))
 }
 
 /// Everything but the Ingresses: whoever serves it does what the Ingresses asked for.

@@ -1,8 +1,9 @@
 //! `postern diff`: the same requests to a running gateway and to our translation.
 
+mod found;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
     fs,
     io::Read,
     net::{IpAddr, Ipv4Addr},
@@ -12,66 +13,29 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use http::StatusCode;
 use ir::Ir;
 use proxy::{Config, Proxy};
-use serde::Serialize;
 
 use super::{Ended, Loaded, load};
 use crate::{
-    cli::{DiffArgs, Format},
+    cli::{DiffArgs, Format, Scheme},
     diff::{
         self, Ask, Both,
-        client::{Answer, Gateway, UNREACHABLE},
-        compare::{self, Difference, Looking},
-        generate,
-        oracle::{self, Oracle},
-        recorded,
+        client::{Gateway, UNREACHABLE},
+        compare::Looking,
+        generate, oracle,
+        recorded::{self, Otherwise, Recorded},
     },
     output::{self, Style},
-    report::plural,
     serve,
 };
+use found::{Found, NO_LISTENER, UNSAFE};
 
-/// So many requests of a group are shown to people.
-const SHOWN: usize = 5;
-
-/// What was found.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Found {
-    /// Requests that both gateways got.
-    sent: usize,
-    alike: usize,
-    different: usize,
-    /// Requests whose backend is chosen by weight: the backend was not compared.
-    weighted: usize,
-    /// Requests that a rate limit has refused here or there: how many of them there were before decides, so they are neither
-    /// alike nor different.
-    limited: usize,
-    /// Requests that were not sent, by why.
-    not_sent: BTreeMap<&'static str, usize>,
-    /// Lines of the file that are no requests.
-    unread: Vec<(usize, String)>,
-    groups: Vec<Group>,
-}
-
-/// Requests that differ in the same way and meet the same rule.
-#[derive(Debug, Serialize)]
-struct Group {
-    /// What differs, in words.
-    what: String,
-    /// The rule that they meet here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    requests: Vec<Different>,
-}
-
-#[derive(Debug, Serialize)]
-struct Different {
-    request: Ask,
-    differences: Vec<Difference>,
-}
+/// Said of a file of requests without a host in any of them.
+const NO_HOSTS: &str = "no line says for which host it was, and hosts decide. Give --host NAME if all of them were for that one. Else \
+have the log say it (or say with --log-format where in its lines it is); for ingress-nginx, in the ConfigMap of its controller:
+  log-format-escape-json: \"true\"
+  log-format-upstream: '{\"method\":\"$request_method\",\"scheme\":\"$scheme\",\"host\":\"$host\",\"path\":\"$request_uri\"}'";
 
 /// Sends, compares, tells.
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<Ended> {
@@ -83,9 +47,7 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<Ended> {
     let mut found = Found::default();
     let asks = asks(args, &made.ir, &there, &mut found)?;
     if asks.is_empty() {
-        bail!(
-            "there is nothing to send: no route of the manifests has a scheme of --against, or the file holds no request"
-        );
+        bail!("there is nothing to send: {}", found.left_out());
     }
     let both = serve::runtime()
         .context("cannot start")?
@@ -112,7 +74,7 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<Ended> {
         Format::Text => found.text(Style::stdout()),
         format => output::structured(format, &found)?,
     })?;
-    Ok(Ended::well_if(found.different == 0))
+    Ok(Ended::well_if(found.is_well()))
 }
 
 /// The running gateway: an address for each scheme that is given.
@@ -140,11 +102,20 @@ fn asks(args: &DiffArgs, ir: &Ir, there: &Gateway, found: &mut Found) -> anyhow:
     let mut asks: Vec<Ask> = match &args.requests {
         None => generate::requests(ir).into_iter().collect(),
         Some(path) => {
-            let recorded = recorded::read(&text(path)?, args.host.as_deref());
+            let recorded = recorded(args, path, ir)?;
             found.unread = recorded.unread;
+            found.lines = Some(recorded.lines);
+            found.asks = recorded.asks.len();
+            found.schemes = recorded.schemes;
             recorded.asks
         }
     };
+    let mut left_out = BTreeMap::new();
+    if !args.all_methods {
+        for ask in asks.iter().filter(|ask| !ask.is_safe()) {
+            *left_out.entry(ask.method.clone()).or_default() += 1;
+        }
+    }
     let mut leave = |why: &'static str, keep: &dyn Fn(&Ask) -> bool| {
         let before = asks.len();
         asks.retain(|ask| keep(ask));
@@ -152,15 +123,15 @@ fn asks(args: &DiffArgs, ir: &Ir, there: &Gateway, found: &mut Found) -> anyhow:
             found.not_sent.insert(why, before - asks.len());
         }
     };
-    leave("no --against of their scheme", &|ask| {
-        there.address(ask.https).is_some()
+    leave(UNSAFE, &|ask| args.all_methods || ask.is_safe());
+    leave("their scheme is https, and no --against is", &|ask| {
+        !ask.https || there.address(true).is_some()
     });
-    leave("no listener of their scheme here", &|ask| {
-        diff::entrance(ir, ask.https).is_some()
+    leave("their scheme is http, and no --against is", &|ask| {
+        ask.https || there.address(false).is_some()
     });
-    leave("not safe to repeat: see --all-methods", &|ask| {
-        args.all_methods || ask.is_safe()
-    });
+    leave(NO_LISTENER, &|ask| diff::entrance(ir, ask.https).is_some());
+    found.methods_not_sent = left_out;
     if asks.len() > args.limit {
         found
             .not_sent
@@ -172,6 +143,24 @@ fn asks(args: &DiffArgs, ir: &Ir, there: &Gateway, found: &mut Found) -> anyhow:
         asks.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
     }
     Ok(asks)
+}
+
+/// The requests of a file.
+///
+/// # Errors
+/// It cannot be read, or nothing in it says for which hosts its requests were.
+fn recorded(args: &DiffArgs, path: &Path, ir: &Ir) -> anyhow::Result<Recorded> {
+    let otherwise = Otherwise {
+        format: args.log_format.as_ref(),
+        host: args.host.as_deref(),
+        https: args.scheme.map(Scheme::is_https),
+        has_tls: &|host| oracle::has_tls(ir, host),
+    };
+    let recorded = recorded::read(&text(path)?, &otherwise);
+    if recorded.asks.is_empty() && recorded.without_host > 0 {
+        bail!("{}: {NO_HOSTS}", path.display());
+    }
+    Ok(recorded)
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {
@@ -241,111 +230,4 @@ async fn send(
     let answers = diff::send_all(asks, pair, args.concurrency.into(), args.timeout).await;
     proxy.drain(Duration::from_secs(1)).await;
     Ok(Answered { answers, ports })
-}
-
-impl Found {
-    fn compare(&mut self, answers: Vec<Both>, ir: &Arc<Ir>, looking: &Looking) {
-        let oracle = Oracle::new(ir);
-        let mut groups: BTreeMap<(String, Option<String>), Vec<Different>> = BTreeMap::new();
-        for both in answers {
-            self.sent += 1;
-            let limited = |side: &Result<Answer, String>| {
-                let status = side.as_ref().map(|answer| answer.status);
-                status == Ok(StatusCode::TOO_MANY_REQUESTS)
-            };
-            if limited(&both.here) || limited(&both.there) {
-                self.limited += 1;
-                continue;
-            }
-            let rule = oracle.rule(&both.ask);
-            let weighted = rule.as_ref().is_some_and(|rule| oracle::is_weighted(rule));
-            self.weighted += usize::from(weighted);
-            let differences = compare::differences(&both, weighted, looking);
-            if differences.is_empty() {
-                self.alike += 1;
-                continue;
-            }
-            self.different += 1;
-            let key = (words(&differences), rule.map(|rule| rule.key.to_string()));
-            groups.entry(key).or_default().push(Different {
-                request: both.ask,
-                differences,
-            });
-        }
-        self.groups = groups
-            .into_iter()
-            .map(|((what, rule), requests)| Group {
-                what,
-                rule,
-                requests,
-            })
-            .collect();
-        self.groups
-            .sort_by_key(|group| std::cmp::Reverse(group.requests.len()));
-    }
-
-    fn text(&self, style: Style) -> String {
-        let mut text = String::new();
-        for group in &self.groups {
-            let rule = group.rule.as_deref().unwrap_or("no rule here");
-            let _ = writeln!(text, "{}  {}", style.bold(&group.what), style.dim(rule));
-            for different in group.requests.iter().take(SHOWN) {
-                let _ = writeln!(text, "  {}", different.request);
-                for Difference { what, here, there } in &different.differences {
-                    let _ = writeln!(
-                        text,
-                        "    {what}: {} here, {} there",
-                        style.green(here),
-                        style.red(there)
-                    );
-                }
-            }
-            if group.requests.len() > SHOWN {
-                let _ = writeln!(text, "  and {} more", group.requests.len() - SHOWN);
-            }
-        }
-        for (line, why) in self.unread.iter().take(SHOWN) {
-            let _ = writeln!(text, "line {line}: {why}");
-        }
-        if !self.unread.is_empty() {
-            let _ = writeln!(text, "{} not read", plural(self.unread.len(), "line"));
-        }
-        for (why, count) in &self.not_sent {
-            let _ = writeln!(text, "{} not sent: {why}", plural(*count, "request"));
-        }
-        if self.weighted > 0 {
-            let _ = writeln!(
-                text,
-                "{} to weighted backends: which one answered was not compared",
-                plural(self.weighted, "request")
-            );
-        }
-        if self.limited > 0 {
-            let _ = writeln!(
-                text,
-                "{} answered with 429, a rate limit's, here or there: not compared",
-                plural(self.limited, "request")
-            );
-        }
-        let _ = writeln!(
-            text,
-            "{} sent: {} alike, {} different",
-            plural(self.sent, "request"),
-            self.alike,
-            self.different
-        );
-        text
-    }
-}
-
-/// What a group has in common: the statuses, or the names of what differs.
-fn words(differences: &[Difference]) -> String {
-    let word = |difference: &Difference| match difference.what.as_str() {
-        "status" => format!(
-            "status {} here, {} there",
-            difference.here, difference.there
-        ),
-        other => other.to_owned(),
-    };
-    differences.iter().map(word).collect::<Vec<_>>().join(", ")
 }

@@ -31,7 +31,8 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
     for problem in &update.problems {
         output::complain(&format!("{problem}\n"));
     }
-    let explanation = explain::explain(&made.ir, &request);
+    let listeners = explain::looped::listeners(&update.resources);
+    let explanation = explain::explain(&made.ir, &request, &listeners);
     // Whoever runs it has the manifests.
     let told = ir::with_values(|| match args.output {
         Format::Text => Ok(text(&explanation, &generated, Style::stdout())),
@@ -69,6 +70,10 @@ fn text(told: &Explanation, generated: &Resources, style: Style) -> String {
         phases(&met.rule, &mut line);
         if let Action::Forward(forward) = &met.rule.action {
             forward_lines(forward, met, &mut line);
+        }
+        for address in &met.loops {
+            let round = "is a listener of this gateway: it is not asked, 503 backend_loop";
+            line("loop", &format!("{address} {round}"));
         }
     }
     for condition in &told.conditions {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{HeaderName, Uri, header};
 use serde::Serialize;
 
-use super::{Ask, Both, client::Answer};
+use super::{Ask, Both, client::Answer, evidence::gateways_word};
 
 /// Headers that a gateway decides about.
 const WATCHED: [&str; 4] = [
@@ -26,10 +26,19 @@ pub(crate) struct Looking {
     pub(crate) ports: Vec<u16>,
 }
 
+impl Looking {
+    /// Whether a backend says in its answer who it is.
+    pub(crate) fn names_backend(&self, answer: &Answer) -> bool {
+        let told = || serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
+        answer.headers.contains_key(&self.backend_header)
+            || told().is_some_and(|told| told["backend"].is_string())
+    }
+}
+
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Difference {
-    /// `answer`, `status`, `location`, `backend`, `host` or `path` that the backend sees, or a header's name.
+    /// `answer`, `status`, `location`, `certificate`, `backend`, `host` or `path` that the backend sees, or a header's name.
     pub(crate) what: String,
     pub(crate) here: String,
     pub(crate) there: String,
@@ -58,7 +67,11 @@ pub(crate) fn differences(both: &Both, weighted: bool, looking: &Looking) -> Vec
     );
     if here["status"] != there["status"] {
         // Whatever else differs follows from that.
-        return difference("status", &here, &there).into_iter().collect();
+        let mut found = difference("status", &here, &there);
+        if let (Some(found), Some(word)) = (&mut found, failure(both)) {
+            found.here = format!("{} ({word})", found.here);
+        }
+        return found.into_iter().collect();
     }
     const OF_BACKEND: [&str; 3] = ["backend", "host", "path"];
     let names: std::collections::BTreeSet<&String> = here.keys().chain(there.keys()).collect();
@@ -72,6 +85,13 @@ pub(crate) fn differences(both: &Both, weighted: bool, looking: &Looking) -> Vec
         .filter(|name| counts(name))
         .filter_map(|name| difference(name, &here, &there))
         .collect()
+}
+
+/// Our own gateway's word for why it cannot serve a request.
+fn failure(both: &Both) -> Option<&str> {
+    let here = both.here.as_ref().ok()?;
+    let word = gateways_word(here);
+    word.filter(|_| here.status.is_server_error())
 }
 
 type Facts = BTreeMap<String, String>;
@@ -113,6 +133,15 @@ fn facts(ask: &Ask, answer: &Answer, looking: &Looking) -> Facts {
         add(name.as_str(), text(name));
     }
     add("set-cookie", cookies(answer));
+    let fits = |fits| {
+        if fits {
+            "for the host"
+        } else {
+            "for other names"
+        }
+    };
+    let certificate = answer.certificate_fits.map(fits);
+    add("certificate", certificate.map(str::to_owned));
     let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let member = |name: &str| told[name].as_str().map(str::to_owned);
     add(

@@ -29,6 +29,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<A
         status: StatusCode::from_u16(status).unwrap(),
         headers: map,
         body: Bytes::copy_from_slice(body.as_bytes()),
+        certificate_fits: None,
     })
 }
 
@@ -66,6 +67,31 @@ fn a_status_says_it_all() {
         ["answer: 200 | cannot connect: refused"]
     );
     assert_eq!(told(down(), down(), false), [""; 0]);
+}
+
+#[test]
+fn a_failure_of_ours_says_why() {
+    let down = answer(503, &[("content-type", "text/plain")], "connect_failed");
+    assert_eq!(
+        told(down, answer(200, &[], ""), false),
+        ["status: 503 (connect_failed) | 200"]
+    );
+}
+
+#[test]
+fn a_certificate_that_clients_would_refuse_is_a_difference() {
+    let with = |fits| {
+        let answer = answer(200, &[], "").unwrap();
+        Ok(Answer {
+            certificate_fits: Some(fits),
+            ..answer
+        })
+    };
+    assert_eq!(told(with(true), with(true), false), [""; 0]);
+    assert_eq!(
+        told(with(false), with(true), false),
+        ["certificate: for other names | for the host"]
+    );
 }
 
 #[test]

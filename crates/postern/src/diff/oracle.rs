@@ -1,15 +1,25 @@
-//! Which rule a request meets here.
+//! Which rule a request meets here, and which hosts are known.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use ir::{Action, Ir, Rule, SocketKey};
-use proxy::{Explainer, Peer, Question};
+use proxy::{Explained, Explainer, Peer, Question};
 
-use super::{Ask, entrance};
+use super::{Ask, client::host_name, entrance};
+
+/// What a request meets here.
+#[derive(Debug, Default)]
+pub(crate) struct Met {
+    /// The rule, if there is one.
+    pub(crate) rule: Option<Arc<Rule>>,
+    /// There are routes for its host.
+    pub(crate) knows_host: bool,
+}
 
 /// The data plane's own decision.
 pub(crate) struct Oracle {
+    ir: Arc<Ir>,
     explainer: Explainer,
     http: Option<SocketKey>,
     https: Option<SocketKey>,
@@ -19,15 +29,35 @@ impl Oracle {
     pub(crate) fn new(ir: &Arc<Ir>) -> Self {
         let port = |https| entrance(ir, https).map(|(key, _)| key);
         Self {
+            ir: Arc::clone(ir),
             explainer: Explainer::new(Arc::clone(ir)),
             http: port(false),
             https: port(true),
         }
     }
 
-    /// The rule, if there is one.
-    pub(crate) fn rule(&self, ask: &Ask) -> Option<Arc<Rule>> {
+    /// What the request meets.
+    pub(crate) fn ask(&self, ask: &Ask) -> Met {
         let port = if ask.https { self.https } else { self.http };
+        let explained = port.and_then(|port| self.explain(port, ask));
+        let Some(explained) = explained else {
+            return Met::default();
+        };
+        let host = explained.target.map(|(host, _)| host).unwrap_or_default();
+        let host = host_name(&host);
+        let port = port.and_then(|port| self.ir.ports.get(&port));
+        let listener = explained
+            .listener
+            .and_then(|at| port?.listeners.get(at))
+            .map(|listener| &listener.hosts);
+        Met {
+            rule: explained.route.map(|route| route.rule),
+            knows_host: listener
+                .is_some_and(|hosts| hosts.iter().any(|known| known.host.matches(host))),
+        }
+    }
+
+    fn explain(&self, port: SocketKey, ask: &Ask) -> Option<Explained> {
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.method = Method::try_from(ask.method.as_str()).ok()?;
         head.uri = ask.target.parse().ok()?;
@@ -38,14 +68,20 @@ impl Oracle {
             let value = HeaderValue::try_from(value.as_str()).ok()?;
             head.headers.insert(name, value);
         }
-        let explained = self.explainer.ask(Question {
-            port: port?,
+        Some(self.explainer.ask(Question {
+            port,
             peer: Peer::new(Ipv4Addr::LOCALHOST.into(), ask.https, &[]),
             trusted: &[],
             head,
-        });
-        Some(explained.route?.rule)
+        }))
     }
+}
+
+/// Whether a host has TLS here: a listener of the port for https covers it.
+pub(crate) fn has_tls(ir: &Ir, host: &str) -> bool {
+    let port = entrance(ir, true).map(|(_, port)| port);
+    let mut listeners = port.iter().flat_map(|port| &port.listeners);
+    listeners.any(|listener| listener.hostname.matches(host_name(host)))
 }
 
 /// Whether chance decides which backend is asked.

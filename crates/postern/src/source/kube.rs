@@ -3,12 +3,15 @@
 //! [`discovery`] says which kinds there are and of which version, a [`feed`] for each brings its events, and the [`mirror`] makes objects of
 //! them; of Secrets and ConfigMaps only those are read that something refers to ([`on_demand`]). An API server that is
 //! gone, slow or has forgotten the past costs nothing but news: the last state stays.
+//!
+//! [`once`] reads a cluster for the commands that end by themselves.
 
 mod discovery;
 mod feed;
 mod mirror;
 pub(crate) mod observed;
 mod on_demand;
+pub(crate) mod once;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

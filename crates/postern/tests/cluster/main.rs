@@ -10,6 +10,7 @@ mod backend_tls;
 mod backends;
 mod bad_input;
 mod classes;
+mod context;
 mod faults;
 mod relay;
 mod routes;

@@ -1,5 +1,7 @@
 //! `postern diff` against a real nginx whose configuration says what the Ingresses say, and against one that does not.
 
+mod recorded;
+
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
@@ -98,6 +100,7 @@ struct Scene {
     shop: Backend,
     canary: Backend,
     folder: TempDir,
+    ca: Ca,
     pair: (String, String),
 }
 
@@ -153,6 +156,20 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
+  name: secure
+  annotations:
+    higress.io/ssl-redirect: "true"
+spec:
+  ingressClassName: higress
+  rules:
+  - host: secure.example.com
+    http:
+      paths:
+      - { path: /, pathType: Prefix, backend: { service: { name: shop, port: { number: 80 } } } }
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
   name: new
 spec:
   ingressClassName: higress
@@ -182,7 +199,8 @@ spec:
 impl Scene {
     fn new() -> Self {
         let (shop, canary) = (Backend::start("shop"), Backend::start("canary"));
-        let pair = Ca::new("servers").issue(&["shop.example.com"]);
+        let ca = Ca::new("servers");
+        let pair = ca.issue(&["shop.example.com"]);
         let folder = tempfile::tempdir().unwrap();
         let service = |name: &str, backend: &Backend| {
             format!(
@@ -205,6 +223,7 @@ impl Scene {
             shop,
             canary,
             folder,
+            ca,
             pair: (pair.cert_pem, pair.key_pem),
         }
     }
@@ -238,6 +257,7 @@ impl Scene {
                      {paths}
                  }}
                  server {{ listen {http}; server_name *.wild.example.com; location / {{ {1} }} }}
+                 server {{ listen {http}; server_name secure.example.com; return 308 https://$host$request_uri; }}
                  server {{ listen {http}; server_name new.example.com; location / {{ {2} }} }}",
                 folder.display(),
                 pass("shop"),
@@ -281,11 +301,21 @@ fn an_equivalent_nginx_does_not_differ() {
         text(&output.stderr)
     );
     assert!(
-        told.contains(" sent: ") && told.ends_with(" 0 different\n"),
+        told.contains(" sent: ")
+            && told.contains(" 0 different; ")
+            && told.ends_with(" of those alike prove that both do the same\n"),
         "{told}"
     );
     assert!(
-        told.contains("requests not sent: not safe to repeat: see --all-methods"),
+        told.contains("requests not sent: not safe to repeat: see --all-methods (POST "),
+        "{told}"
+    );
+    // The host that is asked for because nobody has it, and names that no TLS listener covers.
+    assert!(
+        told.contains("for hosts that have no route here (unknown-host.test, ")
+            && told.contains(
+                "1 request proves nothing: neither side answered (unknown-host.test): TLS: "
+            ),
         "{told}"
     );
     // Both gateways have asked both backends.
@@ -321,33 +351,14 @@ fn a_difference_is_found_and_grouped() {
     );
 }
 
-#[test]
-fn recorded_requests_are_sent_again() {
-    let scene = Scene::new();
-    let nginx = scene.nginx(WRONG);
-    let file = scene.folder.path().join("access.log");
-    let lines = r#"192.0.2.7 - - [10/Oct/2026:13:55:36 +0000] "GET /shop/cart?id=1 HTTP/1.1" 200 2326 "-" "curl/8"
-192.0.2.7 - - [10/Oct/2026:13:55:37 +0000] "GET /shoppers HTTP/1.1" 200 2326 "-" "curl/8"
-{"scheme":"https","host":"shop.example.com","path":"/exact"}
-{"host":"new.example.com","path":"/x","headers":{"stage":"always"}}
-{"host":"new.example.com","path":"/x","method":"DELETE"}
-what is this
-"#;
-    fs::write(&file, lines).unwrap();
-    let file = file.to_str().unwrap();
-    let output = scene.diff(&nginx, &["--requests", file, "--host", "shop.example.com"]);
-    assert_eq!(output.status.code(), Some(3));
-    assert_eq!(
-        text(&output.stdout),
-        "status 404 here, 200 there  no rule here
-  GET http://shop.example.com/shoppers
-    status: 404 here, 200 there
-line 6: neither JSON nor a line of an access log
-1 line not read
-1 request not sent: not safe to repeat: see --all-methods
-4 requests sent: 3 alike, 1 different
-"
-    );
+impl Scene {
+    /// The same for a file of requests.
+    fn replay(&self, nginx: &Nginx, lines: &str, args: &[&str]) -> Output {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), lines).unwrap();
+        let requests = ["--requests", file.path().to_str().unwrap()];
+        self.diff(nginx, &[&requests[..], args].concat())
+    }
 }
 
 #[test]

@@ -281,6 +281,7 @@ fn the_access_log_has_a_line_for_each_request() {
         "{text}"
     );
     assert_eq!(lines[0]["trace_id"], trace, "{text}");
+    assert_eq!(lines[0]["scheme"], "http", "{text}");
     assert_eq!(
         (&lines[1]["status"], &lines[1]["reason"]),
         (&404.into(), &"no_route".into()),

@@ -4,6 +4,7 @@
 mod admin;
 mod annotations;
 mod cli;
+mod context;
 mod diff;
 mod examples;
 mod grpc;

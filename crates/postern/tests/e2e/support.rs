@@ -1,5 +1,6 @@
 //! The real binary, on ports that the system chose, with real backends.
 
+pub(crate) mod api_server;
 mod cluster;
 
 use std::{

@@ -20,6 +20,8 @@ pub struct Record<'a> {
     pub path: &'a str,
     /// The host the request was for.
     pub host: &'a str,
+    /// `http` or `https`, as the client spoke, as far as trusted sources say.
+    pub scheme: &'a str,
     /// The HTTP version towards the client.
     #[serde(serialize_with = "protocol")]
     pub protocol: Version,

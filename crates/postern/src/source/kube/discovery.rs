@@ -60,24 +60,7 @@ impl Discovery {
     /// # Errors
     /// The API server cannot be asked; what was known still holds.
     pub(super) async fn ask(&mut self, client: &Client) -> kube::Result<&Found> {
-        let mut found = native();
-        // Asking for a version that is not there would be a warning of the client, every time.
-        let groups = client.list_api_groups().await?.groups;
-        let versions = groups.into_iter().flat_map(|group| group.versions);
-        let there: BTreeSet<_> = versions.map(|version| version.group_version).collect();
-        for (group, versions) in GROUPS {
-            for version in *versions {
-                let name = format!("{group}/{version}");
-                if !there.contains(&name) {
-                    continue;
-                }
-                match client.list_api_group_resources(&name).await {
-                    Ok(list) => add(&mut found, group, version, &list),
-                    Err(kube::Error::Api(status)) if status.code == 404 => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        let found = served(client).await?;
         self.settle(found);
         if timeout(PATIENCE, self.define(client)).await.is_err() {
             tracing::debug!("definitions are not read in time; asking again");
@@ -123,6 +106,32 @@ impl Discovery {
         known.extend(found);
         self.missing = missing;
     }
+}
+
+/// What is served now.
+///
+/// # Errors
+/// The API server cannot be asked.
+pub(super) async fn served(client: &Client) -> kube::Result<Served> {
+    let mut found = native();
+    // Asking for a version that is not there would be a warning of the client, every time.
+    let groups = client.list_api_groups().await?.groups;
+    let versions = groups.into_iter().flat_map(|group| group.versions);
+    let there: BTreeSet<_> = versions.map(|version| version.group_version).collect();
+    for (group, versions) in GROUPS {
+        for version in *versions {
+            let name = format!("{group}/{version}");
+            if !there.contains(&name) {
+                continue;
+            }
+            match client.list_api_group_resources(&name).await {
+                Ok(list) => add(&mut found, group, version, &list),
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Kinds that every API server has.

@@ -158,17 +158,42 @@ impl Mirror {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
-        let problem = |(object, message): (&ObjectRef, &String)| {
-            Problem::new(Path::new(&object.to_string()), None, message.as_str())
-        };
-        let problems = self.problems.iter().map(problem);
         Some(Update {
             resources: Arc::new(self.resources.clone()),
-            problems: lacking(&self.absent).chain(problems).collect(),
+            problems: lacking(&self.absent).chain(self.problems()).collect(),
             absent: self.absent.clone(),
             definitions: self.definitions.clone(),
             ..Update::default()
         })
+    }
+
+    /// Everything as it was read once. That a kind is not there is no problem where nothing is to be written.
+    pub(super) fn whole(self) -> Update {
+        Update {
+            problems: self.problems().collect(),
+            resources: Arc::new(self.resources),
+            absent: self.absent,
+            ..Update::default()
+        }
+    }
+
+    fn problems(&self) -> impl Iterator<Item = Problem> {
+        let problem = |(object, message): (&ObjectRef, &String)| {
+            Problem::new(Path::new(&object.to_string()), None, message.as_str())
+        };
+        self.problems.iter().map(problem)
+    }
+
+    /// The objects of a kind that something refers to, there or not.
+    pub(super) fn wanted(&self, kind: Kind) -> Vec<ObjectRef> {
+        self.held.wanted(kind)
+    }
+
+    /// Takes in a Secret or ConfigMap that was read without an order.
+    pub(super) fn hold(&mut self, kind: Kind, mut object: DynamicObject) {
+        let reference = ObjectRef::new(kind, ObjectKey::of(&object));
+        strip(&mut object.metadata);
+        self.take(&reference, object);
     }
 
     fn listing(&mut self, kind: Kind) -> &mut Listing {

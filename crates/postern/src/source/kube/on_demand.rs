@@ -46,6 +46,12 @@ impl OnDemand {
         of_kind.map(|object| object.key.clone()).collect()
     }
 
+    /// Objects of a kind that something refers to.
+    pub(super) fn wanted(&self, kind: Kind) -> Vec<ObjectRef> {
+        let of_kind = self.wanted.keys().filter(|object| object.kind == kind);
+        of_kind.cloned().collect()
+    }
+
     /// Notes what an object refers to.
     pub(super) fn refers(&mut self, from: &ObjectRef, to: Vec<ObjectRef>) {
         let before = if to.is_empty() {
