@@ -159,8 +159,11 @@ fn a_redirect_of_everything_is_behind_them() {
         assert_eq!(site.get("http://open.com/"), format!("301 {TO}"));
         for (name, _, status) in GUARDS {
             let url = format!("http://{name}.com/");
-            assert_eq!(site.get(&url), status.to_string(), "{name}");
+            let answer = Call::get(site.http, &url).send_blocking().unwrap();
+            assert_eq!(answer.status.as_u16(), *status, "{name}");
+            assert_eq!(answer.header("location"), "", "{name}");
         }
+        assert_eq!(site.hits(0), 0);
         let login = [("authorization", "Basic am9objpzZWNyZXQ=")];
         assert_eq!(
             site.get_with("http://basic.com/", &login),
