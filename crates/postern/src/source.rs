@@ -49,10 +49,11 @@ impl Update {
         problems.sort();
         Self {
             resources: Arc::new(resources),
-            origins: files.origins,
             problems,
-            skipped: files.skipped,
-            ..self
+            definitions: self.definitions,
+            absent: self.absent,
+            cluster: self.cluster,
+            ..files
         }
     }
 }
