@@ -52,8 +52,7 @@ impl Oracle {
             .map(|listener| &listener.hosts);
         Met {
             rule: explained.route.map(|route| route.rule),
-            knows_host: listener
-                .is_some_and(|hosts| hosts.iter().any(|known| known.host.matches(host))),
+            knows_host: listener.is_some_and(|hosts| hosts.iter().any(|known| known.covers(host))),
         }
     }
 
