@@ -217,11 +217,6 @@ impl Settings {
         self.backend_policy.get_or_insert_default()
     }
 
-    /// Whether they say where requests go instead of where their paths lead.
-    pub(crate) const fn sends_elsewhere(&self) -> bool {
-        self.rule.redirect.is_some() || self.rewrite_target.is_some()
-    }
-
     /// Lets nobody in: a security setting could not be honoured.
     pub(crate) fn close(&mut self) {
         self.route_policy_mut().client_addresses = Some(ClientAddresses {

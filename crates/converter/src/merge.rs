@@ -293,8 +293,7 @@ pub(crate) fn default_backends(
         };
         let rules = source.ingress.spec.as_ref();
         let rules = rules.and_then(|spec| spec.rules.as_ref());
-        let alone = source.profile.hosts_are_alone();
-        if alone && rules.is_some_and(|rules| !rules.is_empty()) {
+        if source.profile.hosts_are_alone() && rules.is_some_and(|rules| !rules.is_empty()) {
             continue;
         }
         let owned = |host: &Arc<str>| Owned {
@@ -306,7 +305,7 @@ pub(crate) fn default_backends(
                 field: DEFAULT_BACKEND.to_owned(),
             }),
             canaries: Vec::new(),
-            is_default: !alone || source.settings.sends_elsewhere(),
+            is_default: true,
         };
         for host in source.hosts.iter().filter(|host| !host.is_empty()) {
             if rooted.insert(Arc::clone(host)) {
