@@ -54,8 +54,17 @@ pub const MANAGED_BY_VALUE: &str = "postern";
 pub const ENDPOINTS: &str = "postern.dev/endpoints";
 
 /// Label on an object that a controller in the cluster made from an Ingress, with value `"true"`: it is kept as it was
-/// made, and deleted when the Ingress does not ask for it any more. Take the label off to keep the object as your own.
+/// made, and deleted when the Ingress does not ask for it any more. Take the label off to keep the object as your own, and
+/// [`MANAGED_BY`] with it, so that what stands in it counts before what the Ingress becomes.
 pub const TRANSLATED: &str = "postern.dev/translated";
+
+/// Label beside [`TRANSLATED`]: the name of the Ingress, in the object's namespace; of a name of more than 63 characters, its
+/// beginning and a hash.
+pub const INGRESS: &str = "postern.dev/ingress";
 
 /// On an object that a controller in the cluster keeps: the controller's name. Others let the object alone.
 pub const CONTROLLER: &str = "postern.dev/controller";
+
+/// On an Ingress in a cluster, JSON: by controller, the addresses that it has put into `status.loadBalancer.ingress`. That
+/// list has entries of others too, and says of none whose it is.
+pub const PUBLISHED: &str = "postern.dev/published";

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use api::{Kind, ObjectRef};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
     core::{ApiResource, DynamicObject, GroupVersionKind, Status},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::source::kube::MANAGER;
@@ -25,6 +26,17 @@ pub(crate) enum Step {
     Apply(ObjectRef, Value),
     /// Delete it, if it is still the object of this uid.
     Delete(ObjectRef, String),
+    /// Have it hang on nothing but these, if it is still of this version.
+    Release(ObjectRef, String, Box<[OwnerReference]>),
+}
+
+impl Step {
+    /// What it is about.
+    pub(crate) const fn object(&self) -> &ObjectRef {
+        match self {
+            Self::Apply(object, _) | Self::Delete(object, _) | Self::Release(object, ..) => object,
+        }
+    }
 }
 
 /// Why a write failed.
@@ -145,6 +157,28 @@ pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), WriteError>
             }
             Ok(())
         }
+        Step::Release(object, version, owners) => {
+            let body =
+                json!({ "metadata": { "resourceVersion": version, "ownerReferences": owners } });
+            let parameters = PatchParams {
+                field_manager: Some(MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            let (api, patch) = (api(client, object, None), Patch::Merge(&body));
+            let answer = api.patch(&object.key.name, &parameters, &patch);
+            match timeout(DEADLINE, answer)
+                .await
+                .map_err(|_| WriteError::Late)?
+            {
+                Ok(_) => {
+                    tracing::info!(%object, "its label is taken off: it does not hang on its Ingress any more")
+                }
+                // Gone, or changed: then another look follows.
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(())
+        }
         Step::Delete(object, uid) => {
             let parameters = DeleteParams {
                 preconditions: Some(Preconditions {
@@ -167,8 +201,6 @@ pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), WriteError>
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use telemetry::{access_log, log::LogFormat};
 
-pub(crate) use cluster::{ClusterArgs, IngressTranslation};
+pub(crate) use cluster::{ClusterArgs, IngressTranslation, Switch, TrafficPolicy, WithdrawArgs};
 pub(crate) use context::ContextArgs;
 pub(crate) use proxy::ProxyArgs;
 
@@ -61,6 +61,11 @@ pub(crate) enum Command {
     /// Serve the shipped examples with echo backends, and show requests to try.
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
+    /// Take our addresses out of the status of all Ingresses of a cluster, before Postern is uninstalled there.
+    ///
+    /// Replicas that run stop writing to the API server meanwhile, and go on serving. The chart does it by itself.
+    #[command(after_help = EXIT_CODES)]
+    Withdraw(WithdrawArgs),
     /// Write the ClusterRole and the Role that `run` needs in a cluster.
     #[command(hide = true)]
     Rbac {

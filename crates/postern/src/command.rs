@@ -6,6 +6,7 @@ mod demo;
 mod diff;
 mod explain;
 mod run;
+mod withdraw;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
         Command::Explain(args) => explain::explain(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Withdraw(args) => withdraw::withdraw(&args),
         Command::Rbac { name } => {
             output::print(&rbac::manifests(&name)?)?;
             Ok(Ended::Well)

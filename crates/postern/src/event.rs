@@ -1,9 +1,17 @@
-//! What became of an Ingress, as Events that `kubectl describe` shows: one for each note that is not "exact".
+//! What became of an Ingress, as Events that `kubectl describe` shows: one for each note that is not "exact", and for each fault
+//! of the objects that it became.
+//!
+//! [`finding`] is what there is to say, [`memory`] when it is due.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+mod finding;
+mod memory;
 
-use api::{Kind, ObjectRef, Resources};
-use converter::{Note, Outcome, Report};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use api::{Kind, ObjectKey};
 use futures_util::{StreamExt, stream};
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
@@ -16,7 +24,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{apply::hash, live::Live};
+use self::{
+    finding::{Finding, findings},
+    memory::Memory,
+};
+use crate::live::Live;
 
 /// The longest note that an Event takes, in bytes.
 const LONGEST: usize = 1024;
@@ -42,15 +54,15 @@ impl Reporter {
     /// Writes until the process ends.
     pub(crate) async fn run(mut self) {
         let mut published = self.live.published();
-        let mut sent = BTreeSet::new();
-        let mut failed = false;
+        let mut memory = Memory::default();
+        let mut again = None;
         loop {
             tokio::select! {
                 Ok(()) = published.changed() => {}
                 Ok(()) = self.leader.changed() => {}
-                () = sleep(RETRY), if failed => {}
+                () = sleep(again.unwrap_or(RETRY)), if again.is_some() => {}
             }
-            failed = false;
+            again = None;
             let Some(current) = self
                 .live
                 .current()
@@ -58,92 +70,51 @@ impl Reporter {
             else {
                 continue;
             };
-            let events = self.events(&current.made().notes, current.resources(), &mut sent);
+            let time = Timestamp::now();
+            let findings = findings(current.made(), current.resources());
+            let due = memory.due(findings, time.as_second(), Instant::now());
+            again = due.again;
+            let events = due.events.into_iter();
+            let events = events.map(|(name, finding)| self.event(name, finding, time));
             let writes = stream::iter(events).map(|event| create(&self.client, event));
             let mut writes = std::pin::pin!(writes.buffer_unordered(WRITES));
             while let Some(unsent) = writes.next().await {
                 if let Some(name) = unsent {
-                    sent.remove(&name);
-                    failed = true;
+                    memory.unsent(&name);
+                    again = Some(again.map_or(RETRY, |again: Duration| again.min(RETRY)));
                 }
             }
         }
     }
 
-    /// Events that have not been sent. What is not said any more may be said again.
-    fn events(
-        &self,
-        notes: &Report,
-        resources: &Resources,
-        sent: &mut BTreeSet<String>,
-    ) -> Vec<Event> {
-        let (mut events, mut said) = (Vec::new(), BTreeSet::new());
-        for note in notes.iter().filter(|note| note.outcome.is_lossy()) {
-            let Some(event) = self.event(note, resources) else {
-                continue;
-            };
-            let name = event.name_any();
-            if said.insert(name.clone()) && !sent.contains(&name) {
-                events.push(event);
-            }
-        }
-        *sent = said;
-        events
-    }
-
-    /// The name follows from what is said: whoever says it again finds it said.
-    fn event(&self, note: &Note, resources: &Resources) -> Option<Event> {
-        let ObjectRef { kind, key } = &note.object;
-        let ingress = resources
-            .ingresses
-            .get(key)
-            .filter(|_| *kind == Kind::Ingress)?;
-        let uid = ingress.uid()?;
-        let text = match &note.key {
-            Some(annotation) => format!("{annotation}: {}", note.message),
-            None => note.message.clone(),
-        };
-        let said = hash(format!("{uid} {:?} {text}", note.outcome).as_bytes());
-        let start: String = key.name.chars().take(200).collect();
-        Some(Event {
+    fn event(&self, name: String, finding: Finding, time: Timestamp) -> Event {
+        let ObjectKey {
+            namespace,
+            name: ingress,
+        } = finding.ingress;
+        Event {
             metadata: ObjectMeta {
-                name: Some(format!("{start}.{said:016x}")),
-                namespace: Some(key.namespace.to_string()),
+                name: Some(name),
+                namespace: Some(namespace.to_string()),
                 ..ObjectMeta::default()
             },
             action: Some("Translate".to_owned()),
-            event_time: Some(MicroTime(Timestamp::now())),
-            note: Some(bounded(&text)),
-            reason: Some(reason(note.outcome).to_owned()),
+            event_time: Some(MicroTime(time)),
+            note: Some(bounded(&finding.text)),
+            reason: Some(finding.reason.to_owned()),
             regarding: Some(ObjectReference {
                 api_version: Some(Kind::Ingress.api_version().to_owned()),
                 kind: Some(Kind::Ingress.as_str().to_owned()),
-                name: Some(key.name.to_string()),
-                namespace: Some(key.namespace.to_string()),
-                uid: Some(uid),
+                name: Some(ingress.to_string()),
+                namespace: Some(namespace.to_string()),
+                uid: Some(finding.uid),
                 ..ObjectReference::default()
             }),
             reporting_controller: Some(self.controller.clone()),
             reporting_instance: Some(self.identity.clone()),
-            type_: Some(
-                match note.outcome {
-                    Outcome::Exact | Outcome::NoEffect | Outcome::Approximated => "Normal",
-                    Outcome::Refused | Outcome::Dropped => "Warning",
-                }
-                .to_owned(),
-            ),
+            type_: Some(if finding.warning { "Warning" } else { "Normal" }.to_owned()),
             ..Event::default()
-        })
-    }
-}
-
-const fn reason(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Exact => "Exact",
-        Outcome::NoEffect => "NoEffect",
-        Outcome::Approximated => "Approximated",
-        Outcome::Refused => "Refused",
-        Outcome::Dropped => "Dropped",
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! The usual rules of Kubernetes: the holder renews, others watch for it to stop, and time is only ever measured on
 //! one's own clock. A holder that cannot renew stops writing before anybody else may start.
 
+pub(crate) mod seized;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -4,12 +4,17 @@
 //! source -> converter::expand -> gateway_core::translate -> proxy.swap
 //! ```
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
-use api::{Condition, ObjectKey, ObjectRef, Resources};
+use api::{Condition, ObjectKey, ObjectRef, Resources, gateway::HttpRoute};
 use converter::{Expander, Report};
 use gateway_core::{Definitions, Demand, Status, Translation, Translator};
 use ir::Ir;
+use k8s_openapi::api::networking::v1::Ingress;
 
 /// Pure steps that remember what they made, so that cost follows the change.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(crate) struct Pipeline {
     translator: Translator,
     /// Objects come from a cluster, and what becomes of them goes back there.
     cluster: bool,
+    /// Ingresses are told where they are served.
+    places: bool,
 }
 
 /// What became of all objects.
@@ -48,6 +55,7 @@ impl Pipeline {
             expander: Expander::default(),
             translator: Translator::default(),
             cluster: false,
+            places: false,
         }
     }
 
@@ -55,6 +63,12 @@ impl Pipeline {
     pub(crate) fn in_cluster(mut self, core: gateway_core::Options) -> Self {
         self.core = core;
         self.cluster = true;
+        self
+    }
+
+    /// Says in the status of Ingresses where they are served, or not.
+    pub(crate) const fn placing(mut self, places: bool) -> Self {
+        self.places = places;
         self
     }
 
@@ -80,7 +94,9 @@ impl Pipeline {
         let mut generated = Resources::default();
         if self.cluster {
             generated = expansion.generated.clone();
-            place_ingresses(input, &self.converter, &mut status);
+        }
+        if self.places {
+            place_ingresses(input, &expansion.generated, &self.converter, &mut status);
         }
         Made {
             notes: expansion.notes.clone(),
@@ -98,19 +114,53 @@ impl Pipeline {
     }
 }
 
-/// Ingresses are served where their Gateway is.
-fn place_ingresses(input: &Resources, options: &converter::Options, status: &mut Status) {
+/// Ingresses are served where their Gateway is, if any of their hosts is.
+fn place_ingresses(
+    input: &Resources,
+    generated: &Resources,
+    options: &converter::Options,
+    status: &mut Status,
+) {
     let gateway = status.gateways.get(&options.gateway);
     let Some(addresses): Option<Arc<[gateway_core::Address]>> =
         gateway.map(|gateway| Arc::from(&*gateway.addresses))
     else {
         return;
     };
+    let routes = generated.http_routes.values();
+    let served: HashSet<&str> = routes.flat_map(|route| hosts_of_route(route)).collect();
     let ingresses = input.ingresses.iter();
-    let ours = ingresses.filter(|(_, ingress)| converter::is_ours(ingress, input, options));
-    status.ingresses = ours
+    let placed = ingresses.filter(|(_, ingress)| {
+        ingress.metadata.deletion_timestamp.is_none()
+            && converter::is_ours(ingress, input, options)
+            && hosts_of_ingress(ingress).any(|host| served.contains(&*host))
+    });
+    status.ingresses = placed
         .map(|(key, _)| (key.clone(), Arc::clone(&addresses)))
         .collect();
+}
+
+/// The hosts of a route; an empty one stands for all.
+fn hosts_of_route(route: &HttpRoute) -> impl Iterator<Item = &str> {
+    let hosts = route.spec.hostnames.as_deref().unwrap_or_default();
+    let any = hosts.is_empty().then_some("");
+    hosts.iter().map(String::as_str).chain(any)
+}
+
+/// Likewise.
+fn hosts_of_ingress(ingress: &Ingress) -> impl Iterator<Item = Cow<'_, str>> {
+    let spec = ingress.spec.as_ref();
+    let rules = spec.and_then(|spec| spec.rules.as_deref());
+    let hosts = rules.unwrap_or_default().iter();
+    let default = spec.and_then(|spec| spec.default_backend.as_ref());
+    let any = default.map(|_| Cow::Borrowed(""));
+    let hosts = hosts.map(|rule| match rule.host.as_deref().unwrap_or_default() {
+        host if host.bytes().any(|b| b.is_ascii_uppercase()) => {
+            Cow::Owned(host.to_ascii_lowercase())
+        }
+        host => Cow::Borrowed(host),
+    });
+    hosts.chain(any)
 }
 
 impl Made {

@@ -194,3 +194,48 @@ proptest! {
         }
     }
 }
+
+/// The Ingress of [`INGRESS`] and others, in a cluster where Gateways are at 192.0.2.9.
+fn placed(places: bool, input: &Resources) -> Vec<String> {
+    let core = gateway_core::Options {
+        published: vec!["192.0.2.9".into()],
+        ..gateway_core::Options::default()
+    };
+    let pipeline = pipeline().in_cluster(core).placing(places);
+    let made = { pipeline }.run(input);
+    let placed = made.status.ingresses.iter();
+    let line = |(key, addresses): (_, &Arc<[gateway_core::Address]>)| {
+        let all: Vec<_> = addresses.iter().map(|address| &*address.value).collect();
+        format!("{key} {}", all.join(" "))
+    };
+    placed.map(line).collect()
+}
+
+#[test]
+fn ingresses_are_told_where_they_are_served_if_they_are_to_be_and_are() {
+    let mut input = resources(INGRESS);
+    let told = ["default/demo 192.0.2.9"];
+    assert_eq!(placed(false, &input), [""; 0]);
+    assert_eq!(placed(true, &input), told);
+    // One of another class; one with a host that cannot be served; one that is about to go.
+    let other = |name: &str, from: &str, to: &str| {
+        let named = INGRESS.replace(
+            "name: demo\nspec:\n  ingress",
+            &format!("name: {name}\nspec:\n  ingress"),
+        );
+        let changed = named.replace(from, to);
+        assert_ne!(named, changed);
+        resources(&changed)
+    };
+    input.extend(other("foreign", "higress", "nginx"));
+    input.extend(other(
+        "broken",
+        "host: example.com",
+        "host: '*.*.example.com'",
+    ));
+    let going = "name: going\n  deletionTimestamp: 2026-01-01T00:00:00Z";
+    input.extend(other("going", "name: going", going));
+    assert_eq!(placed(true, &input), told);
+    input.extend(other("upper", "example.com", "EXAMPLE.com"));
+    assert_eq!(placed(true, &input).len(), 2);
+}

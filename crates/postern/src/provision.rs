@@ -20,9 +20,11 @@ use gateway_core::Demand;
 use kube::{Client, ResourceExt};
 use tokio::{sync::watch, time::sleep};
 
+pub(crate) use self::object::label;
 use self::{allocation::Allocation, object::Reached};
 use crate::{
     apply::{self, Step},
+    cli::TrafficPolicy,
     live::Live,
 };
 
@@ -42,6 +44,20 @@ pub(crate) struct Options {
     pub(crate) data_plane: ObjectKey,
     /// Our name on objects that we keep; those of other installations are let alone.
     pub(crate) controller: String,
+    /// Which nodes take traffic, where a load balancer or node ports lead to them.
+    pub(crate) traffic_policy: TrafficPolicy,
+    /// What the Gateway for Ingresses has beside.
+    pub(crate) for_ingresses: ForIngresses,
+}
+
+/// The Gateway for Ingresses: there is no manifest of it where its `spec.infrastructure` would say this.
+#[derive(Debug, Clone)]
+pub(crate) struct ForIngresses {
+    pub(crate) gateway: ObjectKey,
+    /// Labels of its Service.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Annotations of its Service.
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// Keeps the Services of all Gateways.
@@ -84,7 +100,7 @@ impl Keeper {
             let demands = &current.made().demands;
             for step in steps(current.resources(), demands, &self.options, &mut memory) {
                 if let Err(error) = apply::take(&self.client, &step).await {
-                    let (Step::Apply(object, _) | Step::Delete(object, _)) = &step;
+                    let object = step.object();
                     tracing::warn!(%object, %error, "a Gateway's Service is not as it should be; trying again");
                     memory.applied.remove(object);
                     failed = true;

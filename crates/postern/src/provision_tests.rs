@@ -10,6 +10,12 @@ fn options() -> Options {
         ports: 10000..=10002,
         data_plane: ObjectKey::new("system", "postern"),
         controller: "c".to_owned(),
+        traffic_policy: TrafficPolicy::Cluster,
+        for_ingresses: ForIngresses {
+            gateway: ObjectKey::new("system", "postern"),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        },
     }
 }
 
@@ -48,6 +54,7 @@ fn take(resources: &mut Resources, steps: &[Step]) {
                 insert(resources, object.kind, body);
             }
             Step::Delete(object, _) => drop(resources.remove(object)),
+            Step::Release(object, ..) => panic!("{object} is no one's to release"),
         }
     }
 }
@@ -56,6 +63,7 @@ fn names(steps: &[Step]) -> Vec<String> {
     let name = |step: &Step| match step {
         Step::Apply(object, _) => format!("apply {object}"),
         Step::Delete(object, _) => format!("delete {object}"),
+        Step::Release(object, ..) => format!("release {object}"),
     };
     steps.iter().map(name).collect()
 }
@@ -236,4 +244,67 @@ fn every_gateway_has_a_service_name_of_its_own() {
         assert!(label.len() <= 63, "{label}");
         assert!(seen.insert(name));
     }
+}
+
+#[test]
+fn the_gateway_for_ingresses_has_labels_and_annotations_beside_and_every_service_the_policy() {
+    let mut resources = Resources::default();
+    gateway(&mut resources, "edge");
+    gateway(&mut resources, "web");
+    let keys = ["edge", "web"].map(|name| ObjectKey::new("shop", name));
+    let demands: BTreeMap<_, _> = keys
+        .iter()
+        .map(|key| (key.clone(), demand(&[80])))
+        .collect();
+    let pairs = |all: &[(&str, &str)]| {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        all.iter().map(owned).collect()
+    };
+    let mut options = Options {
+        traffic_policy: TrafficPolicy::Local,
+        for_ingresses: ForIngresses {
+            gateway: keys[0].clone(),
+            labels: pairs(&[("tier", "edge"), ("team", "other")]),
+            annotations: pairs(&[("example.com/lb", "a=b,c")]),
+        },
+        ..options()
+    };
+    let services = |options: &Options, resources: &Resources| {
+        let made = steps(resources, &demands, options, &mut Memory::default());
+        let bodies = made.into_iter().filter_map(|step| match step {
+            Step::Apply(object, body) if object.kind == Kind::Service => Some(body),
+            _ => None,
+        });
+        bodies.collect::<Vec<_>>()
+    };
+    let made = services(&options, &resources);
+    let [edge, web] = &made[..] else {
+        panic!("{made:?}");
+    };
+    let of = |service: &Value, key: &str| service["metadata"][key].clone();
+    assert_eq!(of(edge, "labels")["tier"], "edge");
+    assert_eq!(of(edge, "labels")["team"], "a", "the Gateway's own counts");
+    assert_eq!(of(edge, "annotations")["example.com/lb"], "a=b,c");
+    assert_eq!(of(web, "annotations")["example.com/lb"], Value::Null);
+    assert_eq!(of(web, "labels")["tier"], Value::Null);
+    for service in [edge, web] {
+        assert_eq!(service["spec"]["externalTrafficPolicy"], "Local");
+    }
+    // Neither is where nothing outside leads to the Service.
+    options.service_type = Some("ClusterIP");
+    let made = services(&options, &resources);
+    assert_eq!(made[0]["spec"]["externalTrafficPolicy"], Value::Null);
+    // What is not asked for any more is applied without.
+    options.service_type = Some("LoadBalancer");
+    let made = steps(&resources, &demands, &options, &mut Memory::default());
+    take(&mut resources, &made);
+    assert_eq!(services(&options, &resources), [Value::Null; 0]);
+    options.traffic_policy = TrafficPolicy::Cluster;
+    options.for_ingresses.annotations.clear();
+    let made = services(&options, &resources);
+    assert_eq!(
+        made[0]["metadata"]["annotations"]["example.com/lb"],
+        Value::Null
+    );
+    assert_eq!(made[0]["spec"]["externalTrafficPolicy"], Value::Null);
 }

@@ -1,11 +1,12 @@
 //! Status, from what translation says to what the API server holds.
 //!
-//! [`merge`] makes the status that a live object should have, [`plan`] decides which objects are written when, and
+//! [`merge`] makes the status that a live object should have, [`published`] that of Ingresses, [`plan`] decides which objects are written when, and
 //! [`writer`] writes them, if this replica holds the Lease. [`unbound`] and [`looped`] add what only the data plane can know.
 
 pub(crate) mod looped;
 mod merge;
 mod plan;
+pub(crate) mod published;
 pub(crate) mod unbound;
 pub(crate) mod writer;
 
@@ -27,6 +28,14 @@ enum Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
+    /// Of an Ingress.
+    const fn addresses(self) -> &'a [Address] {
+        match self {
+            Self::Ingress(addresses) => addresses,
+            _ => &[],
+        }
+    }
+
     /// `None`: nothing is said about the object, and what we have said before is taken back.
     fn find(status: &'a Status, kind: Kind, key: &ObjectKey) -> Option<Self> {
         match kind {

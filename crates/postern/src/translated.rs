@@ -21,6 +21,7 @@ use crate::{
     apply::{self, Step},
     live::Live,
     pipeline::Made,
+    provision,
     source::kube::observed::{Observed, Seen},
 };
 
@@ -105,11 +106,10 @@ impl Keeper {
                 (step, result)
             });
             let mut results = std::pin::pin!(results.buffer_unordered(WRITES));
-            while let Some((Step::Apply(object, _) | Step::Delete(object, _), result)) =
-                results.next().await
-            {
+            while let Some((step, result)) = results.next().await {
                 if let Err(error) = result {
-                    memory.tried.remove(&object);
+                    let object = step.object();
+                    memory.tried.remove(object);
                     tracing::warn!(%object, %error, "what an Ingress became is not written; trying again");
                 }
             }
@@ -158,13 +158,19 @@ impl Facts<'_> {
         memory: &mut Memory,
     ) -> Option<Step> {
         let seen = observed.get(reference);
+        if let Some(seen) = &seen
+            && let Some(owners) = &seen.released
+        {
+            let (version, owners) = (seen.version.clone(), owners.clone());
+            return Some(Step::Release(reference.clone(), version, owners));
+        }
         let Some(object) = self.wanted(reference) else {
             memory.tried.remove(reference);
             let seen = seen.filter(|seen| self.is_ours_to_delete(seen))?;
             return Some(Step::Delete(reference.clone(), seen.uid.clone()));
         };
-        // Made once; the next state that is served has it from the cluster.
-        if reference.kind == Kind::Gateway && seen.is_some() {
+        // Made once; or somebody's own: its label has been taken off. The next state that is served has it from the cluster.
+        if seen.as_ref().is_some_and(|seen| seen.written.is_none()) {
             return None;
         }
         if !self.is_owned(&object, observed) {
@@ -242,6 +248,7 @@ impl Facts<'_> {
         body["metadata"]["labels"][annotation::TRANSLATED] = json!("true");
         body["metadata"]["annotations"][annotation::CONTROLLER] = json!(self.controller);
         let origin: ObjectRef = object.origin()?.parse().ok()?;
+        body["metadata"]["labels"][annotation::INGRESS] = json!(provision::label(&origin.key.name));
         let ingress = self.resources.ingresses.get(&origin.key)?;
         let namespace = object.metadata().namespace.as_ref();
         if let Some(uid) = ingress

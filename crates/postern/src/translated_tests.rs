@@ -62,8 +62,7 @@ impl World {
             uid: uid.to_owned(),
             version: version.to_owned(),
             generation: 1,
-            status: Box::default(),
-            written: None,
+            ..Seen::default()
         };
         let ingress = ObjectRef::new(Kind::Ingress, ObjectKey::new("shop", "web"));
         self.observed.set(&ingress, Some(seen));
@@ -95,6 +94,7 @@ impl World {
                 }
                 Step::Apply(object, body) => self.set(object, body.clone(), false),
                 Step::Delete(object, _) => self.observed.set(object, None),
+                Step::Release(object, ..) => self.see(object, None),
             }
         }
     }
@@ -114,8 +114,8 @@ impl World {
             uid: format!("uid-{object}"),
             version: self.version.to_string(),
             generation: 1,
-            status: Box::default(),
             written,
+            ..Seen::default()
         };
         self.observed.set(object, Some(seen));
     }
@@ -135,6 +135,7 @@ fn kinds(steps: &[Step]) -> Vec<String> {
     let name = |step: &Step| match step {
         Step::Apply(object, _) => format!("apply {}", object.kind),
         Step::Delete(object, _) => format!("delete {}", object.kind),
+        Step::Release(object, ..) => format!("release {}", object.kind),
     };
     steps.iter().map(name).collect()
 }
@@ -275,4 +276,51 @@ fn only_what_has_changed_is_looked_at() {
     assert!(world.memory.dirty.is_empty() && !world.memory.is_waiting());
     world.observed.set(&object, None);
     assert_eq!(kinds(&world.steps(true)), ["apply HTTPRoute"]);
+}
+
+/// The watch shows that the labels have been taken off before the next state that is served knows of it.
+#[test]
+fn an_object_whose_label_is_taken_off_stays_as_it_is_and_hangs_on_its_ingress_no_more() {
+    let mut world = World::new();
+    let steps = world.steps(true);
+    world.take(&steps);
+    assert_eq!(world.steps(true), []);
+    let (route, mut body) = world.route();
+    assert_eq!(body["metadata"]["labels"][annotation::INGRESS], "web");
+    let seen = Seen {
+        uid: "r".to_owned(),
+        version: "off".to_owned(),
+        released: Some(Box::default()),
+        ..Seen::default()
+    };
+    world.observed.set(&route, Some(seen));
+    let steps = world.steps(true);
+    assert_eq!(
+        steps,
+        [Step::Release(
+            route.clone(),
+            "off".to_owned(),
+            Box::default()
+        )],
+        "neither put back nor deleted"
+    );
+    world.take(&steps);
+    assert_eq!(world.steps(true), []);
+    // The next state has it, and then another hostname.
+    let labels = body["metadata"]["labels"].as_object_mut().unwrap();
+    labels.remove(annotation::TRANSLATED);
+    labels.remove(annotation::MANAGED_BY);
+    for host in ["a.example", "mine.example"] {
+        body["spec"]["hostnames"] = json!([host]);
+        let own = Object::from_json(Kind::HttpRoute, body.clone()).unwrap();
+        world.resources.insert(own);
+        assert_eq!(world.steps(true), [], "{host}");
+    }
+    // Its Ingress goes; another replica begins to write.
+    let ingress = ObjectRef::new(Kind::Ingress, ObjectKey::new("shop", "web"));
+    world.resources.remove(&ingress);
+    world.observed.set(&ingress, None);
+    assert_eq!(world.steps(true), []);
+    world.memory = Memory::new(&world.observed);
+    assert_eq!(world.steps(true), []);
 }

@@ -7,9 +7,12 @@ mod image;
 mod installed;
 mod life;
 mod options;
+mod page;
 mod pods;
+mod release;
 mod rules;
 mod sections;
+mod switch;
 mod undone;
 
 use std::{
@@ -68,6 +71,10 @@ const CHECKS: &[Check] = &[
     Check {
         name: "options",
         run: options::are_honoured,
+    },
+    Check {
+        name: "switch",
+        run: switch::goes_there_and_back,
     },
     Check {
         name: "undone",

@@ -57,7 +57,10 @@ impl Installation<'_> {
             format!("image.repository={repository}"),
             format!("image.tag={tag}"),
         );
-        self.chart(&helm, "postern", &["--set", &repository, "--set", &tag])?;
+        // Checks find Ingresses by their addresses, as people do.
+        let status = "publishIngressStatus=true";
+        let values = ["--set", &repository, "--set", &tag, "--set", status];
+        self.chart(&helm, "postern", &values)?;
         self.step(started, "Postern is Ready")
     }
 

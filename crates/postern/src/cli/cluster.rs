@@ -1,6 +1,6 @@
 //! Flags of `postern run` in a cluster: what stands where, and how Gateways are reached.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -81,6 +81,82 @@ pub(crate) struct ClusterArgs {
         default_value = "objects"
     )]
     pub(crate) ingress_translation: IngressTranslation,
+    /// Whether the address of that Gateway is put into the status of the Ingresses that are served, where external-dns and
+    /// people look for it. `off` is for as long as another controller serves them too: its entries are let alone either way.
+    /// Our own entry is taken back when this is switched off, or an Ingress is ours no more.
+    #[arg(
+        long,
+        value_name = "WHETHER",
+        env = "POSTERN_PUBLISH_INGRESS_STATUS",
+        default_value = "off"
+    )]
+    pub(crate) publish_ingress_status: Switch,
+    /// Which nodes take traffic for the Services of Gateways: `cluster`, any, at the price of the client's address; or `local`,
+    /// those with a replica, so that the client's address stays. Needs Services of type load-balancer or node-port.
+    #[arg(
+        long,
+        value_name = "POLICY",
+        env = "POSTERN_EXTERNAL_TRAFFIC_POLICY",
+        default_value = "cluster"
+    )]
+    pub(crate) external_traffic_policy: TrafficPolicy,
+    /// Label of the Service of the Gateway for Ingresses, beside those of the Gateway's own `spec.infrastructure`, which count
+    /// first. Repeatable.
+    #[arg(long = "gateway-label", value_name = "KEY=VALUE", env = "POSTERN_GATEWAY_LABELS", value_delimiter = '\n', value_parser = pair)]
+    pub(crate) gateway_labels: Vec<(String, String)>,
+    /// Annotation of that Service, such as those by which a cloud makes its load balancer. Repeatable.
+    #[arg(long = "gateway-annotation", value_name = "KEY=VALUE", env = "POSTERN_GATEWAY_ANNOTATIONS", value_delimiter = '\n', value_parser = pair)]
+    pub(crate) gateway_annotations: Vec<(String, String)>,
+}
+
+/// `postern withdraw`
+#[derive(Debug, Args)]
+pub(crate) struct WithdrawArgs {
+    /// Namespace of the installation. Default: the pod's, or that of the kubeconfig's context.
+    #[arg(long, value_name = "NAME", env = "POSTERN_NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Name of the installation, as its replicas have it.
+    #[arg(long, value_name = "NAME", env = "POSTERN_CONTROLLER_NAME", default_value = api::CONTROLLER_NAME)]
+    pub(crate) controller_name: String,
+    /// The Lease of its replicas.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "POSTERN_LEASE",
+        default_value = "postern"
+    )]
+    pub(crate) lease_name: String,
+    /// How long it may take.
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = super::value::deadline)]
+    pub(crate) timeout: Duration,
+}
+
+/// `off` or `on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// It is not done.
+    Off,
+    /// It is.
+    On,
+}
+
+/// `spec.externalTrafficPolicy` of Services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrafficPolicy {
+    /// All nodes.
+    Cluster,
+    /// Nodes with a replica.
+    Local,
+}
+
+impl TrafficPolicy {
+    /// As the Service has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::Local => "Local",
+        }
+    }
 }
 
 /// Services of Gateways.
@@ -117,6 +193,13 @@ pub(crate) enum IngressTranslation {
     Memory,
 }
 
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("give KEY=VALUE".to_owned()),
+    }
+}
+
 fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let range = text.split_once('-').and_then(|(first, last)| {
         let range = first.trim().parse().ok()?..=last.trim().parse().ok()?;
@@ -127,7 +210,17 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::ports;
+    use super::{pair, ports};
+
+    #[test]
+    fn a_value_may_have_anything_in_it() {
+        let told = pair("example.com/lb=a=b,c");
+        assert_eq!(told, Ok(("example.com/lb".to_owned(), "a=b,c".to_owned())));
+        assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
+        for bad in ["", "a", "=a"] {
+            assert!(pair(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn port_ranges_are_read() {

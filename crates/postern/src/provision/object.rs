@@ -11,8 +11,8 @@ use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{Options, allocation::Ports};
-use crate::apply::hash;
+use super::{ForIngresses, Options, allocation::Ports};
+use crate::{apply::hash, cli::TrafficPolicy};
 
 /// Label that Gateway API asks for on what is made for a Gateway.
 const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
@@ -28,6 +28,11 @@ pub(super) struct Reached<'a> {
     pub(super) ports: &'a Ports,
     pub(super) addresses: &'a [IpAddr],
     pub(super) options: &'a Options,
+}
+
+/// `name` as the value of a label.
+pub(crate) fn label(name: &str) -> String {
+    shortened(name, LABEL)
 }
 
 /// `name` if it is at most `longest` bytes, and its beginning with a hash of all of it otherwise.
@@ -77,15 +82,33 @@ impl Reached<'_> {
             .any(|owner| owner.uid == self.uid)
     }
 
-    /// Labels and annotations that the Gateway asks for, with ours, and the owner.
+    /// What the installation asks for this Gateway beside what the Gateway itself does.
+    fn beside(&self) -> Option<&ForIngresses> {
+        let beside = &self.options.for_ingresses;
+        let is_this = *beside.gateway.name == *self.gateway.name_any()
+            && *beside.gateway.namespace == *self.namespace();
+        is_this.then_some(beside)
+    }
+
+    /// Labels and annotations that are asked for, with ours, and the owner.
     fn metadata(&self, key: &ObjectKey) -> Value {
         let infrastructure = self.gateway.spec.infrastructure.as_ref();
-        let labels = infrastructure
-            .and_then(|i| i.labels.clone())
+        let (mut labels, mut annotations) = self
+            .beside()
+            .map(|beside| (beside.labels.clone(), beside.annotations.clone()))
             .unwrap_or_default();
-        let annotations = infrastructure
-            .and_then(|i| i.annotations.clone())
-            .unwrap_or_default();
+        labels.extend(
+            infrastructure
+                .and_then(|i| i.labels.clone())
+                .into_iter()
+                .flatten(),
+        );
+        annotations.extend(
+            infrastructure
+                .and_then(|i| i.annotations.clone())
+                .into_iter()
+                .flatten(),
+        );
         let name = self.gateway.name_any();
         let mut metadata = json!({
             "name": key.name,
@@ -102,7 +125,7 @@ impl Reached<'_> {
         });
         metadata["labels"][annotation::MANAGED_BY] = json!(annotation::MANAGED_BY_VALUE);
         metadata["annotations"][annotation::CONTROLLER] = json!(self.options.controller);
-        metadata["labels"][GATEWAY_NAME] = json!(shortened(&name, LABEL));
+        metadata["labels"][GATEWAY_NAME] = json!(label(&name));
         metadata
     }
 
@@ -122,6 +145,11 @@ impl Reached<'_> {
             .filter(|_| self.options.service_type == Some("LoadBalancer"))
         {
             spec["loadBalancerIP"] = json!(address);
+        }
+        let outside = matches!(self.options.service_type, Some("LoadBalancer" | "NodePort"));
+        // The other one is what the API server takes by itself, and what it falls back to.
+        if outside && self.options.traffic_policy == TrafficPolicy::Local {
+            spec["externalTrafficPolicy"] = json!(self.options.traffic_policy.name());
         }
         json!({
             "apiVersion": Kind::Service.api_version(),

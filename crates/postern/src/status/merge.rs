@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use api::{Condition, GATEWAY_GROUP, condition::types};
-use gateway_core::{
-    Address, AddressKind, GatewayStatus, ListenerStatus, ParentRef, PolicyStatus, RouteStatus,
-};
+use gateway_core::{GatewayStatus, ListenerStatus, ParentRef, PolicyStatus, RouteStatus};
 use serde_json::{Map, Value, json};
 
 use super::Wanted;
@@ -56,7 +54,8 @@ pub(super) fn patch(live: &Value, wanted: Option<Wanted<'_>>, stamp: &Stamp<'_>)
         }),
         Some(Wanted::Route(status)) => parents(live, status, stamp),
         Some(Wanted::Policy(status)) => ancestors(live, status, stamp),
-        Some(Wanted::Ingress(addresses)) => return ingress(live, addresses),
+        // Of Ingresses we write more than the status: see `published`.
+        Some(Wanted::Ingress(_)) => return None,
         None => withdrawn(live, stamp),
     };
     let mut changed = Map::new();
@@ -68,17 +67,6 @@ pub(super) fn patch(live: &Value, wanted: Option<Wanted<'_>>, stamp: &Stamp<'_>)
         }
     }
     (!changed.is_empty()).then_some(Value::Object(changed))
-}
-
-fn ingress(live: &Value, addresses: &[Address]) -> Option<Value> {
-    let entry = |address: &Address| match address.kind {
-        AddressKind::Ip => json!({ "ip": address.value }),
-        AddressKind::Hostname => json!({ "hostname": address.value }),
-    };
-    let wanted: Vec<_> = addresses.iter().map(entry).collect();
-    let live = live["loadBalancer"]["ingress"].as_array();
-    let same = live.map_or(&[][..], Vec::as_slice) == wanted;
-    (!same).then(|| json!({ "loadBalancer": { "ingress": wanted } }))
 }
 
 fn gateway(live: &Value, status: &GatewayStatus, stamp: &Stamp<'_>) -> Value {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use gateway_core::{PolicyAncestorStatus, RouteParentStatus, RouteStatus};
+use gateway_core::{Address, PolicyAncestorStatus, RouteParentStatus, RouteStatus};
 
 use super::*;
 
@@ -232,36 +232,5 @@ fn a_gateway_keeps_conditions_of_others_and_loses_ours_that_do_not_hold() {
     assert_eq!(
         patch(&patched, Some(Wanted::Gateway(&status)), &STAMP),
         None
-    );
-}
-
-#[test]
-fn an_ingress_is_told_where_it_is_served() {
-    let addresses = [Address::from("10.0.0.1"), Address::from("lb.example")];
-    let wanted = json!({ "loadBalancer": { "ingress": [{ "ip": "10.0.0.1" }, { "hostname": "lb.example" }] } });
-    assert_eq!(
-        patch(
-            &json!({ "loadBalancer": {} }),
-            Some(Wanted::Ingress(&addresses)),
-            &STAMP
-        ),
-        Some(wanted.clone())
-    );
-    assert_eq!(
-        patch(&wanted, Some(Wanted::Ingress(&addresses)), &STAMP),
-        None
-    );
-    assert_eq!(
-        patch(
-            &json!({ "loadBalancer": {} }),
-            Some(Wanted::Ingress(&[])),
-            &STAMP
-        ),
-        None
-    );
-    assert_eq!(
-        patch(&wanted, None, &STAMP),
-        None,
-        "perhaps another controller's by now"
     );
 }

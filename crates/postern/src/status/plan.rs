@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::{ObjectRef, Resources};
-use gateway_core::Status;
+use api::{Kind, ObjectRef, Resources};
+use gateway_core::{Address, Status};
 use serde_json::Value;
 
 use super::{
     Wanted,
     merge::{self, Stamp},
+    published::{self, Change, Known},
 };
 use crate::source::kube::observed::Seen;
 
@@ -30,6 +31,8 @@ pub(super) struct Write {
     pub(super) generation: i64,
     /// A merge patch for `status`.
     pub(super) patch: Value,
+    /// A merge patch for the annotations, or null.
+    pub(super) annotations: Value,
 }
 
 /// How a write ended.
@@ -68,6 +71,10 @@ pub(super) struct Plan {
     crowded: BTreeSet<ObjectRef>,
     /// Those of them that nobody was told of yet.
     untold: Vec<Crowded>,
+    /// The first Ingress of which another controller has overwritten our entry.
+    overwritten: Option<ObjectRef>,
+    /// Somebody was told of it.
+    told: bool,
 }
 
 /// An object in whose status not all of our entries have room.
@@ -90,6 +97,36 @@ pub(super) struct Facts<'a, S> {
     pub(super) time: &'a str,
     /// See [`Stamp::controller`].
     pub(super) controller: &'a str,
+    /// Where the Gateway for Ingresses is.
+    pub(super) here: &'a [Address],
+}
+
+impl<S> Facts<'_, S> {
+    /// What has to change for the object to say what is wanted.
+    fn change(
+        &self,
+        object: &ObjectRef,
+        seen: &Seen,
+        live: &Value,
+        wanted: Option<Wanted<'_>>,
+    ) -> Option<Change> {
+        if object.kind == Kind::Ingress {
+            let known = Known {
+                status: live,
+                published: seen.published.as_deref(),
+                placed: seen.placed,
+                here: self.here,
+                controller: self.controller,
+            };
+            return published::change(&known, wanted.map_or(&[], Wanted::addresses));
+        }
+        let stamp = Stamp {
+            generation: seen.generation,
+            now: self.time,
+            controller: self.controller,
+        };
+        merge::patch(live, wanted, &stamp).map(Change::of_status)
+    }
 }
 
 enum Look {
@@ -113,6 +150,13 @@ impl Plan {
     /// Objects whose lists have become too full for us since the last call.
     pub(super) fn take_crowded(&mut self) -> Vec<Crowded> {
         std::mem::take(&mut self.untold)
+    }
+
+    /// An Ingress of which another controller has overwritten our entry: given once, since there may be thousands.
+    pub(super) fn take_overwritten(&mut self) -> Option<ObjectRef> {
+        let first = self.overwritten.take().filter(|_| !self.told);
+        self.told |= first.is_some();
+        first
     }
 
     fn crowd(&mut self, object: &ObjectRef, unlisted: usize) {
@@ -178,20 +222,23 @@ impl Plan {
             return Look::Unserved;
         }
         let live = serde_json::from_str(&seen.status).unwrap_or_default();
-        let stamp = Stamp {
-            generation: seen.generation,
-            now: facts.time,
-            controller: facts.controller,
-        };
         let wanted = Wanted::find(facts.status, object.kind, &object.key);
         self.crowd(object, merge::unlisted(&live, wanted, facts.controller));
         // What an Ingress became and becomes no more is about to go; what has been said about it goes with it.
         if wanted.is_none() && seen.written.is_some() {
             return Look::Nothing;
         }
-        let Some(patch) = merge::patch(&live, wanted, &stamp) else {
+        let Some(Change {
+            status: patch,
+            annotations,
+            overwritten,
+        }) = facts.change(object, &seen, &live, wanted)
+        else {
             return Look::Nothing;
         };
+        if overwritten {
+            self.overwritten.get_or_insert_with(|| object.clone());
+        }
         if let Some(last) = self.last.get(object) {
             let pace = if last.failed { RETRY } else { PACE };
             let waits = if last.failed {
@@ -214,6 +261,7 @@ impl Plan {
             version: seen.version.clone(),
             generation: seen.generation,
             patch,
+            annotations,
         })
     }
 

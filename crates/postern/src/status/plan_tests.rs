@@ -26,8 +26,7 @@ impl World {
                 uid: "u".to_owned(),
                 version: "1".to_owned(),
                 generation: 1,
-                status: Box::default(),
-                written: None,
+                ..Seen::default()
             },
         };
         world.serve(1);
@@ -77,6 +76,7 @@ impl World {
             seen: |_: &ObjectRef| Some(Arc::new(self.seen.clone())),
             time: "2026-01-01T00:00:00Z",
             controller: "c",
+            here: &[],
         };
         plan.due(&facts, 8, now)
     }
@@ -202,6 +202,7 @@ fn no_more_is_written_at_once_than_there_is_room_for() {
         seen: |_: &ObjectRef| Some(Arc::new(world.seen.clone())),
         time: "",
         controller: "c",
+        here: &[],
     };
     assert_eq!(plan.due(&facts, 0, now).0, []);
     one(world.due(&mut plan, now));
@@ -237,4 +238,105 @@ fn a_list_that_is_too_full_for_us_is_told_of_once_each_time_it_becomes_so() {
     world.seen.version = "3".to_owned();
     world.seen.status = others(32);
     assert_eq!(told(&world, &mut plan), once);
+}
+
+/// An Ingress with an entry of another controller, and what is to be said about it.
+struct Placed {
+    status: Status,
+    resources: Resources,
+    seen: Seen,
+}
+
+impl Placed {
+    fn object() -> ObjectRef {
+        ObjectRef::new(Kind::Ingress, ObjectKey::new("shop", "web"))
+    }
+
+    fn new() -> Self {
+        let ingress =
+            json!({ "metadata": { "namespace": "shop", "name": "web", "generation": 1 } });
+        let mut resources = Resources::default();
+        resources.insert(Object::from_json(Kind::Ingress, ingress).unwrap());
+        Self {
+            status: Status::default(),
+            resources,
+            seen: Seen {
+                version: "1".to_owned(),
+                generation: 1,
+                status: r#"{"loadBalancer":{"ingress":[{"ip":"192.0.2.1"}]}}"#.into(),
+                ..Seen::default()
+            },
+        }
+    }
+
+    /// The Ingress is served there; none: it is ours no more, or nothing is to be said.
+    fn say(&mut self, addresses: &[&str]) {
+        self.status.ingresses.clear();
+        if !addresses.is_empty() {
+            let addresses = addresses.iter().map(|text| Address::from(*text)).collect();
+            self.status.ingresses.insert(Self::object().key, addresses);
+        }
+    }
+
+    /// What is written, as the API server takes it.
+    fn written(&mut self, plan: &mut Plan, now: Instant) -> Option<Write> {
+        plan.touch([Self::object()]);
+        let facts = Facts {
+            status: &self.status,
+            resources: &self.resources,
+            seen: |_: &ObjectRef| Some(Arc::new(self.seen.clone())),
+            time: "",
+            controller: "c",
+            here: &[],
+        };
+        let write = plan.due(&facts, 8, now).0.pop()?;
+        let version = format!("{}+", self.seen.version);
+        plan.ended(write.clone(), Written::Done(version.clone()), now);
+        self.seen.version = version;
+        if write.patch["loadBalancer"].is_object() {
+            self.seen.status = write.patch.to_string().into();
+        }
+        let annotation = write.annotations[api::annotation::PUBLISHED].as_str();
+        self.seen.published = annotation.map(Into::into);
+        Some(write)
+    }
+
+    fn list(&self) -> Value {
+        let status: Value = serde_json::from_str(&self.seen.status).unwrap();
+        status["loadBalancer"]["ingress"].clone()
+    }
+}
+
+#[test]
+fn an_ingress_has_our_address_while_it_is_ours_and_those_of_others_all_along() {
+    let (mut world, now) = (Placed::new(), Instant::now());
+    let mut plan = Plan::default();
+    assert_eq!(world.written(&mut plan, now), None, "it is not ours");
+    world.say(&["192.0.2.9"]);
+    world.written(&mut plan, now).unwrap();
+    let both = json!([{ "ip": "192.0.2.1" }, { "ip": "192.0.2.9" }]);
+    assert_eq!(world.list(), both);
+    assert_eq!(world.written(&mut plan, now + PACE), None);
+    // Another process: the class was changed meanwhile, or publishing is off.
+    world.say(&[]);
+    let mut plan = Plan::default();
+    world.written(&mut plan, now).unwrap();
+    assert_eq!(world.list(), json!([{ "ip": "192.0.2.1" }]));
+    assert_eq!(world.seen.published, None);
+    assert_eq!(world.written(&mut plan, now + PACE), None);
+}
+
+#[test]
+fn a_controller_that_takes_the_list_for_its_own_is_told_of_once() {
+    let (mut world, mut plan, now) = (Placed::new(), Plan::default(), Instant::now());
+    world.say(&["192.0.2.9"]);
+    world.written(&mut plan, now).unwrap();
+    assert_eq!(plan.take_overwritten(), None);
+    let alone = r#"{"loadBalancer":{"ingress":[{"ip":"192.0.2.1"}]}}"#;
+    for (round, told) in [(1, Some(Placed::object())), (2, None)] {
+        world.seen.status = alone.into();
+        world.seen.version = format!("of the other {round}");
+        world.written(&mut plan, now + PACE * 2 * round).unwrap();
+        assert_eq!(plan.take_overwritten(), told, "round {round}");
+    }
 }

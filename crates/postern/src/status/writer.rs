@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::ObjectRef;
+use api::{ObjectKey, ObjectRef};
 use gateway_core::Status;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
@@ -42,6 +42,8 @@ pub(crate) struct Writer {
     pub(crate) leader: watch::Receiver<bool>,
     /// Which entries are ours.
     pub(crate) controller: String,
+    /// The Gateway that Ingresses are served by.
+    pub(crate) gateway: ObjectKey,
 }
 
 impl Writer {
@@ -102,16 +104,22 @@ impl Writer {
         room: usize,
     ) -> (Vec<Write>, Option<Instant>) {
         let time = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let status = &current.made().status;
+        let gateway = status.gateways.get(&self.gateway);
         let facts = Facts {
-            status: &current.made().status,
+            status,
             resources: current.resources(),
             seen: |object: &ObjectRef| self.observed.get(object),
             time: &time,
             controller: &self.controller,
+            here: gateway.map_or(&[], |gateway| &gateway.addresses),
         };
         let due = plan.due(&facts, room, Instant::now());
         for Crowded { object, unlisted } in plan.take_crowded() {
             tracing::warn!(%object, unlisted, "the list in the object's status is full: not all of our entries are written");
+        }
+        if let Some(object) = plan.take_overwritten() {
+            tracing::warn!(%object, "another controller overwrites our address in the status of Ingresses; it is put back each time. Let only one of the two write: --update-status=false of ingress-nginx, or --publish-ingress-status off here");
         }
         due
     }
@@ -123,10 +131,14 @@ fn far() -> tokio::time::Instant {
 }
 
 async fn put(client: Client, version: Option<Box<str>>, write: Write) -> (Write, Written) {
-    let body = json!({
+    let mut body = json!({
         "metadata": { "resourceVersion": write.version },
         "status": write.patch,
     });
+    if !write.annotations.is_null() {
+        // Of an Ingress the API server takes both at once.
+        body["metadata"]["annotations"] = write.annotations.clone();
+    }
     let parameters = PatchParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()

@@ -322,6 +322,8 @@ impl World {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(self.account.log())
+            // Here and not above: an argument of a test counts before it.
+            .env("POSTERN_PUBLISH_INGRESS_STATUS", "on")
             .env("KUBECONFIG", &self.kubeconfig);
         self.replicas.push(command.spawn().unwrap());
     }

@@ -14,6 +14,7 @@ mod listeners;
 mod proxies;
 mod readme;
 mod reload;
+mod rollback;
 mod rolling;
 mod secrets;
 mod state;

@@ -12,7 +12,7 @@ use super::Cluster;
 use crate::{cluster::install, workspace};
 
 /// What `postern convert` ends with when an annotation is not kept exactly, which examples say too.
-const INEXACT: i32 = 3;
+pub(super) const INEXACT: i32 = 3;
 
 /// Converts each folder, and has the API server look at the result.
 pub(super) fn is_accepted(cluster: &Cluster<'_>) -> anyhow::Result<Vec<String>> {
@@ -67,7 +67,7 @@ fn taken(cluster: &Cluster<'_>, objects: &str) -> anyhow::Result<()> {
 }
 
 /// Postern as cargo builds it for this machine.
-fn built(cluster: &Cluster<'_>) -> anyhow::Result<PathBuf> {
+pub(super) fn built(cluster: &Cluster<'_>) -> anyhow::Result<PathBuf> {
     let mut cargo = workspace::cargo(cluster.root);
     cargo
         .args(["build", "--locked", "--package", "postern"])

@@ -1,14 +1,12 @@
 //! The chart with other values than its own, and the plain manifests in its place: what the API server makes of them, and
 //! whether Gateways answer. The release is as it was afterwards.
 
-mod release;
 mod selected;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use self::release::Release;
-use super::{Cluster, pods};
+use super::{Cluster, pods, release::Release};
 use crate::cluster::install::NAMESPACE;
 
 /// One way to install Postern.

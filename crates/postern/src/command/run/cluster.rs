@@ -13,7 +13,7 @@ use proxy::Proxy;
 
 use crate::{
     admin::Admin,
-    cli::{ClusterArgs, IngressTranslation, RunArgs},
+    cli::{ClusterArgs, IngressTranslation, RunArgs, Switch},
     command::Ended,
     descriptor,
     event::Reporter,
@@ -97,6 +97,7 @@ async fn serve(
         observed,
         identity,
         data_plane: ObjectKey::new(&namespace, &cluster.data_plane_service),
+        gateway: ObjectKey::new(&namespace, &cluster.gateway),
     };
     writing.start(cluster, &candidacy);
     signals.end(None).await;
@@ -115,6 +116,8 @@ struct Writing {
     observed: Observed,
     identity: String,
     data_plane: ObjectKey,
+    /// The Gateway for Ingresses.
+    gateway: ObjectKey,
 }
 
 impl Writing {
@@ -129,6 +132,12 @@ impl Writing {
                 ports: args.container_ports.clone(),
                 data_plane: self.data_plane,
                 controller: args.controller_name.clone(),
+                traffic_policy: args.external_traffic_policy,
+                for_ingresses: provision::ForIngresses {
+                    gateway: self.gateway.clone(),
+                    labels: args.gateway_labels.iter().cloned().collect(),
+                    annotations: args.gateway_annotations.iter().cloned().collect(),
+                },
             },
         };
         tokio::spawn(keeper.run());
@@ -155,6 +164,7 @@ impl Writing {
             observed: self.observed,
             leader: candidacy.leader(),
             controller: args.controller_name.clone(),
+            gateway: self.gateway,
         };
         tokio::spawn(writer.run());
     }
@@ -209,7 +219,8 @@ fn pipeline(args: &RunArgs, namespace: &str) -> Pipeline {
             .collect(),
         ..gateway_core::Options::default()
     };
-    Pipeline::new(converter).in_cluster(core)
+    let places = cluster.publish_ingress_status == Switch::On;
+    Pipeline::new(converter).in_cluster(core).placing(places)
 }
 
 #[cfg(test)]

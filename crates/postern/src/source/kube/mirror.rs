@@ -8,7 +8,9 @@ use std::{
 
 use api::{GATEWAY_GROUP, GROUP, Kind, Object, ObjectKey, ObjectRef, Resources, annotation};
 use gateway_core::Definitions;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
+    ManagedFieldsEntry, ObjectMeta, OwnerReference,
+};
 use kube::{core::DynamicObject, runtime::watcher::Event};
 
 use super::{
@@ -213,9 +215,14 @@ impl Mirror {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             version: object.metadata.resource_version.clone().unwrap_or_default(),
             generation: object.metadata.generation.unwrap_or_default(),
-            status: Box::default(),
-            written: None,
+            ..Seen::default()
         };
+        if kind == Kind::Ingress {
+            seen.placed = is_placed(object.metadata.managed_fields.as_deref());
+            let annotations = object.metadata.annotations.as_mut();
+            let published = annotations.and_then(|all| all.remove(annotation::PUBLISHED));
+            seen.published = published.map(Into::into);
+        }
         strip(&mut object.metadata);
         if has_status(kind) {
             let fields = object.data.as_object_mut();
@@ -229,11 +236,11 @@ impl Mirror {
             // What an Ingress becomes is made here too, and that is what is served.
             self.changed |= self.resources.remove(&reference).is_some();
         } else {
+            seen.released = released(&object.metadata, &self.controller);
             self.take(&reference, object);
         }
-        if has_status(kind) || seen.written.is_some() {
-            self.observed.set(&reference, Some(seen));
-        }
+        let told = has_status(kind) || seen.written.is_some() || seen.released.is_some();
+        self.observed.set(&reference, told.then_some(seen));
     }
 
     /// Takes an object in, unless it is what it was.
@@ -326,6 +333,19 @@ fn is_written(metadata: &ObjectMeta, controller: &str) -> bool {
             .is_some_and(|c| c == controller)
 }
 
+/// Of an object that we wrote for an Ingress once: its other owners, if it hangs on the Ingress still.
+fn released(metadata: &ObjectMeta, controller: &str) -> Option<Box<[OwnerReference]>> {
+    let annotations = metadata.annotations.as_ref()?;
+    let once_ours = annotations.get(annotation::CONTROLLER)? == controller
+        && annotations.contains_key(annotation::ORIGIN);
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let (ingresses, others): (Vec<_>, Vec<_>) = owners
+        .iter()
+        .cloned()
+        .partition(|owner| owner.kind == Kind::Ingress.as_str());
+    (once_ours && !ingresses.is_empty()).then(|| others.into())
+}
+
 /// Whether anybody but us has set a field of the spec.
 fn is_edited(managers: Option<&[ManagedFieldsEntry]>) -> bool {
     let foreign = |entry: &&ManagedFieldsEntry| {
@@ -340,6 +360,23 @@ fn is_edited(managers: Option<&[ManagedFieldsEntry]>) -> bool {
         .iter()
         .filter(foreign)
         .any(spec)
+}
+
+/// Whether we were the last to write the addresses in an Ingress' status: the list is one field, and who changes it has it.
+fn is_placed(managers: Option<&[ManagedFieldsEntry]>) -> bool {
+    let list = |entry: &ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref();
+        fields.is_some_and(|fields| {
+            fields.0["f:status"]["f:loadBalancer"]
+                .get("f:ingress")
+                .is_some()
+        })
+    };
+    let ours = |entry: &&ManagedFieldsEntry| {
+        entry.manager.as_deref() == Some(super::MANAGER)
+            && entry.subresource.as_deref() == Some("status")
+    };
+    managers.unwrap_or_default().iter().filter(ours).any(list)
 }
 
 /// Takes off what changes with every write, and what nobody reads.

@@ -291,3 +291,93 @@ fn whoever_writes_is_told_the_version_that_there_is() {
     mirror.serve(Kind::TcpRoute, "v1");
     assert_eq!(observed.version(Kind::TcpRoute).as_deref(), Some("v1"));
 }
+
+#[test]
+fn what_we_have_put_into_the_status_of_an_ingress_is_seen_and_no_news() {
+    let ingress = |version: &str, annotations: Value, managers: Value| {
+        dynamic(json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+            "metadata": {
+                "namespace": "shop", "name": "web", "uid": "u", "generation": 1, "resourceVersion": version,
+                "annotations": annotations, "managedFields": managers,
+            },
+            "spec": {},
+            "status": { "loadBalancer": { "ingress": [{ "ip": "192.0.2.9" }] } },
+        }))
+    };
+    let list = |manager: &str, subresource: &str| {
+        let fields = json!({ "f:status": { "f:loadBalancer": { "f:ingress": {} } } });
+        json!([{ "manager": manager, "operation": "Update", "subresource": subresource, "fieldsV1": fields }])
+    };
+    let mut mirror = Mirror::default();
+    let plain = ingress("1", json!({}), json!([]));
+    listed(&mut mirror, Kind::Ingress, vec![plain]);
+    mirror.update().unwrap();
+    let text = r#"{"c":["192.0.2.9"]}"#;
+    let marked = json!({ annotation::PUBLISHED: text });
+    let object = reference(Kind::Ingress, "web");
+    for (version, managers, placed) in [
+        ("2", list("postern", "status"), true),
+        ("3", list("postern", ""), false),
+        ("4", list("nginx-ingress-controller", "status"), false),
+        (
+            "5",
+            json!([{ "manager": "postern", "subresource": "status", "fieldsV1": {} }]),
+            false,
+        ),
+    ] {
+        let written = ingress(version, marked.clone(), managers);
+        mirror.event(Kind::Ingress, Event::Apply(written));
+        let seen = mirror.observed.get(&object).unwrap();
+        assert_eq!(seen.published.as_deref(), Some(text));
+        assert_eq!(seen.placed, placed, "{version}");
+        assert!(mirror.update().is_none(), "nothing else has changed");
+    }
+}
+
+/// Filters have no status, by which others are seen.
+#[test]
+fn an_object_whose_label_is_taken_off_is_somebody_s_own_and_released_from_its_ingress() {
+    let filter = |version: &str, label: bool, owners: &[&str]| {
+        let owners: Vec<_> = owners
+            .iter()
+            .map(|kind| json!({ "apiVersion": "v1", "kind": kind, "name": "web", "uid": "i" }))
+            .collect();
+        let mut filter = dynamic(json!({
+            "apiVersion": "postern.dev/v1alpha1", "kind": "RouteFilter",
+            "metadata": {
+                "namespace": "shop", "name": "f", "uid": "u", "generation": 1, "resourceVersion": version,
+                "annotations": { annotation::CONTROLLER: "c", annotation::ORIGIN: "Ingress/shop/web" },
+                "ownerReferences": owners,
+            },
+            "spec": { "type": "RegexRewrite", "regexRewrite": { "pattern": "a", "substitution": "b" } },
+        }));
+        let written = || BTreeMap::from([(annotation::TRANSLATED.to_owned(), "true".to_owned())]);
+        filter.metadata.labels = label.then(written);
+        filter
+    };
+    let mut mirror = Mirror::new("c");
+    let object = reference(Kind::RouteFilter, "f");
+    listed(
+        &mut mirror,
+        Kind::RouteFilter,
+        vec![filter("1", true, &["Ingress"])],
+    );
+    let seen = mirror.observed.get(&object).unwrap();
+    assert!(seen.written.is_some() && seen.released.is_none());
+    assert!(mirror.resources.get(&object).is_none());
+    let off = filter("2", false, &["Ingress", "Application"]);
+    mirror.event(Kind::RouteFilter, Event::Apply(off));
+    let seen = mirror.observed.get(&object).unwrap();
+    assert!(seen.written.is_none());
+    let kept = seen.released.as_deref().unwrap();
+    assert_eq!(
+        kept.iter().map(|owner| &*owner.kind).collect::<Vec<_>>(),
+        ["Application"]
+    );
+    assert!(mirror.resources.get(&object).is_some());
+    let own = filter("3", false, &["Application"]);
+    mirror.event(Kind::RouteFilter, Event::Apply(own));
+    assert!(mirror.observed.get(&object).is_none());
+    assert!(mirror.resources.get(&object).is_some());
+}

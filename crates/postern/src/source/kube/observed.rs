@@ -6,11 +6,12 @@ use std::{
 };
 
 use api::{Kind, Object, ObjectKey, ObjectRef};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// An object as the API server has it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Seen {
     /// Tells an object from another one of the same name.
     pub(crate) uid: String,
@@ -22,6 +23,13 @@ pub(crate) struct Seen {
     pub(crate) status: Box<str>,
     /// Of an object that we wrote for an Ingress: what it is now.
     pub(crate) written: Option<Written>,
+    /// Of an object that we wrote for an Ingress and whose label somebody has taken off: the owners that it is to keep, since
+    /// it still hangs on the Ingress.
+    pub(crate) released: Option<Box<[OwnerReference]>>,
+    /// Of an Ingress: the annotation that says which addresses in its status are whose ([`api::annotation::PUBLISHED`]).
+    pub(crate) published: Option<Box<str>>,
+    /// Of an Ingress: the last to write the addresses in its status was Postern.
+    pub(crate) placed: bool,
 }
 
 /// An object that we wrote for an Ingress, as it is now.
@@ -95,10 +103,11 @@ impl Observed {
         self.0.lock().seen.keys().cloned().collect()
     }
 
-    /// Every object that we wrote for an Ingress.
+    /// Every object that we wrote for an Ingress, and those whose label was taken off and that hang on it still.
     pub(crate) fn written(&self) -> Vec<(ObjectRef, Arc<Seen>)> {
         let state = self.0.lock();
-        let written = state.seen.iter().filter(|(_, seen)| seen.written.is_some());
+        let written = state.seen.iter();
+        let written = written.filter(|(_, seen)| seen.written.is_some() || seen.released.is_some());
         written
             .map(|(object, seen)| (object.clone(), Arc::clone(seen)))
             .collect()

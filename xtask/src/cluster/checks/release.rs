@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 
-use super::super::Cluster;
+use super::Cluster;
 use crate::{
     cluster::{
         install::{Installation, NAMESPACE},
@@ -117,7 +117,8 @@ impl<'a> Release<'a> {
         Ok(())
     }
 
-    fn uninstall(&self) -> anyhow::Result<()> {
+    /// Uninstalls the chart; the definitions stay.
+    pub(super) fn uninstall(&self) -> anyhow::Result<()> {
         let mut command = self.cluster.machine.inside(self.helm.as_os_str());
         command.args(["uninstall", "postern", "-n", NAMESPACE, "--wait"]);
         workspace::output_of(&mut command).map(drop)
