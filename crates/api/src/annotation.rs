@@ -33,11 +33,16 @@ pub const UNDERSCORES: &str = "postern.dev/underscores";
 /// both where a trusted proxy in front of it ends TLS, and says so with `X-Forwarded-Proto`.
 pub const SCHEME: &str = "postern.dev/scheme";
 
+/// On an HTTPRoute, `namespace/name/listener`: a listener of a ListenerSet. While it is not served, because its certificate is not
+/// there or cannot be used, the route attaches to nothing. Converted redirects to https wait for the certificate of their host
+/// so; until it is there, a route for the same paths with a higher [`ORDER`] serves them over plain HTTP.
+pub const WITH_LISTENER: &str = "postern.dev/with-listener";
+
 /// On a route, an RFC 3339 time that stands for `metadata.creationTimestamp` in precedence: the age of the Ingress that
 /// the route was made from. Where routes of two kinds have the same host, it counts only without `creationTimestamp`.
 pub const CREATED: &str = "postern.dev/created";
 
-/// On a route, a decimal number compared after age and before namespace and name: the order of the parts of
+/// On a route, a decimal number, which may be negative, compared after age and before namespace and name: the order of the parts of
 /// an object that was split because of schema limits. Default 0.
 pub const ORDER: &str = "postern.dev/order";
 

@@ -12,6 +12,7 @@ pub mod annotation;
     reason = "KubeSchema repeats structs inside functions"
 )]
 mod backend_policy;
+pub mod certificate;
 #[allow(
     unreachable_pub,
     reason = "KubeSchema repeats structs inside functions"

@@ -23,17 +23,27 @@ use crate::{
     lookup::Lookup,
     merge::HostGroup,
     native::{ParentRef, Rule},
+    tls::Redirect,
     value::{object_name, short_hash},
 };
 
 use listener::listener_name;
-pub(crate) use listener::{SetPlan, listener_sets, plans};
+pub(crate) use listener::{SetPlan, any_host, listener_sets, plans};
 pub(crate) use memo::{Memo, Plans};
 
 /// Gateway API's limit of rules in a route.
 const RULES: usize = 16;
 /// Gateway API's limit of matches in all rules of a route.
 const MATCHES: usize = 127;
+
+/// Where routes attach, and for whom.
+struct Attachment<'a> {
+    parents: &'a [ParentRef],
+    /// That of the clients that are meant.
+    scheme: Option<&'static str>,
+    /// The listener that they wait for.
+    with: Option<String>,
+}
 
 /// Writes objects.
 pub(crate) struct Emitter<'a> {
@@ -58,7 +68,11 @@ impl<'a> Emitter<'a> {
 
     fn group(&mut self, group: &HostGroup) {
         let source = &*group.source;
-        let name = object_name(&source.object.key.name, &short_hash(&[&group.host]));
+        let hash = match group.challenges {
+            false => short_hash(&[&group.host]),
+            true => short_hash(&[&group.host, "challenges"]),
+        };
+        let name = object_name(&source.object.key.name, &hash);
         let canaries = group.paths.iter().flat_map(|owned| &owned.canaries);
         for source in std::iter::once(source).chain(canaries.map(|canary| &*canary.source)) {
             for external in &source.settings.externals {
@@ -83,60 +97,88 @@ impl<'a> Emitter<'a> {
                 });
             }
         }
+        self.place(group, &name, rules);
+    }
+
+    /// Writes the routes of a group: one, or where plain HTTP is sent to https, one for that and one for the rest.
+    fn place(&mut self, group: &HostGroup, name: &str, rules: Vec<Rule>) {
+        let source = &*group.source;
         let scheme = source.settings.matching.https;
         let http = (scheme != Some(true)).then(|| self.http_parent());
-        let https = group
-            .listener_set
-            .as_ref()
-            .filter(|_| scheme != Some(false))
-            .map(|set| https_parent(source, &group.host, set));
-        let parents: Vec<ParentRef> = http.iter().chain(&https).cloned().collect();
-        if !group.https {
-            return self.routes(group, &name, (&parents, None), rules);
-        }
+        let own = group.listener_set.as_ref();
+        let own = own.map(|set| https_parent(source, &group.host, set));
+        let wider = group.wider.as_ref();
+        let wider = wider.map(|wider| https_parent(source, &wider.host, &wider.set));
+        let https = own.into_iter().chain(wider);
+        let https: Vec<_> = https.filter(|_| scheme != Some(false)).collect();
+        let parents: Vec<_> = http.iter().chain(&https).cloned().collect();
+        // Where clients have to show certificates, there is no way in by plain HTTP, whatever a proxy says.
+        let closed = group.certificates;
+        let by_scheme = self.options.behind_proxies && !closed;
+        let plain = Attachment {
+            parents: if by_scheme { &parents } else { http.as_slice() },
+            // A trusted proxy may end TLS in front of the listener, and say so.
+            scheme: by_scheme.then_some("http"),
+            with: None,
+        };
+        let all = Attachment {
+            parents: &parents,
+            scheme: None,
+            with: None,
+        };
+        let (plain, rest) = match group.https {
+            Redirect::Never => return self.routes(group, name, all, rules),
+            Redirect::Always if by_scheme => {
+                let scheme = Some("https");
+                (plain, Attachment { scheme, ..all })
+            }
+            Redirect::Always => (
+                plain,
+                Attachment {
+                    parents: &https,
+                    ..all
+                },
+            ),
+            Redirect::WithListener => {
+                let with = group.listener_set.as_ref();
+                let with = with.map(|set| format!("{set}/{}", listener_name(&group.host)));
+                let parents = if closed { &https } else { &parents };
+                (Attachment { with, ..plain }, Attachment { parents, ..all })
+            }
+        };
         let redirects = group.paths.iter().map(|owned| {
             let redirect = draft::https_redirect(group, owned);
             redirect.map_or_else(|| draft::draft(group, owned).rules, |rule| vec![rule])
         });
         let redirects = redirects.flatten().collect();
-        let plain = format!("{name}-http");
-        if group.certificates || !self.options.behind_proxies {
-            // Where clients have to show certificates, there is no way in by plain HTTP, whatever a proxy says.
-            self.routes(group, &plain, (http.as_slice(), None), redirects);
-            self.routes(group, &name, (https.as_slice(), None), rules);
-        } else {
-            // A trusted proxy may end TLS in front of the listener, and say so.
-            self.routes(group, &plain, (&parents, Some("http")), redirects);
-            self.routes(group, &name, (&parents, Some("https")), rules);
-        }
+        self.routes(group, &format!("{name}-http"), plain, redirects);
+        self.routes(group, name, rest, rules);
     }
 
     /// One HTTPRoute, or several in order where the schema takes no more rules.
-    /// `scheme` is that of the clients that are meant.
-    fn routes(
-        &mut self,
-        group: &HostGroup,
-        name: &str,
-        (parents, scheme): (&[ParentRef], Option<&str>),
-        rules: Vec<Rule>,
-    ) {
-        if parents.is_empty() {
+    fn routes(&mut self, group: &HostGroup, name: &str, to: Attachment<'_>, rules: Vec<Rule>) {
+        if to.parents.is_empty() {
             return;
         }
         let parts = parts(rules);
         let count = parts.len();
-        for (order, rules) in parts.into_iter().enumerate() {
-            let (name, order) = if count == 1 {
-                (name.to_owned(), None)
-            } else {
-                (object_name(name, &order.to_string()), Some(order))
+        for (part, rules) in parts.into_iter().enumerate() {
+            let name = match count {
+                1 => name.to_owned(),
+                _ => object_name(name, &part.to_string()),
+            };
+            let order = match (&to.with, count) {
+                (None, 1) => None,
+                (None, _) => Some(part.to_string()),
+                // Before what serves the same paths while it waits.
+                (Some(_), _) => Some(format!("-{}", count - part)),
             };
             self.policies(group, &name, &rules);
             let hostname = (!group.host.is_empty()).then(|| vec![group.host.to_string()]);
             self.add(HttpRoute {
-                metadata: route_metadata(group, &name, scheme, order),
+                metadata: route_metadata(group, &name, &to, order),
                 spec: HttpRouteSpec {
-                    parent_refs: Some(parents.to_vec()),
+                    parent_refs: Some(to.parents.to_vec()),
                     hostnames: hostname,
                     rules: Some(rules),
                     ..HttpRouteSpec::default()
@@ -325,7 +367,7 @@ fn metadata(source: &Source, name: &str) -> ObjectMeta {
 }
 
 /// Metadata of an object that we make, of the Ingress `origin` if of any.
-fn generated(namespace: &str, name: &str, origin: Option<String>) -> ObjectMeta {
+pub(crate) fn generated(namespace: &str, name: &str, origin: Option<String>) -> ObjectMeta {
     let pair = |name: &str, value: String| (name.to_owned(), value);
     let label = pair(
         annotation::MANAGED_BY,
@@ -343,8 +385,8 @@ fn generated(namespace: &str, name: &str, origin: Option<String>) -> ObjectMeta 
 fn route_metadata(
     group: &HostGroup,
     name: &str,
-    scheme: Option<&str>,
-    order: Option<usize>,
+    to: &Attachment<'_>,
+    order: Option<String>,
 ) -> ObjectMeta {
     let source = &*group.source;
     let mut metadata = metadata(source, name);
@@ -353,14 +395,17 @@ fn route_metadata(
     for (name, value) in source.profile.host_annotations(&group.host) {
         annotate(name, (*value).to_owned());
     }
-    if let Some(scheme) = scheme {
+    if let Some(scheme) = to.scheme {
         annotate(annotation::SCHEME, scheme.to_owned());
+    }
+    if let Some(with) = &to.with {
+        annotate(annotation::WITH_LISTENER, with.clone());
     }
     if let Some(created) = &source.ingress.metadata.creation_timestamp {
         annotate(annotation::CREATED, timestamp(created));
     }
     if let Some(order) = order {
-        annotate(annotation::ORDER, order.to_string());
+        annotate(annotation::ORDER, order);
     }
     metadata
 }

@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, slice, sync::Arc};
 use api::{ObjectKey, Resources};
 
 use crate::{
-    Expansion, Options, Report, effect, emit, host,
+    Expansion, Options, Report,
+    default_certificate::DefaultCertificate,
+    effect, emit, host,
     ingress::{self, Source},
     lookup::Lookup,
     merge::{self, HostGroup},
     neighbours::{Concerned, Neighbours, Said},
     note::{Note, Notes},
+    tls,
 };
 
 /// [`expand`](crate::expand) for whoever expands again and again: keeps how each Ingress was read and what was written
@@ -21,6 +24,9 @@ use crate::{
 #[derive(Default)]
 pub struct Expander {
     options: Options,
+    default_certificate: Option<DefaultCertificate>,
+    /// What everything that is kept was made with.
+    shown: Option<DefaultCertificate>,
     readings: ingress::Memo,
     neighbours: Neighbours,
     settled: host::Memo,
@@ -39,7 +45,18 @@ impl Expander {
                 ..Self::default()
             };
         }
-        let lookup = Lookup::new(resources);
+        let known = self.default_certificate.take();
+        let known = known.filter(|known| known.stands(resources));
+        let default = known.unwrap_or_else(|| DefaultCertificate::find(resources, options));
+        if self.shown.as_ref() != Some(&default) {
+            *self = Self {
+                options: options.clone(),
+                shown: Some(default.clone()),
+                ..Self::default()
+            };
+        }
+        self.default_certificate = Some(default.clone());
+        let lookup = Lookup::new(resources, default);
         let changes = self.readings.update(&lookup, &options.ingress_classes);
         let concerned = self.neighbours.update(changes);
         if concerned.keys.is_empty() {
@@ -60,16 +77,12 @@ impl Expander {
         let sources = self.settled.settle(sources, &mut notes);
         let mut groups = merge::groups(&sources, &mut notes);
         merge::default_backends(&mut groups, &sources, &mut notes);
-        let owners = merge::tls_owners(&sources, &mut notes);
-        merge::redirect_to_https(&mut groups, &owners, &mut notes);
-        let clients = merge::client_tls(&sources, &owners, &mut notes);
-        let sets = emit::listener_sets(&owners);
-        for group in &mut groups {
-            group.listener_set = sets.get(&group.host).cloned();
-            let clients = clients.get(&group.host);
-            group.certificates = clients.is_some_and(merge::ClientTls::asks_clients);
-        }
-        let plans = emit::plans(&groups, &owners, &clients, lookup.resources);
+        let mut hosts = tls::owners(&sources, &mut notes);
+        tls::redirect_to_https(&mut groups, &hosts, &mut notes);
+        let clients = tls::client_tls(&sources, &hosts, &mut notes);
+        let any = Arc::new(emit::any_host(&self.options));
+        tls::place(&mut groups, &mut hosts, &clients, &any);
+        let plans = emit::plans(&groups, &hosts, &clients, lookup.resources);
         let mut before = Said::new();
         for key in &keys {
             before.extend(self.said.remove_entry(key));

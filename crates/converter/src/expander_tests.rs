@@ -1,16 +1,30 @@
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use api::{Object, ObjectKey, Resources};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use testkit::certs::{Issued, self_signed};
 
 use super::Expander;
 use crate::{
-    Expansion, Options, expand,
+    Expansion, Options, StandIn, expand,
     value::{object_name, short_hash},
 };
 
-const HOSTS: &[&str] = &["a.com", "*.a.com", "b.com", ""];
+const HOSTS: &[&str] = &[
+    "a.com",
+    "*.a.com",
+    "b.com",
+    "",
+    "x.a.com",
+    "y.x.a.com",
+    "*.com",
+];
+
+const CHALLENGE: &str = "/.well-known/acme-challenge/x";
 
 /// A name too long to have anything put behind it, and the name that it is cut to: their routes for `a.com` have the
 /// same name, so one of the two has to win in the same way each time.
@@ -34,6 +48,10 @@ enum Edit {
     NoService,
     /// Whether there is a class, and whether it is the default one.
     Class(Option<bool>),
+    /// The certificate that Ingresses name: for these hosts, unusable, or none.
+    Secret(Option<&'static [&'static str]>),
+    /// Likewise the default one.
+    Default(Option<&'static [&'static str]>),
     /// Equal objects, as a watch that was opened anew brings them.
     Again,
     Options(u16),
@@ -50,7 +68,9 @@ fn annotation() -> impl Strategy<Value = (&'static str, &'static str)> {
         ("higress.io/permanent-redirect", "https://example.com/x"),
         ("higress.io/route-limit-rps", "10"),
         ("higress.io/load-balance", "random"),
+        ("higress.io/force-ssl-redirect", "true"),
         ("higress.io/auth-tls-secret", "default/cert-cacert"),
+        ("higress.io/ssl-cipher", "ECDHE-RSA-AES128-GCM-SHA256"),
         ("higress.io/tls-min-protocol-version", "TLSv1.3"),
         ("nginx.ingress.kubernetes.io/timeout", "ten"),
         ("nginx.ingress.kubernetes.io/server-alias", "b.com"),
@@ -67,7 +87,7 @@ fn ingress() -> impl Strategy<Value = Value> {
         1 => Just(json!({ "name": "web" })),
     ];
     let path_type = prop::sample::select(vec!["Exact", "Prefix", "ImplementationSpecific"]);
-    let path = prop::sample::select(vec!["/", "/x", "/x(.*)", "//"]);
+    let path = prop::sample::select(vec!["/", "/x", "/x(.*)", "//", CHALLENGE]);
     let backend = port.prop_map(|port| json!({ "service": { "name": "s", "port": port } }));
     let path = (path, path_type, backend.clone()).prop_map(|(path, path_type, backend)| {
         json!({ "path": path, "pathType": path_type, "backend": backend })
@@ -80,17 +100,23 @@ fn ingress() -> impl Strategy<Value = Value> {
     (
         prop::collection::vec(annotation(), 0..4),
         prop::collection::vec(rule, 1..3),
-        prop::option::of(prop::sample::select(HOSTS)),
+        prop::option::of((
+            prop::option::weighted(0.8, prop::sample::select(HOSTS)),
+            prop::option::weighted(0.8, Just("cert")),
+        )),
         prop::option::weighted(0.2, backend),
         prop::option::of(0..3_u8),
-        prop::option::weighted(0.8, Just("higress")),
+        prop::option::weighted(0.9, prop::sample::select(vec!["higress", "nginx"])),
     )
         .prop_map(|(annotations, rules, tls, default_backend, created, class)| {
             let annotations: serde_json::Map<_, _> = annotations
                 .into_iter()
                 .map(|(k, v)| (k.to_owned(), json!(v)))
                 .collect();
-            let tls = tls.map(|host| json!([{ "hosts": [host], "secretName": "cert" }]));
+            let tls = tls.map(|(host, secret)| {
+                let hosts = host.map(|host| vec![host]);
+                json!([{ "hosts": hosts, "secretName": secret }])
+            });
             let created = created.map(|day| format!("2026-01-0{}T00:00:00Z", day + 1));
             json!({
                 "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
@@ -109,11 +135,45 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
         2 => at.prop_map(Edit::Remove),
         2 => any::<bool>().prop_map(Edit::Service),
         1 => Just(Edit::NoService),
+        3 => certified().prop_map(Edit::Secret),
+        1 => certified().prop_map(Edit::Default),
         1 => prop::option::of(any::<bool>()).prop_map(Edit::Class),
         1 => Just(Edit::Again),
         1 => (80..82_u16).prop_map(Edit::Options),
     ];
     prop::collection::vec(edit, 1..14)
+}
+
+/// What certificates are for; for none, there is none in the Secret.
+const CERTIFIED: &[&[&str]] = &[&[], &["a.com"], &["*.a.com", "*.com", "b.com"]];
+
+fn certified() -> impl Strategy<Value = Option<&'static [&'static str]>> {
+    prop::option::weighted(0.75, prop::sample::select(CERTIFIED))
+}
+
+/// A Secret with a certificate for these hosts; for none, it is no certificate.
+fn certificate(name: &str, hosts: &'static [&'static str]) -> Object {
+    static MADE: LazyLock<BTreeMap<&[&str], Issued>> = LazyLock::new(|| {
+        let pairs = CERTIFIED.iter().map(|hosts| (*hosts, self_signed(hosts)));
+        pairs.collect()
+    });
+    let issued = &MADE[hosts];
+    let chain = match hosts {
+        [] => "",
+        _ => &issued.cert_pem,
+    };
+    object(&json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": { "namespace": "default", "name": name },
+        "stringData": { "tls.crt": chain, "tls.key": issued.key_pem },
+    }))
+}
+
+fn set_certificate(resources: &mut Resources, name: &str, hosts: Option<&'static [&'static str]>) {
+    match hosts {
+        None => drop(resources.secrets.remove(&ObjectKey::new("default", name))),
+        Some(hosts) => drop(resources.insert(certificate(name, hosts))),
+    }
 }
 
 fn object(value: &Value) -> Object {
@@ -153,6 +213,8 @@ fn apply(edit: &Edit, resources: &mut Resources, options: &mut Options) {
             },
             "spec": {},
         })))),
+        Edit::Secret(hosts) => set_certificate(resources, "cert", *hosts),
+        Edit::Default(hosts) => set_certificate(resources, "default", *hosts),
         Edit::Again => {
             for ingress in resources.ingresses.values_mut() {
                 *ingress = Arc::new((**ingress).clone());
@@ -177,13 +239,19 @@ proptest! {
     #[test]
     fn after_any_edits_it_is_what_expand_makes(edits in edits()) {
         let mut expander = Expander::default();
-        let (mut resources, mut options) = (Resources::default(), Options::default());
+        let mut resources = Resources::default();
+        let mut options = Options {
+            ingress_classes: vec!["higress".to_owned(), "nginx".to_owned()],
+            default_certificate: Some(ObjectKey::new("default", "default")),
+            stand_in: Some(StandIn::new(String::new(), String::new())),
+            ..Options::default()
+        };
         let mut before = Expansion::default();
         for edit in &edits {
             apply(edit, &mut resources, &mut options);
             let now = expander.expand(&resources, &options);
             prop_assert_eq!(now, &expand(&resources, &options));
-            if !matches!(edit, Edit::Options(_)) {
+            if !matches!(edit, Edit::Options(_) | Edit::Default(_)) {
                 prop_assert_eq!(copied(&before, now), Vec::<String>::new());
             }
             before = now.clone();

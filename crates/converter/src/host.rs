@@ -378,6 +378,8 @@ fn apply(read: &Source, told: &[Told]) -> Source {
             let same: Vec<_> = same.collect();
             source.paths.extend(same);
             source.hosts.push(Arc::clone(alias));
+            let added = (Arc::clone(alias), Arc::clone(&told.host));
+            source.tls.get_or_insert_default().added.push(added);
         }
         if let Some(other) = &told.redirected {
             let filter = RequestRedirect {
@@ -388,6 +390,8 @@ fn apply(read: &Source, told: &[Told]) -> Source {
             let path = moved(other, PathKind::prefix("/"), filter);
             source.paths.push(Arc::new(path));
             source.hosts.push(Arc::clone(other));
+            let added = (Arc::clone(other), Arc::clone(&told.host));
+            source.tls.get_or_insert_default().added.push(added);
         }
     }
     source.notes = said.into_lists().next();

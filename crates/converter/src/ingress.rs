@@ -17,6 +17,7 @@ use crate::{
     note::{Note, Notes, Outcome},
     profile::Profile,
     service::ServiceRef,
+    tls::{self, SourceTls},
     value,
 };
 
@@ -34,6 +35,8 @@ pub(crate) struct Source {
     pub(crate) paths: Vec<Arc<Path>>,
     /// Hosts of all rules, without repetition, in order; then those that annotations add.
     pub(crate) hosts: Vec<Arc<str>>,
+    /// What HTTPS of its hosts depends on, where it depends on anything.
+    pub(crate) tls: Option<Box<SourceTls>>,
     /// `spec.defaultBackend`; none of a canary.
     pub(crate) default_backend: Option<Backend>,
     /// What was said while it was read, apart from other Ingresses.
@@ -121,6 +124,7 @@ fn source(
         (lookup, profile),
         notes,
     );
+    let tls = tls::read(ingress, &object, (&settings, profile), lookup);
     let (mut paths, mut hosts) = (Vec::new(), Vec::new());
     let rules = ingress
         .spec
@@ -167,6 +171,7 @@ fn source(
         settings,
         paths,
         hosts,
+        tls,
         default_backend,
         notes: said.into_lists().next(),
     }

@@ -6,6 +6,7 @@
 //! **Invariant:** this crate knows neither the IR nor the proxy.
 
 pub mod annotations;
+mod default_certificate;
 mod draft;
 mod effect;
 mod emit;
@@ -21,12 +22,14 @@ mod profile;
 mod secrets;
 mod service;
 mod snippet;
+mod tls;
 mod value;
 mod weight;
 
 use api::{ObjectKey, Resources};
 use k8s_openapi::api::networking::v1::Ingress;
 
+pub use default_certificate::{StandIn, default_certificate};
 pub use expander::Expander;
 pub use note::{Note, Outcome, Report};
 pub use secrets::secrets;
@@ -50,6 +53,11 @@ pub struct Options {
     /// Trusted proxies may end TLS in front of the gateway, so that plain HTTP on a listener may be https for the client: redirects to
     /// https, and what they lead to, are for one scheme of the client then. Default false.
     pub behind_proxies: bool,
+    /// The Secret with the certificate that hosts of the class `nginx` show which have none of their own. Default
+    /// `postern-default-certificate` in the namespace of that Gateway.
+    pub default_certificate: Option<ObjectKey>,
+    /// What is shown while that Secret is not there, or is no certificate. Default none: HTTPS is not served for those hosts then.
+    pub stand_in: Option<StandIn>,
     /// Make the GatewayClass and that Gateway too, unless they are there. Default true.
     pub synthesize_gateway: bool,
 }
@@ -64,6 +72,8 @@ impl Default for Options {
             http_port: 80,
             https_port: 443,
             behind_proxies: false,
+            default_certificate: None,
+            stand_in: None,
             synthesize_gateway: true,
         }
     }
@@ -79,6 +89,12 @@ pub struct Expansion {
 }
 
 impl Expansion {
+    /// The name of the certificate that the process made and that is shown instead of the default one, if it is.
+    #[must_use]
+    pub fn stand_in(&self) -> Option<&ObjectKey> {
+        self.generated.secrets.keys().next()
+    }
+
     /// Whether anything that the Ingresses asked for is not there as they asked for it.
     #[must_use]
     pub fn is_lossy(&self) -> bool {

@@ -331,8 +331,14 @@ proptest! {
             .filter(|policy| policy.spec.tls.as_ref().is_some_and(|tls| tls.client_certificate.is_some()))
             .flat_map(|policy| &policy.spec.target_refs)
             .collect();
+        let routes = expansion.generated.http_routes.values();
+        let parents: Vec<_> = routes.flat_map(|route| route.spec.parent_refs.iter().flatten()).collect();
         for (at, set) in &expansion.generated.listener_sets {
-            for listener in &set.spec.listeners {
+            // Without routes, nothing is behind it.
+            let leads = |name: &str| parents.iter().any(|parent| {
+                *parent.name == *at.name && parent.section_name.as_deref().is_none_or(|section| section == name)
+            });
+            for listener in set.spec.listeners.iter().filter(|listener| leads(&listener.name)) {
                 let asks = asked.iter().any(|target| {
                     *target.name == *at.name
                         && target.section_name.as_ref().is_none_or(|name| *name == listener.name)

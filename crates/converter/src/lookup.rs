@@ -2,30 +2,40 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use api::{Kind, ObjectKey, Resources, Store};
-use k8s_openapi::api::core::v1::Service;
+use api::{Kind, ObjectKey, Resources, Store, certificate};
+use foldhash::HashMap;
+use k8s_openapi::api::core::v1::{Secret, Service};
+
+use crate::{default_certificate::DefaultCertificate, tls::Found};
 
 /// All objects. Every answer is noted: what came of an Ingress holds for as long as the answers stay the same.
 ///
 /// **Invariant:** whoever makes something of an Ingress that is kept asks here, never [`Resources`] itself.
 pub(crate) struct Lookup<'a> {
     pub(crate) resources: &'a Resources,
+    /// What listeners show for hosts without a certificate of their own.
+    pub(crate) default_certificate: DefaultCertificate,
     noted: RefCell<Vec<Read>>,
+    /// Secrets that were read as certificates: many Ingresses may name the same.
+    certificates: RefCell<HashMap<ObjectKey, Found>>,
 }
 
 /// A question and its answer.
 #[derive(Debug)]
 pub(crate) enum Read {
     Service(ObjectKey, Option<Arc<Service>>),
+    Secret(ObjectKey, Option<Arc<Secret>>),
     /// A kind of a namespace, the Service, and whether a ReferenceGrant lets the one refer to the other.
     Permit((Kind, String), ObjectKey, bool),
 }
 
 impl<'a> Lookup<'a> {
-    pub(crate) const fn new(resources: &'a Resources) -> Self {
+    pub(crate) fn new(resources: &'a Resources, default: DefaultCertificate) -> Self {
         Self {
             resources,
+            default_certificate: default,
             noted: RefCell::new(Vec::new()),
+            certificates: RefCell::default(),
         }
     }
 
@@ -45,6 +55,7 @@ impl<'a> Lookup<'a> {
         }
         match read {
             Read::Service(key, then) => same(&self.resources.services, key, then.as_ref()),
+            Read::Secret(key, then) => same(&self.resources.secrets, key, then.as_ref()),
             Read::Permit((kind, home), to, then) => self.granted(*kind, home, to) == *then,
         }
     }
@@ -53,6 +64,21 @@ impl<'a> Lookup<'a> {
         let found = self.resources.services.get(key);
         self.note(Read::Service(key.clone(), found.cloned()));
         found.map(|found| &**found)
+    }
+
+    /// The certificate of a Secret.
+    pub(crate) fn certificate(&self, key: &ObjectKey) -> Found {
+        let secret = self.resources.secrets.get(key);
+        self.note(Read::Secret(key.clone(), secret.cloned()));
+        let mut known = self.certificates.borrow_mut();
+        let found = known.entry(key.clone()).or_insert_with(|| match secret {
+            None => Found::Missing,
+            Some(secret) => match certificate::subject(key, secret) {
+                Ok(subject) => Found::Good(Arc::new(subject)),
+                Err(error) => Found::Unusable(error.to_string().into()),
+            },
+        });
+        found.clone()
     }
 
     /// Whether a ReferenceGrant lets objects of `kind` in namespace `home` refer to a Service.

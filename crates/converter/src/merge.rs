@@ -1,14 +1,15 @@
-//! Several Ingresses, one host: who owns a path, which canaries belong to it, who brings the certificate.
+//! Several Ingresses, one host: who owns a path, and which canaries belong to it.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
-use api::{ClientCertificate, ObjectKey, SecretRef};
+use api::ObjectKey;
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use crate::{
-    annotations::{Canary, HttpsRedirect, Matching, Settings},
+    annotations::{Canary, Matching, Settings},
     ingress::{Backend, DEFAULT_BACKEND, Path, PathKind, Source},
     note::{Notes, Outcome},
+    tls::{Listening, Redirect},
 };
 
 /// One path of one host with everything that shares its requests.
@@ -43,7 +44,7 @@ impl Owned {
     }
 
     /// Whether it is all that its Ingress has. ingress-nginx neither redirects nor rewrites there.
-    fn is_catch_all(&self, source: &Source) -> bool {
+    pub(crate) fn is_catch_all(&self, source: &Source) -> bool {
         self.is_default && source.paths.is_empty()
     }
 }
@@ -71,12 +72,35 @@ pub(crate) struct HostGroup {
     pub(crate) source: Arc<Source>,
     pub(crate) host: Arc<str>,
     pub(crate) paths: Vec<Owned>,
-    /// The ListenerSet with the host's HTTPS listener.
+    /// The ListenerSet with an HTTPS listener for the host alone.
     pub(crate) listener_set: Option<Arc<ObjectKey>>,
-    /// Plain HTTP is sent to https.
-    pub(crate) https: bool,
+    /// An HTTPS listener for more hosts, where this one is served while it has none of its own.
+    pub(crate) wider: Option<Arc<Listening>>,
+    /// Whether plain HTTP is sent to https.
+    pub(crate) https: Redirect,
+    /// Whether it would be without an annotation.
+    pub(crate) https_by_default: Redirect,
+    /// These are the paths of challenges by HTTP, which are not sent to https as the others are.
+    pub(crate) challenges: bool,
     /// The host's HTTPS listener asks clients for certificates.
     pub(crate) certificates: bool,
+}
+
+impl HostGroup {
+    /// Served over plain HTTP alone, so far.
+    pub(crate) fn new(source: &Arc<Source>, host: &Arc<str>, paths: Vec<Owned>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            host: Arc::clone(host),
+            paths,
+            listener_set: None,
+            wider: None,
+            https: Redirect::Never,
+            https_by_default: Redirect::Never,
+            challenges: false,
+            certificates: false,
+        }
+    }
 }
 
 impl PartialEq for HostGroup {
@@ -85,16 +109,12 @@ impl PartialEq for HostGroup {
             && self.host == other.host
             && self.paths == other.paths
             && self.listener_set == other.listener_set
+            && self.wider == other.wider
             && self.https == other.https
+            && self.https_by_default == other.https_by_default
+            && self.challenges == other.challenges
             && self.certificates == other.certificates
     }
-}
-
-/// Whose certificate a host uses: the ListenerSet of an Ingress and Secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TlsOwner {
-    pub(crate) ingress: ObjectKey,
-    pub(crate) secret: String,
 }
 
 /// Groups by Ingress and host. Of two Ingresses with the same path of the same host and the same conditions the older one has
@@ -128,14 +148,7 @@ pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGrou
                 });
             }
             if !paths.is_empty() {
-                groups.push(HostGroup {
-                    source: Arc::clone(source),
-                    host: Arc::clone(host),
-                    paths,
-                    listener_set: None,
-                    https: false,
-                    certificates: false,
-                });
+                groups.push(HostGroup::new(source, host, paths));
             }
         }
     }
@@ -237,39 +250,6 @@ fn without_clashes(
     canary
 }
 
-/// Sends plain HTTP to https on hosts whose Ingresses, or the defaults of their class, ask for it.
-pub(crate) fn redirect_to_https(
-    groups: &mut [HostGroup],
-    owners: &BTreeMap<Arc<str>, TlsOwner>,
-    notes: &mut Notes,
-) {
-    // A host that is only there to be redirected goes to the other one at once.
-    let leaves = |owned: &Owned| matches!(&owned.path.backend, Backend::Redirect(to) if to.hostname.is_some());
-    for group in groups {
-        let certificate = owners.contains_key(&group.host);
-        let source = &group.source;
-        let settings = &source.settings;
-        if settings.matching.https == Some(true) && !certificate {
-            let message = format!(
-                "the scheme has to be https, and the host {:?} has no certificate",
-                group.host
-            );
-            notes.add(&source.object, None, Outcome::Dropped, message);
-        }
-        let stays = |owned: &Owned| leaves(owned) || owned.is_catch_all(source);
-        if settings.rule.redirect.is_some() || group.paths.iter().all(stays) {
-            continue;
-        }
-        group.https = source
-            .profile
-            .redirects_to_https(settings.https, certificate);
-        if group.https && settings.https == HttpsRedirect::default() {
-            let message = "plain HTTP of hosts that have a certificate is answered with 308 to https, as class nginx does; ssl-redirect: \"false\" turns it off";
-            notes.add(&source.object, Some("spec.tls"), Outcome::Exact, message);
-        }
-    }
-}
-
 /// Adds `spec.defaultBackend`: to each host of its Ingress that nobody has `/` of, and once for all hosts. Where hosts are alone
 /// it is with their paths already, and one without rules is for all other hosts.
 pub(crate) fn default_backends(
@@ -341,14 +321,8 @@ impl Places {
             let groups = groups.iter().enumerate();
             groups.map(|(at, group)| (place(group), at)).collect()
         });
-        let group = HostGroup {
-            source: Arc::clone(source),
-            host: Arc::clone(&owned.path.host),
-            paths: vec![owned],
-            listener_set: None,
-            https: false,
-            certificates: false,
-        };
+        let host = Arc::clone(&owned.path.host);
+        let group = HostGroup::new(source, &host, vec![owned]);
         match places.get(&place(&group)) {
             Some(at) => groups[*at].paths.extend(group.paths),
             None => {
@@ -357,163 +331,4 @@ impl Places {
             }
         }
     }
-}
-
-/// Who brings the certificate of each host: the oldest Ingress that names one. Hosts are compared as written, without
-/// wildcards, as Higress does.
-pub(crate) fn tls_owners(
-    sources: &[Arc<Source>],
-    notes: &mut Notes,
-) -> BTreeMap<Arc<str>, TlsOwner> {
-    let mut owners: BTreeMap<Arc<str>, TlsOwner> = BTreeMap::new();
-    for source in sources {
-        let entries = source
-            .ingress
-            .spec
-            .iter()
-            .flat_map(|spec| spec.tls.iter().flatten());
-        for (at, entry) in entries.enumerate() {
-            let field = format!("spec.tls[{at}]");
-            let mut say = |message: String| {
-                notes.add(&source.object, Some(&field), Outcome::Dropped, message)
-            };
-            if source.settings.canary.is_some() {
-                say("a canary brings no certificate".to_owned());
-                continue;
-            }
-            let Some(secret) = entry.secret_name.as_deref().filter(|name| !name.is_empty()) else {
-                say("no secretName: HTTPS is not served for these hosts".to_owned());
-                continue;
-            };
-            let hosts = entry
-                .hosts
-                .clone()
-                .filter(|hosts| !hosts.is_empty())
-                .unwrap_or_else(|| vec![String::new()]);
-            for host in hosts.iter().map(|host| host.to_ascii_lowercase()) {
-                let host = if host == "*" { String::new() } else { host };
-                let Some(host) = source.hosts.iter().find(|known| ***known == *host) else {
-                    say(format!(
-                        "no rule has the host {host:?}; HTTPS is not served for it"
-                    ));
-                    continue;
-                };
-                let owner = TlsOwner {
-                    ingress: source.object.key.clone(),
-                    secret: secret.to_owned(),
-                };
-                let first = owners
-                    .entry(Arc::clone(host))
-                    .or_insert_with(|| owner.clone());
-                if *first != owner {
-                    say(format!(
-                        "Ingress {} brings the certificate of {host:?} already",
-                        first.ingress
-                    ));
-                }
-            }
-        }
-    }
-    owners
-}
-
-/// What the HTTPS listener of a host asks of clients.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ClientTls {
-    pub(crate) tls: api::ClientTls,
-    /// Whose annotations these are, as `Ingress/namespace/name`.
-    pub(crate) origin: String,
-}
-
-impl ClientTls {
-    /// Whether clients are asked for certificates.
-    pub(crate) fn asks_clients(&self) -> bool {
-        self.tls.client_certificate.is_some()
-    }
-}
-
-/// Settings for HTTPS of each host that has a certificate: those of the oldest Ingress of the host that has any, all
-/// together, as in Higress. Only certificates of clients are asked for as soon as any Ingress of the host says so.
-pub(crate) fn client_tls(
-    sources: &[Arc<Source>],
-    owners: &BTreeMap<Arc<str>, TlsOwner>,
-    notes: &mut Notes,
-) -> BTreeMap<Arc<str>, ClientTls> {
-    let mut found: BTreeMap<Arc<str>, ClientTls> = BTreeMap::new();
-    for source in sources
-        .iter()
-        .filter(|source| source.settings.canary.is_none())
-    {
-        let Some(settings) = &source.settings.downstream_tls else {
-            continue;
-        };
-        for host in &source.hosts {
-            let mut say = |message: String, but: Option<&str>| {
-                let keys = settings.keys.iter().map(String::as_str);
-                for key in keys.filter(|key| Some(*key) != but) {
-                    notes.add(&source.object, Some(key), Outcome::Approximated, &*message);
-                }
-            };
-            let Some(owner) = owners.get(host) else {
-                let message = format!(
-                    "settings for TLS have no effect on the host {host:?}, which has no certificate"
-                );
-                say(message, None);
-                continue;
-            };
-            let new = !found.contains_key(host);
-            let chosen = found.entry(Arc::clone(host)).or_insert_with(|| ClientTls {
-                tls: settings.tls.clone(),
-                origin: source.object.to_string(),
-            });
-            let asks = settings.auth_secret.is_some() && !chosen.asks_clients();
-            if !new {
-                let message = format!(
-                    "{} brings the settings for TLS of the host {host:?}; these are not used",
-                    chosen.origin
-                );
-                say(message, settings.auth_key().filter(|_| asks));
-            }
-            if let Some(secret) = settings.auth_secret.as_ref().filter(|_| asks) {
-                let (name, wrong) = authority(secret.as_ref(), source, owner);
-                chosen.tls.client_certificate = Some(ClientCertificate {
-                    ca_certificate_ref: SecretRef {
-                        name,
-                        namespace: None,
-                    },
-                    optional: false,
-                });
-                if let Some(message) = wrong {
-                    let key = settings.auth_key();
-                    notes.add(&source.object, key, Outcome::Refused, message);
-                }
-            }
-        }
-    }
-    found
-}
-
-/// A Secret that is nowhere: whoever refers to it is closed.
-const NOWHERE: &str = "auth-tls-secret-refused";
-
-/// The Secret that clients' certificates are looked at with. The seed wants the name of the certificate's Secret with
-/// `-cacert` behind it; Higress takes that Secret itself, too.
-fn authority(
-    secret: Option<&(Option<String>, String)>,
-    source: &Source,
-    owner: &TlsOwner,
-) -> (String, Option<String>) {
-    let Some((namespace, name)) = secret else {
-        return (NOWHERE.to_owned(), None);
-    };
-    let namespace = namespace.as_deref().unwrap_or(&source.object.key.namespace);
-    let fits = *name == format!("{}-cacert", owner.secret) || *name == owner.secret;
-    if fits && *namespace == *owner.ingress.namespace {
-        return (name.clone(), None);
-    }
-    let message = format!(
-        "auth-tls-secret {namespace}/{name} does not belong to the certificate {}/{}: it has to be {}-cacert there; every TLS handshake for its hosts is refused",
-        owner.ingress.namespace, owner.secret, owner.secret
-    );
-    (NOWHERE.to_owned(), Some(message))
 }

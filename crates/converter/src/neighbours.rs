@@ -9,9 +9,12 @@ use std::{
 };
 
 use api::ObjectKey;
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 
-use crate::ingress::{Change, Source};
+use crate::{
+    ingress::{Change, Source},
+    tls,
+};
 
 /// Longer names of Ingresses are cut in what they become, and may be the same then.
 const LONG: usize = 200;
@@ -34,18 +37,19 @@ pub(crate) struct Concerned {
 
 impl Neighbours {
     /// Takes changes in, and gives the Ingresses whose outcome may be another now: each that shared a name with one that
-    /// changed, or does now, or shares one with such an Ingress in turn.
+    /// changed, or does now, or shares one with such an Ingress in turn; and those below a wildcard host of any of them. What
+    /// decides on these comes along: the Ingresses above them, with whoever shares a name with those.
     pub(crate) fn update(&mut self, changes: Vec<Change>) -> Concerned {
         let mut concerned = Concerned::default();
-        let mut names = Vec::new();
-        let mut seen = HashSet::default();
+        let mut walk = Walk::default();
         for change in changes {
             if let Some(before) = &change.before {
                 let shared = shared_names(before);
                 for name in &shared {
                     self.leave(name, &change.key);
                 }
-                visit(shared, &mut names, &mut seen);
+                walk.visit(shared, Why::MayChange);
+                walk.any_host |= tls::takes_any_host(before);
                 self.sources.remove(&change.key);
             }
             if let Some(now) = change.now {
@@ -54,18 +58,23 @@ impl Neighbours {
                     let sharers = self.by_name.entry(Arc::clone(name)).or_default();
                     sharers.insert(change.key.clone());
                 }
-                visit(shared, &mut names, &mut seen);
+                walk.visit(shared, Why::MayChange);
+                walk.any_host |= tls::takes_any_host(&now);
                 self.sources.insert(change.key.clone(), now);
             }
             concerned.keys.insert(change.key);
         }
-        while let Some(name) = names.pop() {
+        walk.any_host |= self.takes_any_host();
+        while let Some((name, why)) = walk.names.pop() {
             for key in self.by_name.get(&name).into_iter().flatten() {
-                if concerned.keys.insert(key.clone())
-                    && let Some(source) = self.sources.get(key)
-                {
-                    visit(shared_names(source), &mut names, &mut seen);
+                concerned.keys.insert(key.clone());
+                if let Some(source) = self.sources.get(key) {
+                    walk.visit(shared_names(source), why);
+                    walk.visit(self.above(source, walk.any_host), Why::Decides);
                 }
+            }
+            if why == Why::MayChange && (!name.is_empty() || walk.any_host) {
+                walk.visit(self.below(&name), Why::MayChange);
             }
         }
         let sources = concerned
@@ -75,6 +84,40 @@ impl Neighbours {
         concerned.sources = sources.cloned().collect();
         concerned.sources.sort_by(|a, b| a.order().cmp(&b.order()));
         concerned
+    }
+
+    /// Whether an Ingress may have a listener for any host to itself.
+    fn takes_any_host(&self) -> bool {
+        let keys = self.by_name.get("").into_iter().flatten();
+        let mut sources = keys.filter_map(|key| self.sources.get(key));
+        sources.any(|source| tls::takes_any_host(source))
+    }
+
+    /// Names of wider hosts that decide on HTTPS of an Ingress.
+    fn above(&self, source: &Source, any_host: bool) -> Vec<Arc<str>> {
+        if !tls::looks_up(source) {
+            return Vec::new();
+        }
+        let names = shared_names(source);
+        let above = names.iter().flat_map(|name| tls::above(name));
+        let above = above.chain(any_host.then(String::new));
+        let known = above.filter_map(|name| self.by_name.get_key_value(name.as_str()));
+        known.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// Names on whose HTTPS a wildcard host decides.
+    fn below(&self, name: &str) -> Vec<Arc<str>> {
+        let end = match name.strip_prefix('*') {
+            Some(end) => end,
+            None if name.is_empty() => "",
+            None => return Vec::new(),
+        };
+        let names = self.by_name.iter();
+        let below = names.filter(|(other, keys)| {
+            let sources = || keys.iter().filter_map(|key| self.sources.get(key));
+            ***other != *name && other.ends_with(end) && sources().any(|s| tls::looks_up(s))
+        });
+        below.map(|(other, _)| Arc::clone(other)).collect()
     }
 
     fn leave(&mut self, name: &Arc<str>, key: &ObjectKey) {
@@ -98,11 +141,31 @@ impl Neighbours {
     }
 }
 
-/// Names that were not seen yet are to be looked at.
-fn visit(shared: Vec<Arc<str>>, names: &mut Vec<Arc<str>>, seen: &mut HashSet<Arc<str>>) {
-    for name in shared {
-        if seen.insert(Arc::clone(&name)) {
-            names.push(name);
+/// Why the Ingresses of a name are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    /// They decide on others, and stay what they are.
+    Decides,
+    /// What becomes of them may be another now.
+    MayChange,
+}
+
+/// Names that are to be looked at, and those that were seen.
+#[derive(Default)]
+struct Walk {
+    names: Vec<(Arc<str>, Why)>,
+    seen: HashMap<Arc<str>, Why>,
+    /// An Ingress may have a listener for any host to itself, or had one before it changed.
+    any_host: bool,
+}
+
+impl Walk {
+    fn visit(&mut self, names: Vec<Arc<str>>, why: Why) {
+        for name in names {
+            if self.seen.get(&name).is_none_or(|known| *known < why) {
+                self.seen.insert(Arc::clone(&name), why);
+                self.names.push((name, why));
+            }
         }
     }
 }

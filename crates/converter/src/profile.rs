@@ -142,6 +142,30 @@ impl Profile {
         }
     }
 
+    /// Whether each host is served over HTTPS, with the default certificate if it has none of its own.
+    pub(crate) const fn every_host_has_https(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether a certificate is shown only for hosts that it is for, and for those that no entry of `spec.tls` lists.
+    pub(crate) const fn certificate_by_names(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether clients' certificates may come from the authority in any Secret.
+    pub(crate) const fn takes_any_authority(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether a path is served over plain HTTP where others are sent to https: challenges of authorities that are to issue
+    /// the certificate.
+    pub(crate) fn spares_from_https(self, path: &str) -> bool {
+        match self {
+            Self::Higress => false,
+            Self::Nginx => path.starts_with("/.well-known/acme-challenge"),
+        }
+    }
+
     pub(crate) const fn retry_defaults(self) -> RetryDefaults {
         match self {
             Self::Higress => RetryDefaults {

@@ -19,7 +19,7 @@ use crate::{
     lookup::Lookup,
     protocol::Protocol,
     rivals::Refusal,
-    route::{self, Declared, Known, Moved, TranslatedRoute},
+    route::{self, Awaited, Declared, Known, Moved, TranslatedRoute},
     status::{ParentRef, RouteParentStatus, RouteStatus},
 };
 
@@ -178,6 +178,10 @@ fn place(
             conditions,
         });
     }
+    let waits = translated.awaits.as_ref();
+    if waits.is_some_and(|awaited| !is_served(awaited, parents)) {
+        hosts.clear();
+    }
     let spots = hosts.into_iter().map(|(listener, hosts)| Spot {
         listener,
         hosts: hosts.into_iter().collect(),
@@ -187,6 +191,13 @@ fn place(
         spots: spots.collect(),
         status: Arc::new(RouteStatus { parents: entries }),
     })
+}
+
+/// Whether a listener that a route waits for is there and served.
+fn is_served(awaited: &Awaited, parents: &Parents<'_>) -> bool {
+    let meant = parents.meant(Kind::ListenerSet, &awaited.set).iter();
+    let mut meant = meant.filter(|listener| listener.name == &*awaited.listener);
+    meant.any(Listener::programmed)
 }
 
 /// What is said to a parent, if the route attaches to these listeners of it.

@@ -2,34 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{Kind, ObjectKey, ObjectRef, Resources, SecretRef, condition::reasons};
+pub(crate) use api::certificate::text;
+use api::{
+    Kind, ObjectKey, ObjectRef, Resources, SecretRef,
+    certificate::{self, CertificateError, KeyFamily},
+    condition::reasons,
+};
 use ir::{Authorities, Certificate, Redacted};
 use k8s_openapi::api::core::v1::Secret;
-use rustls::{crypto::CryptoProvider, sign::CertifiedKey};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use rustls::crypto::CryptoProvider;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use crate::{fault::Fault, lookup::Lookup};
 
-const CHAIN: &str = "tls.crt";
-const KEY: &str = "tls.key";
-
-/// Why a Secret is no certificate.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CertificateError {
-    #[error("Secret {0} does not exist")]
-    NotFound(ObjectKey),
-    #[error("Secret {0} has no {1}")]
-    Missing(ObjectKey, &'static str),
-    #[error("Secret {0}: {1} is not PEM text with {2}")]
-    Pem(ObjectKey, &'static str, &'static str),
-    #[error("Secret {0}: {CHAIN} is not a usable certificate: {1}")]
-    Certificate(ObjectKey, String),
-    #[error("Secret {0}: {KEY} does not fit {CHAIN}: {1}")]
-    Key(ObjectKey, String),
-}
-
-type Outcome = Result<Arc<Certificate>, CertificateError>;
+type Outcome = Result<(Arc<Certificate>, KeyFamily), CertificateError>;
 
 /// What came of Secrets, for as long as they stay the same.
 #[derive(Debug, Default)]
@@ -57,6 +43,7 @@ impl<'a> Certificates<'a> {
         }
     }
 
+    /// The certificate of a Secret, and the family of its key.
     pub(crate) fn get(&mut self, key: &ObjectKey) -> Outcome {
         if let Some((_, known)) = self.memo.read.get(key) {
             return known.clone();
@@ -64,7 +51,8 @@ impl<'a> Certificates<'a> {
         let Some(secret) = self.resources.secrets.get(key) else {
             return Err(CertificateError::NotFound(key.clone()));
         };
-        let found = read(key, secret, &self.provider).map(Arc::new);
+        let found = read(key, secret, &self.provider);
+        let found = found.map(|(certificate, family)| (Arc::new(certificate), family));
         let entry = (Arc::clone(secret), found.clone());
         self.memo.read.insert(key.clone(), entry);
         found
@@ -75,67 +63,16 @@ fn read(
     key: &ObjectKey,
     secret: &Secret,
     provider: &CryptoProvider,
-) -> Result<Certificate, CertificateError> {
-    let chain_pem = text(key, secret, CHAIN)?;
-    let key_pem = text(key, secret, KEY)?;
-    let no_chain = || CertificateError::Pem(key.clone(), CHAIN, "certificates");
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|_| no_chain())?;
-    let leaf = chain.first().ok_or_else(no_chain)?;
-    let names = names(leaf).map_err(|why| CertificateError::Certificate(key.clone(), why))?;
-    let private = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
-        .map_err(|_| CertificateError::Pem(key.clone(), KEY, "a private key"))?;
-    CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
-        rustls::Error::InvalidCertificate(why) => {
-            CertificateError::Certificate(key.clone(), format!("{why:?}"))
-        }
-        other => CertificateError::Key(key.clone(), other.to_string()),
-    })?;
+) -> Result<(Certificate, KeyFamily), CertificateError> {
+    let pair = certificate::read(key, secret, provider)?;
     let source = ObjectRef::new(Kind::Secret, key.clone());
-    Ok(Certificate {
+    let certificate = Certificate {
         source: source.to_string().into(),
-        names,
-        chain: chain_pem.into(),
-        key: Redacted::new(key_pem.into()),
-    })
-}
-
-/// A value of the Secret. Manifests may hold it in `stringData`, which an API server would have moved to `data`.
-pub(crate) fn text<'s>(
-    key: &ObjectKey,
-    secret: &'s Secret,
-    name: &'static str,
-) -> Result<&'s str, CertificateError> {
-    if let Some(text) = secret.string_data.as_ref().and_then(|data| data.get(name)) {
-        return Ok(text);
-    }
-    let bytes = secret.data.as_ref().and_then(|data| data.get(name));
-    let bytes = bytes.ok_or_else(|| CertificateError::Missing(key.clone(), name))?;
-    std::str::from_utf8(&bytes.0)
-        .map_err(|_| CertificateError::Pem(key.clone(), name, "PEM blocks"))
-}
-
-/// DNS names of a certificate, lower case: the alternative names, or the common name of one that has none.
-fn names(leaf: &CertificateDer<'_>) -> Result<Vec<Box<str>>, String> {
-    let (_, certificate) = X509Certificate::from_der(leaf).map_err(|error| error.to_string())?;
-    let alternative = certificate
-        .subject_alternative_name()
-        .map_err(|error| error.to_string())?;
-    let mut names: Vec<Box<str>> = alternative
-        .iter()
-        .flat_map(|extension| &extension.value.general_names)
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
-            _ => None,
-        })
-        .collect();
-    if alternative.is_none() {
-        let common = certificate.subject().iter_common_name().next();
-        let common = common.and_then(|name| name.as_str().ok());
-        names.extend(common.map(|name| name.to_ascii_lowercase().into()));
-    }
-    Ok(names)
+        names: pair.subject.names,
+        chain: pair.chain.into(),
+        key: Redacted::new(pair.key.into()),
+    };
+    Ok((certificate, pair.subject.family))
 }
 
 /// Keys under which a Secret may hold authorities.
@@ -249,7 +186,8 @@ pub(crate) fn shown(
 ) -> Result<Arc<Certificate>, Fault> {
     let (key, secret) = referenced(from, reference, lookup)?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    read(&key, secret, &provider).map(Arc::new).map_err(invalid)
+    let read = read(&key, secret, &provider).map_err(invalid)?;
+    Ok(Arc::new(read.0))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use api::{Object, ObjectKey, Resources};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use testkit::certs::{Ca, self_signed};
 
-use super::{CertificateError, Certificates, Memo};
+use super::{CertificateError, Certificates, KeyFamily, Memo};
 
 fn secret(crt: &str, key: &str) -> Secret {
     let mut secret = Secret::default();
@@ -30,7 +30,8 @@ fn chains_and_names() {
     let ca = Ca::new("test");
     let issued = ca.issue(&["A.example.com", "*.b.example.com", "127.0.0.1"]);
     let chain = format!("{}{}", issued.cert_pem, ca.pem());
-    let certificate = read(secret(&chain, &issued.key_pem)).unwrap();
+    let (certificate, family) = read(secret(&chain, &issued.key_pem)).unwrap();
+    assert_eq!(family, KeyFamily::Ecdsa);
     assert_eq!(
         certificate.names,
         ["a.example.com".into(), "*.b.example.com".into()]
@@ -81,14 +82,15 @@ fn a_secret_is_read_again_only_when_it_changes() {
     let mut memo = Memo::default();
     let mut resources = Resources::default();
     resources.insert(Object::from(secret(&issued.cert_pem, &issued.key_pem)));
-    let first = Certificates::new(&resources, &mut memo).get(&key).unwrap();
-    let second = Certificates::new(&resources, &mut memo).get(&key).unwrap();
+    let mut get = |resources: &Resources| Certificates::new(resources, &mut memo).get(&key);
+    let (first, _) = get(&resources).unwrap();
+    let (second, _) = get(&resources).unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     let other = self_signed(&["b.com"]);
     resources.insert(Object::from(secret(&other.cert_pem, &other.key_pem)));
-    let third = Certificates::new(&resources, &mut memo).get(&key).unwrap();
+    let (third, _) = get(&resources).unwrap();
     assert_eq!(third.names, ["b.com".into()]);
     resources.secrets.clear();
-    let gone = Certificates::new(&resources, &mut memo).get(&key);
-    assert_eq!(gone.unwrap_err(), CertificateError::NotFound(key));
+    let gone = get(&resources).unwrap_err();
+    assert_eq!(gone, CertificateError::NotFound(key));
 }

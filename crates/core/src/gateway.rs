@@ -231,7 +231,7 @@ fn client_certificate(
         return Some(Err(Fault::new(reasons::REF_NOT_PERMITTED, message)));
     }
     match certificates.get(&secret) {
-        Ok(certificate) => Some(Ok(certificate)),
+        Ok((certificate, _)) => Some(Ok(certificate)),
         Err(error) => invalid(error.to_string()),
     }
 }

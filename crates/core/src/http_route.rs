@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::{
-    ObjectRef, annotation,
+    ObjectKey, ObjectRef, annotation,
     gateway::{
         HttpRoute,
         httproutes::{HttpRouteRules, HttpRouteRulesMatches},
@@ -21,7 +21,7 @@ use crate::{
     host,
     lookup::Lookup,
     precedence::{Age, Precedence, RouteOrder},
-    route::{Entry, TranslatedRoute},
+    route::{Awaited, Entry, TranslatedRoute},
     rule::{self, Owner, TranslatedRule},
 };
 
@@ -49,7 +49,11 @@ pub(crate) fn translate(
     let rank = |(rule, index): (usize, usize), matches: &RequestMatch| {
         Precedence::of(matches, &order, rule, index)
     };
-    requests.translate(rank, warnings, lookup)
+    let awaits = with_listener(route, &mut warnings);
+    TranslatedRoute {
+        awaits,
+        ..requests.translate(rank, warnings, lookup)
+    }
 }
 
 /// A route for requests, in the words of HTTPRoute.
@@ -121,6 +125,7 @@ impl Requests<'_> {
             hosts,
             host_settings: self.host_settings,
             age: self.age.clone(),
+            awaits: None,
             rejected,
             partially_invalid,
             unresolved: Fault::join(&outcome.unresolved),
@@ -196,6 +201,30 @@ pub(crate) fn scheme(route: &impl ResourceExt, warnings: &mut Vec<String>) -> Op
             warnings.push(format!(
                 "annotation {}: {other:?} is neither http nor https and is not used",
                 annotation::SCHEME
+            ));
+            None
+        }
+    }
+}
+
+/// The listener that the route waits for.
+fn with_listener(route: &HttpRoute, warnings: &mut Vec<String>) -> Option<Box<Awaited>> {
+    let text = route.annotations().get(annotation::WITH_LISTENER)?.trim();
+    let mut parts = text.split('/');
+    let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
+    match parts {
+        [Some(namespace), Some(name), Some(listener), None]
+            if ![namespace, name, listener].contains(&"") =>
+        {
+            Some(Box::new(Awaited {
+                set: ObjectKey::new(namespace, name),
+                listener: listener.into(),
+            }))
+        }
+        _ => {
+            warnings.push(format!(
+                "annotation {}: {text:?} is not namespace/name/listener and is not used",
+                annotation::WITH_LISTENER
             ));
             None
         }

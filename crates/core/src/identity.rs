@@ -180,6 +180,7 @@ fn shown(route: &TranslatedRoute, identity: &Identity) -> Option<TranslatedRoute
         hosts: route.hosts.clone(),
         host_settings: route.host_settings,
         age: route.age.clone(),
+        awaits: route.awaits.clone(),
         rejected: route.rejected.clone(),
         partially_invalid: route.partially_invalid.clone(),
         unresolved: route.unresolved.clone(),

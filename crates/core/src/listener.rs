@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use api::{
     Condition, GATEWAY_GROUP, Kind, ObjectKey,
+    certificate::KeyFamily,
     condition::{reasons, types},
     gateway::{
         gateways::{
@@ -16,7 +17,7 @@ use api::{
         },
     },
 };
-use ir::{Certificate, HostPattern, ListenerKey, ListenerParent, Transport};
+use ir::{Certificate, HostPattern, ListenerKey, ListenerParent, TlsVersions, Transport};
 
 use crate::{
     cert::Certificates,
@@ -142,6 +143,8 @@ pub(crate) struct Listener<'a> {
     pub(crate) protocol: Option<Protocol>,
     pub(crate) hostname: HostPattern,
     pub(crate) certificates: Vec<Arc<Certificate>>,
+    /// Families of their keys.
+    families: Vec<KeyFamily>,
     /// What is asked of clients.
     pub(crate) clients: ClientSettings,
     /// Why it is not accepted, apart from conflicts.
@@ -184,6 +187,7 @@ impl<'a> Listener<'a> {
             protocol,
             hostname: hostname.unwrap_or(HostPattern::Any),
             certificates: Vec::new(),
+            families: Vec::new(),
             clients: ClientSettings::default(),
             refused,
             conflict: None,
@@ -241,7 +245,10 @@ impl<'a> Listener<'a> {
             return;
         }
         match client_settings(&policies, lookup) {
-            Ok(settings) => self.clients = settings,
+            Ok(settings) => {
+                self.clients = settings;
+                self.warn_of_suites();
+            }
             Err(fault) => {
                 self.clients = ClientSettings::closed();
                 let message = format!("every TLS handshake is refused: {}", fault.message);
@@ -253,6 +260,34 @@ impl<'a> Listener<'a> {
     /// Something is to be said that does not keep it from being accepted.
     pub(crate) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
+    }
+
+    /// Cipher suites of TLS 1.2 that the key of no certificate signs for: handshakes fail that get so far.
+    fn warn_of_suites(&mut self) {
+        let wanted = self.clients.ciphers.as_deref().unwrap_or_default();
+        if wanted.is_empty() || self.clients.versions == TlsVersions::Only13 {
+            return;
+        }
+        let unfit = |(_, family): &(_, &KeyFamily)| {
+            let mut names = wanted.iter().map(|suite| suite.name());
+            !names.any(|name| family.signs(name))
+        };
+        let pairs = self.certificates.iter().zip(&self.families);
+        let told: Vec<_> = pairs
+            .filter(unfit)
+            .map(|(certificate, family)| {
+                let who = match self.clients.versions {
+                    TlsVersions::Only12 => "no client",
+                    _ => "no client of TLS 1.2",
+                };
+                format!(
+                    "none of tls.cipherSuites is for {} keys, which {} has; {who} can connect where it is shown",
+                    family.name(),
+                    certificate.source
+                )
+            })
+            .collect();
+        self.warnings.extend(told);
     }
 
     /// What it is known by to the data plane.
@@ -347,7 +382,10 @@ impl<'a> Listener<'a> {
                 ));
             } else {
                 match certificates.get(&key) {
-                    Ok(certificate) => self.certificates.push(certificate),
+                    Ok((certificate, family)) => {
+                        self.certificates.push(certificate);
+                        self.families.push(family);
+                    }
                     Err(error) => faults.push(invalid(error.to_string())),
                 }
             }

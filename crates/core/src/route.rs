@@ -141,6 +141,13 @@ pub(crate) struct Entry {
     pub(crate) route: Route,
 }
 
+/// A listener of a ListenerSet that a route waits for.
+#[derive(Debug, Clone)]
+pub(crate) struct Awaited {
+    pub(crate) set: ObjectKey,
+    pub(crate) listener: Box<str>,
+}
+
 /// What a route comes to.
 #[derive(Debug, Default)]
 pub(crate) struct TranslatedRoute {
@@ -154,6 +161,8 @@ pub(crate) struct TranslatedRoute {
     pub(crate) host_settings: HostSettings,
     /// Of routes for requests, that which keeps others away: see [`Age::vouched`].
     pub(crate) age: Age,
+    /// It attaches to nothing while this listener is not served.
+    pub(crate) awaits: Option<Box<Awaited>>,
     /// Why no parent can accept it.
     pub(crate) rejected: Option<Fault>,
     pub(crate) partially_invalid: Option<Fault>,

@@ -104,6 +104,14 @@ impl CipherSuite {
         ),
     ];
 
+    /// OpenSSL's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let mut all = Self::ALL.iter();
+        let found = all.find(|(suite, _, _)| *suite == self);
+        found.map_or("", |(_, openssl, _)| openssl)
+    }
+
     /// The suite of an OpenSSL or IANA name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

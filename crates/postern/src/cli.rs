@@ -7,12 +7,15 @@ mod value;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+use api::ObjectKey;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use telemetry::{access_log, log::LogFormat};
 
 pub(crate) use cluster::{ClusterArgs, IngressTranslation, Switch, TrafficPolicy, WithdrawArgs};
 pub(crate) use context::ContextArgs;
 pub(crate) use proxy::ProxyArgs;
+
+use crate::stand_in;
 
 /// What `--help` says about exit codes.
 const EXIT_CODES: &str = "\
@@ -124,6 +127,16 @@ pub(crate) struct IngressArgs {
         value_delimiter = ','
     )]
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    /// Secret with the certificate that hosts of the class nginx show which have none of their own. Where there is no such
+    /// Secret, `run`, `check`, `explain` and `diff` make a self-signed one for themselves. Default:
+    /// `postern-default-certificate` in the namespace of the Gateway for Ingresses.
+    #[arg(
+        long,
+        value_name = "NAMESPACE/NAME",
+        env = "POSTERN_DEFAULT_CERTIFICATE",
+        value_parser = value::object_key
+    )]
+    pub(crate) default_certificate: Option<ObjectKey>,
 }
 
 impl IngressArgs {
@@ -132,7 +145,20 @@ impl IngressArgs {
         converter::Options {
             ingress_classes: self.classes.clone(),
             behind_proxies: !self.trusted_proxies.is_empty(),
+            default_certificate: self.default_certificate.clone(),
             ..converter::Options::default()
+        }
+    }
+
+    /// Likewise, for who serves what comes of it, or says what would be served: with a certificate for want of another.
+    pub(crate) fn serving(&self) -> converter::Options {
+        let made = stand_in::make();
+        if let Err(error) = &made {
+            tracing::warn!(%error, "no certificate could be made: hosts without one of their own have no HTTPS");
+        }
+        converter::Options {
+            stand_in: made.ok(),
+            ..self.options()
         }
     }
 }

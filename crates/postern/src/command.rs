@@ -18,7 +18,10 @@ use crate::{
     output,
     pipeline::{Made, Pipeline},
     rbac, report, serve,
-    source::{self, SourceError, Update, kube::once},
+    source::{
+        self, SourceError, Update,
+        kube::once::{self, Access},
+    },
 };
 
 /// How a command ended that could run.
@@ -75,7 +78,7 @@ struct Loaded {
 
 /// # Errors
 /// A file could not be read, or the cluster: whatever were said about the rest might be wrong.
-fn load(args: &ManifestArgs) -> anyhow::Result<Loaded> {
+fn load(args: &ManifestArgs, options: converter::Options) -> anyhow::Result<Loaded> {
     let mut update = source::file::read_once(&args.files)?;
     let problems = update.problems.iter();
     let unread: Vec<_> = problems.filter(|problem| problem.unread).cloned().collect();
@@ -83,12 +86,16 @@ fn load(args: &ManifestArgs) -> anyhow::Result<Loaded> {
         return Err(SourceError::Unread(unread).into());
     }
     if let Some(access) = args.cluster.access() {
+        let access = Access {
+            secret: options.default_certificate.clone(),
+            ..access
+        };
         let runtime = serve::runtime().context("cannot start")?;
         let cluster = runtime.block_on(once::read(&access))?;
         output::complain(&words(&cluster));
         update = cluster.under(update);
     }
-    let mut pipeline = Pipeline::new(args.ingress.options());
+    let mut pipeline = Pipeline::new(options);
     let made = pipeline.run(&update.resources);
     Ok(Loaded {
         update,

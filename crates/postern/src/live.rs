@@ -251,6 +251,13 @@ impl Publisher {
                 tracing::info!(%kind, "objects of a kind that is not read are passed over");
             }
         }
+        let stand_in = current.made.stand_in.as_ref();
+        if before.and_then(|before| before.made.stand_in.as_ref()) != stand_in {
+            match stand_in {
+                Some(secret) => tracing::warn!("{}", pipeline::stands_in(secret)),
+                None => tracing::info!("no certificate of this process's own is shown any more"),
+            }
+        }
         let news = self.findings.update(before, current);
         for finding in news.new.iter().take(LOG_LINES) {
             tracing::warn!("{finding}");

@@ -26,6 +26,7 @@ mod rbac;
 mod report;
 mod serve;
 mod source;
+mod stand_in;
 mod status;
 mod translated;
 

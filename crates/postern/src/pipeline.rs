@@ -44,6 +44,8 @@ pub(crate) struct Made {
     pub(crate) demands: BTreeMap<ObjectKey, Demand>,
     /// Objects that Ingresses became, in a cluster.
     pub(crate) generated: Resources,
+    /// The Secret in whose place a certificate of this process is shown to clients of hosts without one of their own.
+    pub(crate) stand_in: Option<ObjectKey>,
 }
 
 impl Pipeline {
@@ -91,9 +93,13 @@ impl Pipeline {
             mut status,
             demands,
         } = translation;
+        let stand_in = expansion.stand_in();
+        let stand_in = stand_in.map(|_| converter::default_certificate(&self.converter));
         let mut generated = Resources::default();
         if self.cluster {
             generated = expansion.generated.clone();
+            // What was made for this process stays in it.
+            generated.secrets.clear();
         }
         if self.places {
             place_ingresses(input, &expansion.generated, &self.converter, &mut status);
@@ -105,7 +111,13 @@ impl Pipeline {
             status,
             demands,
             generated,
+            stand_in,
         }
+    }
+
+    /// How Ingresses are read.
+    pub(crate) const fn options(&self) -> &converter::Options {
+        &self.converter
     }
 
     /// What Ingresses became in the last run.
@@ -174,6 +186,13 @@ impl Made {
         let clashes = self.clashes.iter().map(clash);
         notes.chain(clashes).chain(problems(&self.status)).collect()
     }
+}
+
+/// What to say where [`Made::stand_in`] names a Secret.
+pub(crate) fn stands_in(secret: &ObjectKey) -> String {
+    format!(
+        "Secret {secret} is no certificate, or not there: hosts without a certificate of their own show one that this process has made and signed itself"
+    )
 }
 
 /// What to say about an object of [`Made::clashes`].

@@ -36,6 +36,9 @@ pub(crate) struct Report<'a> {
     files: &'a [crate::source::Problem],
     /// Objects of the input that stand where one would be made.
     clashes: &'a [api::ObjectRef],
+    /// What has to be there beside the objects, so that all of it is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) needs: Option<String>,
     #[serde(skip)]
     update: &'a Update,
 }
@@ -60,6 +63,7 @@ impl<'a> Report<'a> {
             notes: &made.notes,
             files: &update.problems,
             clashes: &made.clashes,
+            needs: None,
             update,
         }
     }
@@ -88,6 +92,9 @@ impl<'a> Report<'a> {
                     "every annotation of every Ingress: --report FILE.json, or --report -o json"
                 )
             );
+        }
+        if let Some(needs) = &self.needs {
+            let _ = writeln!(text, "{needs}");
         }
         let counts: Vec<_> = Outcome::ALL
             .iter()

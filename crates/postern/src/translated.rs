@@ -247,7 +247,11 @@ impl Facts<'_> {
         }
         body["metadata"]["labels"][annotation::TRANSLATED] = json!("true");
         body["metadata"]["annotations"][annotation::CONTROLLER] = json!(self.controller);
-        let origin: ObjectRef = object.origin()?.parse().ok()?;
+        let Some(origin) = object.origin() else {
+            // It is for all Ingresses of a class, and goes with the last of them.
+            return Some(apply::marked(body));
+        };
+        let origin: ObjectRef = origin.parse().ok()?;
         body["metadata"]["labels"][annotation::INGRESS] = json!(provision::label(&origin.key.name));
         let ingress = self.resources.ingresses.get(&origin.key)?;
         let namespace = object.metadata().namespace.as_ref();

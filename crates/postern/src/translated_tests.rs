@@ -20,7 +20,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let pipeline = Pipeline::new(converter::Options::default());
+        Self::with(converter::Options::default())
+    }
+
+    fn with(options: converter::Options) -> Self {
+        let pipeline = Pipeline::new(options);
         let observed = Observed::default();
         let mut world = Self {
             resources: Resources::default(),
@@ -323,4 +327,40 @@ fn an_object_whose_label_is_taken_off_stays_as_it_is_and_hangs_on_its_ingress_no
     assert_eq!(world.steps(true), []);
     world.memory = Memory::new(&world.observed);
     assert_eq!(world.steps(true), []);
+}
+
+/// The listener for every host has no Ingress of its own, and the certificate that the process made stays in it.
+#[test]
+fn what_is_for_all_ingresses_of_a_class_goes_with_the_last_of_them() {
+    let mut world = World::with(converter::Options {
+        ingress_classes: vec!["nginx".to_owned()],
+        stand_in: Some(crate::stand_in::make().unwrap()),
+        ..converter::Options::default()
+    });
+    let mut ingress = World::made("a.example", "u").to_json().unwrap();
+    ingress["spec"]["ingressClassName"] = json!("nginx");
+    let ingress = Object::from_json(Kind::Ingress, ingress).unwrap();
+    world.resources.insert(ingress.clone());
+    let steps = world.steps(true);
+    let sets: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Apply(object, body) if object.kind == Kind::ListenerSet => Some((object, body)),
+            _ => None,
+        })
+        .collect();
+    let [(set, body)] = sets[..] else {
+        panic!("{:?}", kinds(&steps));
+    };
+    assert_eq!(set.key.to_string(), "postern-system/postern-default-https");
+    assert_eq!(body["metadata"]["labels"][annotation::TRANSLATED], "true");
+    assert!(body["metadata"].get("ownerReferences").is_none(), "{body}");
+    assert!(!kinds(&steps).contains(&"apply Secret".to_owned()));
+    let set = set.clone();
+    world.take(&steps);
+    assert_eq!(kinds(&world.steps(true)), Vec::<String>::new());
+    world.resources.remove(&ingress.reference());
+    let last = world.steps(true);
+    let deleted = |step: &Step| matches!(step, Step::Delete(object, _) if *object == set);
+    assert!(last.iter().any(deleted), "{:?}", kinds(&last));
 }

@@ -146,6 +146,12 @@ impl Issued {
         config
     }
 
+    /// The certificate itself, as a handshake shows it.
+    #[must_use]
+    pub fn leaf(&self) -> CertificateDer<'static> {
+        self.der().0.swap_remove(0)
+    }
+
     fn der(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).expect("one PEM key");
         (certificates(&self.cert_pem), key)

@@ -16,6 +16,7 @@ pub mod certs;
 pub mod dns;
 pub mod echo;
 pub mod golden;
+pub mod handshake;
 pub mod kept;
 pub mod stream;
 pub mod wait;

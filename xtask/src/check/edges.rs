@@ -52,11 +52,18 @@ const SHELL_ONLY: &[&str] = &[
 ];
 
 /// Edges that [`SHELL_ONLY`] would refuse, and why each is harmless.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "gateway-core",
-    "rustls",
-    "a listener is programmed only if its private key fits its certificate; only rustls' key types can tell",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    (
+        "api",
+        "rustls",
+        "a Secret is a certificate only if its private key fits; only rustls' key types can tell",
+    ),
+    (
+        "gateway-core",
+        "rustls",
+        "authorities that clients are judged by are read as rustls will read them",
+    ),
+];
 
 /// The features of kube that are data alone. Any other brings in its client or its runtime; so do the default ones.
 const PURE_KUBE_FEATURES: &[&str] = &["admission", "derive", "jsonpatch", "schema"];

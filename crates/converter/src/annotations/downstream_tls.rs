@@ -11,8 +11,8 @@ pub(super) const DOWNSTREAM_TLS: Family = Family {
     keys: &[
         Key {
             name: "auth-tls-secret",
-            doc: "Secret with the authority that client certificates must come from, key cacert or ca.crt: the name of the certificate's Secret followed by -cacert. Any other name refuses TLS for the host.",
-            becomes: "ClientPolicy `tls.clientCertificate` on the listener of the host. Approximated: the host has no certificate, or an older Ingress of the host has this annotation too. Refused: a Secret that does not belong to the certificate; every TLS handshake for the host is refused.",
+            doc: "Secret with the authority that client certificates must come from, key cacert or ca.crt: the name of the certificate's Secret followed by -cacert. Any other name refuses TLS for the host. Class nginx takes any Secret in the namespace of the host's certificate.",
+            becomes: "ClientPolicy `tls.clientCertificate` on the listener of the host. Approximated: the host has no certificate, or an older Ingress of the host has this annotation too. Refused: a Secret that does not belong to the certificate, or in class nginx a host with the default certificate; every TLS handshake for the host is refused.",
         },
         Key {
             name: "tls-min-protocol-version",
@@ -27,7 +27,7 @@ pub(super) const DOWNSTREAM_TLS: Family = Family {
         Key {
             name: "ssl-cipher",
             doc: "Cipher suites for TLS 1.2 by OpenSSL's names, separated by commas or colons. Unknown ones are left out; if none is left, only TLS 1.3 is spoken.",
-            becomes: "ClientPolicy `tls.cipherSuites`. Approximated: suites that are not there are left out.",
+            becomes: "ClientPolicy `tls.cipherSuites`. Approximated: suites that are not there are left out; or none is for the key of the host's certificate (RSA or ECDSA), so that clients of TLS 1.2 cannot connect.",
         },
     ],
     apply,
@@ -47,8 +47,13 @@ pub(crate) struct DownstreamTls {
 impl DownstreamTls {
     /// The annotation that names the Secret, as it is spelled.
     pub(crate) fn auth_key(&self) -> Option<&str> {
+        self.key("/auth-tls-secret")
+    }
+
+    /// The annotation that ends so, as it is spelled.
+    pub(crate) fn key(&self, end: &str) -> Option<&str> {
         let mut keys = self.keys.iter().map(String::as_str);
-        keys.find(|key| key.ends_with("/auth-tls-secret"))
+        keys.find(|key| key.ends_with(end))
     }
 }
 

@@ -14,12 +14,12 @@ pub(super) const REDIRECT: Family = Family {
     keys: &[
         Key {
             name: "ssl-redirect",
-            doc: "true: plain HTTP is answered with 308 to https. In class nginx this is the default for hosts that have a certificate, and holds for no others.",
-            becomes: "RequestRedirect to https with 308, in a route of the HTTP listener alone. No effect: a redirect of everything is set and wins, or force-ssl-redirect wins over false.",
+            doc: "true: plain HTTP is answered with 308 to https, once the certificate of the host is there. In class nginx this is the default for hosts with TLS in an Ingress, holds for no others, and not for paths that begin with /.well-known/acme-challenge.",
+            becomes: "RequestRedirect to https with 308, in a route of the HTTP listener alone; with `postern.dev/with-listener` where it waits for a certificate. No effect: a redirect of everything is set and wins, or force-ssl-redirect wins over false.",
         },
         Key {
             name: "force-ssl-redirect",
-            doc: "true: plain HTTP is answered with 308 to https, certificate or not.",
+            doc: "true: plain HTTP is answered with 308 to https, certificate or not. Except in class nginx, a certificate that is named and not there yet is waited for.",
             becomes: "As ssl-redirect.",
         },
         Key {
@@ -92,7 +92,7 @@ fn https(reader: &mut Reader<'_>) -> HttpsRedirect {
                 let settings = &written.source.settings;
                 let plain =
                     settings.matching.https != Some(true) && settings.rule.redirect.is_none();
-                plain && groups.any(|group| group.listener_set.is_some() && !group.https)
+                plain && groups.any(|group| group.https != group.https_by_default)
             });
             reader.exact(SSL, effect, "off");
         }
@@ -106,7 +106,7 @@ fn https(reader: &mut Reader<'_>) -> HttpsRedirect {
         // Hosts with a certificate are redirected anyway.
         (true, _, true) => Effect::InOrDefault(|written| {
             let mut groups = written.groups.iter();
-            groups.any(|group| group.listener_set.is_none() && group.https)
+            groups.any(|group| group.https != group.https_by_default)
         }),
     };
     reader.exact(FORCE, effect, if asked.force { on } else { "off" });

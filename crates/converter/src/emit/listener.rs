@@ -22,11 +22,14 @@ use api::{
         },
     },
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::{Emitter, generated, timestamp};
 use crate::{
-    merge::{ClientTls, HostGroup, TlsOwner},
+    Options,
+    default_certificate::default_certificate,
+    merge::HostGroup,
+    tls::{ClientTls, HostTls, Hosts, Listening, Shown, TlsOwner},
     value::{object_name, short_hash},
 };
 
@@ -42,37 +45,64 @@ pub(crate) struct SetPlan {
     listeners: Vec<(Arc<str>, Option<ClientTls>)>,
 }
 
-/// Names the ListenerSet of each host with a certificate; full sets are followed by another.
-pub(crate) fn listener_sets(
-    owners: &BTreeMap<Arc<str>, TlsOwner>,
-) -> BTreeMap<Arc<str>, Arc<ObjectKey>> {
-    let mut sets: BTreeMap<&TlsOwner, (usize, Arc<ObjectKey>)> = BTreeMap::new();
-    let place = |(host, owner)| {
-        let (held, set) = sets
-            .entry(owner)
-            .or_insert_with(|| (0, Arc::new(set_key(owner, 0))));
-        if *held > 0 && *held % LISTENERS == 0 {
-            *set = Arc::new(set_key(owner, *held / LISTENERS));
-        }
-        *held += 1;
-        (Arc::clone(host), Arc::clone(set))
-    };
-    owners.iter().map(place).collect()
+impl SetPlan {
+    /// Whether one of its listeners is for any host.
+    pub(super) fn is_for_any_host(&self) -> bool {
+        self.listeners.iter().any(|(host, _)| host.is_empty())
+    }
 }
 
-fn set_key(owner: &TlsOwner, part: usize) -> ObjectKey {
-    let name = object_name(&owner.ingress.name, &short_hash(&["tls", &owner.secret]));
+/// Names the ListenerSet of each host with a listener of its own; full sets are followed by another. Those with the default
+/// certificate stand where `any` does: beside the certificate.
+pub(crate) fn listener_sets<'h>(
+    hosts: &'h Hosts,
+    any: &Listening,
+) -> BTreeMap<Arc<str>, Arc<ObjectKey>> {
+    let mut sets: BTreeMap<&'h TlsOwner, (usize, Arc<ObjectKey>)> = BTreeMap::new();
+    let key = |owner, part| Arc::new(set_key(owner, &any.set.namespace, part));
+    let place = |(host, tls): (&Arc<str>, &'h HostTls)| {
+        let owner = tls.owner.as_ref()?;
+        let (held, set) = sets.entry(owner).or_insert_with(|| (0, key(owner, 0)));
+        if *held > 0 && *held % LISTENERS == 0 {
+            *set = key(owner, *held / LISTENERS);
+        }
+        *held += 1;
+        Some((Arc::clone(host), Arc::clone(set)))
+    };
+    hosts.iter().filter_map(place).collect()
+}
+
+fn set_key(owner: &TlsOwner, beside_default: &str, part: usize) -> ObjectKey {
+    let ingress = &owner.ingress;
+    let (namespace, hash) = match &owner.shown {
+        Shown::Secret(secret) => (&*ingress.namespace, short_hash(&["tls", secret])),
+        Shown::Default => (
+            beside_default,
+            short_hash(&["default-certificate", &ingress.namespace]),
+        ),
+    };
+    let name = object_name(&ingress.name, &hash);
     let name = match part {
         0 => name,
         part => object_name(&name, &part.to_string()),
     };
-    ObjectKey::new(&owner.ingress.namespace, name)
+    ObjectKey::new(namespace, name)
 }
 
-/// Listeners for every host with a certificate that anything is served on.
+/// The listener of every host that has none of its own: for any host, with the default certificate.
+pub(crate) fn any_host(options: &Options) -> Listening {
+    let secret = default_certificate(options);
+    let name = object_name(&options.gateway.name, "default-https");
+    Listening {
+        set: ObjectKey::new(&secret.namespace, name),
+        host: Arc::from(""),
+    }
+}
+
+/// Listeners for every host with one of its own that anything is served on.
 pub(crate) fn plans(
     groups: &[HostGroup],
-    owners: &BTreeMap<Arc<str>, TlsOwner>,
+    hosts: &Hosts,
     clients: &BTreeMap<Arc<str>, ClientTls>,
     resources: &Resources,
 ) -> BTreeMap<Arc<ObjectKey>, SetPlan> {
@@ -82,7 +112,7 @@ pub(crate) fn plans(
         .collect();
     let mut plans: BTreeMap<Arc<ObjectKey>, SetPlan> = BTreeMap::new();
     for (host, set) in served {
-        let Some(owner) = owners.get(host) else {
+        let Some(owner) = hosts.get(host).and_then(|tls| tls.owner.as_ref()) else {
             continue;
         };
         let plan = plans.entry(Arc::clone(set)).or_insert_with(|| {
@@ -110,15 +140,34 @@ impl Emitter<'_> {
             }
         }
         let hosts = plan.listeners.iter();
-        let port = i32::from(self.options.https_port);
-        let listeners = hosts.map(|(host, _)| listener(host, port, &owner.secret));
-        let gateway = &self.options.gateway;
+        let listeners = hosts.map(|(host, _)| self.https_listener(host, &owner.shown));
+        let listeners = listeners.collect();
         let origin = format!("Ingress/{}", owner.ingress);
         let mut metadata = generated(&key.namespace, &key.name, Some(origin));
         if let Some(created) = &plan.created {
             let annotations = metadata.annotations.get_or_insert_default();
             annotations.insert(annotation::CREATED.to_owned(), timestamp(created));
         }
+        self.set_of(metadata, listeners);
+    }
+
+    /// The listener for every host that has none of its own.
+    pub(super) fn any_host(&mut self) {
+        let any = any_host(self.options);
+        let listener = self.https_listener(&any.host, &Shown::Default);
+        let metadata = generated(&any.set.namespace, &any.set.name, None);
+        self.set_of(metadata, vec![listener]);
+    }
+
+    /// The Secret that the process made, where it is shown.
+    pub(super) fn stand_in(&mut self) {
+        if let Some(secret) = self.lookup.default_certificate.object() {
+            self.add(secret);
+        }
+    }
+
+    fn set_of(&mut self, metadata: ObjectMeta, listeners: Vec<ListenerSetListeners>) {
+        let gateway = &self.options.gateway;
         self.add(ListenerSet {
             metadata,
             spec: ListenerSetSpec {
@@ -128,10 +177,45 @@ impl Emitter<'_> {
                     group: None,
                     kind: None,
                 },
-                listeners: listeners.collect(),
+                listeners,
             },
             status: None,
         });
+    }
+
+    /// The HTTPS listener of a host.
+    fn https_listener(&self, host: &str, shown: &Shown) -> ListenerSetListeners {
+        let reference = |name: &str| ListenerSetListenersTlsCertificateRefs {
+            name: name.to_owned(),
+            ..ListenerSetListenersTlsCertificateRefs::default()
+        };
+        let references = match shown {
+            Shown::Secret(secret) => vec![reference(secret)],
+            Shown::Default => self
+                .lookup
+                .default_certificate
+                .names()
+                .map(reference)
+                .collect(),
+        };
+        ListenerSetListeners {
+            name: listener_name(host),
+            port: i32::from(self.options.https_port),
+            protocol: "HTTPS".to_owned(),
+            hostname: (!host.is_empty()).then(|| host.to_owned()),
+            tls: Some(ListenerSetListenersTls {
+                mode: Some(ListenerSetListenersTlsMode::Terminate),
+                certificate_refs: Some(references),
+                options: None,
+            }),
+            allowed_routes: Some(ListenerSetListenersAllowedRoutes {
+                kinds: None,
+                namespaces: Some(ListenerSetListenersAllowedRoutesNamespaces {
+                    from: Some(ListenerSetListenersAllowedRoutesNamespacesFrom::All),
+                    selector: None,
+                }),
+            }),
+        }
     }
 
     /// The class and the Gateway, unless they are there.
@@ -186,31 +270,6 @@ fn http_listener(port: u16) -> GatewayListeners {
         }),
         hostname: None,
         tls: None,
-    }
-}
-
-/// The HTTPS listener of a host.
-fn listener(host: &str, port: i32, secret: &str) -> ListenerSetListeners {
-    ListenerSetListeners {
-        name: listener_name(host),
-        port,
-        protocol: "HTTPS".to_owned(),
-        hostname: (!host.is_empty()).then(|| host.to_owned()),
-        tls: Some(ListenerSetListenersTls {
-            mode: Some(ListenerSetListenersTlsMode::Terminate),
-            certificate_refs: Some(vec![ListenerSetListenersTlsCertificateRefs {
-                name: secret.to_owned(),
-                ..ListenerSetListenersTlsCertificateRefs::default()
-            }]),
-            options: None,
-        }),
-        allowed_routes: Some(ListenerSetListenersAllowedRoutes {
-            kinds: None,
-            namespaces: Some(ListenerSetListenersAllowedRoutesNamespaces {
-                from: Some(ListenerSetListenersAllowedRoutesNamespacesFrom::All),
-                selector: None,
-            }),
-        }),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use api::{Object, ObjectKey, ObjectRef, Resources};
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::{Emitter, SetPlan, listener_name};
+use super::{Emitter, SetPlan, listener, listener_name};
 use crate::{Options, effect::Written, ingress::Source, lookup::Lookup, merge::HostGroup};
 
 /// What was written, by what it was written for.
@@ -142,6 +142,22 @@ impl Memo {
         let mut emitter = Emitter::new(lookup, options);
         if options.synthesize_gateway && !self.ingresses.is_empty() {
             emitter.gateway();
+        }
+        let has_https = |group: &HostGroup| group.source.profile.every_host_has_https();
+        let mut units = self.ingresses.values();
+        if units.any(|unit| unit.plan.iter().any(has_https)) {
+            // Two listeners for any host would be a conflict.
+            if !self.sets.values().any(|set| set.plan.is_for_any_host()) {
+                emitter.any_host();
+            }
+            emitter.stand_in();
+        } else if lookup
+            .resources
+            .listener_sets
+            .contains_key(&listener::any_host(options).set)
+        {
+            // What was converted before refers to it as well.
+            emitter.stand_in();
         }
         let made = named(emitter.made);
         if made != self.gateway {

@@ -36,6 +36,7 @@ impl ContextArgs {
             context: self.context.clone().filter(|name| !name.is_empty()),
             kubeconfig: self.kubeconfig.clone(),
             namespace: self.namespace.clone(),
+            secret: None,
         })
     }
 }

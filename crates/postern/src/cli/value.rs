@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::ObjectKey;
 use http::{HeaderName, HeaderValue};
 
 /// `500ms`, `10s`, `5m`, `1h`, or a number of seconds.
@@ -50,6 +51,18 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// `NAMESPACE/NAME`.
+pub(super) fn object_key(text: &str) -> Result<ObjectKey, String> {
+    let label = |text: &str| {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+        !text.is_empty() && text.len() <= 253 && text.chars().all(allowed)
+    };
+    let pair = text.split_once('/');
+    let pair = pair.filter(|(namespace, name)| label(namespace) && label(name));
+    pair.map(|(namespace, name)| ObjectKey::new(namespace, name))
+        .ok_or_else(|| format!("{text:?} is not NAMESPACE/NAME"))
 }
 
 /// `80=8080`.

@@ -28,7 +28,7 @@ struct Checked<'a> {
 
 /// Reads, translates, tells.
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Ended> {
-    let Loaded { update, made, .. } = load(&args.manifests)?;
+    let Loaded { update, made, .. } = load(&args.manifests, args.manifests.ingress.serving())?;
     let ok = update.problems.is_empty() && made.findings().is_empty();
     output::print(&match args.output {
         Format::Text => text(&update, &made, Style::stdout()),
@@ -90,6 +90,9 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
                 plural(*count, "object")
             ))
         );
+    }
+    if let Some(secret) = &made.stand_in {
+        let _ = writeln!(text, "{}", style.dim(&pipeline::stands_in(secret)));
     }
     text.push_str(&report::files(&update.problems, style));
     for clash in &made.clashes {

@@ -16,9 +16,10 @@ use crate::{
 
 /// Translates, writes, reports.
 pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
-    let loaded = load(&args.manifests)?;
+    let loaded = load(&args.manifests, args.manifests.ingress.options())?;
     let Loaded { update, made, .. } = &loaded;
-    let report = Report::new(update, made, loaded.generated.iter().count());
+    let mut report = Report::new(update, made, loaded.generated.iter().count());
+    report.needs = needs(&loaded, &args.manifests.ingress.options());
     let ended = Ended::well_if(report.is_exact());
     if args.report == REPORT_ALONE {
         output::print(&match args.output {
@@ -34,7 +35,10 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
         None => loaded.generated.clone(),
     };
     output::print(&match args.output {
-        None | Some(ObjectFormat::Yaml) => yaml::write(&objects),
+        None | Some(ObjectFormat::Yaml) => {
+            let needs = report.needs.as_ref().map(|needs| format!("# {needs}\n"));
+            needs.unwrap_or_default() + &yaml::write(&objects)
+        }
         Some(ObjectFormat::Json) => list(&objects)?,
     })?;
     write(&report, &args.report)?;
@@ -60,6 +64,32 @@ fn missing(loaded: &Loaded) -> Resources {
 fn holds(wanted: &Object, there: &Object) -> bool {
     let (wanted, there) = (wanted.to_json(), there.to_json());
     wanted.is_ok_and(|wanted| there.is_ok_and(|there| apply::holds(&wanted, &there)))
+}
+
+/// What has to be there beside the output, so that all of it is served.
+fn needs(loaded: &Loaded, options: &converter::Options) -> Option<String> {
+    let secret = converter::default_certificate(options);
+    if loaded.update.resources.secrets.contains_key(&secret) {
+        return None;
+    }
+    let sets = loaded.generated.listener_sets.iter();
+    let mut listeners = sets
+        .filter(|(key, _)| key.namespace == secret.namespace)
+        .flat_map(|(_, set)| &set.spec.listeners);
+    let refers = listeners.any(|listener| {
+        let mut named = listener
+            .tls
+            .iter()
+            .flat_map(|tls| tls.certificate_refs.iter().flatten());
+        named.any(|reference| *reference.name == *secret.name)
+    });
+    refers.then(|| {
+        format!(
+            "Hosts without a certificate of their own show that of Secret {secret}, which is not among the input. Postern shows a self-signed \
+             one in its place; to have another, create it: kubectl create secret tls {} --namespace {} --cert FILE --key FILE",
+            secret.name, secret.namespace
+        )
+    })
 }
 
 /// Everything but the Ingresses: whoever serves it does what the Ingresses asked for.

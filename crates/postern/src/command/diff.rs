@@ -40,7 +40,7 @@ have the log say it (or say with --log-format where in its lines it is); for ing
 /// Sends, compares, tells.
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<Ended> {
     let there = against(&args.against)?;
-    let Loaded { update, made, .. } = load(&args.manifests)?;
+    let Loaded { update, made, .. } = load(&args.manifests, args.manifests.ingress.serving())?;
     for problem in &update.problems {
         output::complain(&format!("{problem}\n"));
     }

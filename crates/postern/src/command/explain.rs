@@ -27,7 +27,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
         update,
         made,
         generated,
-    } = load(&args.manifests)?;
+    } = load(&args.manifests, args.manifests.ingress.serving())?;
     for problem in &update.problems {
         output::complain(&format!("{problem}\n"));
     }

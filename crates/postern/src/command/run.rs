@@ -59,7 +59,7 @@ async fn serve(
         telemetry.for_proxy(),
     )?);
     let (mut updates, reload) = watch::start(files).context("cannot follow files")?;
-    let pipeline = Pipeline::new(args.ingress.options());
+    let pipeline = Pipeline::new(args.ingress.serving());
     let mut publisher = Publisher::new(
         pipeline,
         Arc::clone(&proxy),

@@ -15,7 +15,7 @@ pub(crate) mod once;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use api::{Kind, ObjectRef};
+use api::{Kind, ObjectKey, ObjectRef};
 use kube::{Api, Client, Config, core::DynamicObject, runtime::watcher::Event};
 use tokio::{
     sync::{
@@ -104,10 +104,16 @@ pub(crate) async fn client() -> anyhow::Result<(Client, Config)> {
 
 /// Watches the cluster until nobody listens any more. The receiver holds an empty state until everything has been read
 /// once, and from then on the newest one. What `controller` wrote for Ingresses is in [`Observed`] only.
-pub(crate) fn start(client: Client, controller: &str) -> (watch::Receiver<Arc<Update>>, Observed) {
+/// `secret` is read whether an object refers to it or not.
+pub(crate) fn start(
+    client: Client,
+    controller: &str,
+    secret: ObjectKey,
+) -> (watch::Receiver<Arc<Update>>, Observed) {
     let (updates, receiver) = watch::channel(Arc::default());
     let (sender, messages) = mpsc::channel(BACKLOG);
-    let mirror = Mirror::new(controller);
+    let mut mirror = Mirror::new(controller);
+    mirror.want(ObjectRef::new(Kind::Secret, secret));
     let observed = mirror.observed();
     tokio::spawn(discover(client.clone(), sender.clone()));
     let watching = Watching {

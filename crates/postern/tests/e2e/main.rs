@@ -8,6 +8,7 @@ mod context;
 mod diff;
 mod examples;
 mod grpc;
+mod https;
 mod identity;
 mod lifecycle;
 mod listeners;

@@ -75,7 +75,9 @@ async fn serve(
             .config(args.process.drain_timeout, &args.ingress.trusted_proxies)
     };
     let proxy = Arc::new(Proxy::start(settings, telemetry.for_proxy())?);
-    let (updates, observed) = source::start(client.clone(), &cluster.controller_name);
+    let pipeline = pipeline(args, &namespace);
+    let default = converter::default_certificate(pipeline.options());
+    let (updates, observed) = source::start(client.clone(), &cluster.controller_name, default);
     let mut first = updates.clone();
     tokio::select! {
         () = signals.end(None) => return Ok(Ended::Well),
@@ -83,7 +85,7 @@ async fn serve(
         _ = first.changed() => {}
     }
     let publisher = Publisher::new(
-        pipeline(args, &namespace),
+        pipeline,
         Arc::clone(&proxy),
         Arc::clone(&live),
         telemetry.metrics(),
@@ -203,7 +205,7 @@ fn pipeline(args: &RunArgs, namespace: &str) -> Pipeline {
         gateway: ObjectKey::new(namespace, &cluster.gateway),
         gateway_class: cluster.gateway_class.clone(),
         controller_name: cluster.controller_name.clone(),
-        ..args.ingress.options()
+        ..args.ingress.serving()
     };
     let core = gateway_core::Options {
         controller_name: cluster.controller_name.clone(),

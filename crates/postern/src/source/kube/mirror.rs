@@ -61,6 +61,11 @@ impl Mirror {
         }
     }
 
+    /// The object is read whether another refers to it or not.
+    pub(super) fn want(&mut self, object: ObjectRef) {
+        self.held.hold(object);
+    }
+
     /// What others may know of it.
     pub(super) fn observed(&self) -> Observed {
         self.observed.clone()

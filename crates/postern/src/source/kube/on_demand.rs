@@ -40,6 +40,12 @@ impl OnDemand {
         self.dirty.insert(object);
     }
 
+    /// An object is wanted for good.
+    pub(super) fn hold(&mut self, object: ObjectRef) {
+        *self.wanted.entry(object.clone()).or_default() += 1;
+        self.dirty.insert(object);
+    }
+
     /// Every known object of a kind.
     pub(super) fn known(&self, kind: Kind) -> BTreeSet<ObjectKey> {
         let of_kind = self.versions.keys().filter(|object| object.kind == kind);

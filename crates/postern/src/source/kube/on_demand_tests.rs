@@ -124,3 +124,21 @@ fn references_of_every_kind_are_found() {
     });
     check(Kind::ClientPolicy, policy, &["Secret/shop/ca"]);
 }
+
+#[test]
+fn what_is_held_for_good_is_read_whether_it_is_referred_to_or_not() {
+    let mut held = OnDemand::default();
+    held.hold(secret("default"));
+    assert_eq!(held.orders(), [], "it is not there");
+    held.version(secret("default"), Some("1"));
+    let fetch = |version: &str| Order::Fetch(secret("default"), version.into());
+    assert_eq!(held.orders(), [fetch("1")]);
+    let gateway = ObjectRef::new(Kind::Gateway, ObjectKey::new("a", "gw"));
+    held.refers(&gateway, vec![secret("default")]);
+    held.refers(&gateway, Vec::new());
+    assert_eq!(held.orders(), []);
+    held.version(secret("default"), Some("2"));
+    assert_eq!(held.orders(), [fetch("2")]);
+    held.version(secret("default"), None);
+    assert_eq!(held.orders(), [Order::Drop(secret("default"))]);
+}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use api::{Kind, ObjectRef};
+use api::{Kind, ObjectKey, ObjectRef};
 use futures_util::{StreamExt, stream};
 use gateway_core::Definitions;
 use kube::{
@@ -46,6 +46,8 @@ pub(crate) struct Access {
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Of kinds that have namespaces, only the objects of this one.
     pub(crate) namespace: Option<String>,
+    /// A Secret that is read whether an object refers to it or not.
+    pub(crate) secret: Option<ObjectKey>,
 }
 
 /// Reads everything once.
@@ -59,7 +61,7 @@ pub(crate) async fn read(access: &Access) -> anyhow::Result<Update> {
     config.default_retry = false;
     let place = format!("{name} ({})", config.cluster_url);
     let client = Client::try_from(config).with_context(|| format!("cannot use {place}"))?;
-    let whole = whole(&client, access.namespace.as_deref());
+    let whole = whole(&client, access);
     let read = timeout(WHOLE, whole).await;
     let late = || format!("{place} has not told everything within {WHOLE:?}");
     let mut update = read
@@ -110,11 +112,15 @@ async fn config(access: &Access) -> anyhow::Result<(Config, String)> {
     Ok((config, format!("context {context}")))
 }
 
-async fn whole(client: &Client, namespace: Option<&str>) -> anyhow::Result<Update> {
+async fn whole(client: &Client, access: &Access) -> anyhow::Result<Update> {
+    let namespace = access.namespace.as_deref();
     let served = asked(|| discovery::served(client))
         .await
         .context("the API server does not say which kinds it has")?;
     let mut mirror = Mirror::new(api::CONTROLLER_NAME);
+    if let Some(secret) = &access.secret {
+        mirror.want(ObjectRef::new(Kind::Secret, secret.clone()));
+    }
     mirror.define(&served.keys().copied().collect(), Definitions::new());
     let mut refused = Vec::new();
     let kinds = served.iter().filter(|(kind, _)| **kind != Kind::Secret);
