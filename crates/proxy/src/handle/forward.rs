@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Balance, Cluster, Endpoint, ForwardedField, Reason, Upstream};
+use ir::{Balance, Cluster, Endpoint, Reason, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
@@ -70,11 +70,7 @@ pub(crate) struct Call {
 
 /// Chooses the backend and makes the head that it shall see. What cannot be forwarded is answered here.
 pub(super) fn prepare(held: Held) -> Begun {
-    // Looked up only where it is told.
-    let listener = match held.rule.rule.forwarded.has(ForwardedField::Port) {
-        true => held.advertised(),
-        false => 0,
-    };
+    let listener = held.told_port();
     let Held {
         conn,
         rule,

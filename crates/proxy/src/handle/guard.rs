@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use ir::{AuthCookies, ExternalAuth};
+use ir::{AuthCookies, ExternalAuth, ForwardedField};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Begun, act, decor::Asker, question, refuse};
@@ -42,6 +42,14 @@ impl Held {
         let snapshot = self.conn.worker.snapshot();
         let port = snapshot.ir.ports.get(&key);
         port.and_then(|port| port.advertised).unwrap_or(key.port)
+    }
+
+    /// [`Self::advertised`], where the backend is told of it: looking it up costs a little.
+    pub(super) fn told_port(&self) -> u16 {
+        match self.rule.rule.forwarded.has(ForwardedField::Port) {
+            true => self.advertised(),
+            false => 0,
+        }
     }
 }
 

@@ -80,7 +80,10 @@ fn a_backend_knows_who_asks_and_a_browser_keeps_to_https() {
 #[test]
 fn a_password_stays_here() {
     // `secret`.
-    let users = secret("users", &[("auth", "john:$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0")]) + "---\n";
+    let users = secret(
+        "users",
+        &[("auth", "john:$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0")],
+    ) + "---\n";
     let basic = [("auth-type", "basic"), ("auth-secret", "users")];
     let higress = ingress("higress", ("higress", "higress.com"), &basic, ROOT, "");
     let manifests = [users, plain("basic", &basic), higress].concat();
@@ -192,7 +195,8 @@ fn backends_that_cannot_answer() {
                 assert_eq!(answer.status, status, "{class} {path}");
             }
         }
-        for (path, code, service) in [("/?status=404", "404", "one"), ("/empty/x", "503", "empty")] {
+        for (path, code, service) in [("/?status=404", "404", "one"), ("/empty/x", "503", "empty")]
+        {
             let url = format!("http://paged.com{path}");
             let answer = get(site, &url, &[("accept", "text/html")]);
             assert_eq!(answer.backend(), "page");
@@ -217,7 +221,13 @@ fn a_guard_that_says_nothing_lets_nobody_in() {
     let guards = [
         ("whitelist", &[("whitelist-source-range", "")][..]),
         ("blank", &[("whitelist-source-range", " ")]),
-        ("allowlist", &[("allowlist-source-range", ""), ("whitelist-source-range", "127.0.0.1")]),
+        (
+            "allowlist",
+            &[
+                ("allowlist-source-range", ""),
+                ("whitelist-source-range", "127.0.0.1"),
+            ],
+        ),
         ("denylist", &[("denylist-source-range", "")]),
         ("type", &[("auth-type", "")]),
         ("secret", &[("auth-type", "basic"), ("auth-secret", "")]),
@@ -226,9 +236,8 @@ fn a_guard_that_says_nothing_lets_nobody_in() {
         ("cn", &[("auth-tls-match-cn", "")]),
     ];
     for class in [CLASS, "higress"] {
-        let guarded = guards.map(|(name, guard)| {
-            ingress(name, (class, &format!("{name}.com")), guard, ROOT, "")
-        });
+        let guarded = guards
+            .map(|(name, guard)| ingress(name, (class, &format!("{name}.com")), guard, ROOT, ""));
         both(&[class], &["one"], &guarded.concat(), |site| {
             for (name, _) in guards {
                 let answer = get(site, &format!("http://{name}.com/"), &[]);
