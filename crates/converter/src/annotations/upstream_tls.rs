@@ -11,7 +11,7 @@ pub(super) const UPSTREAM_TLS: Family = Family {
     keys: &[
         Key {
             name: "proxy-ssl-secret",
-            doc: "Secret (namespace/name) with the certificate that is shown to the backend, and the authorities that the backend's must come from; turns TLS on by itself, but in class nginx, where backend-protocol does.",
+            doc: "Secret (namespace/name) with the certificate that is shown to the backend, and the authorities that the backend's must come from; turns TLS on by itself.",
             becomes: "BackendPolicy `tls.clientCertificateRef` and `tls.caCertificateRef`, mode VerifiedChain, or Verified with proxy-ssl-name. Refused: no name of a Secret; no request reaches the backend.",
         },
         Key {
@@ -39,12 +39,6 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let policy = settings.backend_policy.as_ref();
     let tls = policy.and_then(|policy| policy.tls.as_ref());
     let encrypted = tls.is_some_and(|tls| tls.mode != BackendTlsMode::Off);
-    if reader.profile().protocol_decides_tls() && !broken && !encrypted {
-        for key in UPSTREAM_TLS.keys {
-            reader.pointless(key.name, "backend-protocol HTTPS or GRPCS");
-        }
-        return;
-    }
     if secret.is_none() && !broken && !encrypted {
         for key in [
             "proxy-ssl-name",

@@ -101,11 +101,6 @@ impl Profile {
         matches!(self, Self::Higress)
     }
 
-    /// Whether `backend-protocol` alone says if a backend speaks TLS: without it, what is said about that has no meaning.
-    pub(crate) const fn protocol_decides_tls(self) -> bool {
-        matches!(self, Self::Nginx)
-    }
-
     /// Whether who stands in for a Service is told why.
     pub(crate) const fn tells_why(self) -> bool {
         matches!(self, Self::Nginx)

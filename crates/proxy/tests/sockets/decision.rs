@@ -6,8 +6,8 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ir::{
     Action, Allowed, Backend, BasicAuth, ClientAddresses, Cors, EscapedSlashes, ForwardedField,
     HeaderMatch, HeaderMods, HostSettings, OriginMatch, OwnStatuses, PasswordHash, PathMatch,
-    PathRewrite, Paths, Reason, Redacted,
-    Redirect, Rewrite, Route, Target, Underscores, Users, ValueMatch,
+    PathRewrite, Paths, Reason, Redacted, Redirect, Rewrite, Route, Target, Underscores, Users,
+    ValueMatch,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use proxy::{Explainer, Outcome, Peer, Proxy, Question};
