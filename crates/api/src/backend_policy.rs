@@ -62,6 +62,10 @@ pub struct BackendPolicySpec {
     /// How long a backend may keep us waiting. Default: five seconds to connect, no limit else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<BackendTimeouts>,
+    /// Whether `appProtocol` and the name of the Service's port choose HTTP version and TLS where no policy does. Default true;
+    /// with false it is HTTP/1.1 in plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_hints: Option<bool>,
     /// Connect to the Service's own address, and let the cluster's network choose the endpoint. A Service without one
     /// (headless, ExternalName) is reached by its endpoints all the same, and the route says so. Default false.
     #[serde(

@@ -45,9 +45,10 @@ pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, 
 pub use resources::{Change, Joined, Object, Resources, Store};
 pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
 pub use route_policy::{
-    AuthCookies, BasicAuth, BasicAuthFormat, ClientAddresses, ConcurrencyLimit, ExternalAuth,
-    ExternalAuthMethod, Fallback, FallbackRef, RateLimit, RateScope, RateUnit, RetryPolicy,
-    RoutePolicy, RoutePolicySpec,
+    AnyOrigin, AuthCookies, BasicAuth, BasicAuthFormat, ClientAddresses, ConcurrencyLimit,
+    CorsAllowances, CorsAnswers, ExternalAuth, ExternalAuthMethod, Fallback, FallbackRef,
+    ForwardedHeader, GatewayStatuses, OriginWildcard, RateLimit, RateScope, RateUnit, RetryPolicy,
+    RoutePolicy, RoutePolicySpec, StrictTransportSecurity,
 };
 
 /// The controller name that Postern writes into status, and that a GatewayClass must carry to be ours.

@@ -1,8 +1,15 @@
 //! `RoutePolicy`: behaviour of a route, or one of its rules, that HTTPRoute has no word for.
 
+mod told;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use told::{
+    AnyOrigin, CorsAllowances, CorsAnswers, ForwardedHeader, GatewayStatuses, OriginWildcard,
+    StrictTransportSecurity,
+};
 
 use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
@@ -84,6 +91,20 @@ pub struct RoutePolicySpec {
     /// Somebody else who has to let each request pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_auth: Option<ExternalAuth>,
+    /// What backends are told of clients in headers, beside `X-Forwarded-For`, `-Proto` and `-Host`. Filters of the rule may change
+    /// these. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    pub forwarded_headers: Vec<ForwardedHeader>,
+    /// `Strict-Transport-Security` in answers over https. Default: what the backend says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict_transport_security: Option<StrictTransportSecurity>,
+    /// How CORS filters of the rule speak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<CorsAnswers>,
+    /// Statuses of the gateway's own answers because a backend cannot answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_statuses: Option<GatewayStatuses>,
 }
 
 /// Who answers where a backend cannot. A Service that cannot be used (it does not exist, or no ReferenceGrant of its
@@ -103,6 +124,11 @@ pub struct Fallback {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(range(min = 400, max = 599)))]
     pub status_codes: Vec<u16>,
+    /// Whether the last of the Services is told more of why it is asked: `X-Namespace`, `X-Ingress-Name` (the Ingress that the route
+    /// was made from, else the route), `X-Service-Name` and `X-Service-Port` (the first backendRef of the rule). A request that it gets
+    /// because there is no endpoint then has these too, with `X-Code: 503` and `X-Format`. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tell_why: bool,
 }
 
 /// A port of a Service.
@@ -237,6 +263,9 @@ pub struct BasicAuth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub realm: Option<String>,
+    /// Whether the backend gets the client's `Authorization`. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_authorization: Option<bool>,
 }
 
 /// How a Secret holds users.

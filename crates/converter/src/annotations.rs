@@ -418,6 +418,7 @@ pub(crate) fn read(
     notes: &mut Notes,
 ) -> Settings {
     let mut settings = Settings::default();
+    profile.write_defaults(&mut settings);
     let mut reader = Reader::new(object, annotations, (lookup, profile), notes);
     for family in FAMILIES {
         let inherits = settings.canary.is_some() && !CANARYS_OWN.contains(&family.name);

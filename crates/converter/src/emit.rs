@@ -248,6 +248,7 @@ impl<'a> Emitter<'a> {
             let name = object_name(route, &short_hash(&["standby", &key]));
             backend_refs.extend(own.iter().flat_map(|own| own.backend_refs.iter().cloned()));
             let status_codes = own.map_or_else(Vec::new, |own| own.status_codes.clone());
+            let tell_why = own.is_some_and(|own| own.tell_why);
             self.add(RoutePolicy {
                 metadata: metadata(source, &name),
                 spec: RoutePolicySpec {
@@ -255,6 +256,7 @@ impl<'a> Emitter<'a> {
                     fallback: Some(Fallback {
                         backend_refs,
                         status_codes,
+                        tell_why,
                     }),
                     ..RoutePolicySpec::default()
                 },

@@ -1,8 +1,11 @@
 //! Whose rules an Ingress is read by, where ingress-nginx and Higress differ.
 //!
 //! The class of an Ingress decides, never the prefix of its annotations. Everything that differs is asked here, so this file is
-//! the list of differences: whether hosts are alone and how their paths are read, how a regular expression is compared, whether it holds for the whole host, what a path without
-//! type means, what a rewrite replaces, when plain HTTP is sent to https, how tries are counted.
+//! the list of differences: whether hosts are alone and how their paths are read, how a regular expression is compared, whether it
+//! holds for the whole host, what a path without type means, what a rewrite replaces, when plain HTTP is sent to https, how tries are
+//! counted. What an Ingress has without an annotation is in `defaults`.
+
+mod defaults;
 
 use api::annotation;
 

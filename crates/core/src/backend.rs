@@ -254,9 +254,6 @@ fn cluster_ref(
     if let Some(entry) = endpoint::bad_annotation_entries(service).first() {
         return Err(BackendRefError::Endpoints(key, (*entry).to_owned()));
     }
-    let hint = declared.map_or(Hint::default(), |port| {
-        hint(port.app_protocol.as_deref(), port.name.as_deref())
-    });
     let scope = BackendScope {
         rule: user.map(|(route, rule)| (route.clone(), rule.map(str::to_owned))),
         service: key.clone(),
@@ -265,6 +262,10 @@ fn cluster_ref(
     };
     let settings = BackendSettings::of(&lookup.backend_policies(&scope), lookup)
         .map_err(|fault| BackendRefError::Policy(key.clone(), fault.message))?;
+    let hinting = declared.filter(|_| !settings.unhinted);
+    let hint = hinting.map_or(Hint::default(), |port| {
+        hint(port.app_protocol.as_deref(), port.name.as_deref())
+    });
     let upstream = traffic.upstream(settings.upstream, hint.upstream);
     let mut warnings = Vec::new();
     let mut asked = || secured(&scope, &settings, &mut warnings, lookup);

@@ -6,7 +6,7 @@ mod header;
 mod path;
 
 use api::{
-    GROUP, Kind, ObjectKey, ObjectRef, RouteFilter,
+    CorsAnswers, GROUP, Kind, ObjectKey, ObjectRef, RouteFilter,
     condition::reasons,
     gateway::httproutes::{
         HttpRouteRulesFilters, HttpRouteRulesFiltersRequestMirror,
@@ -108,6 +108,8 @@ pub(crate) struct Of<'a> {
     pub(crate) matches: &'a [(usize, RequestMatch)],
     /// The prefix that all of them match, where the rule replaces it.
     pub(crate) prefix: Option<&'a str>,
+    /// How a CORS filter speaks.
+    pub(crate) cors: CorsAnswers,
     pub(crate) lookup: &'a Lookup<'a>,
 }
 
@@ -130,6 +132,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
     let Of {
         from,
         prefix,
+        cors,
         lookup,
         ..
     } = of;
@@ -164,7 +167,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         }
         HttpRouteRulesFiltersType::Cors => {
             let declared = filter.cors.as_ref().ok_or_else(|| absent("cors"))?;
-            into.cors = Some(cors::parse(declared)?);
+            into.cors = Some(cors::parse(declared, cors)?);
         }
         HttpRouteRulesFiltersType::ExternalAuth => {
             let declared = filter.external_auth.as_ref();

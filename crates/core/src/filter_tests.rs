@@ -13,6 +13,7 @@ fn parse(yaml: &str, prefix: Option<&str>) -> Filters {
         from: &"HTTPRoute/default/r".parse().unwrap(),
         matches: &[],
         prefix,
+        cors: api::CorsAnswers::default(),
         lookup: &lookup,
     };
     super::parse(&declared, of)
@@ -44,6 +45,7 @@ fn origins() {
         Ok(OriginMatch::Wildcard {
             scheme: scheme.into(),
             suffix: suffix.into(),
+            one_label: false,
         })
     };
     let exact = |text: &str| Ok(OriginMatch::Exact(text.into()));

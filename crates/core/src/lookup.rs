@@ -99,6 +99,13 @@ impl<'a> Lookup<'a> {
         secret.map(|secret| &**secret)
     }
 
+    /// The value of an object's annotation.
+    pub(crate) fn annotation(&self, of: &ObjectRef, name: &str) -> Option<String> {
+        self.note(Read::Object(of.kind, of.key.clone()));
+        let object = self.resources.get(of)?;
+        object.metadata().annotations.as_ref()?.get(name).cloned()
+    }
+
     pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
         let map = self.resources.config_maps.get(key);
         self.note(Read::Object(Kind::ConfigMap, key.clone()));

@@ -31,7 +31,9 @@ pub(crate) use client::{
 pub(crate) use external_auth::{
     Place, TIMEOUT as EXTERNAL_AUTH_TIMEOUT, external_auth, names as header_names,
 };
-pub(crate) use route::{client_addresses, concurrency_limit, fallback_statuses, rate_limits};
+pub(crate) use route::{
+    client_addresses, concurrency_limit, fallback_statuses, own_statuses, rate_limits,
+};
 pub(crate) use verdict::Verdicts;
 
 /// A kind of policy.
@@ -81,12 +83,16 @@ impl Policy for RoutePolicy {
         let fallback = fallback
             .map(fallback_statuses)
             .map(|statuses| statuses.map(drop));
+        let statuses = self.spec.gateway_statuses.as_ref();
+        let statuses = statuses
+            .map(own_statuses)
+            .map(|statuses| statuses.map(drop));
         let users = self.spec.basic_auth.as_ref();
         let users = users.map(|auth| basic_auth(key, auth, lookup).map(drop));
         let external = self.spec.external_auth.as_ref();
         let external = external.map(|auth| external_auth(auth, lookup).map(drop));
         let all = concurrency.into_iter().chain(addresses).chain(fallback);
-        let all = all.chain(users).chain(external);
+        let all = all.chain(statuses).chain(users).chain(external);
         all.chain([limits]).find_map(Result::err)
     }
 }

@@ -2,6 +2,7 @@
 
 mod fallback;
 mod timing;
+mod told;
 
 use std::{
     collections::BTreeMap,
@@ -29,6 +30,7 @@ use crate::{
 };
 
 pub(crate) use timing::duration;
+use told::Told;
 
 /// What a rule comes to.
 #[derive(Debug, Default)]
@@ -91,6 +93,7 @@ pub(crate) fn translate(
     }
     let forward = forward(declared, owner, lookup, &mut rule);
     let gates = gates(declared.name.as_deref(), owner, lookup, &mut rule);
+    let told = Told::of(declared.name.as_deref(), owner, lookup, &mut rule);
     let unlogged = is_unlogged(declared.name.as_deref(), owner, lookup);
     let declared_filters = declared.filters.as_deref().unwrap_or_default();
     let groups = by_prefix(matches, filter::replaces_prefix(declared_filters));
@@ -101,6 +104,7 @@ pub(crate) fn translate(
             from: owner.reference,
             matches: &matches,
             prefix: prefix.as_deref(),
+            cors: told.cors.unwrap_or_default(),
             lookup,
         };
         let mut filters = filter::parse(declared_filters, of);
@@ -128,6 +132,7 @@ pub(crate) fn translate(
         let closed = respond(Reason::InvalidRule);
         let mut built = Rule::new(RuleKey(key.into()), Arc::clone(owner.text), closed);
         built.unlogged = unlogged;
+        told.tell(&mut built);
         if !unusable {
             built.upgrades = upgrades(declared.name.as_deref(), owner, lookup);
         }

@@ -17,6 +17,9 @@ pub struct BasicAuth {
     pub source: Box<str>,
     /// Who may come in.
     pub users: Redacted<Users>,
+    /// The backend does not get the client's `Authorization`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kept_back: bool,
 }
 
 impl BasicAuth {
@@ -165,6 +168,7 @@ mod tests {
             challenge,
             source: "Secret/a/b".into(),
             users: Redacted::new(users(&["john"]).unwrap()),
+            kept_back: false,
         };
         for text in [format!("{auth:?}"), serde_json::to_string(&auth).unwrap()] {
             assert!(!text.contains("john") && !text.contains("apr1"), "{text}");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -148,12 +148,15 @@ pub enum OriginMatch {
     Any,
     /// `scheme://host[:port]`, compared without case.
     Exact(Box<str>),
-    /// `scheme://*.suffix[:port]`: any depth of labels.
+    /// `scheme://*.suffix[:port]`.
     Wildcard {
         /// `https://`, in lower case.
         scheme: Box<str>,
         /// `.example.com[:port]`, in lower case, with the leading dot.
         suffix: Box<str>,
+        /// The star stands for one label, rather than for any number of them.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        one_label: bool,
     },
 }
 
@@ -167,25 +170,48 @@ pub struct Cors {
     pub origins: Vec<OriginMatch>,
     /// `Access-Control-Allow-Credentials: true`. With it, `*` is never answered: origin, method and headers are echoed.
     pub credentials: bool,
-    /// Allowed methods; `None` is `*`.
-    #[serde(serialize_with = "option_methods")]
-    pub methods: Option<Vec<Method>>,
-    /// Allowed request headers; `None` is `*`.
-    #[serde(serialize_with = "serialize::option_names")]
-    pub headers: Option<Vec<HeaderName>>,
-    /// Response headers that scripts may read; `None` is `*`, empty sends none.
-    #[serde(serialize_with = "serialize::option_names")]
-    pub expose: Option<Vec<HeaderName>>,
+    /// Where any origin is allowed, `*` is answered with credentials too, and without an `Origin`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub literal_star: bool,
+    /// Methods, headers and age are in every answer to an allowed origin, and each of its OPTIONS is a preflight. Requests of
+    /// other origins go to the backend, and what it says to them stands.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub every_answer: bool,
+    /// Allowed methods.
+    pub methods: Allowed,
+    /// Allowed request headers.
+    pub headers: Allowed,
+    /// Response headers that scripts may read.
+    pub expose: Allowed,
     /// How long a preflight answer may be kept, in seconds.
     pub max_age: u32,
 }
 
-fn option_methods<S: serde::Serializer>(
-    value: &Option<Vec<Method>>,
-    s: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(methods) => serialize::methods(methods, s),
-        None => s.serialize_str("*"),
+impl Cors {
+    /// Whether every origin is allowed.
+    #[must_use]
+    pub fn allows_any(&self) -> bool {
+        self.origins.contains(&OriginMatch::Any)
+    }
+}
+
+/// Methods or headers that CORS allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowed {
+    /// `*`.
+    Everything,
+    /// Not one: the field is not sent.
+    Nothing,
+    /// These, as the field lists them.
+    These(HeaderValue),
+}
+
+impl Serialize for Allowed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Everything => serializer.serialize_str("*"),
+            Self::Nothing => serializer.serialize_str(""),
+            Self::These(list) => serialize::header_value(list, serializer),
+        }
     }
 }

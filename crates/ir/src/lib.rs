@@ -26,12 +26,13 @@ mod serialize;
 mod stream;
 mod template;
 mod tls;
+mod told;
 
 pub use auth::{AuthCookies, BasicAuth, ExternalAuth, Users};
 pub use cluster::{BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 pub use filter::{
-    ClientAddresses, Cors, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite, Redirect,
-    RedirectPath, Rewrite,
+    Allowed, ClientAddresses, Cors, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite,
+    Redirect, RedirectPath, Rewrite,
 };
 pub use host::HostSettings;
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, Underscores, VirtualHost};
@@ -44,7 +45,9 @@ pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use path::{BadPath, EscapedSlashes, Paths, ReadPath, canonical_path, resolve_dots};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::{Redacted, with_values};
-pub use route::{Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target};
+pub use route::{
+    Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target, Told,
+};
 pub use rule::{Gates, RequestStep, Rule};
 pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};
 pub use template::{InvalidTemplate, Piece, Template, Variable};
@@ -52,3 +55,4 @@ pub use tls::{
     Authorities, Certificate, CipherSuite, ClientAuth, SubjectName, TlsTermination, TlsVersions,
     UpstreamName, UpstreamTls, Verify,
 };
+pub use told::{ForwardedField, ForwardedFields, OwnStatuses, StrictTransport};

@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -115,7 +115,14 @@ pub struct Fallback {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub statuses: Vec<StatusCode>,
+    /// The last cluster is told why it is asked, also where it gets the request of a backend without endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
 }
+
+/// What the last cluster of a [`Fallback`] is told beside the status (`X-Code`) and the client's `Accept` (`X-Format`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told(#[serde(serialize_with = "serialize::pairs")] pub Vec<(HeaderName, HeaderValue)>);
 
 /// A share of a rule's requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -138,7 +145,7 @@ pub struct Backend {
 pub enum Target {
     /// A cluster of the same [`crate::Ir`].
     Cluster(ClusterKey),
-    /// 500 with this reason.
+    /// An error with this reason: 500, unless [`Rule::statuses`] says otherwise.
     Invalid(Reason),
 }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::{
     Action, BasicAuth, ClientAddresses, ClusterKey, ConcurrencyLimit, Cors, ExternalAuth, Forward,
-    HeaderMods, Mirror, RateLimit, Rewrite, RuleKey, Target,
+    ForwardedFields, HeaderMods, Mirror, OwnStatuses, RateLimit, Rewrite, RuleKey, StrictTransport,
+    Target,
 };
 
 /// What happens to the requests of a rule. The fields are the phases, and they run in the order in which they stand here.
@@ -25,6 +26,10 @@ pub struct Rule {
     /// Cross-origin resource sharing. A preflight is answered behind [`Gates::addresses`] and in front of the other gates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
+    /// What the backend is told of the client, beside `X-Forwarded-For`, `-Proto` and `-Host`. Authenticators get its
+    /// `X-Request-ID`, too.
+    #[serde(skip_serializing_if = "ForwardedFields::is_empty")]
+    pub forwarded: ForwardedFields,
     /// Changes of the request, in the order written. Only requests that are forwarded have them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request: Vec<RequestStep>,
@@ -36,6 +41,12 @@ pub struct Rule {
     pub upgrades: Vec<Box<str>>,
     /// The end of the way.
     pub action: Action,
+    /// Statuses of answers of the gateway in the stead of a backend.
+    #[serde(skip_serializing_if = "OwnStatuses::is_default")]
+    pub statuses: OwnStatuses,
+    /// Said in every answer over TLS that ends here, those of the gateway too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict_transport: Option<Box<StrictTransport>>,
     /// Changes of a backend's answer or of a redirect, in the order written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response: Vec<HeaderMods>,
@@ -51,10 +62,13 @@ impl Rule {
             unlogged: false,
             gates: Gates::default(),
             cors: None,
+            forwarded: ForwardedFields::default(),
             request: Vec::new(),
             mirrors: Vec::new(),
             upgrades: Vec::new(),
             action,
+            statuses: OwnStatuses::default(),
+            strict_transport: None,
             response: Vec::new(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Serializer, ser::SerializeSeq};
 
 use crate::redacted;
@@ -25,6 +25,16 @@ pub(crate) fn status<S: Serializer>(value: &StatusCode, s: S) -> Result<S::Ok, S
     s.serialize_u16(value.as_u16())
 }
 
+pub(crate) fn option_status<S: Serializer>(
+    value: &Option<StatusCode>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => status(value, s),
+        None => s.serialize_none(),
+    }
+}
+
 pub(crate) fn statuses<S: Serializer>(values: &[StatusCode], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(values.iter().map(|value| value.as_u16()))
 }
@@ -35,10 +45,6 @@ pub(crate) fn header_value<S: Serializer>(value: &HeaderValue, s: S) -> Result<S
 
 pub(crate) fn names<S: Serializer>(values: &[HeaderName], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(values.iter().map(HeaderName::as_str))
-}
-
-pub(crate) fn methods<S: Serializer>(values: &[Method], s: S) -> Result<S::Ok, S::Error> {
-    s.collect_seq(values.iter().map(Method::as_str))
 }
 
 /// Names with their values, which may be secrets.

@@ -101,7 +101,8 @@ fn steps<'s>(
     {
         return Err(ProxyError::Forbidden);
     }
-    if let (true, Some(cors)) = (preflight, &rule.cors)
+    if let Some(cors) = &rule.cors
+        && (preflight || cors.every_answer)
         && let Some(answer) = cors::preflight(cors, &view.method, &view.headers)
     {
         return Ok(Verdict::Preflight(Box::new(answer)));
@@ -283,6 +284,17 @@ fn last_hop() -> Response<()> {
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer.headers_mut().insert(header::ALLOW, ALLOWED);
     answer
+}
+
+/// The status of an error where the rule's backends cannot answer.
+pub(crate) fn status(rule: &RuleState, error: ProxyError) -> StatusCode {
+    let own = &rule.rule.statuses;
+    let said = match error {
+        ProxyError::ConnectFailed => own.connect_failed,
+        ProxyError::Rule(Reason::InvalidBackend) => own.invalid_backend,
+        _ => None,
+    };
+    said.unwrap_or(error.status())
 }
 
 /// The cluster behind one of the rule's backends.

@@ -1,7 +1,8 @@
 //! The phases of a request, in order: read, decide, answer or forward, decorate. `docs/life-of-a-request.md` follows this file.
 
 mod attempt;
-mod fallback;
+pub(crate) mod decor;
+pub(crate) mod fallback;
 mod forward;
 mod guard;
 mod mirror;
@@ -17,13 +18,13 @@ use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use hyper::body::{Body, Incoming};
+use ir::ForwardedField;
 
 use crate::{
     body::{DownBody, meter},
     decision::{self, Act, Met, Verdict},
     error::ProxyError,
     exchange::Exchange,
-    filter::cors,
     framing::{is_one_length, is_trimmed},
     grpc,
     limit::Permit,
@@ -31,6 +32,7 @@ use crate::{
     snapshot::RuleState,
     view::View,
 };
+use decor::Asker;
 
 /// A request after matching: answered already, to be forwarded, or to be let in first. Everything that lasts beyond this point is in one
 /// allocation, which keeps the futures of requests small; they are moved more than once.
@@ -80,7 +82,6 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
             &met.route.matches.path,
         );
     }
-    let origin = || view.headers.get(header::ORIGIN).cloned();
     let Some(Met { rule, .. }) = decision.met else {
         let error = match decision.verdict {
             Verdict::Refused(error) => error,
@@ -89,7 +90,10 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
         return Begun::Answered(Box::new(refuse(error, exchange)));
     };
     let rule = Arc::clone(rule);
-    let origin = rule.rule.cors.as_ref().and_then(|_| origin());
+    let asker = Asker::new(conn.peer.tls, &rule, &view);
+    if rule.rule.forwarded.has(ForwardedField::RequestId) {
+        view.identify();
+    }
     let refused = match decision.verdict {
         Verdict::Passes => match take(&rule, &view) {
             Ok(permit) => {
@@ -100,7 +104,7 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
                     view,
                     body,
                     client,
-                    origin,
+                    asker,
                     cookies: guard::Cookies::default(),
                     exchange,
                 };
@@ -114,7 +118,7 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
         },
         Verdict::Preflight(answer) => {
             let mut response = made(*answer, "cors_preflight", exchange);
-            decorate(&rule, origin.as_ref(), &mut response);
+            asker.decorate(&rule, response.headers_mut());
             return Begun::Answered(Box::new(response));
         }
         Verdict::Refused(error) => Refused {
@@ -127,8 +131,10 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
     if error == ProxyError::BodyTooLarge {
         leave_unread(conn, &view, body, response.headers_mut());
     }
-    if error != ProxyError::Forbidden {
-        decorate(&rule, origin.as_ref(), &mut response);
+    if error == ProxyError::Forbidden {
+        asker.keep_to_https(&rule, response.headers_mut());
+    } else {
+        asker.decorate(&rule, response.headers_mut());
     }
     Begun::Answered(Box::new(response))
 }
@@ -177,32 +183,25 @@ fn take(rule: &RuleState, view: &View) -> Result<Option<Permit>, Refused> {
 /// What the rule does with a request that it lets in.
 fn act(held: guard::Held) -> Begun {
     let listener = held.advertised();
-    let (mut response, rule, origin, cookies) =
-        match decision::act(&held.rule, &held.view, listener) {
-            Act::Forward => return forward::prepare(held),
-            Act::Answer(answer, reason) => (
-                made(answer, reason, held.exchange),
-                held.rule,
-                held.origin,
-                held.cookies,
-            ),
-            Act::Respond(status, reason) => (
-                refuse_with(ProxyError::Rule(reason), status, held.exchange),
-                held.rule,
-                held.origin,
-                held.cookies,
-            ),
-        };
+    let (mut response, rule, asker, cookies) = match decision::act(&held.rule, &held.view, listener)
+    {
+        Act::Forward => return forward::prepare(held),
+        Act::Answer(answer, reason) => (
+            made(answer, reason, held.exchange),
+            held.rule,
+            held.asker,
+            held.cookies,
+        ),
+        Act::Respond(status, reason) => (
+            refuse_with(ProxyError::Rule(reason), status, held.exchange),
+            held.rule,
+            held.asker,
+            held.cookies,
+        ),
+    };
     cookies.add(&mut response);
-    decorate(&rule, origin.as_ref(), &mut response);
+    asker.decorate(&rule, response.headers_mut());
     Begun::Answered(Box::new(response))
-}
-
-/// What CORS says in an answer, if the rule says anything about it.
-fn decorate(rule: &RuleState, origin: Option<&HeaderValue>, response: &mut Response<DownBody>) {
-    if let Some(cors) = &rule.rule.cors {
-        cors::decorate(cors, origin, response.headers_mut());
-    }
 }
 
 /// Whether it is clear where the request ends, and what its fields say. HTTP/1.1 was scanned; h2 sees to HTTP/2, but for lengths
@@ -262,6 +261,11 @@ fn made(answer: Response<()>, reason: &'static str, mut exchange: Exchange) -> R
 /// counted and logged is the status of HTTP in any case.
 fn refuse(error: ProxyError, exchange: Exchange) -> Response<DownBody> {
     refuse_with(error, error.status(), exchange)
+}
+
+/// [`refuse`], with the status that the rule has for what its backends cannot do.
+fn refuse_for(rule: &RuleState, error: ProxyError, exchange: Exchange) -> Response<DownBody> {
+    refuse_with(error, decision::status(rule, error), exchange)
 }
 
 fn refuse_with(

@@ -7,6 +7,7 @@
 mod authority;
 mod client;
 pub(crate) mod fields;
+mod told;
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
@@ -99,6 +100,8 @@ pub struct View {
     peer: HeaderValue,
     /// What trusted proxies said about the way before us, on one line.
     chain: Option<HeaderValue>,
+    /// What anybody said about it, on one line.
+    said: Option<HeaderValue>,
     /// Protocols that the client offers to switch to.
     pub(crate) offered: Option<HeaderValue>,
     /// Some names have an underscore or a dot.
@@ -124,7 +127,6 @@ impl View {
 
     fn read(peer: &Peer, trusted: &[IpNet], head: &mut Parts) -> Result<Self, Unreadable> {
         let http2 = head.version >= Version::HTTP_2;
-        let chain = peer.trusted.then(|| client::chain(&head.headers)).flatten();
         let https = match peer.trusted {
             true => told_scheme(&head.headers).unwrap_or(peer.tls),
             false => peer.tls,
@@ -139,6 +141,8 @@ impl View {
             http2,
         };
         let found = fields::sanitise(&mut head.headers, came);
+        let said = found.forwarded_for;
+        let chain = said.clone().filter(|_| peer.trusted);
         if http2 {
             join_cookies(&mut head.headers);
         }
@@ -160,6 +164,7 @@ impl View {
             https,
             peer: peer.text.clone(),
             chain,
+            said,
             offered: found.offered,
             aliases: found.aliases,
             hops,

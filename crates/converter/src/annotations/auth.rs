@@ -11,7 +11,7 @@ pub(super) const AUTH: Family = Family {
     keys: &[
         Key {
             name: "auth-type",
-            doc: "basic: clients have to give user name and password; others are answered with 401. Anything else, digest too, lets nobody in.",
+            doc: "basic: clients have to give user name and password; others are answered with 401. Anything else, digest and an empty value too, lets nobody in. In class nginx the backend does not get the password.",
             becomes: "RoutePolicy `basicAuth`. Refused: digest and whatever else is not basic; nobody is let in.",
         },
         Key {
@@ -34,14 +34,13 @@ pub(super) const AUTH: Family = Family {
 };
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let kind = reader.text("auth-type").filter(|text| !text.is_empty());
-    let Some(kind) = kind else {
+    let Some(kind) = reader.text("auth-type") else {
         if reader.has("auth-secret") {
             let message = "without auth-type nobody knows what it is for; nobody is let in: set auth-type: basic, or take it away";
             reader.say("auth-secret", Outcome::Refused, message);
             settings.close();
         }
-        for key in ["auth-type", "auth-secret-type", "auth-realm"] {
+        for key in ["auth-secret-type", "auth-realm"] {
             reader.pointless(key, "auth-type: basic");
         }
         return;
@@ -97,6 +96,7 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
         },
         format: BasicAuthFormat::File,
         realm: None,
+        forward_authorization: reader.profile().forwards_authorization(),
     };
     match &namespace {
         None => reader.exact("auth-secret", Effect::RoutePolicy(asks), SECRET),

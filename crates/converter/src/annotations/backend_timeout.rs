@@ -12,17 +12,17 @@ pub(super) const BACKEND_TIMEOUT: Family = Family {
         Key {
             name: "proxy-connect-timeout",
             doc: "Seconds until a connection to the backend is open, TLS included. Default: the gateway's, 5. Expiry answers 504.",
-            becomes: "BackendPolicy `timeouts.connect`. Approximated: more than a day is a day. Refused: not a whole number of seconds above 0; then the default counts.",
+            becomes: "BackendPolicy `timeouts.connect`. Approximated: more than a day is a day. No effect: a number with a unit, in class nginx. Refused: not a whole number of seconds above 0; then the default counts.",
         },
         Key {
             name: "proxy-read-timeout",
-            doc: "Longest silence of the backend in seconds, before its answer and between parts of it; of an upgraded connection too. Default: no limit. Expiry answers 504, or breaks off an answer that has begun.",
-            becomes: "BackendPolicy `timeouts.read`. Approximated: more than a day is a day. Refused: not a whole number of seconds above 0; then the default counts.",
+            doc: "Longest silence of the backend in seconds, before its answer and between parts of it; of an upgraded connection too. Default: no limit, in class nginx 60. Expiry answers 504, or breaks off an answer that has begun.",
+            becomes: "BackendPolicy `timeouts.read`. Approximated: more than a day is a day. No effect: a number with a unit, in class nginx. Refused: not a whole number of seconds above 0; then the default counts.",
         },
         Key {
             name: "proxy-send-timeout",
-            doc: "Longest time in seconds for which the backend takes nothing of a request's body. Default: no limit. Expiry answers 504.",
-            becomes: "BackendPolicy `timeouts.send`. Approximated: more than a day is a day. Refused: not a whole number of seconds above 0; then the default counts.",
+            doc: "Longest time in seconds for which the backend takes nothing of a request's body. Default: no limit, in class nginx 60. Expiry answers 504.",
+            becomes: "BackendPolicy `timeouts.send`. Approximated: more than a day is a day. No effect: a number with a unit, in class nginx. Refused: not a whole number of seconds above 0; then the default counts.",
         },
     ],
     apply,
@@ -32,7 +32,9 @@ pub(super) const BACKEND_TIMEOUT: Family = Family {
 const MOST: u64 = 86_400;
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let mut timeouts = BackendTimeouts::default();
+    let units = reader.profile().takes_seconds_with_unit();
+    let policy = settings.backend_policy.as_ref();
+    let mut timeouts = { policy.and_then(|policy| policy.timeouts.clone()) }.unwrap_or_default();
     for (key, field, slot, effect) in [
         (
             "proxy-connect-timeout",
@@ -53,13 +55,28 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             Effect::BackendPolicy(|policy| has(policy, |timeouts| &timeouts.send)),
         ),
     ] {
-        let Some(seconds) = reader.parse(key, seconds) else {
+        let default = slot.as_deref().unwrap_or(match field {
+            "connect" => "the gateway's own",
+            _ => "no limit",
+        });
+        if !units && let Some(text) = reader.text(key).filter(|text| has_unit(text)) {
+            let message = format!(
+                "{text:?} has a unit, and ingress-nginx passes over what is no bare number; the default counts: {default}"
+            );
+            reader.say(key, Outcome::NoEffect, message);
+            continue;
+        }
+        let seconds = reader.parse(key, |text| {
+            seconds(text).map_err(|why| format!("{why}; the default counts: {default}"))
+        });
+        let Some(seconds) = seconds else {
             continue;
         };
         let used = seconds.min(MOST);
-        *slot = Some(value::duration(used));
         let message = format!("BackendPolicy timeouts.{field} {}", value::duration(used));
+        let same = slot.replace(value::duration(used)) == *slot;
         if used == seconds {
+            let effect = if same { Effect::Default } else { effect };
             reader.exact(key, effect, message);
         } else {
             let message = format!("lowered to a day: {message}");
@@ -80,4 +97,10 @@ fn has(policy: &BackendPolicySpec, field: fn(&BackendTimeouts) -> &Option<String
 fn seconds(text: &str) -> Result<u64, String> {
     let bare = text.strip_suffix('s').unwrap_or(text);
     value::positive(bare).map_err(|_| format!("{text:?} is not a whole number of seconds above 0"))
+}
+
+/// A number with letters behind it.
+fn has_unit(text: &str) -> bool {
+    let bare = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    bare != text && value::positive(bare).is_ok()
 }

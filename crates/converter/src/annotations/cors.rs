@@ -13,12 +13,12 @@ pub(super) const CORS: Family = Family {
     keys: &[
         Key {
             name: "enable-cors",
-            doc: "true turns cross-origin sharing on. Default false.",
-            becomes: "CORS filter of each rule. Refused: neither true nor false; then it is off.",
+            doc: "true turns cross-origin sharing on. Default false. In class nginx every answer to an allowed origin says what is allowed, and each OPTIONS from there is answered with 204.",
+            becomes: "CORS filter of each rule, and in class nginx RoutePolicy `cors`. Refused: neither true nor false; then it is off.",
         },
         Key {
             name: "cors-allow-origin",
-            doc: "Origins, comma-separated; without scheme both http and https; *.example.com for any depth. Default *.",
+            doc: "Origins, comma-separated; without scheme both http and https; *.example.com for any depth. Default *, for which the origin that asks is answered. In class nginx: with scheme, *.example.com for one label, and * is answered as it is.",
             becomes: "`allowOrigins` of the CORS filter. No effect: without enable-cors. Refused: entries that are no origin (null too), and those beyond 64; the others count, and if none is left nothing is allowed.",
         },
         Key {
@@ -28,12 +28,12 @@ pub(super) const CORS: Family = Family {
         },
         Key {
             name: "cors-allow-headers",
-            doc: "Request headers, comma-separated, or *. Default DNT, X-CustomHeader, Keep-Alive, User-Agent, X-Requested-With, If-Modified-Since, Cache-Control, Content-Type, Authorization.",
+            doc: "Request headers, comma-separated, or *. Default DNT, X-CustomHeader, Keep-Alive, User-Agent, X-Requested-With, If-Modified-Since, Cache-Control, Content-Type, Authorization; in class nginx Range in the place of X-CustomHeader.",
             becomes: "`allowHeaders` of the CORS filter. No effect: without enable-cors. Refused: entries that are no header's name, and those beyond 64; the others count.",
         },
         Key {
             name: "cors-expose-headers",
-            doc: "Response headers that scripts may read, comma-separated. Default none.",
+            doc: "Response headers that scripts may read, comma-separated, or *: with credentials those that an answer has are named, in class nginx * is sent. Default none.",
             becomes: "`exposeHeaders` of the CORS filter. No effect: without enable-cors. Refused: entries that are no header's name, and those beyond 64; the others count.",
         },
         Key {
@@ -51,7 +51,6 @@ pub(super) const CORS: Family = Family {
 };
 
 const METHODS: &str = "GET, PUT, POST, DELETE, PATCH, OPTIONS";
-const HEADERS: &str = "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Authorization";
 const KNOWN_METHODS: &[&str] = &[
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
 ];
@@ -69,6 +68,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         return;
     }
     reader.exact("enable-cors", Effect::Rule(shares), "CORS filter");
+    let defaults = reader.profile();
     let methods = entries(reader, "cors-allow-methods", METHODS, |text| {
         let upper = text.to_ascii_uppercase();
         if KNOWN_METHODS.contains(&upper.as_str()) {
@@ -78,14 +78,19 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         }
     });
     let name = |text: &str| value::header_name(text).map(|_| vec![text.to_owned()]);
-    let headers = entries(reader, "cors-allow-headers", HEADERS, name);
+    let headers = entries(reader, "cors-allow-headers", defaults.cors_headers(), name);
     let expose = entries(reader, "cors-expose-headers", "", name);
     let credentials = reader.parse("cors-allow-credentials", value::boolean);
     if let Some(credentials) = credentials {
         let effect = changed(!credentials);
         reader.exact("cors-allow-credentials", effect, "allowCredentials");
     }
+    let schemes = !defaults.takes_origins_without_scheme();
+    let origin = |text: &str| origin(text, schemes);
     let origins = entries(reader, "cors-allow-origin", "*", origin);
+    if let Some(answers) = defaults.cors() {
+        settings.route_policy_mut().cors = Some(answers);
+    }
     settings.rule.cors = Some(Box::new(Cors {
         allow_origins: Some(origins),
         allow_methods: Some(methods),
@@ -189,12 +194,14 @@ fn list(
 }
 
 /// An origin as Gateway API writes it. One without scheme stands for both, which is what the annotation's users mean:
-/// browsers always send a scheme.
-fn origin(text: &str) -> Result<Vec<String>, String> {
+/// browsers always send a scheme; unless that is asked for.
+fn origin(text: &str, with_scheme: bool) -> Result<Vec<String>, String> {
     let wrong = || {
-        format!(
-            "{text:?} is not an origin such as https://example.com, example.com or *.example.com"
-        )
+        let others = match with_scheme {
+            true => "or https://*.example.com; ingress-nginx passes over it",
+            false => "example.com or *.example.com",
+        };
+        format!("{text:?} is not an origin such as https://example.com, {others}")
     };
     let lower = text.to_ascii_lowercase();
     if lower == "null" {
@@ -205,6 +212,7 @@ fn origin(text: &str) -> Result<Vec<String>, String> {
     let (schemes, rest) = match lower.split_once("://") {
         Some((scheme @ ("http" | "https"), rest)) => (vec![scheme], rest),
         Some(_) => return Err(wrong()),
+        None if with_scheme => return Err(wrong()),
         None => (vec!["http", "https"], lower.as_str()),
     };
     let (host, port) = rest

@@ -122,8 +122,8 @@ const VARIABLES: &[&str] = &[
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     global(reader);
-    if reader.text("auth-url").is_none_or(|url| url.is_empty()) {
-        for key in [&["auth-url"], BESIDE].concat() {
+    if !reader.has("auth-url") {
+        for key in BESIDE {
             reader.pointless(key, "auth-url");
         }
         return;

@@ -15,13 +15,13 @@ pub(super) const FALLBACK: Family = Family {
     keys: &[
         Key {
             name: "default-backend",
-            doc: "[namespace/]service, by its first port: answers when the backend has no usable endpoint. Default none.",
+            doc: "[namespace/]service, by its first port: answers when the backend has no usable endpoint. In class nginx it is told why, in X-Code, X-Format, X-Namespace, X-Ingress-Name, X-Service-Name and X-Service-Port. Default none.",
             becomes: "RoutePolicy `fallback.backendRefs`. Approximated: another namespace has no ReferenceGrant for RoutePolicies of this one; then nobody stands in. Refused: no such Service.",
         },
         Key {
             name: "custom-http-errors",
             doc: "Statuses from 400 to 599, separated by commas, of the backend or because it did not answer: default-backend is asked for / in its stead, with X-Code, X-Format and X-Original-URI. Default none.",
-            becomes: "RoutePolicy `fallback.statusCodes`. Approximated: there is no usable default-backend, and no default for all; ingress-nginx would also tell namespace, Ingress and Service, and replace what the gateway itself refuses. Refused: entries that are no such status; the others count.",
+            becomes: "RoutePolicy `fallback.statusCodes`. Approximated: there is no usable default-backend, and no default for all; ingress-nginx would also replace what the gateway itself refuses, and ask with the client's method. Refused: entries that are no such status; the others count.",
         },
     ],
     apply,
@@ -57,6 +57,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     settings.route_policy_mut().fallback = Some(Fallback {
         backend_refs: vec![reference.fallback()],
         status_codes: statuses,
+        tell_why: reader.profile().tells_why(),
     });
 }
 
@@ -79,8 +80,8 @@ fn statuses(reader: &mut Reader<'_>, has_backend: bool) -> Vec<u16> {
     } else if !has_backend {
         let message = "there is no usable default-backend to answer instead, so the backend's own answers are passed on";
         reader.say(KEY, Outcome::Approximated, message);
-    } else if reader.is_nginx(KEY) {
-        let message = "RoutePolicy fallback.statusCodes; X-Code, X-Format and X-Original-URI are sent, X-Namespace, X-Ingress-Name and X-Service-* are not";
+    } else if reader.profile().tells_why() {
+        let message = "RoutePolicy fallback.statusCodes; what the gateway itself refuses (401, 403, 413, 429) is not replaced, and pages are asked for with GET";
         reader.say(KEY, Outcome::Approximated, message);
     } else {
         let effect = Effect::In(|written| {

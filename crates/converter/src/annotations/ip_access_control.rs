@@ -13,13 +13,13 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
     keys: &[
         Key {
             name: "whitelist-source-range",
-            doc: "Networks or addresses, separated by commas, that may ask; others are answered with 403. A list that cannot be read lets nobody in.",
+            doc: "Networks or addresses, separated by commas, that may ask; others are answered with 403. An empty list, or one that cannot be read, lets nobody in. * is everybody, but in class nginx no address.",
             becomes: "RoutePolicy `clientAddresses.allow`. Refused: an entry that is no address or network, or no entry at all; nobody is let in.",
         },
         Key {
             name: "allowlist-source-range",
             doc: "The newer name of whitelist-source-range; of the two it wins.",
-            becomes: "RoutePolicy `clientAddresses.allow`. Refused: a list with anything that is no network; then nobody is let in.",
+            becomes: "RoutePolicy `clientAddresses.allow`. Refused: a list with anything that is no network, or without any; then nobody is let in.",
         },
         Key {
             name: "denylist-source-range",
@@ -32,8 +32,9 @@ pub(super) const IP_ACCESS_CONTROL: Family = Family {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let mut addresses = ClientAddresses::default();
-    let newer = reader.text("allowlist-source-range");
-    if newer.is_some_and(|text| !text.is_empty()) {
+    let star = reader.profile().star_is_everybody();
+    let newer = reader.has("allowlist-source-range");
+    if newer {
         reader.beaten("whitelist-source-range", "allowlist-source-range");
     }
     for (key, field) in [
@@ -45,10 +46,15 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             "allow" => &mut addresses.allow,
             _ => &mut addresses.deny,
         };
-        let known = !list.is_empty();
-        let Some(text) = reader.text(key).filter(|text| !text.is_empty() && !known) else {
+        let beaten = newer && key == "whitelist-source-range";
+        let Some(text) = reader.text(key).filter(|_| !beaten) else {
             continue;
         };
+        if star && field == "allow" && value::list(&text).contains(&"*") {
+            let message = "no addresses are asked for: * is every one, so everybody is let in";
+            reader.exact(key, Effect::Default, message);
+            continue;
+        }
         match networks(&text) {
             Ok(entries) => {
                 *list = entries;

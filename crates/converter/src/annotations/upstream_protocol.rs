@@ -3,20 +3,23 @@
 use api::{BackendProtocol, BackendTls, BackendTlsMode};
 
 use super::{Effect, Family, Key, Reader, Settings};
+use crate::profile::Profile;
 
 /// See [`Family`].
 pub(super) const UPSTREAM_PROTOCOL: Family = Family {
     name: "upstream-protocol",
     keys: &[Key {
         name: "backend-protocol",
-        doc: "HTTP, HTTP2, HTTPS, GRPC or GRPCS towards the backend. HTTPS and GRPCS encrypt and do not verify, unless proxy-ssl-secret is set. Default: what the name or appProtocol of the Service's port says, else HTTP.",
+        doc: "HTTP, HTTP2, HTTPS, GRPC or GRPCS towards the backend. HTTPS and GRPCS encrypt and do not verify, unless proxy-ssl-secret is set. Default: what the name or appProtocol of the Service's port says, else HTTP. In class nginx: HTTP whatever the port says, and no HTTP2.",
         becomes: "BackendPolicy `protocol` and `tls.mode`. Refused: other values; then the default counts.",
     }],
     apply,
 };
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
-    let Some((protocol, encrypted)) = reader.parse("backend-protocol", parse) else {
+    let profile = reader.profile();
+    let Some((protocol, encrypted)) = reader.parse("backend-protocol", |text| parse(text, profile))
+    else {
         return;
     };
     let policy = settings.backend_policy_mut();
@@ -44,11 +47,14 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     reader.exact("backend-protocol", effect, message);
 }
 
-fn parse(text: &str) -> Result<(BackendProtocol, bool), String> {
+fn parse(text: &str, profile: Profile) -> Result<(BackendProtocol, bool), String> {
     use BackendProtocol::{HTTP1, HTTP2};
     match text.to_ascii_uppercase().as_str() {
         "HTTP" => Ok((HTTP1, false)),
         "HTTPS" => Ok((HTTP1, true)),
+        "HTTP2" if profile == Profile::Nginx => Err(format!(
+            "{text:?} is no protocol of ingress-nginx, which speaks HTTP/1.1 then; GRPC is HTTP/2 without TLS"
+        )),
         "HTTP2" | "GRPC" => Ok((HTTP2, false)),
         "GRPCS" => Ok((HTTP2, true)),
         "FCGI" => {

@@ -1,8 +1,11 @@
 //! CORS.
 
-use api::gateway::httproutes::HttpRouteRulesFiltersCors;
-use http::{HeaderName, Method};
-use ir::{Cors, HostPattern, OriginMatch};
+use api::{
+    AnyOrigin, CorsAllowances, CorsAnswers, OriginWildcard,
+    gateway::httproutes::HttpRouteRulesFiltersCors,
+};
+use http::{HeaderValue, Method};
+use ir::{Allowed, Cors, HostPattern, OriginMatch};
 
 use super::{header, unsupported};
 use crate::fault::Fault;
@@ -10,46 +13,63 @@ use crate::fault::Fault;
 /// > When the MaxAge field is unspecified, the gateway sets the response header "Access-Control-Max-Age: 5".
 const DEFAULT_MAX_AGE: i32 = 5;
 
-pub(super) fn parse(declared: &HttpRouteRulesFiltersCors) -> Result<Cors, Fault> {
+pub(super) fn parse(
+    declared: &HttpRouteRulesFiltersCors,
+    answers: CorsAnswers,
+) -> Result<Cors, Fault> {
+    let one_label = answers.wildcard == OriginWildcard::OneLabel;
+    let every_answer = answers.allowances == CorsAllowances::EveryAnswer;
+    // Field names are the same with and without a blank between them; those who look at every answer know ingress-nginx' form.
+    let separator = if every_answer { "," } else { ", " };
     let max_age = declared.max_age.unwrap_or(DEFAULT_MAX_AGE);
     Ok(Cors {
         origins: declared
             .allow_origins
             .iter()
             .flatten()
-            .map(|text| origin(text))
+            .map(|text| origin(text, one_label))
             .collect::<Result<_, _>>()?,
         credentials: declared.allow_credentials == Some(true),
-        methods: list(declared.allow_methods.as_deref(), method)?,
-        headers: list(declared.allow_headers.as_deref(), header::name)?,
-        expose: list::<HeaderName>(declared.expose_headers.as_deref(), header::name)?,
+        literal_star: answers.any_origin == AnyOrigin::Literal,
+        every_answer,
+        methods: list(declared.allow_methods.as_deref(), ", ", method)?,
+        headers: list(declared.allow_headers.as_deref(), separator, field)?,
+        expose: list(declared.expose_headers.as_deref(), separator, field)?,
         max_age: u32::try_from(max_age)
             .map_err(|_| unsupported(format!("cors.maxAge {max_age} is negative")))?,
     })
 }
 
-/// `None` for `*`.
-fn list<T>(
+/// What is allowed, as the field lists it.
+fn list(
     declared: Option<&[String]>,
-    parse: impl Fn(&str) -> Result<T, Fault>,
-) -> Result<Option<Vec<T>>, Fault> {
+    separator: &str,
+    sound: impl Fn(&str) -> Result<(), Fault>,
+) -> Result<Allowed, Fault> {
     let declared = declared.unwrap_or_default();
-    if declared.iter().any(|text| text == "*") {
-        return Ok(None);
+    if declared.is_empty() {
+        return Ok(Allowed::Nothing);
     }
-    declared
-        .iter()
-        .map(|text| parse(text))
-        .collect::<Result<_, _>>()
-        .map(Some)
+    if declared.iter().any(|text| text == "*") {
+        return Ok(Allowed::Everything);
+    }
+    declared.iter().try_for_each(|text| sound(text))?;
+    let list = HeaderValue::try_from(declared.join(separator));
+    let list = list.map_err(|_| unsupported("cors: a list that no header takes"))?;
+    Ok(Allowed::These(list))
 }
 
-fn method(text: &str) -> Result<Method, Fault> {
+fn method(text: &str) -> Result<(), Fault> {
     Method::from_bytes(text.as_bytes())
+        .map(drop)
         .map_err(|_| unsupported(format!("cors.allowMethods: {text:?} is not a method")))
 }
 
-fn origin(text: &str) -> Result<OriginMatch, Fault> {
+fn field(text: &str) -> Result<(), Fault> {
+    header::name(text).map(drop)
+}
+
+fn origin(text: &str, one_label: bool) -> Result<OriginMatch, Fault> {
     if text == "*" {
         return Ok(OriginMatch::Any);
     }
@@ -78,6 +98,7 @@ fn origin(text: &str) -> Result<OriginMatch, Fault> {
         return Ok(OriginMatch::Wildcard {
             scheme: format!("{scheme}://").into(),
             suffix: rest[1..].into(),
+            one_label,
         });
     }
     let address = host
@@ -92,6 +113,7 @@ fn origin(text: &str) -> Result<OriginMatch, Fault> {
         HostPattern::Wildcard(_) => Ok(OriginMatch::Wildcard {
             scheme: format!("{scheme}://").into(),
             suffix: rest[1..].into(),
+            one_label,
         }),
         HostPattern::Any => Err(wrong()),
     }

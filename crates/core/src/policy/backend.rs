@@ -39,6 +39,8 @@ pub(crate) struct BackendSettings {
     /// The policy that says so, and whether it is attached to a route.
     pub(crate) tls_from: Option<(ObjectKey, bool)>,
     pub(crate) timeouts: ir::BackendTimeouts,
+    /// What the Service's port says of itself does not count.
+    pub(crate) unhinted: bool,
     /// The Service's own address is wanted.
     pub(crate) cluster_ip: bool,
     /// What sets the cluster apart from that of other rules.
@@ -57,6 +59,7 @@ impl BackendSettings {
         let secured = (policies.iter())
             .find_map(|(key, policy, own)| Some((*key, policy.spec.tls.as_ref()?, *own)));
         let waits = spec().find_map(|(_, spec)| spec.timeouts.as_ref());
+        let hints = spec().find_map(|(_, spec)| spec.port_hints);
         let cluster_ip = spec().find_map(|(_, spec)| spec.use_cluster_ip);
         let apart = policies
             .iter()
@@ -72,6 +75,7 @@ impl BackendSettings {
                 .transpose()?,
             tls_from: secured.map(|(key, _, own)| (key.clone(), own)),
             timeouts: waits.map_or(Ok(ir::BackendTimeouts::default()), timeouts)?,
+            unhinted: hints == Some(false),
             cluster_ip: cluster_ip.unwrap_or_default(),
             apart: apart.map(|(key, ..)| format!("@{key}")).collect(),
         })

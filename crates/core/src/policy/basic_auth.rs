@@ -53,6 +53,7 @@ pub(crate) fn basic_auth(
         challenge,
         source: ObjectRef::new(Kind::Secret, key).to_string().into(),
         users: Redacted::new(users),
+        kept_back: declared.forward_authorization == Some(false),
     };
     Ok((auth, wrong))
 }

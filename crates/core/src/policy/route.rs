@@ -3,10 +3,12 @@
 use std::{net::IpAddr, num::NonZeroU32};
 
 use api::{
-    ClientAddresses, ConcurrencyLimit, Fallback, RateLimit, RateScope, RateUnit, condition::reasons,
+    ClientAddresses, ConcurrencyLimit, Fallback, GatewayStatuses, RateLimit, RateScope, RateUnit,
+    condition::reasons,
 };
 use http::StatusCode;
 use ipnet::IpNet;
+use ir::OwnStatuses;
 
 use crate::fault::Fault;
 
@@ -59,6 +61,23 @@ pub(crate) fn fallback_statuses(fallback: &Fallback) -> Result<Vec<StatusCode>, 
         }
     }
     Ok(statuses)
+}
+
+/// The statuses of the gateway's own answers, which are errors of a server.
+pub(crate) fn own_statuses(declared: &GatewayStatuses) -> Result<OwnStatuses, Fault> {
+    let status = |field: &str, code: Option<u16>| {
+        let Some(code) = code else { return Ok(None) };
+        let status = StatusCode::from_u16(code).ok();
+        let status = status.filter(StatusCode::is_server_error);
+        status.map(Some).ok_or_else(|| {
+            let message = format!("gatewayStatuses.{field}: {code} is not between 500 and 599");
+            Fault::new(reasons::INVALID, message)
+        })
+    };
+    Ok(OwnStatuses {
+        connect_failed: status("connectFailed", declared.connect_failed)?,
+        invalid_backend: status("invalidBackend", declared.invalid_backend)?,
+    })
 }
 
 /// A limit of requests in flight as the data plane has it.

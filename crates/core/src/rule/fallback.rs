@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use api::{Fallback, FallbackRef, Kind, gateway::httproutes::HttpRouteRules};
+use api::{Fallback, FallbackRef, Kind, annotation, gateway::httproutes::HttpRouteRules};
+use http::{HeaderName, HeaderValue};
+use ir::Told;
 
 use super::{Owner, TranslatedRule};
 use crate::{
@@ -52,7 +54,35 @@ pub(super) fn translate(
         clusters,
         // Another Service must not speak for the one that was meant to.
         statuses: if last_is_there { statuses } else { Vec::new() },
+        told: (declared.tell_why && last_is_there)
+            .then(|| Box::new(told(route_rule, owner, lookup))),
     })
+}
+
+/// What a Service is told of the rule that it stands in for.
+fn told(rule: &HttpRouteRules, owner: Owner<'_>, lookup: &Lookup<'_>) -> Told {
+    let first = rule.backend_refs.iter().flatten().next();
+    let port = first.and_then(|first| first.port);
+    let fields = [
+        ("x-namespace", Some(owner.namespace().to_owned())),
+        ("x-ingress-name", Some(ingress_name(owner, lookup))),
+        ("x-service-name", first.map(|first| first.name.clone())),
+        ("x-service-port", port.map(|port| port.to_string())),
+    ];
+    let fields = fields.into_iter().filter_map(|(name, value)| {
+        let value = HeaderValue::try_from(value?).ok()?;
+        Some((HeaderName::from_static(name), value))
+    });
+    Told(fields.collect())
+}
+
+/// The Ingress that a route was made from, else the route.
+fn ingress_name(owner: Owner<'_>, lookup: &Lookup<'_>) -> String {
+    let origin = lookup.annotation(owner.reference, annotation::ORIGIN);
+    let name = origin
+        .as_deref()
+        .and_then(|origin| origin.rsplit('/').next());
+    name.unwrap_or(&owner.reference.key.name).to_owned()
 }
 
 /// Whether the rule names that Service and port itself, whatever the weight.

@@ -20,6 +20,7 @@ mod order;
 mod refused;
 mod retry;
 mod session;
+mod told;
 
 /// Keys and values.
 type Annotations<'a> = &'a [(&'a str, &'a str)];

@@ -29,6 +29,7 @@ fn auth(users: &[(&str, &str)]) -> Arc<BasicAuth> {
         challenge: BasicAuth::challenge("r").unwrap(),
         source: "Secret/a/b".into(),
         users: Redacted::new(Users::new(users.collect()).unwrap()),
+        kept_back: false,
     })
 }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use ipnet::IpNet;
-use ir::{ClusterKey, HostPattern, Ir, Protocol, Route, SocketKey};
+use ir::{ClusterKey, ForwardedField, HostPattern, Ir, Protocol, Route, SocketKey};
 use telemetry::metrics::Metrics;
 
 use super::{Act, Decision, Met, Place, Verdict};
 use crate::{
     auth,
     error::ProxyError,
-    filter::{cors, headers},
+    filter::headers,
     framing::{Fault, HeadScanner},
-    handle::request,
+    handle::{decor::Asker, fallback, request},
     names::Names,
     snapshot::{RuleState, Snapshot},
     view::{Peer, View},
@@ -78,6 +78,26 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The backend of a rule cannot answer.
+    fn failed(rule: &RuleState, error: ProxyError) -> Self {
+        Self::Answered {
+            status: super::status(rule, error),
+            reason: error.flag(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// What every answer of the rule says, in those that are known.
+    fn decorate(&mut self, rule: &RuleState, asker: &Asker) {
+        match self {
+            Self::Forwarded { .. } => {}
+            Self::Answered {
+                headers, reason, ..
+            } if *reason == ProxyError::Forbidden.flag() => asker.keep_to_https(rule, headers),
+            Self::Answered { headers, .. } => asker.decorate(rule, headers),
+        }
+    }
+
     fn error(error: ProxyError) -> Self {
         Self::Answered {
             status: error.status(),
@@ -130,8 +150,15 @@ impl Explainer {
         };
         let decision = super::decide(&self.0, place, &mut view, Some(0));
         explained.target = Some((view.host().to_owned(), view.path().to_owned()));
+        let told = decision.met.map(|met| met.rule.rule.forwarded);
+        if told.is_some_and(|told| told.has(ForwardedField::RequestId)) {
+            view.identify();
+        }
         explained.listener = decision.listener;
         explained.route = decision.met.map(|met| met.route.clone());
+        let asker = decision
+            .met
+            .map(|met| Asker::new(peer.tls, met.rule, &view));
         explained.outcomes = match outcome(&decision, &view) {
             Some(outcome) => vec![(1, outcome)],
             None => decision.met.map_or_else(Vec::new, |met| {
@@ -139,6 +166,10 @@ impl Explainer {
                 self.ends(met, view, port)
             }),
         };
+        if let Some((met, asker)) = decision.met.zip(asker) {
+            let outcomes = explained.outcomes.iter_mut();
+            outcomes.for_each(|(_, outcome)| outcome.decorate(met.rule, &asker));
+        }
         explained
     }
 
@@ -155,23 +186,16 @@ impl Explainer {
     /// What the rule does: one end for each of its backends.
     fn ends(&self, met: Met<'_>, view: View, port: SocketKey) -> Vec<(u64, Outcome)> {
         let advertised = self.0.ir.ports.get(&port).and_then(|port| port.advertised);
+        let listener = advertised.unwrap_or(port.port);
         let rule = met.rule;
-        let origin = view.headers.get(header::ORIGIN).cloned();
-        let decorated = |mut outcome: Outcome| {
-            if let (Some(cors), Outcome::Answered { headers, .. }) = (&rule.rule.cors, &mut outcome)
-            {
-                cors::decorate(cors, origin.as_ref(), headers);
-            }
-            outcome
-        };
-        match super::act(rule, &view, advertised.unwrap_or(port.port)) {
+        match super::act(rule, &view, listener) {
             Act::Answer(answer, reason) => {
                 let outcome = Outcome::Answered {
                     status: answer.status(),
                     reason,
                     headers: answer.into_parts().0.headers,
                 };
-                vec![(1, decorated(outcome))]
+                vec![(1, outcome)]
             }
             Act::Respond(status, reason) => {
                 let outcome = Outcome::Answered {
@@ -179,12 +203,9 @@ impl Explainer {
                     reason: reason.as_str(),
                     headers: HeaderMap::new(),
                 };
-                vec![(1, decorated(outcome))]
+                vec![(1, outcome)]
             }
-            Act::Forward => backends(rule, view)
-                .into_iter()
-                .map(|(weight, outcome)| (weight, decorated(outcome)))
-                .collect(),
+            Act::Forward => backends(rule, view, listener),
         }
     }
 }
@@ -258,12 +279,17 @@ fn conditions(rule: &RuleState) -> Vec<&'static str> {
 }
 
 /// One end for each backend, in their order.
-fn backends(rule: &RuleState, view: View) -> Vec<(u64, Outcome)> {
+fn backends(rule: &RuleState, mut view: View, listener: u16) -> Vec<(u64, Outcome)> {
+    let basic = rule.rule.gates.basic_auth.as_ref();
+    if basic.is_some_and(|auth| auth.kept_back) {
+        view.headers.remove(header::AUTHORIZATION);
+    }
     let upgrade = super::upgrade(rule, &view);
-    let head = request::head(rule, view, upgrade.as_ref());
+    let head = request::head(rule, view, upgrade.as_ref(), listener);
     let declared = rule.forward().map_or(&[][..], |forward| &forward.backends);
     let end = |at: usize| {
-        let picked = rule.standing((at, rule.cluster(at)));
+        let chosen = rule.cluster(at);
+        let picked = rule.standing((at, chosen));
         let cluster = super::backend(rule, picked)?;
         if !cluster.has_endpoints() {
             return Err(ProxyError::NoEndpoint);
@@ -275,6 +301,9 @@ fn backends(rule: &RuleState, view: View) -> Vec<(u64, Outcome)> {
                 .iter()
                 .for_each(|mods| headers::apply_to_request(mods, &mut seen));
         }
+        if let Some(told) = rule.told(chosen, picked.1) {
+            fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, &mut seen);
+        }
         Ok(Outcome::Forwarded {
             cluster: cluster.cluster.key.clone(),
             method: head.method.clone(),
@@ -283,11 +312,12 @@ fn backends(rule: &RuleState, view: View) -> Vec<(u64, Outcome)> {
             headers: seen,
         })
     };
+    let failed = |error| Outcome::failed(rule, error);
     let weights = declared
         .iter()
         .map(|backend| u64::from(backend.weight.get()));
     weights
         .enumerate()
-        .map(|(at, weight)| (weight, end(at).unwrap_or_else(Outcome::error)))
+        .map(|(at, weight)| (weight, end(at).unwrap_or_else(failed)))
         .collect()
 }

@@ -1,7 +1,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use ir::{Cors, OriginMatch};
+use ir::{Allowed, Cors, OriginMatch};
 
 use super::{decorate, preflight};
+
+fn these(list: &'static str) -> Allowed {
+    Allowed::These(HeaderValue::from_static(list))
+}
 
 fn cors() -> Cors {
     Cors {
@@ -10,15 +14,15 @@ fn cors() -> Cors {
             OriginMatch::Wildcard {
                 scheme: "https://".into(),
                 suffix: ".bar.com".into(),
+                one_label: false,
             },
         ],
         credentials: true,
-        methods: Some(vec![Method::GET, Method::OPTIONS]),
-        headers: Some(vec![
-            HeaderName::from_static("x-header-1"),
-            HeaderName::from_static("x-header-2"),
-        ]),
-        expose: Some(vec![HeaderName::from_static("x-header-3")]),
+        literal_star: false,
+        every_answer: false,
+        methods: these("GET, OPTIONS"),
+        headers: these("x-header-1, x-header-2"),
+        expose: these("x-header-3"),
         max_age: 3600,
     }
 }
@@ -150,9 +154,11 @@ fn everything_without_credentials_is_a_star() {
     let open = Cors {
         origins: vec![OriginMatch::Any],
         credentials: false,
-        methods: None,
-        headers: None,
-        expose: None,
+        literal_star: false,
+        every_answer: false,
+        methods: Allowed::Everything,
+        headers: Allowed::Everything,
+        expose: Allowed::Everything,
         max_age: 5,
     };
     let answer = ask(&open, "https://x.y", "PATCH", Some("a,b"));
@@ -173,9 +179,11 @@ fn with_credentials_a_star_is_never_said() {
     let open = Cors {
         origins: vec![OriginMatch::Any],
         credentials: true,
-        methods: None,
-        headers: None,
-        expose: None,
+        literal_star: false,
+        every_answer: false,
+        methods: Allowed::Everything,
+        headers: Allowed::Everything,
+        expose: Allowed::Everything,
         max_age: 5,
     };
     let answer = ask(&open, "https://x.y", "PATCH", Some("a,b"));
@@ -197,8 +205,117 @@ fn with_credentials_a_star_is_never_said() {
             &simple(&open, Some("https://x.y")),
             "access-control-expose-headers"
         ),
-        None
+        Some("x, vary"),
+        "the headers of this answer, by their names"
     );
+}
+
+/// As ingress-nginx answers without further annotations.
+fn plain() -> Cors {
+    Cors {
+        origins: vec![OriginMatch::Any],
+        literal_star: true,
+        every_answer: true,
+        ..cors()
+    }
+}
+
+/// Fields about CORS, beside those of a backend: names without `access-control-`.
+fn said(answer: &HeaderMap) -> Vec<(&str, &str)> {
+    let mut said: Vec<(&str, &str)> = answer
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = name.as_str().strip_prefix("access-control-")?;
+            Some((name, value.to_str().unwrap()))
+        })
+        .collect();
+    said.sort_unstable();
+    said
+}
+
+#[test]
+fn a_literal_star_goes_to_everybody_in_every_answer() {
+    let all = [
+        ("allow-credentials", "true"),
+        ("allow-headers", "x-header-1, x-header-2"),
+        ("allow-methods", "GET, OPTIONS"),
+        ("allow-origin", "*"),
+        ("expose-headers", "x-header-3"),
+        ("max-age", "3600"),
+    ];
+    for origin in [None, Some("https://evil.example"), Some("null")] {
+        let answer = simple(&plain(), origin);
+        assert_eq!(said(&answer), all, "{origin:?}");
+        assert_eq!(get(&answer, "vary"), None);
+    }
+    // Every OPTIONS is a preflight, whatever it says.
+    for request in [
+        map(&[]),
+        map(&[("origin", "https://x.y")]),
+        map(&[("access-control-request-method", "GET")]),
+    ] {
+        let mut answer = preflight(&plain(), &Method::OPTIONS, &request).unwrap();
+        assert_eq!(answer.status(), 204);
+        decorate(&plain(), request.get("origin"), answer.headers_mut());
+        assert_eq!(said(answer.headers()), all);
+    }
+    assert!(preflight(&plain(), &Method::GET, &map(&[])).is_none());
+}
+
+#[test]
+fn in_every_answer_an_origin_that_is_not_allowed_is_the_backend_s_matter() {
+    let cors = Cors {
+        every_answer: true,
+        ..cors()
+    };
+    let other = map(&[
+        ("origin", "https://evil.example"),
+        ("access-control-request-method", "GET"),
+    ]);
+    assert!(preflight(&cors, &Method::OPTIONS, &other).is_none());
+    let answer = simple(&cors, Some("https://evil.example"));
+    assert_eq!(said(&answer), [("allow-origin", "https://the.backend")]);
+    assert_eq!(get(&answer, "vary"), Some("Origin"));
+    let answer = simple(&cors, Some("https://www.foo.com"));
+    assert_eq!(
+        get(&answer, "access-control-allow-origin"),
+        Some("https://www.foo.com")
+    );
+    assert_eq!(get(&answer, "access-control-max-age"), Some("3600"));
+    // Any origin with credentials, echoed: what a preflight asks about is echoed there and nowhere else.
+    let open = Cors {
+        origins: vec![OriginMatch::Any],
+        methods: Allowed::Everything,
+        headers: Allowed::Everything,
+        ..cors
+    };
+    let answer = ask(&open, "https://x.y", "PATCH", Some("a,b"));
+    assert_eq!(get(&answer, "access-control-allow-methods"), Some("PATCH"));
+    assert_eq!(get(&answer, "access-control-allow-headers"), Some("a,b"));
+    let answer = simple(&open, Some("https://x.y"));
+    assert_eq!(get(&answer, "access-control-allow-methods"), None);
+}
+
+#[test]
+fn a_star_may_stand_for_one_label() {
+    let mut cors = cors();
+    cors.origins = vec![OriginMatch::Wildcard {
+        scheme: "https://".into(),
+        suffix: ".bar.com".into(),
+        one_label: true,
+    }];
+    for (origin, allowed) in [
+        ("https://a.bar.com", true),
+        ("HTTPS://A.bar.com", true),
+        ("https://a.b.bar.com", false),
+        ("https://bar.com", false),
+        ("https://.bar.com", false),
+        ("https://a.bar.com:8443", false),
+    ] {
+        let answer = simple(&cors, Some(origin));
+        let said = get(&answer, "access-control-allow-origin");
+        assert_eq!(said, allowed.then_some(origin), "{origin}");
+    }
 }
 
 #[test]
@@ -233,6 +350,7 @@ fn any_host_of_a_scheme_may_have_any_port() {
     cors.origins = vec![OriginMatch::Wildcard {
         scheme: "https://".into(),
         suffix: "".into(),
+        one_label: false,
     }];
     for (origin, allowed) in [
         ("https://a.example.com", true),

@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Body;
+use ir::Told;
 
 use super::{
     attempt::{self, Step},
@@ -11,9 +12,10 @@ use super::{
 };
 use crate::{
     body::UpBody,
+    decision,
     error::{ProxyError, Side},
     upstream::{Answer, Head, Outgoing, Progress},
-    view::View,
+    view::{View, fields},
 };
 
 /// How long a page may take where the rule says nothing about attempts.
@@ -72,7 +74,7 @@ pub(super) async fn page(
 ) -> Result<Answer, ProxyError> {
     let status = match &outcome {
         Ok(answer) => answer.response.status(),
-        Err(error) if error.blame() == Side::Upstream => error.status(),
+        Err(error) if error.blame() == Side::Upstream => decision::status(&call.rule, *error),
         Err(_) => return outcome,
     };
     let rule = Arc::clone(&call.rule);
@@ -152,14 +154,37 @@ async fn ask(call: &mut Call, status: StatusCode) -> Option<Answer> {
     }
 }
 
+/// Says why somebody stands in for a backend. What the client said about that goes.
+fn say(status: StatusCode, headers: &mut HeaderMap) {
+    headers.insert(CODE, HeaderValue::from(status.as_u16()));
+    match headers.get(header::ACCEPT).cloned() {
+        Some(accept) => headers.insert(FORMAT, accept),
+        None => headers.remove(FORMAT),
+    };
+}
+
+/// [`say`], and for whom.
+pub(crate) fn tell(told: &Told, status: StatusCode, headers: &mut HeaderMap) {
+    let names = told.0.iter().map(|(name, _)| name);
+    fields::remove_aliases(headers, names.chain([&CODE, &FORMAT]));
+    say(status, headers);
+    for (name, value) in &told.0 {
+        headers.insert(name, value.clone());
+    }
+}
+
 fn head(call: &Call, status: StatusCode) -> Head {
     let mut headers: HeaderMap = call.head.headers.clone();
     for name in &LEFT_OUT {
         headers.remove(name);
     }
-    headers.insert(CODE, HeaderValue::from(status.as_u16()));
-    if let Some(accept) = headers.get(header::ACCEPT).cloned() {
-        headers.insert(FORMAT, accept);
+    say(status, &mut headers);
+    let fallback = call
+        .rule
+        .forward()
+        .and_then(|forward| forward.fallback.as_ref());
+    if let Some(told) = fallback.and_then(|fallback| fallback.told.as_deref()) {
+        tell(told, status, &mut headers);
     }
     let original = call.original.as_ref();
     match original.and_then(|original| original.uri.clone()) {

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Method, Response, StatusCode, Version, header};
+use http::{Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use ir::{Balance, Cluster, Endpoint, Reason, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use super::{
     Begun,
     attempt::{self, Step},
-    decorate,
+    decor::Asker,
     fallback::{self, Original},
     guard::{Cookies, Held},
-    mirror, refuse, repeat, request,
+    mirror, refuse, refuse_for, repeat, request,
     source::Source,
     tunnel::{self, Asked},
 };
@@ -61,8 +61,7 @@ pub(crate) struct Call {
     /// Where the rule limits bodies and this one did not say how long it is.
     allowance: Option<Rc<Allowance>>,
     asked: Option<Asked>,
-    /// Where the rule has CORS: who asks.
-    pub(super) origin: Option<HeaderValue>,
+    pub(super) asker: Asker,
     /// What authenticators want the client to keep.
     pub(super) cookies: Cookies,
     deadline: Option<Instant>,
@@ -71,13 +70,14 @@ pub(crate) struct Call {
 
 /// Chooses the backend and makes the head that it shall see. What cannot be forwarded is answered here.
 pub(super) fn prepare(held: Held) -> Begun {
+    let listener = held.told_port();
     let Held {
         conn,
         rule,
         view,
         body,
         client,
-        origin,
+        asker,
         cookies,
         exchange,
     } = held;
@@ -88,12 +88,13 @@ pub(super) fn prepare(held: Held) -> Begun {
         .and_then(|mark| rule.pick_marked(mark));
     let Some(picked) = sticky.or_else(|| rule.pick()) else {
         let error = ProxyError::Rule(Reason::NoBackend);
-        return refused(error, &rule, (origin, cookies), exchange);
+        return refused(error, &rule, (asker, cookies), exchange);
     };
     let (backend, cluster) = rule.standing(picked);
+    let told = rule.told(picked.1, cluster);
     let cluster = match decision::backend(&rule, (backend, cluster)) {
         Ok(cluster) => Arc::clone(cluster),
-        Err(error) => return refused(error, &rule, (origin, cookies), exchange),
+        Err(error) => return refused(error, &rule, (asker, cookies), exchange),
     };
     let key = match &cluster.cluster.balance {
         Balance::Hash(by) => request::hash_key(by, &view),
@@ -102,7 +103,8 @@ pub(super) fn prepare(held: Held) -> Begun {
     let original = rule.error_page().map(|_| Original::of(&view));
     let offered =
         client.and_then(|client| Some(Asked::new(client, decision::upgrade(&rule, &view)?)));
-    let mut head = request::head(&rule, view, offered.as_ref().map(|asked| &asked.offered));
+    let offer = offered.as_ref().map(|asked| &asked.offered);
+    let mut head = request::head(&rule, view, offer, listener);
     let allowance = allowance(&rule, &body);
     let meter = Meter::new(
         exchange.giver(&conn),
@@ -121,6 +123,9 @@ pub(super) fn prepare(held: Held) -> Begun {
             .iter()
             .for_each(|mods| headers::apply_to_request(mods, &mut head.headers));
     }
+    if let Some(told) = told {
+        fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, &mut head.headers);
+    }
     let limit = rule.forward().and_then(|forward| forward.timeouts.request);
     Begun::Forwarded(Box::new(Call {
         backend,
@@ -135,7 +140,7 @@ pub(super) fn prepare(held: Held) -> Begun {
         outgoing: Outgoing::default(),
         allowance,
         asked: offered,
-        origin,
+        asker,
         cookies,
         deadline: limit.map(|limit| exchange.started() + limit),
         exchange,
@@ -168,12 +173,12 @@ fn allowance(rule: &RuleState, body: &Incoming) -> Option<Rc<Allowance>> {
 fn refused(
     error: ProxyError,
     rule: &RuleState,
-    (origin, cookies): (Option<HeaderValue>, Cookies),
+    (asker, cookies): (Asker, Cookies),
     exchange: Exchange,
 ) -> Begun {
-    let mut response = refuse(error, exchange);
+    let mut response = refuse_for(rule, error, exchange);
     cookies.add(&mut response);
-    decorate(rule, origin.as_ref(), &mut response);
+    asker.decorate(rule, response.headers_mut());
     Begun::Answered(Box::new(response))
 }
 
@@ -187,14 +192,18 @@ pub(super) async fn forward(mut call: Box<Call>) -> Response<DownBody> {
         }
     };
     let rule = Arc::clone(&call.rule);
-    let origin = call.origin.take();
     let cookies = std::mem::take(&mut call.cookies);
+    let asker = std::mem::take(&mut call.asker);
     let mut response = match outcome {
-        Ok(answer) => pass_on(*call, answer),
-        Err(error) => refuse(error, call.exchange),
+        Ok(answer) => pass_on(*call, &asker, answer),
+        Err(error) => {
+            let mut response = refuse_for(&rule, error, call.exchange);
+            asker.keep_to_https(&rule, response.headers_mut());
+            response
+        }
     };
     cookies.add(&mut response);
-    decorate(&rule, origin.as_ref(), &mut response);
+    asker.share(&rule, response.headers_mut());
     response
 }
 
@@ -327,17 +336,17 @@ async fn attempt(call: &mut Call, pooled: bool) -> Result<Answer, Failure> {
 }
 
 /// Makes a backend's answer the client's.
-fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
+fn pass_on(call: Call, asker: &Asker, answer: Answer) -> Response<DownBody> {
     let Answer {
         mut response,
         lease,
     } = answer;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(call, response);
+        return switch(call, asker, response);
     }
     let required = fields::required_protocol(&response).filter(|_| call.exchange.is_http1());
     fields::sanitise_answer(response.headers_mut());
-    filters(&call, response.headers_mut());
+    filters(&call, asker, response.headers_mut());
     if let Some(protocol) = required {
         fields::add_upgrade(response.headers_mut(), protocol);
     }
@@ -358,7 +367,9 @@ fn pass_on(call: Call, answer: Answer) -> Response<DownBody> {
     response.map(|incoming| DownBody::upstream(incoming, lease, waits, asked_whole, exchange))
 }
 
-fn filters(call: &Call, map: &mut http::HeaderMap) {
+fn filters(call: &Call, asker: &Asker, map: &mut http::HeaderMap) {
+    // Before the rule's own changes, which may be about it.
+    asker.keep_to_https(&call.rule, map);
     let cookie = call
         .rule
         .forward()
@@ -380,7 +391,7 @@ fn filters(call: &Call, map: &mut http::HeaderMap) {
 }
 
 /// A backend that switches protocols unasked, or to one that was not offered, is not to be trusted with the connection.
-fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody> {
+fn switch(mut call: Call, asker: &Asker, mut response: Response<Incoming>) -> Response<DownBody> {
     let chosen = response.headers().get(header::UPGRADE).cloned();
     let asked = call.asked.take().zip(chosen);
     let Some((asked, protocol)) =
@@ -389,7 +400,7 @@ fn switch(mut call: Call, mut response: Response<Incoming>) -> Response<DownBody
         return refuse(ProxyError::UpstreamClosed, call.exchange);
     };
     fields::sanitise_answer(response.headers_mut());
-    filters(&call, response.headers_mut());
+    filters(&call, asker, response.headers_mut());
     fields::add_upgrade(response.headers_mut(), protocol);
     let own = call.cluster.cluster.timeouts.read;
     let Call {

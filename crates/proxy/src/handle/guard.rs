@@ -4,10 +4,10 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use ir::{AuthCookies, ExternalAuth};
+use ir::{AuthCookies, ExternalAuth, ForwardedField};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Begun, act, decorate, question, refuse};
+use super::{Begun, act, decor::Asker, question, refuse};
 use crate::{
     auth::external,
     balance::ClusterState,
@@ -29,8 +29,7 @@ pub(crate) struct Held {
     pub(super) body: Incoming,
     /// Where the client wants to switch protocols: its side of the connection.
     pub(super) client: Option<OnUpgrade>,
-    /// Where the rule has CORS: who asks.
-    pub(super) origin: Option<HeaderValue>,
+    pub(super) asker: Asker,
     /// What authenticators want the client to keep.
     pub(super) cookies: Cookies,
     pub(super) exchange: Exchange,
@@ -43,6 +42,14 @@ impl Held {
         let snapshot = self.conn.worker.snapshot();
         let port = snapshot.ir.ports.get(&key);
         port.and_then(|port| port.advertised).unwrap_or(key.port)
+    }
+
+    /// [`Self::advertised`], where the backend is told of it: looking it up costs a little.
+    pub(super) fn told_port(&self) -> u16 {
+        match self.rule.rule.forwarded.has(ForwardedField::Port) {
+            true => self.advertised(),
+            false => 0,
+        }
     }
 }
 
@@ -96,8 +103,16 @@ pub(super) async fn pass(mut held: Box<Held>) -> Begun {
 async fn checks(held: &mut Held) -> Result<(), Denial> {
     basic(held).await?;
     let rule = Arc::clone(&held.rule);
+    let basic = rule.rule.gates.basic_auth.as_ref();
+    let kept_back = basic
+        .filter(|auth| auth.kept_back)
+        .and_then(|_| held.view.headers.get(header::AUTHORIZATION).cloned());
     for (auth, cluster) in rule.external_auths() {
         external(held, auth, cluster.as_deref()).await?;
+    }
+    // An authenticator may have put one of its own in its place.
+    if kept_back.is_some() && held.view.headers.get(header::AUTHORIZATION) == kept_back.as_ref() {
+        held.view.headers.remove(header::AUTHORIZATION);
     }
     Ok(())
 }
@@ -193,6 +208,6 @@ fn deny(held: Held, denial: Denial) -> Response<DownBody> {
         }
     };
     held.cookies.add(&mut response);
-    decorate(&rule, held.origin.as_ref(), &mut response);
+    held.asker.decorate(&rule, response.headers_mut());
     response
 }

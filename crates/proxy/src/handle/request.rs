@@ -31,8 +31,14 @@ pub(super) fn hash_key(by: &HashKey, view: &View) -> Option<u64> {
     }
 }
 
-/// The head that goes to the backend, after the rule's request steps. `upgrade` is what is offered to it.
-pub(crate) fn head(rule: &RuleState, mut view: View, upgrade: Option<&HeaderValue>) -> Head {
+/// The head that goes to the backend, after the rule's request steps. `upgrade` is what is offered to it, `listener` the port of
+/// the listener, as clients know it.
+pub(crate) fn head(
+    rule: &RuleState,
+    mut view: View,
+    upgrade: Option<&HeaderValue>,
+    listener: u16,
+) -> Head {
     let mut headers = std::mem::take(&mut view.headers);
     // The gateway answers `100 Continue` itself when the backend starts reading.
     headers.remove(header::EXPECT);
@@ -47,6 +53,9 @@ pub(crate) fn head(rule: &RuleState, mut view: View, upgrade: Option<&HeaderValu
         headers.insert(header::UPGRADE, protocols.clone());
     }
     view.add_forwarded(&mut headers);
+    if !rule.rule.forwarded.is_empty() {
+        view.tell(rule.rule.forwarded, listener, &mut headers);
+    }
     let host = view.authority().clone();
     let rewritten = rule.rule.request.iter().any(rewrites_path);
     let mut head = Head {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::StatusCode;
-use ir::{Backend, ClusterKey, ExternalAuth, Forward, Reason, Rule, Target};
+use ir::{Backend, ClusterKey, ExternalAuth, Forward, Reason, Rule, Target, Told};
 
 use super::{
     Addresses, Table,
@@ -115,6 +115,18 @@ impl RuleState {
         };
         let at = self.clusters.iter().position(own).unwrap_or(at);
         (at, Some(found))
+    }
+
+    /// What the last of those that stand in is told, where it stands in for a backend that was chosen.
+    pub(crate) fn told(
+        &self,
+        chosen: Option<&Arc<ClusterState>>,
+        standing: Option<&Arc<ClusterState>>,
+    ) -> Option<&Told> {
+        let told = self.forward()?.fallback.as_ref()?.told.as_deref()?;
+        let (last, standing) = (self.fallbacks.last()?, standing?);
+        let stands_in = chosen.is_none_or(|chosen| !Arc::ptr_eq(chosen, standing));
+        (stands_in && Arc::ptr_eq(last, standing)).then_some(told)
     }
 
     /// Who is asked instead of a backend that answered with one of these statuses.

@@ -38,6 +38,12 @@ impl Client {
         self.address.unwrap_or(self.peer)
     }
 
+    /// Whether it is the other end of the connection itself.
+    #[must_use]
+    pub fn is_peer(self) -> bool {
+        self.address == Some(self.peer)
+    }
+
     /// Whether it is in one of these networks.
     #[must_use]
     pub fn is_in(self, networks: &[IpNet]) -> bool {

@@ -22,6 +22,8 @@ pub(crate) struct Found {
     pub(crate) offered: Option<HeaderValue>,
     /// There are names with an underscore or a dot.
     pub(crate) aliases: bool,
+    /// All lines of `X-Forwarded-For` as one, whoever sent them.
+    pub(crate) forwarded_for: Option<HeaderValue>,
 }
 
 /// How a message came.
@@ -43,8 +45,12 @@ pub(crate) fn sanitise(map: &mut HeaderMap, came: Came) -> Found {
         let text = name.as_str();
         let alias = text.bytes().any(|b| matches!(b, b'_' | b'.'));
         found.aliases |= alias;
+        let claim = is_claim(text);
+        if claim && *name == FORWARDED_FOR {
+            found.forwarded_for = super::client::chain(map);
+        }
         if is_of_the_connection(text)
-            || !came.trusted && is_claim(text)
+            || !came.trusted && claim
             || alias && is_alias(text)
             || *name == header::TE
         {

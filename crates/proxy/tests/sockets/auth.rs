@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ir::{
-    Action, BasicAuth, ClientAddresses, Cors, OriginMatch, PasswordHash, RateLimit, RateUnit,
-    Redacted, Redirect, Users,
+    Action, Allowed, BasicAuth, ClientAddresses, Cors, OriginMatch, PasswordHash, RateLimit,
+    RateUnit, Redacted, Redirect, Users,
 };
 use proxy::{Proxy, Telemetry};
 use testkit::{
@@ -25,6 +25,7 @@ fn users(hash: &str) -> Phase {
         challenge: BasicAuth::challenge("The \"office\"").unwrap(),
         source: "Secret/test/users".into(),
         users: Redacted::new(Users::new(vec![john]).unwrap()),
+        kept_back: false,
     }))
 }
 
@@ -115,9 +116,11 @@ fn addresses_preflights_and_rate_limits_come_before_passwords() {
     let cors = Phase::Cors(Cors {
         origins: vec![OriginMatch::Exact("http://b.com".into())],
         credentials: true,
-        methods: None,
-        headers: None,
-        expose: Some(vec![]),
+        literal_star: false,
+        every_answer: false,
+        methods: Allowed::Everything,
+        headers: Allowed::Everything,
+        expose: Allowed::Nothing,
         max_age: 5,
     });
     serve(&proxy, guarded(&echo, vec![cors, users(STORED)]).ir());

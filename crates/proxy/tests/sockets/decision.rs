@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ir::{
-    Action, Backend, BasicAuth, ClientAddresses, Cors, EscapedSlashes, HeaderMatch, HeaderMods,
-    HostSettings, OriginMatch, PasswordHash, PathMatch, PathRewrite, Paths, Reason, Redacted,
-    Redirect, Rewrite, Route, Target, Underscores, Users, ValueMatch,
+    Action, Allowed, Backend, BasicAuth, ClientAddresses, Cors, EscapedSlashes, ForwardedField,
+    HeaderMatch, HeaderMods, HostSettings, OriginMatch, OwnStatuses, PasswordHash, PathMatch,
+    PathRewrite, Paths, Reason, Redacted, Redirect, Rewrite, Route, Target, Underscores, Users,
+    ValueMatch,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use proxy::{Explainer, Outcome, Peer, Proxy, Question};
@@ -58,14 +59,31 @@ fn phase() -> impl Strategy<Value = Phase> {
         challenge: BasicAuth::challenge("test").unwrap(),
         source: "Secret/test/users".into(),
         users: Redacted::new(users.unwrap()),
+        kept_back: false,
+    };
+    let kept_back = BasicAuth {
+        kept_back: true,
+        ..basic.clone()
     };
     let cors = Cors {
         origins: vec![OriginMatch::Exact("https://good.com".into())],
         credentials: true,
-        methods: None,
-        headers: None,
-        expose: Some(vec![]),
+        literal_star: false,
+        every_answer: false,
+        methods: Allowed::Everything,
+        headers: Allowed::Everything,
+        expose: Allowed::Nothing,
         max_age: 5,
+    };
+    let literal = Cors {
+        origins: vec![OriginMatch::Any],
+        literal_star: true,
+        every_answer: true,
+        ..cors.clone()
+    };
+    let statuses = OwnStatuses {
+        connect_failed: None,
+        invalid_backend: Some(StatusCode::SERVICE_UNAVAILABLE),
     };
     let prefix = PathRewrite::Prefix {
         matched: "/a".into(),
@@ -76,7 +94,11 @@ fn phase() -> impl Strategy<Value = Phase> {
         Just(lists("10.0.0.0/8", "")),
         Just(lists("", "9.9.9.9/32")),
         Just(Phase::BasicAuth(Arc::new(basic))),
+        Just(Phase::BasicAuth(Arc::new(kept_back))),
         Just(Phase::Cors(cors)),
+        Just(Phase::Cors(literal)),
+        Just(Phase::Forwarded(ForwardedField::ALL.into_iter().collect())),
+        Just(Phase::Statuses(statuses)),
         Just(Phase::Request(mods("x-user", "ours"))),
         Just(Phase::Request(mods("x-forwarded-host", "set.com"))),
         Just(Phase::Response(mods("x-answer", "ours"))),
@@ -197,6 +219,9 @@ fn asked() -> impl Strategy<Value = Asked> {
         Just(("my_own", "1")),
         Just(("x-forwarded-for", "9.9.9.9")),
         Just(("x-forwarded-for", "root")),
+        Just(("x-request-id", "mine")),
+        Just(("x-real-ip", "root")),
+        Just(("x_scheme", "root")),
         Just(("x-forwarded-proto", "https")),
         Just(("connection", "x-user")),
         Just(("origin", "https://good.com")),
@@ -304,7 +329,10 @@ fn agree(outcome: &Outcome, answer: &Answer, reached: bool, asked: &Asked) {
             names.sort();
             foretold.sort_unstable();
             assert_eq!(names, foretold, "{asked:?}");
-            for name in headers.keys() {
+            let made = |name: &HeaderName| {
+                *name == ForwardedField::RequestId.name() && asked.2.iter().all(|(n, _)| n != name)
+            };
+            for name in headers.keys().filter(|name| !made(name)) {
                 let values = headers.get_all(name).iter();
                 let values: Vec<_> = values.map(|value| value.to_str().unwrap()).collect();
                 assert_eq!(

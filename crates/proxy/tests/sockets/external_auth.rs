@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use ir::{
-    Action, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, OriginMatch, Template,
-    Variable,
+    Action, Allowed, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, OriginMatch,
+    Template, Variable,
 };
 use proxy::{Proxy, Telemetry};
 use testkit::{
@@ -307,9 +307,11 @@ fn addresses_and_preflights_come_first() {
     let cors = Phase::Cors(Cors {
         origins: vec![OriginMatch::Any],
         credentials: false,
-        methods: None,
-        headers: None,
-        expose: Some(vec![]),
+        literal_star: false,
+        every_answer: false,
+        methods: Allowed::Everything,
+        headers: Allowed::Everything,
+        expose: Allowed::Nothing,
         max_age: 5,
     });
     let asked = || Phase::ExternalAuth(Arc::new(auth()));

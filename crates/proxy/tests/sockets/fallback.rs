@@ -31,6 +31,7 @@ fn falling(mut action: Forward, clusters: &[&str], statuses: &[u16]) -> Forward 
             .iter()
             .map(|status| StatusCode::from_u16(*status).unwrap())
             .collect(),
+        told: None,
     });
     action
 }

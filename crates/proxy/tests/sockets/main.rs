@@ -29,6 +29,7 @@ mod streams;
 mod support;
 mod terms;
 mod tls_streams;
+mod told;
 mod tunnels;
 mod view;
 mod wire;

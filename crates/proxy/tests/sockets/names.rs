@@ -432,6 +432,7 @@ fn whoever_is_asked_beside_the_backend_is_looked_up_once_too() {
     action.fallback = Some(Fallback {
         clusters: vec![ClusterKey("page".into())],
         statuses: vec![StatusCode::BAD_GATEWAY],
+        told: None,
     });
     let phases = vec![Phase::ExternalAuth(Arc::new(asked)), Phase::Mirror(mirror)];
     let behind =

@@ -85,6 +85,7 @@ fn guarded(echo: &Echo) -> Config1 {
         challenge: BasicAuth::challenge("test").unwrap(),
         source: "Secret/test/users".into(),
         users: Redacted::new(users.unwrap()),
+        kept_back: false,
     }));
     let nobody = Phase::Addresses(ClientAddresses {
         allow: vec!["10.0.0.0/8".parse().unwrap()],

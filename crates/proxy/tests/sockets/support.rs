@@ -9,10 +9,11 @@ use std::{
 
 use ir::{
     Action, Backend, BackendTimeouts, Balance, BasicAuth, Certificate, ClientAddresses, ClientAuth,
-    Cluster, ClusterKey, ConcurrencyLimit, Cors, Endpoint, ExternalAuth, Forward, HeaderMods,
-    HostPattern, Ir, Listener, ListenerKey, Mirror, PathMatch, Port, Protocol, RateLimit, Redacted,
-    RequestMatch, RequestStep, Rewrite, Route, Rule, RuleKey, SocketKey, Target, Timeouts,
-    TlsTermination, TlsVersions, Underscores, Upstream, VirtualHost,
+    Cluster, ClusterKey, ConcurrencyLimit, Cors, Endpoint, ExternalAuth, Forward, ForwardedFields,
+    HeaderMods, HostPattern, Ir, Listener, ListenerKey, Mirror, OwnStatuses, PathMatch, Port,
+    Protocol, RateLimit, Redacted, RequestMatch, RequestStep, Rewrite, Route, Rule, RuleKey,
+    SocketKey, StrictTransport, Target, Timeouts, TlsTermination, TlsVersions, Underscores,
+    Upstream, VirtualHost,
 };
 use proxy::{Config, Proxy, Telemetry};
 use testkit::certs::{Ca, Issued};
@@ -90,6 +91,9 @@ pub(crate) enum Phase {
     BasicAuth(Arc<BasicAuth>),
     ExternalAuth(Arc<ExternalAuth>),
     Cors(Cors),
+    Forwarded(ForwardedFields),
+    Statuses(OwnStatuses),
+    StrictTransport(StrictTransport),
     Request(HeaderMods),
     Rewrite(Rewrite),
     Mirror(Mirror),
@@ -107,6 +111,9 @@ pub(crate) fn add(rule: &mut Rule, phase: Phase) {
         Phase::BasicAuth(auth) => gates.basic_auth = Some(auth),
         Phase::ExternalAuth(auth) => gates.external_auths.push(auth),
         Phase::Cors(cors) => rule.cors = Some(cors),
+        Phase::Forwarded(fields) => rule.forwarded = fields,
+        Phase::Statuses(statuses) => rule.statuses = statuses,
+        Phase::StrictTransport(strict) => rule.strict_transport = Some(Box::new(strict)),
         Phase::Request(mods) => rule.request.push(RequestStep::Headers(mods)),
         Phase::Rewrite(rewrite) => rule.request.push(RequestStep::Rewrite(rewrite)),
         Phase::Mirror(mirror) => rule.mirrors.push(mirror),

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ir::{
-    Action, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, HeaderMods, OriginMatch,
-    Redirect, Template, Underscores, Variable,
+    Action, Allowed, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, HeaderMods,
+    OriginMatch, Redirect, Template, Underscores, Variable,
 };
 use proxy::{Config, Proxy};
 use serde_json::{Value, json};
@@ -538,9 +538,11 @@ fn a_preflight_is_answered_by_the_rule_that_the_method_would_meet() {
         Phase::Cors(Cors {
             origins: vec![OriginMatch::Exact(origin.into())],
             credentials: false,
-            methods: None,
-            headers: None,
-            expose: Some(vec![]),
+            literal_star: false,
+            every_answer: false,
+            methods: Allowed::Everything,
+            headers: Allowed::Everything,
+            expose: Allowed::Nothing,
             max_age: 5,
         })
     };

@@ -92,7 +92,7 @@ pub(crate) fn credentials(served: &Served<'_>) {
     for (name, value) in [
         ("access-control-allow-origin", "https://shop.example.com"),
         ("access-control-allow-credentials", "true"),
-        ("access-control-expose-headers", "x-request-id, x-total"),
+        ("access-control-expose-headers", "X-Request-Id, X-Total"),
     ] {
         assert_eq!(actual.header(name), value, "{name}");
     }

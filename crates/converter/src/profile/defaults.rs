@@ -1,0 +1,113 @@
+//! What an Ingress has without an annotation: the defaults of its class, as specs of policies.
+//!
+//! Profile nginx is ingress-nginx' own template and ConfigMap defaults. Higress has none that our own do not have.
+
+use api::{
+    AnyOrigin, BackendTimeouts, CorsAllowances, CorsAnswers, ForwardedHeader, GatewayStatuses,
+    OriginWildcard, StrictTransportSecurity,
+};
+
+use super::Profile;
+use crate::annotations::Settings;
+
+/// What ingress-nginx tells backends, beside `X-Forwarded-Host` and `-Proto`.
+const FORWARDED: [ForwardedHeader; 7] = [
+    ForwardedHeader::XRequestID,
+    ForwardedHeader::XRealIP,
+    ForwardedHeader::XForwardedFor,
+    ForwardedHeader::XOriginalForwardedFor,
+    ForwardedHeader::XForwardedPort,
+    ForwardedHeader::XForwardedScheme,
+    ForwardedHeader::XScheme,
+];
+
+/// Its `hsts`, `hsts-max-age`, `hsts-include-subdomains` and `hsts-preload`.
+const STRICT: StrictTransportSecurity = StrictTransportSecurity {
+    max_age: 31_536_000,
+    include_sub_domains: true,
+    preload: false,
+};
+
+/// A refused connection is a bad gateway; a Service that is not there has no endpoints.
+const STATUSES: GatewayStatuses = GatewayStatuses {
+    connect_failed: Some(502),
+    invalid_backend: Some(503),
+};
+
+/// Its `proxy-connect-timeout`, and `proxy-read-timeout` and `proxy-send-timeout`.
+const TIMEOUTS: [&str; 2] = ["5s", "1m"];
+
+impl Profile {
+    /// Writes what an Ingress of the class has unless its annotations say otherwise.
+    pub(crate) fn write_defaults(self, settings: &mut Settings) {
+        match self {
+            Self::Higress => {}
+            Self::Nginx => {
+                let policy = settings.route_policy_mut();
+                policy.forwarded_headers = FORWARDED.to_vec();
+                policy.strict_transport_security = Some(STRICT);
+                policy.gateway_statuses = Some(STATUSES);
+                let policy = settings.backend_policy_mut();
+                policy.port_hints = Some(false);
+                let [connect, silence] = TIMEOUTS.map(|text| Some(text.to_owned()));
+                policy.timeouts = Some(BackendTimeouts {
+                    connect,
+                    read: silence.clone(),
+                    send: silence,
+                });
+            }
+        }
+    }
+
+    /// How CORS is spoken. ingress-nginx says what it allows in every answer to an allowed origin, and `*` where that is any.
+    pub(crate) const fn cors(self) -> Option<CorsAnswers> {
+        match self {
+            Self::Higress => None,
+            Self::Nginx => Some(CorsAnswers {
+                any_origin: AnyOrigin::Literal,
+                wildcard: OriginWildcard::OneLabel,
+                allowances: CorsAllowances::EveryAnswer,
+            }),
+        }
+    }
+
+    /// Request headers that CORS allows by default.
+    pub(crate) const fn cors_headers(self) -> &'static str {
+        match self {
+            Self::Higress => {
+                "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Authorization"
+            }
+            Self::Nginx => {
+                "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"
+            }
+        }
+    }
+
+    /// Whether an origin without scheme stands for http and https. ingress-nginx passes over it.
+    pub(crate) const fn takes_origins_without_scheme(self) -> bool {
+        matches!(self, Self::Higress)
+    }
+
+    /// Whether backends get the `Authorization` that a client showed here; `None`: as is the default.
+    pub(crate) const fn forwards_authorization(self) -> Option<bool> {
+        match self {
+            Self::Higress => None,
+            Self::Nginx => Some(false),
+        }
+    }
+
+    /// Whether a number of seconds may have its unit. ingress-nginx passes over what is no bare number.
+    pub(crate) const fn takes_seconds_with_unit(self) -> bool {
+        matches!(self, Self::Higress)
+    }
+
+    /// Whether who stands in for a Service is told why.
+    pub(crate) const fn tells_why(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether `*` in an address list means everybody. In ingress-nginx it is no address, and closes the Ingress.
+    pub(crate) const fn star_is_everybody(self) -> bool {
+        matches!(self, Self::Higress)
+    }
+}
