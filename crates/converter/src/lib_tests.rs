@@ -298,7 +298,7 @@ proptest! {
         class in prop::sample::select(vec!["higress", "nginx"]),
     ) {
         // In Higress a star is every address.
-        let star = value::list(&text).contains(&"*") && !guard.starts_with("auth");
+        let star = crate::value::list(&text).contains(&"*") && !guard.starts_with("auth");
         prop_assume!(!star || class == "nginx" || guard.starts_with("deny"));
         let key = format!("{prefix}{guard}");
         let open = open_rules(&with_others((class, "a.com"), (&key, &text), &others));
