@@ -5,8 +5,6 @@ use std::{fmt, str::FromStr, sync::Arc};
 use kube::ResourceExt;
 use serde::{Serialize, Serializer};
 
-use crate::{GATEWAY_GROUP, GROUP};
-
 /// Namespace and name; the namespace is empty for cluster-scoped kinds. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
@@ -162,15 +160,30 @@ impl Kind {
         Self::UdpRoute,
     ];
 
-    /// Versions of the kind, as in `apiVersion`, that read like [`Self::api_version`]; that one comes first.
+    /// Versions of the kind, as in `apiVersion`, that read like [`Self::api_version`]; that one comes first. All that were
+    /// served by any release and have the same fields.
     #[must_use]
     pub fn versions(self) -> &'static [&'static str] {
-        match (self, self.group()) {
-            // Of release 1.5 of the Gateway API.
-            (Self::TcpRoute | Self::UdpRoute, _) => &["v1", "v1alpha2"],
-            (_, GATEWAY_GROUP) => &["v1", "v1beta1"],
-            (_, GROUP) => &["v1alpha1"],
-            _ => &["v1"],
+        match self {
+            Self::Gateway | Self::GatewayClass | Self::HttpRoute | Self::ReferenceGrant => {
+                &["v1", "v1beta1", "v1alpha2"]
+            }
+            Self::GrpcRoute | Self::TcpRoute | Self::UdpRoute => &["v1", "v1alpha2"],
+            Self::TlsRoute => &["v1", "v1alpha3", "v1alpha2"],
+            // Of v1alpha2, the fields are others.
+            Self::BackendTlsPolicy => &["v1", "v1alpha3"],
+            Self::IngressClass => &["v1", "v1beta1"],
+            Self::RouteFilter | Self::RoutePolicy | Self::BackendPolicy | Self::ClientPolicy => {
+                &["v1alpha1"]
+            }
+            // Ingress and EndpointSlice of v1beta1 have other fields.
+            Self::Ingress
+            | Self::ListenerSet
+            | Self::EndpointSlice
+            | Self::Service
+            | Self::Secret
+            | Self::ConfigMap
+            | Self::Namespace => &["v1"],
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
         TcpRoute, TlsRoute, UdpRoute,
     },
     unknown::Unknown,
+    yaml::Tolerant,
 };
 
 /// The objects of one kind. Objects are shared, never copied.
@@ -85,6 +86,7 @@ macro_rules! resources {
                 value: serde_json::Value,
                 unknown: &mut Unknown,
             ) -> Result<Self, serde_json::Error> {
+                let value = Tolerant { kind, object: value };
                 match kind { $(Kind::$type => unknown.reading::<$type, _>(value).map(Self::from)),* }
             }
 
@@ -103,8 +105,9 @@ macro_rules! resources {
                 options: serde_saphyr::Options,
                 unknown: &mut Unknown,
             ) -> Result<Self, serde_saphyr::Error> {
-                serde_saphyr::with_deserializer_from_str_with_options(text, options, |text| match kind {
-                    $(Kind::$type => unknown.reading::<$type, _>(text).map(Self::from)),*
+                serde_saphyr::with_deserializer_from_str_with_options(text, options, |text| {
+                    let text = Tolerant { kind, object: text };
+                    match kind { $(Kind::$type => unknown.reading::<$type, _>(text).map(Self::from)),* }
                 })
             }
         }

@@ -11,7 +11,7 @@ const NAMED: usize = 5;
 pub(crate) struct Unknown(Vec<Vec<String>>);
 
 impl Unknown {
-    /// Reads an object and notes what it has no field for. Whatever a controller wrote into its status is not the author's.
+    /// Reads an object and notes what it has no field for.
     pub(crate) fn reading<'de, T, D>(&mut self, from: D) -> Result<T, D::Error>
     where
         T: Deserialize<'de>,
@@ -21,7 +21,7 @@ impl Unknown {
             let mut steps = Vec::new();
             walk(&path, &mut steps);
             // Some types take kind and version for granted.
-            let known = ["apiVersion", "kind", "status"];
+            let known = ["apiVersion", "kind"];
             if !steps
                 .first()
                 .is_some_and(|first| known.contains(&first.as_str()))

@@ -1,11 +1,16 @@
 //! Manifests: YAML and JSON text to [`Resources`] and back.
 
+mod admission;
+mod quoting;
 mod scan;
+mod tolerant;
 
 use std::fmt;
 
-use self::scan::Scanned;
-use crate::{Object, ObjectRef, Resources, unknown::Unknown};
+use self::{quoting::Quoted, scan::Scanned};
+use crate::{Object, ObjectRef, Resources};
+
+pub(crate) use tolerant::Tolerant;
 
 /// What a text held.
 #[derive(Debug, Default)]
@@ -16,6 +21,8 @@ pub struct Manifests {
     pub errors: Vec<ManifestError>,
     /// Documents of kinds that Postern does not read.
     pub skipped: Vec<Skipped>,
+    /// What an API server would refuse in the objects that were read.
+    pub tolerated: Vec<Tolerated>,
 }
 
 impl Manifests {
@@ -29,10 +36,27 @@ impl Manifests {
         resources
     }
 
+    /// Takes up an object, and what is to be told, by line.
+    fn take(&mut self, object: Object, line: usize, told: impl Iterator<Item = (usize, String)>) {
+        let name = object.reference().to_string();
+        let told = told.chain(
+            admission::refused(&object)
+                .into_iter()
+                .map(|what| (line, what)),
+        );
+        self.tolerated.extend(told.map(|(line, what)| Tolerated {
+            line,
+            object: name.clone(),
+            what,
+        }));
+        self.objects.push((object, line));
+    }
+
     fn extend(&mut self, other: Self) {
         self.objects.extend(other.objects);
         self.errors.extend(other.errors);
         self.skipped.extend(other.skipped);
+        self.tolerated.extend(other.tolerated);
     }
 }
 
@@ -77,6 +101,17 @@ impl fmt::Display for ManifestError {
         }
         f.write_str(&self.why)
     }
+}
+
+/// Something that an API server would refuse, and that was read all the same: no cluster has such an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tolerated {
+    /// Line in the text, from 1.
+    pub line: usize,
+    /// `Kind/namespace/name`.
+    pub object: String,
+    /// What it is, and how it is read.
+    pub what: String,
 }
 
 /// A document of a kind that Postern does not read.
@@ -154,9 +189,11 @@ fn read_document(text: &str, line: usize, out: &mut Manifests) -> Result<(), Man
         return Ok(());
     };
     let label = format!("{kind}/{}", head.name());
-    let mut unknown = Unknown::default();
-    let object = Object::from_yaml(kind, text, scan::options(), &mut unknown);
-    let object = object.map_err(|error| {
+    let Quoted {
+        object,
+        unknown,
+        told,
+    } = quoting::read(kind, text).map_err(|error| {
         let (line, why) = at(&error);
         ManifestError::of_object(line, Some(label.clone()), why)
     })?;
@@ -164,7 +201,8 @@ fn read_document(text: &str, line: usize, out: &mut Manifests) -> Result<(), Man
         let line = line + unknown.line(text).unwrap_or(0);
         return Err(ManifestError::of_object(line, Some(label), why));
     }
-    out.objects.push((named(object, line, &label)?, line));
+    let told = told.into_iter().map(|(at, what)| (line + at, what));
+    out.take(named(object, line, &label)?, line, told);
     Ok(())
 }
 

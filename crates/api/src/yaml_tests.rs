@@ -299,3 +299,279 @@ fn what_would_make_more_of_a_text_than_it_is_has_its_bounds() {
         assert!(error.unread, "{error}");
     }
 }
+
+/// Where, what, and what is told.
+fn tolerated(text: &str) -> Vec<String> {
+    let read = read(text);
+    assert_eq!(read.errors, vec![]);
+    let told = read.tolerated.into_iter();
+    told.map(|told| format!("{}: {}: {}", told.line, told.object, told.what))
+        .collect()
+}
+
+#[test]
+fn a_value_without_quotes_that_is_no_text_is_read_and_told() {
+    let text = "\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  annotations:
+    nginx.ingress.kubernetes.io/ssl-redirect: true
+    x/number: 60   # a comment
+    x/yes: yes
+    x/empty:
+    x/null: null
+    x/quoted: \"true\"
+    x/word: truely
+data: {a: 1.5, 2: b, c: 0x10}
+";
+    let wanted = |line: usize, key: &str, value: &str| {
+        format!(
+            "{line}: ConfigMap/default/a: {key}: {value} without quotes is no text, and an API server refuses it; it is read as the text {value:?}"
+        )
+    };
+    assert_eq!(
+        tolerated(text),
+        [
+            wanted(6, "nginx.ingress.kubernetes.io/ssl-redirect", "true"),
+            wanted(7, "x/number", "60"),
+            wanted(8, "x/yes", "yes"),
+            wanted(13, "a", "1.5"),
+            wanted(13, "c", "0x10"),
+        ]
+    );
+    let object = resources(text);
+    let map = object.config_maps.values().next().unwrap();
+    let annotations = map.metadata.annotations.as_ref().unwrap();
+    let values: Vec<_> = annotations.values().map(String::as_str).collect();
+    assert_eq!(values, ["true", "", "", "60", "true", "truely", "yes"]);
+    let data: Vec<_> = map.data.as_ref().unwrap().iter().collect();
+    let pair = |(key, value): (&'static str, &'static str)| (key.to_owned(), value.to_owned());
+    let pairs = [("2", "b"), ("a", "1.5"), ("c", "0x10")].map(pair);
+    assert_eq!(data, pairs.iter().map(|(k, v)| (k, v)).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_same_in_a_list_and_in_json() {
+    let text = r#"{"apiVersion":"v1","kind":"List","items":[
+        {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","annotations":{"x/a":true,"x/b":null}},"data":{"c":5}}]}"#;
+    assert_eq!(
+        tolerated(text),
+        [
+            "2: ConfigMap/default/a: x/a: true without quotes is no text, and an API server refuses it; it is read as the text \"true\"",
+            "2: ConfigMap/default/a: c: 5 without quotes is no text, and an API server refuses it; it is read as the text \"5\"",
+        ]
+    );
+    let alone = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"c":5}}"#;
+    assert_eq!(tolerated(alone).len(), 1);
+}
+
+#[test]
+fn what_a_secret_holds_is_not_told() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {pin: 4711}\n";
+    let told = tolerated(text);
+    assert!(told[0].contains("pin: a value without quotes"), "{told:?}");
+    assert!(!told[0].contains("4711"), "{told:?}");
+    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {pin: 4711}}\n";
+    assert!(!tolerated(list)[0].contains("4711"));
+}
+
+#[test]
+fn as_many_as_there_are() {
+    let lines: String = (0..60).map(|at| format!("  k{at}: {at}\n")).collect();
+    let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n{lines}");
+    let object = resources(&text);
+    let map = object.config_maps.values().next().unwrap();
+    assert_eq!(map.data.as_ref().unwrap()["k59"], "59");
+}
+
+#[test]
+fn base64_may_have_line_ends() {
+    let text = "\
+apiVersion: v1
+kind: Secret
+metadata: {name: a}
+data:
+  one: |
+    aGVs
+    bG8=
+  two: \"aGVs\\r\\nbG8=\\n\"
+---
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Secret, metadata: {name: b}, data: {one: \"aGVs\\nbG8=\"}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}, binaryData: {one: \"aGVs\\nbG8=\"}}
+- {apiVersion: v1, kind: Secret, metadata: {name: d}, data: null}
+";
+    let all = resources(text);
+    for secret in all.secrets.values() {
+        for value in secret.data.iter().flatten() {
+            assert_eq!(value.1.0, b"hello", "{}", value.0);
+        }
+    }
+    assert_eq!(all.secrets.len(), 3);
+    let map = all.config_maps.values().next().unwrap();
+    assert_eq!(map.binary_data.as_ref().unwrap()["one"].0, b"hello");
+}
+
+#[test]
+fn what_is_no_base64_is_told_by_its_key() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {auth: 'a*b'}\n";
+    let errors = read(text).errors;
+    assert!(errors[0].why.starts_with("auth is no base64"), "{errors:?}");
+    assert_eq!(errors[0].object.as_deref(), Some("Secret/a"));
+}
+
+#[test]
+fn status_of_any_shape_is_not_read() {
+    for kind in crate::Kind::ALL {
+        // The least that the kind has to have.
+        let spec = match kind.as_str() {
+            "Gateway" => "spec: {gatewayClassName: a, listeners: []}",
+            "GatewayClass" => "spec: {controllerName: a}",
+            "ListenerSet" => "spec: {parentRef: {name: a}, listeners: []}",
+            "HTTPRoute" | "GRPCRoute" => "spec: {}",
+            "TLSRoute" => "spec: {hostnames: [], rules: []}",
+            "TCPRoute" | "UDPRoute" => "spec: {rules: []}",
+            "BackendTLSPolicy" => "spec: {targetRefs: [], validation: {hostname: a}}",
+            "ReferenceGrant" => "spec: {from: [], to: []}",
+            "RoutePolicy" | "BackendPolicy" | "ClientPolicy" => "spec: {targetRefs: []}",
+            "RouteFilter" => "spec: {regexRewrite: {pattern: a, substitution: b}}",
+            "EndpointSlice" => "addressType: IPv4\nendpoints: []",
+            _ => "",
+        };
+        let version = kind.api_version();
+        let document = |status: &str| {
+            format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n{spec}\n{status}")
+        };
+        let bare = read(&document(""));
+        assert_eq!(bare.errors, vec![], "{kind}");
+        let bare = bare.into_resources();
+        for status in [
+            "null",
+            "{parents: null}",
+            "[]",
+            "7",
+            "true",
+            "{x: {y: [z]}}",
+            "text",
+        ] {
+            let status = format!("status: {status}\n");
+            assert_eq!(resources(&document(&status)), bare, "{kind} {status}");
+            let item = document(&status).replace('\n', "\n  ");
+            let list = format!("apiVersion: v1\nkind: List\nitems:\n- {item}\n");
+            assert_eq!(resources(&list), bare, "{kind} {status} in a list");
+        }
+    }
+}
+
+/// Kinds and versions that are served by older releases, and the document of each.
+#[test]
+fn older_versions_are_read_or_refused_and_never_passed_over() {
+    let policy = "spec: {targetRefs: [{group: '', kind: Service, name: s}], validation: {hostname: a.com, wellKnownCACertificates: System}}";
+    let tls = "spec: {hostnames: [a.com], rules: [{backendRefs: [{name: s, port: 443}]}]}";
+    let route = "spec: {parentRefs: [{name: g}], rules: [{backendRefs: [{name: s, port: 80}]}]}";
+    let grant =
+        "spec: {from: [{group: '', kind: A, namespace: b}], to: [{group: '', kind: Secret}]}";
+    for (version, kind, spec) in [
+        (
+            "gateway.networking.k8s.io/v1alpha3",
+            "BackendTLSPolicy",
+            policy,
+        ),
+        ("gateway.networking.k8s.io/v1alpha2", "TLSRoute", tls),
+        ("gateway.networking.k8s.io/v1alpha3", "TLSRoute", tls),
+        ("gateway.networking.k8s.io/v1alpha2", "GRPCRoute", route),
+        ("gateway.networking.k8s.io/v1alpha2", "HTTPRoute", route),
+        ("gateway.networking.k8s.io/v1beta1", "HTTPRoute", route),
+        (
+            "gateway.networking.k8s.io/v1alpha2",
+            "ReferenceGrant",
+            grant,
+        ),
+        (
+            "gateway.networking.k8s.io/v1alpha2",
+            "Gateway",
+            "spec: {gatewayClassName: a, listeners: [{name: h, port: 80, protocol: HTTP}]}",
+        ),
+        (
+            "gateway.networking.k8s.io/v1alpha2",
+            "GatewayClass",
+            "spec: {controllerName: a.b/c}",
+        ),
+        (
+            "networking.k8s.io/v1beta1",
+            "IngressClass",
+            "spec: {controller: a.b/c}",
+        ),
+    ] {
+        let document = |version: &str| {
+            format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n{spec}\n")
+        };
+        let (group, _) = version.split_once('/').unwrap();
+        let now = resources(&document(&format!("{group}/v1")));
+        assert!(!now.is_empty(), "{version} {kind}");
+        assert_eq!(resources(&document(version)), now, "{version} {kind}");
+    }
+    for (version, kind, now) in [
+        (
+            "gateway.networking.k8s.io/v1alpha2",
+            "BackendTLSPolicy",
+            "BackendTLSPolicy of gateway.networking.k8s.io/v1",
+        ),
+        (
+            "gateway.networking.k8s.io/v1alpha1",
+            "HTTPRoute",
+            "HTTPRoute of gateway.networking.k8s.io/v1",
+        ),
+        (
+            "gateway.networking.k8s.io/v1alpha2",
+            "ReferencePolicy",
+            "ReferenceGrant of gateway.networking.k8s.io/v1",
+        ),
+        (
+            "gateway.networking.x-k8s.io/v1alpha1",
+            "XListenerSet",
+            "ListenerSet of gateway.networking.k8s.io/v1",
+        ),
+        (
+            "networking.x-k8s.io/v1alpha1",
+            "HTTPRoute",
+            "HTTPRoute of gateway.networking.k8s.io/v1",
+        ),
+        (
+            "discovery.k8s.io/v1beta1",
+            "EndpointSlice",
+            "EndpointSlice of discovery.k8s.io/v1",
+        ),
+        (
+            "postern.dev/v1",
+            "RoutePolicy",
+            "RoutePolicy of postern.dev/v1alpha1",
+        ),
+    ] {
+        let text =
+            format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a, namespace: b}}\n");
+        let why = format!(
+            "1: {kind}/b/a: {version} is not read, as its fields are others: write it as {now}"
+        );
+        let told: Vec<_> = read(&text).errors.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [format!("line {why}")]);
+    }
+    for (version, kind) in [
+        ("networking.k8s.io/v1beta1", "Ingress"),
+        ("extensions/v1beta1", "Ingress"),
+        ("networking.istio.io/v1", "Gateway"),
+        ("gateway.networking.x-k8s.io/v1alpha1", "XMesh"),
+    ] {
+        let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n");
+        let read = read(&text);
+        assert_eq!(
+            (read.errors.len(), read.skipped.len()),
+            (0, 1),
+            "{version} {kind}"
+        );
+    }
+}

@@ -33,6 +33,7 @@ mod rewrite;
 mod service_upstream;
 mod snippets;
 mod timeout;
+mod unknown;
 mod upstream_protocol;
 mod upstream_tls;
 
@@ -386,9 +387,9 @@ impl<'a> Reader<'a> {
             if !self.spoken.contains(name) {
                 let known = find(name).is_some();
                 let message = if known {
-                    "has no effect here"
+                    "has no effect here".to_owned()
                 } else {
-                    "unknown annotation"
+                    unknown::message(name)
                 };
                 let outcome = if known {
                     Outcome::Approximated

@@ -10,7 +10,7 @@ use std::{
 use api::{Resources, yaml};
 
 use crate::{
-    Note, Options, Outcome,
+    Class, Note, Options, Outcome,
     annotations::{FAMILIES, HIGRESS, NGINX, find},
     expand,
 };
@@ -158,7 +158,7 @@ fn notes(files: &[PathBuf]) -> Vec<Note> {
         resources.extend(read.into_resources());
     }
     let options = Options {
-        ingress_classes: ["higress", "mse", "nginx"].map(str::to_owned).into(),
+        ingress_classes: ["higress", "mse", "nginx"].map(Class::named).into(),
         ..Options::default()
     };
     expand(&resources, &options).notes.iter().cloned().collect()

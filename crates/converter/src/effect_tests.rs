@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Expander;
 use crate::{
-    Note, Options, Outcome,
+    Class, Note, Options, Outcome,
     annotations::{HIGRESS, NGINX},
     effect::Effect,
     expand,
@@ -18,7 +18,7 @@ use crate::{
 
 fn options() -> Options {
     Options {
-        ingress_classes: ["higress", "mse", "nginx"].map(str::to_owned).into(),
+        ingress_classes: ["higress", "mse", "nginx"].map(Class::named).into(),
         synthesize_gateway: false,
         ..Options::default()
     }

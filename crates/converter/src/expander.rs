@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, slice, sync::Arc};
 use api::{ObjectKey, Resources};
 
 use crate::{
-    Expansion, Options, Report,
+    Expansion, Options, Report, broken,
     default_certificate::DefaultCertificate,
     effect, emit, host,
     ingress::{self, Source},
@@ -58,6 +58,7 @@ impl Expander {
         self.default_certificate = Some(default.clone());
         let lookup = Lookup::new(resources, default);
         let changes = self.readings.update(&lookup, &options.ingress_classes);
+        self.expansion.left_out.clone_from(self.readings.left_out());
         let concerned = self.neighbours.update(changes);
         if concerned.keys.is_empty() {
             let generated = &mut self.expansion.generated;
@@ -77,6 +78,7 @@ impl Expander {
         let sources = self.settled.settle(sources, &mut notes);
         let mut groups = merge::groups(&sources, &mut notes);
         merge::default_backends(&mut groups, &sources, &mut notes);
+        broken::note(&groups, &mut notes);
         let mut hosts = tls::owners(&sources, &mut notes);
         tls::redirect_to_https(&mut groups, &hosts, &mut notes);
         let clients = tls::client_tls(&sources, &hosts, &mut notes);

@@ -10,7 +10,7 @@ use testkit::certs::{Issued, self_signed};
 
 use super::Expander;
 use crate::{
-    Expansion, Options, StandIn, expand,
+    Class, Expansion, Options, StandIn, expand,
     value::{object_name, short_hash},
 };
 
@@ -46,8 +46,8 @@ enum Edit {
     /// A Service with or without the port that paths name.
     Service(bool),
     NoService,
-    /// Whether there is a class, and whether it is the default one.
-    Class(Option<bool>),
+    /// Whether there is a class, whether it is the default one, and its controller.
+    Class(Option<(bool, &'static str)>),
     /// The certificate that Ingresses name: for these hosts, unusable, or none.
     Secret(Option<&'static [&'static str]>),
     /// Likewise the default one.
@@ -106,7 +106,7 @@ fn ingress() -> impl Strategy<Value = Value> {
         )),
         prop::option::weighted(0.2, backend),
         prop::option::of(0..3_u8),
-        prop::option::weighted(0.9, prop::sample::select(vec!["higress", "nginx"])),
+        prop::option::weighted(0.9, prop::sample::select(vec!["higress", "nginx", "other"])),
     )
         .prop_map(|(annotations, rules, tls, default_backend, created, class)| {
             let annotations: serde_json::Map<_, _> = annotations
@@ -130,6 +130,7 @@ fn ingress() -> impl Strategy<Value = Value> {
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let at = 0..names().len();
+    let controllers = prop::sample::select(vec!["k8s.io/ingress-nginx", "other/one"]);
     let edit = prop_oneof![
         8 => (at.clone(), ingress()).prop_map(|(at, ingress)| Edit::Ingress(at, Box::new(ingress))),
         2 => at.prop_map(Edit::Remove),
@@ -137,7 +138,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
         1 => Just(Edit::NoService),
         3 => certified().prop_map(Edit::Secret),
         1 => certified().prop_map(Edit::Default),
-        1 => prop::option::of(any::<bool>()).prop_map(Edit::Class),
+        1 => prop::option::of((any::<bool>(), controllers)).prop_map(Edit::Class),
         1 => Just(Edit::Again),
         1 => (80..82_u16).prop_map(Edit::Options),
     ];
@@ -205,13 +206,13 @@ fn apply(edit: &Edit, resources: &mut Resources, options: &mut Options) {
         }
         Edit::NoService => resources.services.clear(),
         Edit::Class(None) => resources.ingress_classes.clear(),
-        Edit::Class(Some(default)) => drop(resources.insert(object(&json!({
+        Edit::Class(Some((default, controller))) => drop(resources.insert(object(&json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
             "metadata": {
                 "name": "higress",
                 "annotations": { "ingressclass.kubernetes.io/is-default-class": default.to_string() },
             },
-            "spec": {},
+            "spec": { "controller": controller },
         })))),
         Edit::Secret(hosts) => set_certificate(resources, "cert", *hosts),
         Edit::Default(hosts) => set_certificate(resources, "default", *hosts),
@@ -241,7 +242,7 @@ proptest! {
         let mut expander = Expander::default();
         let mut resources = Resources::default();
         let mut options = Options {
-            ingress_classes: vec!["higress".to_owned(), "nginx".to_owned()],
+            ingress_classes: ["higress", "nginx"].map(Class::named).into(),
             default_certificate: Some(ObjectKey::new("default", "default")),
             stand_in: Some(StandIn::new(String::new(), String::new())),
             ..Options::default()

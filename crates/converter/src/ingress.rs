@@ -12,6 +12,8 @@ use k8s_openapi::{
 
 use crate::{
     annotations::{self, Destination, Settings},
+    class::Rules,
+    controllers,
     lookup::Lookup,
     native::RequestRedirect,
     note::{Note, Notes, Outcome},
@@ -30,6 +32,8 @@ pub(crate) struct Source {
     pub(crate) ingress: Arc<Ingress>,
     /// The rules that its class has.
     pub(crate) profile: Profile,
+    /// See [`Rules::native`].
+    pub(crate) native: bool,
     pub(crate) settings: Settings,
     /// Paths of all rules, hosts in lower case; the empty host is every host.
     pub(crate) paths: Vec<Arc<Path>>,
@@ -83,8 +87,8 @@ pub(crate) enum Backend {
     Outside(Vec<Destination>),
     /// Nowhere: clients are sent elsewhere.
     Redirect(Box<RequestRedirect>),
-    /// It cannot be used; requests are answered with 500.
-    Broken,
+    /// It cannot be used, and why; requests are answered with 500.
+    Broken(Arc<str>),
 }
 
 impl Backend {
@@ -93,7 +97,7 @@ impl Backend {
         let (one, several) = match self {
             Self::Service(service) => (Some(service), &[][..]),
             Self::Outside(destinations) => (None, &destinations[..]),
-            Self::Redirect(_) | Self::Broken => (None, &[][..]),
+            Self::Redirect(_) | Self::Broken(_) => (None, &[][..]),
         };
         let several = several.iter().map(|destination| &destination.reference);
         one.into_iter().chain(several)
@@ -112,18 +116,16 @@ impl Source {
 fn source(
     key: &ObjectKey,
     ingress: &Arc<Ingress>,
-    (lookup, profile): (&Lookup<'_>, Profile),
+    (lookup, rules): (&Lookup<'_>, Rules),
 ) -> Source {
+    let Rules { profile, native } = rules;
     let mut said = Notes::default();
     let notes = &mut said;
     let object = ObjectRef::new(Kind::Ingress, key.clone());
     let none = BTreeMap::new();
-    let settings = annotations::read(
-        &object,
-        ingress.metadata.annotations.as_ref().unwrap_or(&none),
-        (lookup, profile),
-        notes,
-    );
+    let annotations = ingress.metadata.annotations.as_ref().unwrap_or(&none);
+    controllers::note(&object, annotations, native, notes);
+    let settings = annotations::read(&object, annotations, (lookup, profile), notes);
     let tls = tls::read(ingress, &object, (&settings, profile), lookup);
     let (mut paths, mut hosts) = (Vec::new(), Vec::new());
     let rules = ingress
@@ -168,6 +170,7 @@ fn source(
         object,
         ingress: Arc::clone(ingress),
         profile,
+        native,
         settings,
         paths,
         hosts,
@@ -195,10 +198,7 @@ fn default_backend(
         return None;
     }
     let found = resolve(backend, &object.key.namespace, lookup);
-    Some(found.unwrap_or_else(|why| {
-        say(format!("{why}; requests are answered with 500"));
-        Backend::Broken
-    }))
+    Some(found.unwrap_or_else(|why| Backend::Broken(why.into())))
 }
 
 fn host(text: &str) -> Result<String, String> {
@@ -239,7 +239,7 @@ impl Reading<'_> {
         if let PathKind::Regex(pattern) = &kind {
             check_regex(text, pattern, (self.object, &field), self.notes);
         }
-        let backend = self.backend(&path.backend, &field);
+        let backend = self.backend(&path.backend);
         let written = (text.to_owned(), path.path_type.clone());
         Some(Path {
             host: Arc::clone(host),
@@ -250,20 +250,12 @@ impl Reading<'_> {
         })
     }
 
-    fn backend(&mut self, backend: &IngressBackend, field: &str) -> Backend {
+    fn backend(&self, backend: &IngressBackend) -> Backend {
         if is_bridge(backend) && !self.settings.destinations.is_empty() {
             return Backend::Outside(self.settings.destinations.clone());
         }
-        resolve(backend, &self.object.key.namespace, self.lookup).unwrap_or_else(|why| {
-            let field = format!("{field}.backend");
-            self.notes.add(
-                self.object,
-                Some(&field),
-                Outcome::Dropped,
-                format!("{why}; requests are answered with 500"),
-            );
-            Backend::Broken
-        })
+        resolve(backend, &self.object.key.namespace, self.lookup)
+            .unwrap_or_else(|why| Backend::Broken(why.into()))
     }
 }
 

@@ -6,6 +6,9 @@
 //! **Invariant:** this crate knows neither the IR nor the proxy.
 
 pub mod annotations;
+mod broken;
+mod class;
+mod controllers;
 mod default_certificate;
 mod draft;
 mod effect;
@@ -29,17 +32,18 @@ mod weight;
 use api::{ObjectKey, Resources};
 use k8s_openapi::api::networking::v1::Ingress;
 
+pub use class::{Class, LeftOut};
 pub use default_certificate::{StandIn, default_certificate};
 pub use expander::Expander;
 pub use note::{Note, Outcome, Report};
+pub use profile::Profile;
 pub use secrets::secrets;
 
 /// How to translate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Ingress classes that are ours. Default `higress` and `mse`. Ingresses of the class `nginx` keep ingress-nginx' own
-    /// rules for paths and its defaults where they differ from Higress'; all others have Higress'.
-    pub ingress_classes: Vec<String>,
+    /// Ingress classes that are ours, and whose rules their Ingresses have. Default `higress` and `mse`.
+    pub ingress_classes: Vec<Class>,
     /// The Gateway that converted routes attach to. Default `postern-system/postern`.
     pub gateway: ObjectKey,
     /// Its class. Default `postern`.
@@ -65,7 +69,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            ingress_classes: vec!["higress".to_owned(), "mse".to_owned()],
+            ingress_classes: ["higress", "mse"].map(Class::named).into(),
             gateway: ObjectKey::new("postern-system", "postern"),
             gateway_class: "postern".to_owned(),
             controller_name: api::CONTROLLER_NAME.to_owned(),
@@ -86,6 +90,8 @@ pub struct Expansion {
     pub generated: Resources,
     /// One line for each annotation, and for each part of an Ingress that is not served; by object and key.
     pub notes: Report,
+    /// Ingresses that are not ours, by class.
+    pub left_out: LeftOut,
 }
 
 impl Expansion {

@@ -2,7 +2,7 @@ use api::{Resources, yaml};
 use proptest::prelude::*;
 
 use crate::{
-    Expansion, Options, Outcome,
+    Class, Expansion, Options, Outcome,
     annotations::{FAMILIES, HIGRESS, NGINX},
     expand,
 };
@@ -25,7 +25,7 @@ fn shown(expansion: &Expansion) -> String {
 #[test]
 fn goldens() {
     let options = Options {
-        ingress_classes: ["higress", "mse", "nginx"].map(str::to_owned).into(),
+        ingress_classes: ["higress", "mse", "nginx"].map(Class::named).into(),
         synthesize_gateway: false,
         ..Options::default()
     };
@@ -124,7 +124,7 @@ proptest! {
     ) {
         let annotations: Vec<_> = annotations.into_iter().collect();
         let resources = ingress_of(class, &path, path_type, &host, &annotations);
-        let options = Options { ingress_classes: vec![class.to_owned()], ..Options::default() };
+        let options = Options { ingress_classes: vec![Class::named(class)], ..Options::default() };
         let expansion = expand(&resources, &options);
         for (key, _) in &annotations {
             let count = expansion.notes.iter().filter(|note| note.key.as_ref() == Some(key)).count();
@@ -189,6 +189,7 @@ const GUARDS: &[&str] = &[
     "auth-type",
     "auth-secret",
     "auth-url",
+    "authz-type",
 ];
 
 /// The rules with backends that nothing guards.
@@ -275,7 +276,7 @@ fn with_others(
     annotations.push((key.to_owned(), text.to_owned()));
     let resources = ingress_of(class, "/a", "Prefix", host, &annotations);
     let options = Options {
-        ingress_classes: vec![class.to_owned()],
+        ingress_classes: vec![Class::named(class)],
         ..Options::default()
     };
     expand(&resources, &options)

@@ -56,6 +56,8 @@ pub(crate) struct Attached {
     pub(crate) backend: Backend,
     /// There are other bases at this place, which its conditions tell this one from.
     pub(crate) is_told_apart: bool,
+    /// See [`Path::field`].
+    pub(crate) field: String,
 }
 
 impl PartialEq for Attached {
@@ -64,6 +66,7 @@ impl PartialEq for Attached {
         Arc::ptr_eq(&self.source, &other.source)
             && self.backend == other.backend
             && self.is_told_apart == other.is_told_apart
+            && self.field == other.field
     }
 }
 
@@ -210,6 +213,7 @@ fn attach(groups: &mut [HostGroup], sources: &[Arc<Source>], notes: &mut Notes) 
                 is_told_apart: bases
                     .get(&place(source, path))
                     .is_some_and(|all| all.len() > 1),
+                field: path.field.clone(),
             };
             found.push((*base, attached));
         } else {

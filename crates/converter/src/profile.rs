@@ -1,9 +1,9 @@
 //! Whose rules an Ingress is read by, where ingress-nginx and Higress differ.
 //!
-//! The class of an Ingress decides, never the prefix of its annotations. Everything that differs is asked here, so this file is
-//! the list of differences: whether hosts are alone and how their paths are read, how a regular expression is compared, whether it
-//! holds for the whole host, what a path without type means, what a rewrite replaces, when plain HTTP is sent to https, how tries are
-//! counted. What an Ingress has without an annotation is in `defaults`.
+//! The class of an Ingress decides, never the prefix of its annotations; [`Class`](crate::Class) says which class has which rules.
+//! Everything that differs is asked here, so this file is the list of differences: whether hosts are alone and how their paths are
+//! read, how a regular expression is compared, whether it holds for the whole host, what a path without type means, what a rewrite
+//! replaces, when plain HTTP is sent to https, how tries are counted. What an Ingress has without an annotation is in `defaults`.
 
 mod defaults;
 
@@ -17,10 +17,10 @@ use crate::{
 
 /// A set of rules and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// Every class but `nginx`.
+pub enum Profile {
+    /// Those of Higress.
     Higress,
-    /// The class `nginx`.
+    /// Those of ingress-nginx.
     Nginx,
 }
 
@@ -36,15 +36,6 @@ pub(crate) struct RetryDefaults {
 }
 
 impl Profile {
-    /// The rules for Ingresses of a class.
-    pub(crate) fn of_class(class: &str) -> Self {
-        if class == "nginx" {
-            Self::Nginx
-        } else {
-            Self::Higress
-        }
-    }
-
     /// What routes say about their host (empty: every host) before any rule is asked. In Higress, what the rules of a host do not
     /// match goes on to wider hosts. In ingress-nginx each host has a server of its own, whose name has one label for a wildcard;
     /// paths are decoded and slashes merged before they are compared, and fields with underscores do not get in.
@@ -227,14 +218,6 @@ impl Profile {
 mod tests {
     use super::Profile;
     use crate::annotations::HttpsRedirect;
-
-    #[test]
-    fn the_class_decides() {
-        assert_eq!(Profile::of_class("nginx"), Profile::Nginx);
-        for class in ["higress", "mse", "nginx-internal", ""] {
-            assert_eq!(Profile::of_class(class), Profile::Higress, "{class}");
-        }
-    }
 
     #[test]
     fn tries() {

@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::certs::{Issued, self_signed};
 
 use super::above;
-use crate::{Expander, Expansion, Options, StandIn, expand};
+use crate::{Class, Expander, Expansion, Options, StandIn, expand};
 
 #[test]
 fn wider_hosts_nearest_first() {
@@ -18,7 +18,7 @@ fn wider_hosts_nearest_first() {
 
 fn options() -> Options {
     Options {
-        ingress_classes: vec!["nginx".to_owned(), "higress".to_owned()],
+        ingress_classes: ["nginx", "higress"].map(Class::named).into(),
         ..Options::default()
     }
 }

@@ -114,6 +114,8 @@ pub(crate) struct ClusterRef {
     outside: Option<Endpoint>,
     /// Encrypted, and nobody looks at whom with.
     pub(crate) unverified: bool,
+    /// No policy asks for TLS: the port's name or `appProtocol` does.
+    pub(crate) unasked: bool,
 }
 
 impl ClusterRef {
@@ -269,10 +271,12 @@ fn cluster_ref(
     let upstream = traffic.upstream(settings.upstream, hint.upstream);
     let mut warnings = Vec::new();
     let mut asked = || secured(&scope, &settings, &mut warnings, lookup);
+    let mut unasked = false;
     let tls = match traffic {
-        Traffic::Requests | Traffic::Calls => {
-            asked()?.unwrap_or_else(|| hint.tls.then(|| Arc::new(believing())))
-        }
+        Traffic::Requests | Traffic::Calls => asked()?.unwrap_or_else(|| {
+            unasked = hint.tls;
+            hint.tls.then(|| Arc::new(believing()))
+        }),
         Traffic::Stream => asked()?.flatten(),
         Traffic::Sealed | Traffic::Datagrams => None,
     };
@@ -308,6 +312,7 @@ fn cluster_ref(
         port: number,
         upstream,
         unverified: tls.as_ref().is_some_and(|tls| tls.verify == Verify::No),
+        unasked,
         tls,
         balance: settings.balance,
         timeouts: settings.timeouts,
@@ -415,6 +420,7 @@ pub(crate) fn at_place(
         warnings: Vec::new(),
         outside: Some(endpoint),
         unverified: false,
+        unasked: false,
     })
 }
 

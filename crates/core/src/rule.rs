@@ -398,7 +398,7 @@ fn share(
     match resolved {
         Err(error) => rule.unresolved.push(error.into()),
         Ok(cluster) if weight.is_some() && usable => {
-            if cluster.unverified {
+            if cluster.unverified && cluster.unasked {
                 let message = format!(
                     "backendRef {}: TLS without looking at the backend's certificate; a BackendTLSPolicy or a BackendPolicy can name authorities",
                     declared.name

@@ -24,8 +24,9 @@ Exit codes:
   1  the command could not run: a file or cluster that cannot be read (convert, check, explain and diff then say
      nothing of the others), a port in use
   2  the command line is wrong
-  3  the command ran, and there is something to look at: convert lost or approximated something, check found
-     problems, explain found no route, diff found differences, or nothing that proves anything";
+  3  the command ran, and there is something to look at: convert lost or approximated something or made nothing of
+     any Ingress, check found problems, explain found no route, diff found differences, or nothing that proves
+     anything";
 
 /// Annotated Ingresses and Gateway API resources in, traffic out.
 #[derive(Debug, Parser)]
@@ -109,15 +110,17 @@ pub(crate) struct ManifestArgs {
 /// How Ingresses are read.
 #[derive(Debug, Args)]
 pub(crate) struct IngressArgs {
-    /// Ingress class that is ours, instead of these. Repeatable.
+    /// Ingress class that is ours, instead of these. Its Ingresses are read by the rules of ingress-nginx or Higress, as `=nginx` or
+    /// `=higress` behind the name says. Without: those of the controller that the IngressClass names; where it names neither,
+    /// ingress-nginx' for the name `nginx`, and Higress' for others. Repeatable.
     #[arg(
         long = "ingress-class",
-        value_name = "NAME",
+        value_name = "NAME[=RULES]",
         env = "POSTERN_INGRESS_CLASS",
         value_delimiter = ',',
         default_values = ["higress", "mse"]
     )]
-    pub(crate) classes: Vec<String>,
+    pub(crate) classes: Vec<converter::Class>,
     /// Network of peers whose X-Forwarded-For, -Proto, -Port and -Host are believed and extended; those of others are replaced.
     /// With any, redirects of Ingresses to https spare clients that such a peer says have come over TLS. Repeatable.
     #[arg(

@@ -67,7 +67,7 @@ fn values() {
         "--ingress-class",
         "a",
         "--ingress-class",
-        "b",
+        "b=higress",
     ]) else {
         panic!("run")
     };
@@ -81,7 +81,10 @@ fn values() {
     assert_eq!(config.limits.all_sessions, 7);
     assert_eq!(config.trusted_proxies.len(), 1);
     assert_eq!(args.process.admin.0, None);
-    assert_eq!(args.ingress.classes, ["a", "b"]);
+    let classes = args.ingress.classes.iter().map(ToString::to_string);
+    assert_eq!(classes.collect::<Vec<_>>(), ["a", "b=higress"]);
+    let names = args.ingress.classes.iter().map(|class| class.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[test]

@@ -11,7 +11,6 @@ mod withdraw;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use api::Resources;
 
 use crate::{
     cli::{Command, ManifestArgs},
@@ -72,8 +71,6 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
 struct Loaded {
     update: Update,
     made: Made,
-    /// What Ingresses became.
-    generated: Resources,
 }
 
 /// # Errors
@@ -81,7 +78,10 @@ struct Loaded {
 fn load(args: &ManifestArgs, options: converter::Options) -> anyhow::Result<Loaded> {
     let mut update = source::file::read_once(&args.files)?;
     let problems = update.problems.iter();
-    let unread: Vec<_> = problems.filter(|problem| problem.unread).cloned().collect();
+    let unread: Vec<_> = problems
+        .filter(|problem| problem.is_unread())
+        .cloned()
+        .collect();
     if !unread.is_empty() {
         return Err(SourceError::Unread(unread).into());
     }
@@ -97,11 +97,7 @@ fn load(args: &ManifestArgs, options: converter::Options) -> anyhow::Result<Load
     }
     let mut pipeline = Pipeline::new(options);
     let made = pipeline.run(&update.resources);
-    Ok(Loaded {
-        update,
-        made,
-        generated: pipeline.generated().clone(),
-    })
+    Ok(Loaded { update, made })
 }
 
 /// What was read from a cluster.

@@ -124,7 +124,7 @@ fn ask_of(manifests: &str, method: &str, url: &str, headers: &[(&str, &str)]) ->
     assert_eq!(manifests.errors, []);
     let resources = manifests.into_resources();
     let made = Pipeline::new(converter::Options {
-        ingress_classes: ["higress", "nginx"].map(str::to_owned).into(),
+        ingress_classes: ["higress", "nginx"].map(converter::Class::named).into(),
         ..converter::Options::default()
     })
     .run(&resources);

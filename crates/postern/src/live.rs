@@ -20,7 +20,9 @@ use tokio::sync::watch;
 
 use self::findings::Findings;
 use crate::{
+    fault,
     pipeline::{self, Made, Pipeline},
+    report::LeftOut,
     source::Update,
     status::{looped, unbound},
 };
@@ -123,7 +125,8 @@ impl Current {
 
     /// What is wrong beyond what objects are told.
     fn others(&self) -> BTreeSet<String> {
-        let problems = self.update.problems.iter().map(ToString::to_string);
+        let (problems, tolerated) = (&self.update.problems, &self.update.tolerated);
+        let problems = problems.iter().chain(tolerated).map(ToString::to_string);
         let clashes = self.made.clashes.iter().map(pipeline::clash);
         let failures = self.failures.iter().cloned();
         problems.chain(failures).chain(clashes).collect()
@@ -131,23 +134,21 @@ impl Current {
 
     /// What `/status` says.
     pub(crate) fn to_json(&self, phase: &str) -> Value {
-        let lossy = self
-            .made
-            .notes
-            .iter()
-            .filter(|note| note.outcome.is_lossy());
+        let faults = fault::all(&self.made, &self.update.resources);
         json!({
             "phase": phase,
             "generation": self.generation,
             "addresses": self.addresses,
             "problems": {
                 "files": self.update.problems,
+                "tolerated": self.update.tolerated,
                 "dataPlane": self.failures,
-                "annotations": lossy.collect::<Vec<_>>(),
-                "conditions": pipeline::problems(&self.made.status).collect::<Vec<_>>(),
+                "annotations": self.made.lossy().collect::<Vec<_>>(),
+                "conditions": faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "clashes": self.made.clashes,
             },
             "skippedKinds": self.update.skipped,
+            "leftOut": LeftOut::new(&self.update, &self.made),
             "status": self.made.status,
         })
     }
@@ -246,8 +247,8 @@ impl Publisher {
                 tracing::info!(port = %listener, %address, "listening");
             }
         }
-        for kind in current.update.skipped.keys() {
-            if self.skipped.insert(kind.clone()) {
+        for (kind, _) in current.update.foreign() {
+            if self.skipped.insert(kind.to_owned()) {
                 tracing::info!(%kind, "objects of a kind that is not read are passed over");
             }
         }
@@ -258,6 +259,7 @@ impl Publisher {
                 None => tracing::info!("no certificate of this process's own is shown any more"),
             }
         }
+        say_left_out(before, current);
         let news = self.findings.update(before, current);
         for finding in news.new.iter().take(LOG_LINES) {
             tracing::warn!("{finding}");
@@ -287,6 +289,32 @@ impl Publisher {
             clusters = ir.clusters.len(),
             "configuration is live"
         );
+    }
+}
+
+/// Says how many Ingresses are not served, where that is another number than before.
+fn say_left_out(before: Option<&Current>, current: &Current) {
+    let left_out = &current.made.left_out;
+    let known = before.map(|before| &before.made.left_out);
+    for (class, ingresses) in &left_out.by_class {
+        if known.and_then(|known| known.by_class.get(class)) != Some(ingresses) {
+            tracing::info!(%class, ingresses, "Ingresses of a class that is not ours are left out");
+        }
+    }
+    let ingresses = left_out.without_class;
+    if ingresses > 0 && known.is_none_or(|known| known.without_class != ingresses) {
+        tracing::info!(
+            ingresses,
+            "Ingresses without a class are left out: no IngressClass of ours is the default one"
+        );
+    }
+    let known: BTreeMap<_, _> = before.map_or_else(BTreeMap::new, |before| {
+        before.update.old_ingresses().collect()
+    });
+    for (version, ingresses) in current.update.old_ingresses() {
+        if known.get(version) != Some(&ingresses) {
+            tracing::warn!(%version, ingresses, "Ingresses of a version that is not read are left out; write them as networking.k8s.io/v1");
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod diff;
 mod documentation;
 mod event;
 mod explain;
+mod fault;
 mod hostname;
 mod lease;
 mod live;

@@ -10,8 +10,8 @@ use std::{
     sync::Arc,
 };
 
-use api::{Condition, ObjectKey, ObjectRef, Resources, gateway::HttpRoute};
-use converter::{Expander, Report};
+use api::{ObjectKey, ObjectRef, Resources, gateway::HttpRoute};
+use converter::{Expander, LeftOut, Note, Report};
 use gateway_core::{Definitions, Demand, Status, Translation, Translator};
 use ir::Ir;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -42,10 +42,12 @@ pub(crate) struct Made {
     pub(crate) status: Status,
     /// What Gateways need to be reached, in a cluster.
     pub(crate) demands: BTreeMap<ObjectKey, Demand>,
-    /// Objects that Ingresses became, in a cluster.
+    /// Objects that Ingresses became.
     pub(crate) generated: Resources,
     /// The Secret in whose place a certificate of this process is shown to clients of hosts without one of their own.
     pub(crate) stand_in: Option<ObjectKey>,
+    /// Ingresses that are not ours.
+    pub(crate) left_out: LeftOut,
 }
 
 impl Pipeline {
@@ -95,9 +97,8 @@ impl Pipeline {
         } = translation;
         let stand_in = expansion.stand_in();
         let stand_in = stand_in.map(|_| converter::default_certificate(&self.converter));
-        let mut generated = Resources::default();
+        let mut generated = expansion.generated.clone();
         if self.cluster {
-            generated = expansion.generated.clone();
             // What was made for this process stays in it.
             generated.secrets.clear();
         }
@@ -112,17 +113,13 @@ impl Pipeline {
             demands,
             generated,
             stand_in,
+            left_out: expansion.left_out.clone(),
         }
     }
 
     /// How Ingresses are read.
     pub(crate) const fn options(&self) -> &converter::Options {
         &self.converter
-    }
-
-    /// What Ingresses became in the last run.
-    pub(crate) fn generated(&self) -> &Resources {
-        &self.expander.expansion().generated
     }
 }
 
@@ -176,15 +173,10 @@ fn hosts_of_ingress(ingress: &Ingress) -> impl Iterator<Item = Cow<'_, str>> {
 }
 
 impl Made {
-    /// Everything that is not as its author would wish, one line each.
-    pub(crate) fn findings(&self) -> Vec<String> {
-        let notes = self
-            .notes
-            .iter()
-            .filter(|note| note.outcome.is_lossy())
-            .map(ToString::to_string);
-        let clashes = self.clashes.iter().map(clash);
-        notes.chain(clashes).chain(problems(&self.status)).collect()
+    /// Notes that tell of something that is not as its author wants it.
+    pub(crate) fn lossy(&self) -> impl Iterator<Item = &Note> + Clone {
+        let notes = self.notes.iter();
+        notes.filter(|note| note.outcome.is_lossy())
     }
 }
 
@@ -200,21 +192,6 @@ pub(crate) fn clash(object: &ObjectRef) -> String {
     format!(
         "{object}: is in the input, and would be made from an Ingress too; the one in the input counts"
     )
-}
-
-/// Conditions that tell of something wrong, one line each.
-pub(crate) fn problems(status: &Status) -> impl Iterator<Item = String> + '_ {
-    let all = status.problems();
-    all.map(|(object, place, condition)| problem(&object, &place, condition))
-}
-
-/// What to say about a condition. `place` is where in the object; empty: all of it is meant.
-pub(crate) fn problem(object: &ObjectRef, place: &str, condition: &Condition) -> String {
-    if place.is_empty() {
-        format!("{object}: {condition}")
-    } else {
-        format!("{object} {place}: {condition}")
-    }
 }
 
 #[cfg(test)]

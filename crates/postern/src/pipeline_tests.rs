@@ -3,7 +3,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use api::{Resources, yaml};
 use proptest::prelude::*;
 
-use super::Pipeline;
+use super::{Made, Pipeline, clash};
+use crate::fault;
 
 const INGRESS: &str = r"
 apiVersion: networking.k8s.io/v1
@@ -39,17 +40,27 @@ fn pipeline() -> Pipeline {
 #[test]
 fn an_ingress_reaches_the_ir() {
     let made = pipeline().run(&resources(INGRESS));
-    assert_eq!(made.findings(), Vec::<String>::new());
+    assert_eq!(findings(&made), Vec::<String>::new());
     assert_eq!(made.ir.ports.len(), 1);
     assert_eq!(made.ir.clusters.len(), 1);
+}
+
+/// Everything that is not as its author wants it, one line each.
+fn findings(made: &Made) -> Vec<String> {
+    let notes = made.lossy().map(ToString::to_string);
+    let faults = fault::all(made, &Resources::default());
+    let clashes = made.clashes.iter().map(clash);
+    notes
+        .chain(clashes)
+        .chain(faults.iter().map(ToString::to_string))
+        .collect()
 }
 
 #[test]
 fn what_did_not_change_stays_the_same_object() {
     let mut pipeline = pipeline();
     let mut input = resources(INGRESS);
-    pipeline.run(&input);
-    let first = pipeline.generated().clone();
+    let first = pipeline.run(&input).generated;
     let other = INGRESS
         .replace(
             "name: demo\nspec:\n  ingress",
@@ -57,8 +68,7 @@ fn what_did_not_change_stays_the_same_object() {
         )
         .replace("/test", "/other");
     input.extend(resources(&other));
-    pipeline.run(&input);
-    let second = pipeline.generated();
+    let second = pipeline.run(&input).generated;
     assert!(second.http_routes.len() > first.http_routes.len());
     for (key, route) in &first.http_routes {
         assert!(Arc::ptr_eq(route, &second.http_routes[key]), "{key}");
@@ -69,21 +79,14 @@ fn what_did_not_change_stays_the_same_object() {
 fn a_hand_written_object_counts_before_a_generated_one() {
     let mut input = resources(INGRESS);
     let mut pipeline = pipeline();
-    pipeline.run(&input);
-    let mut route = pipeline
-        .generated()
-        .http_routes
-        .values()
-        .next()
-        .unwrap()
-        .as_ref()
-        .clone();
+    let first = pipeline.run(&input).generated;
+    let mut route = first.http_routes.values().next().unwrap().as_ref().clone();
     route.metadata.labels = None;
     route.spec.hostnames = Some(vec!["own.example.com".to_owned()]);
     input.insert(route.into());
     let made = pipeline.run(&input);
     assert_eq!(made.clashes.len(), 1);
-    assert!(made.findings()[0].contains("the one in the input counts"));
+    assert!(findings(&made)[0].contains("the one in the input counts"));
     let hosts: Vec<_> = made
         .ir
         .ports
@@ -185,7 +188,7 @@ proptest! {
         let canary = BTreeMap::from([("canary", "true".to_owned()), (canary, "50".to_owned())]);
         let manifests = [annotated("demo", &annotations), annotated("canary", &canary)].join("---\n");
         let manifests = manifests.replace("Class: higress", &format!("Class: {class}")) + SECRETS;
-        let options = converter::Options { ingress_classes: vec![class.to_owned()], ..converter::Options::default() };
+        let options = converter::Options { ingress_classes: vec![converter::Class::named(class)], ..converter::Options::default() };
         let made = Pipeline::new(options).run(&resources(&manifests));
         let listeners = made.ir.ports.values().flat_map(|port| &port.listeners);
         for route in listeners.flat_map(|listener| &listener.hosts).flat_map(|host| &host.routes) {

@@ -1,6 +1,8 @@
 //! The report of what became of each annotation, and of everything else that is not as its author would wish.
 
+mod findings;
 mod inventory;
+mod left_out;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,10 +13,13 @@ use converter::{Note, Outcome};
 use serde::Serialize;
 
 use crate::{
-    output::Style,
+    output::{self, Style},
     pipeline::{self, Made},
     source::{Place, Update},
 };
+
+pub(crate) use findings::Findings;
+pub(crate) use left_out::LeftOut;
 
 /// Of more Ingresses than these, people are told by key, and not of each by itself.
 const FEW: usize = 20;
@@ -34,18 +39,21 @@ pub(crate) struct Report<'a> {
     notes: &'a converter::Report,
     /// What could not be read.
     files: &'a [crate::source::Problem],
+    /// What an API server would refuse, and was read.
+    tolerated: &'a [crate::source::Problem],
     /// Objects of the input that stand where one would be made.
     clashes: &'a [api::ObjectRef],
     /// What has to be there beside the objects, so that all of it is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) needs: Option<String>,
+    left_out: LeftOut<'a>,
     #[serde(skip)]
     update: &'a Update,
 }
 
 impl<'a> Report<'a> {
     /// The report of one run.
-    pub(crate) fn new(update: &'a Update, made: &'a Made, objects: usize) -> Self {
+    pub(crate) fn new(update: &'a Update, made: &'a Made) -> Self {
         let count = |outcome: Outcome| {
             made.notes
                 .iter()
@@ -58,12 +66,14 @@ impl<'a> Report<'a> {
                 .map(|outcome| (outcome.to_string(), count(*outcome)))
                 .collect(),
             ingresses: update.resources.ingresses.len(),
-            objects,
+            objects: made.generated.iter().count(),
             keys: inventory::by_key(made.notes.iter()),
             notes: &made.notes,
             files: &update.problems,
+            tolerated: &update.tolerated,
             clashes: &made.clashes,
             needs: None,
+            left_out: LeftOut::new(update, made),
             update,
         }
     }
@@ -71,27 +81,26 @@ impl<'a> Report<'a> {
     /// Whether nothing was lost.
     pub(crate) fn is_exact(&self) -> bool {
         let lossy = self.notes.iter().any(|note| note.outcome.is_lossy());
-        !lossy && self.files.is_empty() && self.clashes.is_empty()
+        let read = self.files.is_empty() && self.tolerated.is_empty();
+        !lossy && read && self.clashes.is_empty() && !self.left_out.is_all()
     }
 
     /// For people.
     pub(crate) fn text(&self, style: Style) -> String {
-        let mut text = files(self.files, style);
+        let mut text = String::new();
+        let told: BTreeSet<_> = self.notes.iter().map(|note| &note.object).collect();
+        let many = told.len() > FEW;
+        if many {
+            let all = "every annotation of every Ingress: --report FILE.json, or --report -o json";
+            text.push_str(&inventory::text(&self.keys, style));
+            let _ = writeln!(text, "{}", style.dim(all));
+        }
+        text.push_str(&files(self.update, style));
         for clash in self.clashes {
             let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
         }
-        let told: BTreeSet<_> = self.notes.iter().map(|note| &note.object).collect();
-        if told.len() <= FEW {
+        if !many {
             text.push_str(&notes(self.notes.iter(), self.update, style));
-        } else {
-            text.push_str(&inventory::text(&self.keys, style));
-            let _ = writeln!(
-                text,
-                "{}",
-                style.dim(
-                    "every annotation of every Ingress: --report FILE.json, or --report -o json"
-                )
-            );
         }
         if let Some(needs) = &self.needs {
             let _ = writeln!(text, "{needs}");
@@ -112,6 +121,7 @@ impl<'a> Report<'a> {
         } else {
             counts.join(", ")
         };
+        text.push_str(&self.left_out.text(style));
         let _ = writeln!(
             text,
             "{} -> {}: {counts}",
@@ -131,14 +141,24 @@ pub(crate) fn plural(count: usize, noun: &str) -> String {
     }
 }
 
-/// Problems of files, one line each.
-pub(crate) fn files(problems: &[crate::source::Problem], style: Style) -> String {
-    let line = |problem: &crate::source::Problem| format!("{} {problem}\n", style.red("x"));
-    problems.iter().map(line).collect()
+/// What is wrong with files, one line each.
+fn files(update: &Update, style: Style) -> String {
+    let problems = update.problems.iter();
+    let problems = problems.map(|problem| format!("{} {problem}\n", style.red("x")));
+    let tolerated = update.tolerated.iter();
+    let tolerated = tolerated.map(|problem| format!("{} {problem}\n", style.yellow("!")));
+    problems.chain(tolerated).collect()
+}
+
+/// Says on standard error what was not read, for commands that are about something else.
+pub(crate) fn complain(update: &Update, made: &Made) {
+    let style = Style::stderr();
+    output::complain(&files(update, style));
+    output::complain(&LeftOut::new(update, made).text(style));
 }
 
 /// Notes by Ingress, a line each.
-pub(crate) fn notes<'n>(
+fn notes<'n>(
     notes: impl Iterator<Item = &'n Note> + Clone,
     update: &Update,
     style: Style,

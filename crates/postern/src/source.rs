@@ -27,6 +27,8 @@ pub(crate) struct Update {
     pub(crate) origins: Arc<BTreeMap<ObjectRef, Place>>,
     /// What could not be read, by file and line.
     pub(crate) problems: Vec<Problem>,
+    /// What an API server would refuse in objects that were read.
+    pub(crate) tolerated: Vec<Problem>,
     /// Kinds that Postern does not read, as `apiVersion kind`, and how many objects of them there are.
     pub(crate) skipped: BTreeMap<String, usize>,
     /// Definitions of the Gateway API in the cluster, and their versions.
@@ -58,6 +60,29 @@ impl Update {
     }
 }
 
+/// What older API servers had.
+const OLD_INGRESSES: [&str; 2] = ["extensions/v1beta1", "networking.k8s.io/v1beta1"];
+
+impl Update {
+    /// How many Ingresses there are in versions that are not read, by `apiVersion`.
+    pub(crate) fn old_ingresses(&self) -> impl Iterator<Item = (&str, usize)> {
+        let skipped = self.skipped.iter();
+        skipped.filter_map(|(kind, count)| Some((old_ingress(kind)?, *count)))
+    }
+
+    /// Kinds that Postern does not read in any version.
+    pub(crate) fn foreign(&self) -> impl Iterator<Item = (&str, usize)> {
+        let skipped = self.skipped.iter();
+        let foreign = skipped.filter(|(kind, _)| old_ingress(kind).is_none());
+        foreign.map(|(kind, count)| (kind.as_str(), *count))
+    }
+}
+
+fn old_ingress(kind: &str) -> Option<&str> {
+    let version = kind.strip_suffix(" Ingress")?;
+    OLD_INGRESSES.contains(&version).then_some(version)
+}
+
 /// A file and a line in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -83,8 +108,33 @@ pub(crate) struct Problem {
     pub(crate) line: Option<usize>,
     /// What is wrong, and what is done about it.
     pub(crate) message: String,
+    /// In one word.
+    pub(crate) kind: ProblemKind,
+}
+
+/// What sort of thing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ProblemKind {
     /// The file, or a document of it, could not be read at all: what it holds is not known.
-    pub(crate) unread: bool,
+    Unread,
+    /// An object is not used.
+    Unused,
+    /// An object is there more than once.
+    Twice,
+    /// An API server would refuse it, and it was read.
+    Tolerated,
+}
+
+impl fmt::Display for ProblemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unread => "a file that cannot be read",
+            Self::Unused => "an object that is not used",
+            Self::Twice => "an object that is there twice",
+            Self::Tolerated => "what an API server would refuse",
+        })
+    }
 }
 
 /// A name that is not UTF-8 is no reason to fail.
@@ -98,15 +148,21 @@ impl Problem {
             path: path.to_owned(),
             line,
             message: message.into(),
-            unread: false,
+            kind: ProblemKind::Unused,
         }
     }
 
+    fn of(self, kind: ProblemKind) -> Self {
+        Self { kind, ..self }
+    }
+
     fn unread(path: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
-        Self {
-            unread: true,
-            ..Self::new(path, line, message)
-        }
+        Self::new(path, line, message).of(ProblemKind::Unread)
+    }
+
+    /// What the file holds is not known.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.kind == ProblemKind::Unread
     }
 }
 

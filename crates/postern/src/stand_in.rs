@@ -27,7 +27,7 @@ mod tests {
     #[test]
     fn it_can_be_served_and_is_another_one_each_time() {
         let options = || converter::Options {
-            ingress_classes: vec!["nginx".to_owned()],
+            ingress_classes: vec![converter::Class::named("nginx")],
             stand_in: Some(super::make().unwrap()),
             ..converter::Options::default()
         };

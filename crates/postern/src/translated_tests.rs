@@ -333,7 +333,7 @@ fn an_object_whose_label_is_taken_off_stays_as_it_is_and_hangs_on_its_ingress_no
 #[test]
 fn what_is_for_all_ingresses_of_a_class_goes_with_the_last_of_them() {
     let mut world = World::with(converter::Options {
-        ingress_classes: vec!["nginx".to_owned()],
+        ingress_classes: vec![converter::Class::named("nginx")],
         stand_in: Some(crate::stand_in::make().unwrap()),
         ..converter::Options::default()
     });

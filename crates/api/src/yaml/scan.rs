@@ -12,8 +12,8 @@ use serde::{
 use serde_json::Value;
 use serde_saphyr::{Error, Options, Spanned};
 
-use super::{ManifestError, Manifests, Skipped, named, reason};
-use crate::{Kind, Object, unknown::Unknown};
+use super::{ManifestError, Manifests, Skipped, named, quoting, reason};
+use crate::{GATEWAY_GROUP, Kind, Object, unknown::Unknown};
 
 /// How documents are read. There is no limit of nodes, because whoever gives us text bounds its length; what would make
 /// more of a text than it is (aliases, merge keys, depth) is bounded as the library has it. Comments mean nothing to us.
@@ -65,7 +65,22 @@ impl Head {
             return Err(ManifestError::of_object(line, None, why));
         };
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        Ok(Kind::find(group, kind).filter(|kind| kind.versions().contains(&version)))
+        let known = Kind::find(group, kind);
+        match known {
+            Some(known) if known.versions().contains(&version) => Ok(Some(known)),
+            // There may be hundreds; they are counted.
+            Some(Kind::Ingress) => Ok(None),
+            _ => match superseded(group, kind, known) {
+                Some(now) => {
+                    let why = format!(
+                        "{api_version} is not read, as its fields are others: write it as {now}"
+                    );
+                    let object = format!("{kind}/{}", self.name());
+                    Err(ManifestError::of_object(line, Some(object), why))
+                }
+                None => Ok(None),
+            },
+        }
     }
 
     pub(super) fn skipped(&self, line: usize) -> Skipped {
@@ -76,6 +91,18 @@ impl Head {
             name: self.name(),
         }
     }
+}
+
+/// What a kind of ours is now, of which this is another version, another name or another group.
+fn superseded(group: &str, kind: &str, known: Option<Kind>) -> Option<String> {
+    let now = match (group, kind) {
+        (GATEWAY_GROUP, "ReferencePolicy") => Kind::ReferenceGrant,
+        // Experiments of the Gateway API; and the group that it had first.
+        ("gateway.networking.x-k8s.io", "XListenerSet") => Kind::ListenerSet,
+        ("networking.x-k8s.io", kind) => Kind::find(GATEWAY_GROUP, kind)?,
+        _ => known?,
+    };
+    Some(format!("{now} of {}", now.api_version()))
 }
 
 /// A document after the first look.
@@ -203,7 +230,9 @@ fn take(item: Value, line: usize, out: &mut Manifests) {
         Ok(Some(kind)) => {
             let label = format!("{kind}/{}", head.name());
             match object(kind, item, &label, line) {
-                Ok(object) => out.objects.push((object, line)),
+                Ok((object, told)) => {
+                    out.take(object, line, told.into_iter().map(|what| (line, what)))
+                }
                 Err(error) => out.errors.push(error),
             }
         }
@@ -212,13 +241,20 @@ fn take(item: Value, line: usize, out: &mut Manifests) {
     }
 }
 
-fn object(kind: Kind, item: Value, label: &str, line: usize) -> Result<Object, ManifestError> {
+/// The object that an item is, and what is to be told.
+fn object(
+    kind: Kind,
+    mut item: Value,
+    label: &str,
+    line: usize,
+) -> Result<(Object, Vec<String>), ManifestError> {
     let error = |why: String| ManifestError::of_object(line, Some(label.to_owned()), why);
+    let told = quoting::texts(kind, &mut item);
     let mut unknown = Unknown::default();
     let object = Object::from_value(kind, item, &mut unknown)
         .map_err(|why| error(reason(&why.to_string())))?;
     match unknown.message() {
         Some(why) => Err(error(why)),
-        None => named(object, line, label),
+        None => Ok((named(object, line, label)?, told)),
     }
 }

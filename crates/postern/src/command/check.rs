@@ -7,11 +7,15 @@ use serde::Serialize;
 use super::{Ended, Loaded, load};
 use crate::{
     cli::{CheckArgs, Format},
+    fault,
     output::{self, Style},
     pipeline::{self, Made},
-    report::{self, plural},
+    report::{Findings, LeftOut, plural},
     source::{Problem, Update},
 };
+
+/// So many listeners of a port are named.
+const NAMED: usize = 20;
 
 /// What programs get.
 #[derive(Serialize)]
@@ -19,26 +23,34 @@ use crate::{
 struct Checked<'a> {
     ok: bool,
     files: &'a [Problem],
+    /// What an API server would refuse, and was read.
+    tolerated: &'a [Problem],
     notes: &'a converter::Report,
     clashes: &'a [api::ObjectRef],
     conditions: Vec<String>,
+    left_out: &'a LeftOut<'a>,
     skipped_kinds: &'a BTreeMap<String, usize>,
     status: &'a gateway_core::Status,
 }
 
 /// Reads, translates, tells.
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Ended> {
-    let Loaded { update, made, .. } = load(&args.manifests, args.manifests.ingress.serving())?;
-    let ok = update.problems.is_empty() && made.findings().is_empty();
+    let Loaded { update, made } = load(&args.manifests, args.manifests.ingress.serving())?;
+    let findings = Findings::new(&update, &made);
+    let left_out = LeftOut::new(&update, &made);
+    let ok = findings.count() == 0 && !left_out.is_all();
     output::print(&match args.output {
-        Format::Text => text(&update, &made, Style::stdout()),
+        Format::Text => text(&update, &made, (&findings, &left_out), Style::stdout()),
         format => {
+            let faults = fault::all(&made, &update.resources);
             let checked = Checked {
                 ok,
                 files: &update.problems,
+                tolerated: &update.tolerated,
                 notes: &made.notes,
                 clashes: &made.clashes,
-                conditions: pipeline::problems(&made.status).collect(),
+                conditions: faults.iter().map(ToString::to_string).collect(),
+                left_out: &left_out,
                 skipped_kinds: &update.skipped,
                 status: &made.status,
             };
@@ -48,12 +60,39 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Ended> {
     Ok(Ended::well_if(ok))
 }
 
-fn text(update: &Update, made: &Made, style: Style) -> String {
+fn text(
+    update: &Update,
+    made: &Made,
+    (findings, left_out): (&Findings<'_>, &LeftOut<'_>),
+    style: Style,
+) -> String {
+    let mut text = served(made, style);
+    for (kind, count) in update.foreign() {
+        let passed = format!("passed over: {} of {kind}", plural(count, "object"));
+        let _ = writeln!(text, "{}", style.dim(&passed));
+    }
+    if let Some(secret) = &made.stand_in {
+        let _ = writeln!(text, "{}", style.dim(&pipeline::stands_in(secret)));
+    }
+    text.push_str(&left_out.text(style));
+    text.push_str(&findings.text(style));
+    let verdict = match findings.count() {
+        0 if left_out.is_all() => style.red("no Ingress is ours"),
+        0 => style.green("no problems"),
+        count => style.red(&plural(count, "problem")),
+    };
+    let read = plural(update.resources.iter().count(), "object");
+    let _ = writeln!(text, "{read} read, {verdict}");
+    text
+}
+
+/// Ports, their listeners, and how much they serve.
+fn served(made: &Made, style: Style) -> String {
     let mut text = String::new();
     for (key, port) in &made.ir.ports {
         let protocol = format!("{:?}", port.protocol).to_uppercase();
         let _ = writeln!(text, "{}  {protocol}", style.bold(&key.to_string()));
-        for listener in &port.listeners {
+        for listener in port.listeners.iter().take(NAMED) {
             let (routes, hosts): (usize, usize) = match &listener.streams {
                 None => {
                     let routes = listener.hosts.iter().map(|host| host.routes.len());
@@ -68,6 +107,10 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
                 listener.key, listener.hostname
             );
         }
+        let more = port.listeners.len().saturating_sub(NAMED);
+        if more > 0 {
+            let _ = writeln!(text, "  and {}", plural(more, "more listener"));
+        }
     }
     for (key, port) in &made.ir.datagrams {
         let route = port.rule.as_ref().map_or("no route", |rule| &rule.route);
@@ -81,39 +124,5 @@ fn text(update: &Update, made: &Made, style: Style) -> String {
             style.yellow("!")
         );
     }
-    for (kind, count) in &update.skipped {
-        let _ = writeln!(
-            text,
-            "{}",
-            style.dim(&format!(
-                "passed over: {} of {kind}",
-                plural(*count, "object")
-            ))
-        );
-    }
-    if let Some(secret) = &made.stand_in {
-        let _ = writeln!(text, "{}", style.dim(&pipeline::stands_in(secret)));
-    }
-    text.push_str(&report::files(&update.problems, style));
-    for clash in &made.clashes {
-        let _ = writeln!(text, "{} {}", style.yellow("!"), pipeline::clash(clash));
-    }
-    let lossy = made.notes.iter().filter(|note| note.outcome.is_lossy());
-    text.push_str(&report::notes(lossy.clone(), update, style));
-    let conditions: Vec<_> = pipeline::problems(&made.status).collect();
-    for condition in &conditions {
-        let _ = writeln!(text, "{} {condition}", style.red("x"));
-    }
-    let count = update.problems.len() + made.clashes.len() + lossy.count() + conditions.len();
-    let verdict = if count == 0 {
-        style.green("no problems")
-    } else {
-        style.red(&plural(count, "problem"))
-    };
-    let _ = writeln!(
-        text,
-        "{} read, {verdict}",
-        plural(update.resources.iter().count(), "object")
-    );
     text
 }

@@ -17,8 +17,8 @@ use crate::{
 /// Translates, writes, reports.
 pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
     let loaded = load(&args.manifests, args.manifests.ingress.options())?;
-    let Loaded { update, made, .. } = &loaded;
-    let mut report = Report::new(update, made, loaded.generated.iter().count());
+    let Loaded { update, made } = &loaded;
+    let mut report = Report::new(update, made);
     report.needs = needs(&loaded, &args.manifests.ingress.options());
     let ended = Ended::well_if(report.is_exact());
     if args.report == REPORT_ALONE {
@@ -32,7 +32,7 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
     let objects = match update.cluster {
         _ if args.all => all(&loaded),
         Some(_) => missing(&loaded),
-        None => loaded.generated.clone(),
+        None => loaded.made.generated.clone(),
     };
     output::print(&match args.output {
         None | Some(ObjectFormat::Yaml) => {
@@ -49,7 +49,7 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
 /// marked as converted is somebody's own: it is told of as a clash, and not overwritten.
 fn missing(loaded: &Loaded) -> Resources {
     let mut missing = Resources::default();
-    for object in loaded.generated.iter() {
+    for object in loaded.made.generated.iter() {
         let reference = object.reference();
         let there = loaded.update.resources.get(&reference);
         let kept = there.is_some_and(|there| holds(&object, &there));
@@ -72,7 +72,7 @@ fn needs(loaded: &Loaded, options: &converter::Options) -> Option<String> {
     if loaded.update.resources.secrets.contains_key(&secret) {
         return None;
     }
-    let sets = loaded.generated.listener_sets.iter();
+    let sets = loaded.made.generated.listener_sets.iter();
     let mut listeners = sets
         .filter(|(key, _)| key.namespace == secret.namespace)
         .flat_map(|(_, set)| &set.spec.listeners);
@@ -94,11 +94,11 @@ fn needs(loaded: &Loaded, options: &converter::Options) -> Option<String> {
 
 /// Everything but the Ingresses: whoever serves it does what the Ingresses asked for.
 fn all(loaded: &Loaded) -> Resources {
-    let mut all = loaded.generated.clone();
+    let mut all = loaded.made.generated.clone();
     for object in loaded.update.resources.iter() {
         let reference = object.reference();
-        let generated =
-            loaded.generated.get(&reference).is_some() && !loaded.made.clashes.contains(&reference);
+        let generated = loaded.made.generated.get(&reference).is_some()
+            && !loaded.made.clashes.contains(&reference);
         if reference.kind != Kind::Ingress && !generated {
             all.insert(object);
         }

@@ -27,7 +27,7 @@ use crate::{
         recorded::{self, Otherwise, Recorded},
     },
     output::{self, Style},
-    serve,
+    report, serve,
 };
 use found::{Found, NO_LISTENER, UNSAFE};
 
@@ -40,10 +40,8 @@ have the log say it (or say with --log-format where in its lines it is); for ing
 /// Sends, compares, tells.
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<Ended> {
     let there = against(&args.against)?;
-    let Loaded { update, made, .. } = load(&args.manifests, args.manifests.ingress.serving())?;
-    for problem in &update.problems {
-        output::complain(&format!("{problem}\n"));
-    }
+    let Loaded { update, made } = load(&args.manifests, args.manifests.ingress.serving())?;
+    report::complain(&update, &made);
     let mut found = Found::default();
     let asks = asks(args, &made.ir, &there, &mut found)?;
     if asks.is_empty() {

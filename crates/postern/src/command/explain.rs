@@ -11,6 +11,7 @@ use crate::{
     cli::{ExplainArgs, Format},
     explain::{self, Explanation, Request, RouteMet},
     output::{self, Style},
+    report,
 };
 
 /// Reads, translates, asks the router, tells.
@@ -23,19 +24,13 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<Ended> {
         (args.client, trusted),
     )
     .map_err(|why| anyhow!(why))?;
-    let Loaded {
-        update,
-        made,
-        generated,
-    } = load(&args.manifests, args.manifests.ingress.serving())?;
-    for problem in &update.problems {
-        output::complain(&format!("{problem}\n"));
-    }
+    let Loaded { update, made } = load(&args.manifests, args.manifests.ingress.serving())?;
+    report::complain(&update, &made);
     let listeners = explain::looped::listeners(&update.resources);
     let explanation = explain::explain(&made.ir, &request, &listeners);
     // Whoever runs it has the manifests.
     let told = ir::with_values(|| match args.output {
-        Format::Text => Ok(text(&explanation, &generated, Style::stdout())),
+        Format::Text => Ok(text(&explanation, &made.generated, Style::stdout())),
         format => output::structured(format, &explanation),
     });
     output::print(&told?)?;

@@ -6,7 +6,7 @@ use api::ObjectRef;
 use converter::Note;
 
 use super::Current;
-use crate::pipeline;
+use crate::{fault, pipeline};
 
 /// Every line that holds now.
 #[derive(Debug, Default)]
@@ -44,14 +44,9 @@ impl Findings {
             news.take(&mut self.notes, object, lines(notes));
         }
         for object in made.status.changes(&before.status) {
-            let problems = made.status.problems_of(object.kind, &object.key);
-            let line =
-                |(place, condition): (String, _)| pipeline::problem(&object, &place, condition);
-            news.take(
-                &mut self.status,
-                &object,
-                problems.into_iter().map(line).collect(),
-            );
+            let faults = fault::of(&object, made, now.resources());
+            let lines = faults.iter().map(ToString::to_string);
+            news.take(&mut self.status, &object, lines.collect());
         }
         news
     }

@@ -4,7 +4,7 @@ use api::{Kind, Object, Resources};
 use serde_json::json;
 
 use super::*;
-use crate::{pipeline::Pipeline, source::Update};
+use crate::{fault, pipeline::Pipeline, source::Update};
 
 fn ingress(name: &str, annotation: &str) -> Object {
     let value = json!({
@@ -53,7 +53,10 @@ fn only_what_is_new_is_told() {
         }
         let now = current(&mut pipeline, &resources);
         let news = findings.update(before.as_ref(), &now);
-        let all: BTreeSet<String> = now.made.findings().into_iter().collect();
+        let notes = now.made.lossy().map(ToString::to_string);
+        let faults = fault::all(&now.made, &resources);
+        let faults = faults.iter().map(ToString::to_string);
+        let all: BTreeSet<String> = notes.chain(faults).collect();
         let new: BTreeSet<_> = all.difference(&lines).cloned().collect();
         assert_eq!(BTreeSet::from_iter(news.new), new, "{name} {annotation:?}");
         assert_eq!(news.solved, lines.difference(&all).count(), "{name}");

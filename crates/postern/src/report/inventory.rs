@@ -30,6 +30,22 @@ pub(super) struct ByKey {
     findings: Vec<Finding>,
 }
 
+impl ByKey {
+    /// The annotation, or other part.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// How many notes there are of each outcome that loses something, the worst first.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (Outcome, usize)> + '_ {
+        let lossy = Outcome::ALL
+            .iter()
+            .rev()
+            .filter(|outcome| outcome.is_lossy());
+        lossy.filter_map(|outcome| Some((*outcome, *self.outcomes.get(&outcome.to_string())?)))
+    }
+}
+
 /// The same said of several Ingresses.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

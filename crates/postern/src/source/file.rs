@@ -11,7 +11,7 @@ use std::{
 use api::Resources;
 
 use super::{
-    Place, Problem, SourceError, Update,
+    Place, Problem, ProblemKind, SourceError, Update,
     manifest::{Look, Manifest, bounded},
     walk::{Inode, Walk},
 };
@@ -131,9 +131,11 @@ impl Files {
         let mut resources = Resources::default();
         let mut origins: BTreeMap<_, Place> = BTreeMap::new();
         let mut problems = self.unlisted.clone();
+        let mut tolerated = Vec::new();
         let mut skipped = BTreeMap::new();
         for manifest in self.known.values() {
             problems.extend(manifest.problems.iter().cloned());
+            tolerated.extend(manifest.tolerated.iter().cloned());
             for kind in &manifest.skipped {
                 *skipped.entry(kind.clone()).or_default() += 1;
             }
@@ -143,7 +145,8 @@ impl Files {
                     let message = format!(
                         "{reference} is in {first} already, which counts; remove one of the two"
                     );
-                    problems.push(Problem::new(&place.path, Some(place.line), message));
+                    let problem = Problem::new(&place.path, Some(place.line), message);
+                    problems.push(problem.of(ProblemKind::Twice));
                     continue;
                 }
                 origins.insert(reference, place.clone());
@@ -151,10 +154,12 @@ impl Files {
             }
         }
         problems.sort();
+        tolerated.sort();
         Update {
             resources: Arc::new(resources),
             origins: Arc::new(origins),
             problems,
+            tolerated,
             skipped,
             ..Update::default()
         }

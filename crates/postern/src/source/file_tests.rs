@@ -226,7 +226,7 @@ fn what_cannot_be_read_is_named() {
         problems(&update, path),
         ["a.yaml: cannot be read: not UTF-8 text (byte 1)"]
     );
-    assert!(update.problems[0].unread);
+    assert!(update.problems[0].is_unread());
     let large = fs::File::create(path.join("a.yaml")).unwrap();
     large.set_len((64 << 20) + 1).unwrap();
     let update = read_once(&[path.to_owned()]).unwrap();
@@ -285,7 +285,7 @@ fn folders_that_are_too_deep_are_told_of() {
     let [problem] = &update.problems[..] else {
         panic!("{:?}", update.problems)
     };
-    assert!(problem.unread, "{problem}");
+    assert!(problem.is_unread(), "{problem}");
     assert!(
         problem.message.contains("below more than 32 directories"),
         "{problem}"

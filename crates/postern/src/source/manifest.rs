@@ -12,7 +12,7 @@ use std::{
 
 use api::{Object, ObjectRef, yaml};
 
-use super::{Place, Problem};
+use super::{Place, Problem, ProblemKind};
 
 /// A larger file is not a manifest.
 const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -78,6 +78,8 @@ pub(super) struct Manifest {
     /// Whether `objects` are those of a text without errors.
     good: bool,
     pub(super) problems: Vec<Problem>,
+    /// What an API server would refuse in `objects`.
+    pub(super) tolerated: Vec<Problem>,
     /// `apiVersion kind` of documents that are not for us.
     pub(super) skipped: Vec<String>,
     /// A shorter text that is not believed yet, and since when.
@@ -196,6 +198,11 @@ impl Manifest {
             return;
         }
         self.good = good;
+        let tolerated = manifests.tolerated.into_iter().map(|told| {
+            let message = format!("{}: {}", told.object, told.what);
+            Problem::new(path, Some(told.line), message).of(ProblemKind::Tolerated)
+        });
+        self.tolerated = tolerated.collect();
         let shared: Arc<Path> = path.into();
         let before: BTreeMap<ObjectRef, Object> = self
             .objects

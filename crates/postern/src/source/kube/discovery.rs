@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 /// Groups that are CRDs with the versions that we can read, best first.
 const GROUPS: &[(&str, &[&str])] = &[
-    (GATEWAY_GROUP, &["v1", "v1beta1", "v1alpha2"]),
+    (GATEWAY_GROUP, &["v1", "v1beta1", "v1alpha3", "v1alpha2"]),
     (GROUP, &["v1alpha1"]),
 ];
 
@@ -205,7 +205,7 @@ mod tests {
             format!("{GATEWAY_GROUP}/v1beta1")
         );
         assert_eq!(found[&Kind::TcpRoute].version, "v1alpha2");
-        assert_eq!(found.len(), native().len() + 3);
+        assert_eq!(found.len(), native().len() + 4);
     }
 
     #[test]

@@ -1,0 +1,176 @@
+//! Conditions that tell of something wrong, each with the Ingress that its object came from. What only follows from another
+//! condition of the object is not told: one cause, one line.
+
+use std::{collections::BTreeSet, fmt};
+
+use api::{
+    Condition, Kind, ObjectRef, Resources,
+    condition::{reasons, types},
+};
+
+use crate::pipeline::Made;
+
+/// What is wrong with a rule, where the message of a route names one rule and what becomes of its requests.
+fn effect(message: &str) -> Option<&str> {
+    const EFFECT: &str = ", which answers 500: ";
+    let (_, cause) = message.split_once(EFFECT)?;
+    (!cause.contains(EFFECT)).then_some(cause)
+}
+
+/// A condition that tells of something wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault<'a> {
+    pub(crate) object: ObjectRef,
+    /// Where in the object: a listener, a parent or a target; empty: all of it is meant.
+    pub(crate) place: String,
+    /// What it was made from, as `Ingress/namespace/name`.
+    pub(crate) origin: Option<String>,
+    pub(crate) condition: &'a Condition,
+}
+
+impl Fault<'_> {
+    /// What is wrong, apart from where.
+    pub(crate) fn what(&self) -> String {
+        // It is served, and something about it is not as its author wants it.
+        if self.condition.is_true() && self.condition.reason == reasons::ACCEPTED {
+            self.condition.message.clone()
+        } else {
+            self.condition.to_string()
+        }
+    }
+
+    /// The same without the rule of a route that is affected: one cause may reach many rules.
+    pub(crate) fn cause(&self) -> String {
+        let condition = self.condition;
+        match effect(&condition.message) {
+            Some(cause) => format!(
+                "{}={:?} ({}): {cause}",
+                condition.type_, condition.status, condition.reason
+            ),
+            None => self.what(),
+        }
+    }
+
+    /// Object and origin.
+    pub(crate) fn of(&self) -> String {
+        self.at("")
+    }
+
+    /// Object, place and origin.
+    fn whose(&self) -> String {
+        self.at(&self.place)
+    }
+
+    fn at(&self, place: &str) -> String {
+        let mut text = self.object.to_string();
+        if !place.is_empty() {
+            text = format!("{text} {place}");
+        }
+        match &self.origin {
+            Some(origin) => format!("{text}, of {origin}"),
+            None => text,
+        }
+    }
+}
+
+impl fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.whose(), self.what())
+    }
+}
+
+/// All of them, by object. `input` is what was made of.
+pub(crate) fn all<'a>(made: &'a Made, input: &Resources) -> Vec<Fault<'a>> {
+    let mut all = Vec::new();
+    let mut problems = made.status.problems().peekable();
+    while let Some((object, place, condition)) = problems.next() {
+        let mut told = vec![(place, condition)];
+        while let Some((_, place, condition)) = problems.next_if(|(next, ..)| *next == object) {
+            told.push((place, condition));
+        }
+        all.extend(causes(&object, told, made, input));
+    }
+    without_repetition(all)
+}
+
+/// Without those of policies that the routes which they are for tell of, together with what becomes of requests.
+fn without_repetition(mut all: Vec<Fault<'_>>) -> Vec<Fault<'_>> {
+    let routes = all
+        .iter()
+        .filter(|fault| Kind::ROUTES.contains(&fault.object.kind));
+    let told: BTreeSet<(String, &str)> = routes
+        .filter_map(|fault| Some((fault.object.to_string(), effect(&fault.condition.message)?)))
+        .collect();
+    all.retain(|fault| {
+        let target = fault.place.split('#').next().unwrap_or_default();
+        !told.contains(&(target.to_owned(), &*fault.condition.message))
+    });
+    all
+}
+
+/// Those of one object.
+pub(crate) fn of<'a>(object: &ObjectRef, made: &'a Made, input: &Resources) -> Vec<Fault<'a>> {
+    let told = made.status.problems_of(object.kind, &object.key);
+    causes(object, told, made, input)
+}
+
+fn causes<'a>(
+    object: &ObjectRef,
+    told: Vec<(String, &'a Condition)>,
+    made: &Made,
+    input: &Resources,
+) -> Vec<Fault<'a>> {
+    if told.is_empty() {
+        return Vec::new();
+    }
+    let origin = origin(object, made, input);
+    let causes = told
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !follows(*at, &told));
+    causes
+        .map(|(_, (place, condition))| Fault {
+            object: object.clone(),
+            place: place.clone(),
+            origin: origin.clone(),
+            condition,
+        })
+        .collect()
+}
+
+/// Whether a condition says only that another one holds.
+fn follows(at: usize, told: &[(String, &Condition)]) -> bool {
+    let (place, condition) = &told[at];
+    let elsewhere = |wanted: &dyn Fn(&str, &Condition) -> bool| {
+        let mut others = told.iter().enumerate().filter(|(other, _)| *other != at);
+        others.any(|(_, (place, condition))| wanted(place, condition))
+    };
+    match condition.reason {
+        // Of a Gateway or ListenerSet: its listeners say what is wrong with them.
+        reasons::LISTENERS_NOT_VALID | reasons::LISTENERS_NOT_RESOLVED => {
+            elsewhere(&|other, _| !other.is_empty())
+        }
+        reasons::INVALID if condition.type_ == types::PROGRAMMED => elsewhere(&|other, cause| {
+            let whole = place.is_empty() || other.is_empty();
+            (whole || other == place) && cause.type_ != types::PROGRAMMED && !cause.is_true()
+        }),
+        // A conflict is said in three conditions.
+        _ => told[..at].iter().any(|(other, cause)| {
+            other == place && cause.reason == condition.reason && cause.message == condition.message
+        }),
+    }
+}
+
+fn origin(object: &ObjectRef, made: &Made, input: &Resources) -> Option<String> {
+    // One that somebody wrote counts before one that was made.
+    let generated = || made.generated.get(object);
+    let found = match made.clashes.contains(object) {
+        true => input.get(object),
+        false => generated().or_else(|| input.get(object)),
+    };
+    found?.origin().map(str::to_owned)
+}
+
+#[cfg(test)]
+#[path = "fault_tests.rs"]
+mod tests;
