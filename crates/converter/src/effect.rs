@@ -153,7 +153,10 @@ impl<'a> Written<'a> {
             return (Outcome::NoEffect, why);
         }
         if settings.rule.redirect.is_none() && !self.rules().any(forwards) {
-            let why = "no backend of this Ingress can be used, so this has nothing to act on";
+            let why = match self.rules().any(leads_to_https) {
+                true => "plain HTTP is sent to https, and no host of this Ingress has a certificate, so nothing is forwarded that this could act on",
+                false => "no backend of this Ingress can be used, so this has nothing to act on",
+            };
             return (Outcome::Approximated, why);
         }
         if settings.is_closed() {
@@ -171,6 +174,15 @@ impl<'a> Written<'a> {
 /// Whether a rule has a backend.
 fn forwards(rule: &Rule) -> bool {
     rule.backend_refs.iter().flatten().next().is_some()
+}
+
+/// Whether a rule sends clients to https.
+fn leads_to_https(rule: &Rule) -> bool {
+    let mut filters = rule.filters.iter().flatten();
+    filters.any(|filter| {
+        let redirect = filter.request_redirect.as_ref();
+        redirect.is_some_and(|redirect| redirect.scheme.is_some())
+    })
 }
 
 /// Whether a note has to be settled.

@@ -105,7 +105,7 @@ const CASES: &[Case] = &[
     (
         "mutual",
         &[("proxy-ssl-secret", "a/b/c")],
-        "500",
+        "503",
         "proxy-ssl-secret",
     ),
 ];
@@ -215,7 +215,7 @@ fn a_secret_that_is_missing_or_broken_is_named() {
     let manifests = [odd.join("---\n"), "---\n".to_owned(), certificate, sites].concat();
     both(&[CLASS], &["one"], &manifests, |site| {
         for (name, ..) in &SECRETS[..5] {
-            assert_eq!(site.get(&format!("http://{name}.com/")), "500", "{name}");
+            assert_eq!(site.get(&format!("http://{name}.com/")), "503", "{name}");
         }
         let call = Call::get(site.https.unwrap(), "https://lost-cacert.com/");
         let refused = call
