@@ -154,7 +154,9 @@ impl<'a> Written<'a> {
         }
         if settings.rule.redirect.is_none() && !self.rules().any(forwards) {
             let why = match self.rules().any(leads_to_https) {
-                true => "plain HTTP is sent to https, and no host of this Ingress has a certificate, so nothing is forwarded that this could act on",
+                true => {
+                    "plain HTTP is sent to https, and no host of this Ingress has a certificate, so nothing is forwarded that this could act on"
+                }
                 false => "no backend of this Ingress can be used, so this has nothing to act on",
             };
             return (Outcome::Approximated, why);

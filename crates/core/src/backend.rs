@@ -232,6 +232,12 @@ pub(crate) fn resolve_for(
     cluster_ref((key, service), (port, traffic), user, lookup)
 }
 
+/// Whether a Service's external name is an address or one host.
+fn is_host(name: &str) -> bool {
+    let one = || matches!(ir::HostPattern::parse(name), Ok(ir::HostPattern::Exact(_)));
+    name.parse::<std::net::IpAddr>().is_ok() || one()
+}
+
 fn cluster_ref(
     (key, service): (ObjectKey, &Service),
     (port, traffic): (i32, Traffic),
@@ -245,9 +251,7 @@ fn cluster_ref(
     let transport = traffic.transport();
     let declared = endpoint::service_port(service, (transport, number));
     if let Some(name) = endpoint::external_name(service) {
-        if name.parse::<std::net::IpAddr>().is_err()
-            && !matches!(ir::HostPattern::parse(name), Ok(ir::HostPattern::Exact(_)))
-        {
+        if !is_host(name) {
             return Err(BackendRefError::ExternalName(key, name.to_owned()));
         }
     } else if declared.is_none() {
