@@ -1,5 +1,7 @@
 //! Listeners of Gateways and ListenerSets: what is declared, and what is wrong with it.
 
+mod refusal;
+
 use std::sync::Arc;
 
 use api::{
@@ -173,7 +175,7 @@ impl<'a> Listener<'a> {
         let passthrough = declared.tls.as_ref().is_some_and(|tls| tls.passthrough);
         let protocol = Protocol::parse(declared.protocol, passthrough);
         let hostname = HostPattern::parse(declared.hostname.unwrap_or_default());
-        let refused = refusal(&declared, protocol).or_else(|| {
+        let refused = refusal::of(&declared, protocol).or_else(|| {
             let error = hostname.as_ref().err()?;
             Some(Fault::new(
                 reasons::UNSUPPORTED_VALUE,
@@ -468,37 +470,5 @@ impl<'a> Listener<'a> {
                 .chain(overlap)
                 .collect(),
         }
-    }
-}
-
-fn refusal(declared: &Declared<'_>, protocol: Option<Protocol>) -> Option<Fault> {
-    let unsupported = |message: &str| Some(Fault::new(reasons::UNSUPPORTED_VALUE, message));
-    let tls = declared.tls.as_ref();
-    let Some(protocol) = protocol else {
-        return Some(Fault::new(
-            reasons::UNSUPPORTED_PROTOCOL,
-            format!(
-                "protocol {:?} is not supported; use HTTP, HTTPS, TLS, TCP or UDP",
-                declared.protocol
-            ),
-        ));
-    };
-    if u16::try_from(declared.port).map_or(true, |port| port == 0) {
-        return unsupported("port must be between 1 and 65535");
-    }
-    match protocol.carrier() {
-        Carrier::Http if tls.is_some() => {
-            unsupported("tls has no meaning with protocol HTTP; use HTTPS")
-        }
-        Carrier::Tls if protocol == Protocol::Https && tls.is_some_and(|tls| tls.passthrough) => {
-            unsupported("tls.mode Passthrough has no meaning with protocol HTTPS; use TLS")
-        }
-        Carrier::Tcp | Carrier::Udp if tls.is_some() => {
-            unsupported("tls has no meaning with protocols TCP and UDP; use TLS")
-        }
-        Carrier::Tcp | Carrier::Udp if declared.hostname.is_some_and(|host| !host.is_empty()) => {
-            unsupported("hostname has no meaning with protocols TCP and UDP")
-        }
-        _ => None,
     }
 }
