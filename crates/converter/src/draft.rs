@@ -361,10 +361,11 @@ impl Builder<'_> {
             _ => self.profile.expression(&self.owned.path.written.0, false),
         };
         RouteFilterSpec {
-            regex_rewrite: RegexRewrite {
+            regex_rewrite: Some(RegexRewrite {
                 pattern: format!("^(?:{pattern})$"),
                 substitution: target.to_owned(),
-            },
+            }),
+            ..RouteFilterSpec::default()
         }
     }
 

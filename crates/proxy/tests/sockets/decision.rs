@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ir::{
-    Action, Allowed, Backend, BasicAuth, ClientAddresses, Cors, EscapedSlashes, ForwardedField,
-    HeaderMatch, HeaderMods, HostSettings, OriginMatch, OwnStatuses, PasswordHash, PathMatch,
-    PathRewrite, Paths, Reason, Redacted, Redirect, Rewrite, Route, Target, Underscores, Users,
-    ValueMatch,
+    Action, Allowed, AnswerHeaders, Backend, BasicAuth, ClientAddresses, Composed, Cors,
+    EscapedSlashes, ForwardedField, HeaderMatch, HeaderMods, HeaderTemplates, HostSettings, Location,
+    OriginMatch, OwnStatuses, PasswordHash, PathMatch, PathRewrite, Paths, Reason, Redacted,
+    Redirect, Rewrite, Route, Target, Template, Underscores, Users, ValueMatch,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use proxy::{Explainer, Outcome, Peer, Proxy, Question};
@@ -89,7 +89,29 @@ fn phase() -> impl Strategy<Value = Phase> {
         matched: "/a".into(),
         replacement: "/z".into(),
     };
+    let made = |name: &'static str, template: &str| {
+        let template = Template::parse(template, None).unwrap();
+        HeaderTemplates(vec![(HeaderName::from_static(name), template)])
+    };
+    let composed = Composed {
+        path: Some(Template::path("/made$uri", None).unwrap()),
+        query: Some(Template::query("for=$remote_addr", None).unwrap()),
+        set: made("x-user", "$request_method $arg_q"),
+        ..Composed::default()
+    };
+    // Only some requests have what is asked for.
+    let host = Composed {
+        host: Some(Template::host("$http_x_user", None).unwrap()),
+        ..Composed::default()
+    };
+    let answers = AnswerHeaders {
+        groups: None,
+        set: made("x-answer", "$scheme $http_x_user"),
+    };
     prop_oneof![
+        Just(Phase::Composed(composed)),
+        Just(Phase::Composed(host)),
+        Just(Phase::Answers(answers)),
         Just(lists("127.0.0.0/8", "")),
         Just(lists("10.0.0.0/8", "")),
         Just(lists("", "9.9.9.9/32")),
@@ -130,6 +152,14 @@ fn action() -> impl Strategy<Value = Action> {
             path: None,
         })
     };
+    let location = |template: &str| {
+        Action::Location(Box::new(Location {
+            status: StatusCode::FOUND,
+            groups: None,
+            location: Template::location(template, None).unwrap(),
+            keeps_query: false,
+        }))
+    };
     let key = |name: &str| Target::Cluster(ir::ClusterKey(name.into()));
     prop_oneof![
         4 => Just(to(key("a"))),
@@ -137,6 +167,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(to(Target::Invalid(Reason::InvalidBackend))),
         1 => Just(redirect(Some(true), None)),
         1 => Just(redirect(None, Some("b.com"))),
+        1 => Just(location("https://b.com$request_uri")),
+        1 => Just(location("https://$http_x_user.b.com/")),
         1 => Just(Action::Respond { status: StatusCode::INTERNAL_SERVER_ERROR, reason: Reason::InvalidRule }),
     ]
 }
