@@ -19,6 +19,7 @@ use crate::{
     service::ServiceRef,
     tls::{self, SourceTls},
     value,
+    variable::Location,
 };
 
 pub(crate) use sources::{Change, Memo, is_ours};
@@ -83,6 +84,8 @@ pub(crate) enum Backend {
     Outside(Vec<Destination>),
     /// Nowhere: clients are sent elsewhere.
     Redirect(Box<RequestRedirect>),
+    /// Nowhere either: they are sent to a URL that is made for each request.
+    Location(Box<Location>),
     /// It cannot be used; requests are answered with 500.
     Broken,
 }
@@ -93,7 +96,7 @@ impl Backend {
         let (one, several) = match self {
             Self::Service(service) => (Some(service), &[][..]),
             Self::Outside(destinations) => (None, &destinations[..]),
-            Self::Redirect(_) | Self::Broken => (None, &[][..]),
+            Self::Redirect(_) | Self::Location(_) | Self::Broken => (None, &[][..]),
         };
         let several = several.iter().map(|destination| &destination.reference);
         one.into_iter().chain(several)

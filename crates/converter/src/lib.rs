@@ -24,6 +24,7 @@ mod service;
 mod snippet;
 mod tls;
 mod value;
+mod variable;
 mod weight;
 
 use api::{ObjectKey, Resources};
@@ -32,7 +33,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 pub use default_certificate::{StandIn, default_certificate};
 pub use expander::Expander;
 pub use note::{Note, Outcome, Report};
-pub use secrets::secrets;
+pub use secrets::{config_maps, secrets};
 
 /// How to translate.
 #[derive(Debug, Clone, PartialEq, Eq)]
