@@ -25,8 +25,13 @@ mod object;
 mod paired;
 mod policy;
 mod resources;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema repeats structs inside functions"
+)]
 mod route_filter;
 mod route_policy;
+pub mod template;
 mod unknown;
 pub mod yaml;
 
@@ -43,7 +48,10 @@ pub use object::{Kind, ObjectKey, ObjectRef};
 pub use paired::paired;
 pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, SecretRef};
 pub use resources::{Change, Joined, Object, Resources, Store};
-pub use route_filter::{RegexRewrite, RouteFilter, RouteFilterSpec};
+pub use route_filter::{
+    RegexRewrite, RequestQuery, RouteFilter, RouteFilterSpec, TemplateHeader, TemplateHeaders,
+    TemplateRedirect, TemplateRewrite,
+};
 pub use route_policy::{
     AnyOrigin, AuthCookies, BasicAuth, BasicAuthFormat, ClientAddresses, ConcurrencyLimit,
     CorsAllowances, CorsAnswers, ExternalAuth, ExternalAuthMethod, Fallback, FallbackRef,

@@ -11,6 +11,7 @@ mod canary;
 mod client_limits;
 mod console;
 mod cors;
+mod custom_headers;
 mod destination;
 mod downstream_tls;
 mod external_auth;
@@ -39,7 +40,8 @@ mod upstream_tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{BackendPolicySpec, ClientAddresses, ObjectRef, RoutePolicySpec};
+use api::{BackendPolicySpec, ClientAddresses, ObjectKey, ObjectRef, RoutePolicySpec};
+use k8s_openapi::api::{core::v1::ConfigMap, networking::v1::Ingress};
 
 use crate::{
     effect::Effect,
@@ -49,6 +51,7 @@ use crate::{
     note::{Notes, Outcome},
     profile::Profile,
     service::External,
+    variable::{Scope, Texts},
 };
 
 pub(crate) use canary::{Canary, HeaderRule, Weight};
@@ -133,6 +136,7 @@ pub const FAMILIES: &[&Family] = &[
     &rewrite::REWRITE,
     &redirect::REDIRECT,
     &header_control::HEADER_CONTROL,
+    &custom_headers::CUSTOM_HEADERS,
     &retry::RETRY,
     &timeout::TIMEOUT,
     &local_rate_limit::LOCAL_RATE_LIMIT,
@@ -172,6 +176,8 @@ pub(crate) struct Settings {
     pub(crate) host: HostSettings,
     pub(crate) rewrite_target: Option<String>,
     pub(crate) rewrite_path: Option<String>,
+    /// See [`Settings::texts_mut`].
+    pub(crate) texts: Option<Box<Texts>>,
     pub(crate) https: HttpsRedirect,
     pub(crate) request_headers: HeaderControl,
     pub(crate) response_headers: HeaderControl,
@@ -208,6 +214,17 @@ pub(crate) struct RuleTemplate {
 }
 
 impl Settings {
+    /// Texts that are completed for each request, of class nginx.
+    pub(crate) fn texts_mut(&mut self) -> &mut Texts {
+        self.texts.get_or_insert_default()
+    }
+
+    /// Whether clients are sent elsewhere, whatever they ask for.
+    pub(crate) fn redirects(&self) -> bool {
+        let texts = self.texts.as_ref();
+        self.rule.redirect.is_some() || texts.is_some_and(|texts| texts.location.is_some())
+    }
+
     /// The RoutePolicy for the Ingress' routes, to be written into.
     pub(crate) fn route_policy_mut(&mut self) -> &mut RoutePolicySpec {
         self.route_policy.get_or_insert_default()
@@ -312,16 +329,50 @@ impl<'a> Reader<'a> {
             .is_some_and(|(key, _)| key.starts_with(NGINX))
     }
 
+    /// A ConfigMap.
+    pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
+        self.lookup.config_map(key)
+    }
+
     /// The namespace of the Ingress.
     pub(crate) fn namespace(&self) -> &str {
         &self.object.key.namespace
     }
 
+    /// The Ingress itself: it is what the reading is of.
+    fn ingress(&self) -> Option<&'a Ingress> {
+        let ingress = self.lookup.resources.ingresses.get(&self.object.key);
+        ingress.map(|ingress| &**ingress)
+    }
+
+    /// What its paths have to offer for the text of an annotation, if that is there.
+    pub(crate) fn scope(&self, name: &str) -> Scope {
+        let ingress = self.ingress().filter(|_| self.has(name));
+        ingress.map_or_else(Scope::default, Scope::of)
+    }
+
+    /// Whether it has paths, and all of them are this one.
+    pub(crate) fn has_only_path(&self, path: &str) -> bool {
+        let spec = self.ingress().and_then(|ingress| ingress.spec.as_ref());
+        let rules = spec
+            .into_iter()
+            .flat_map(|spec| spec.rules.iter().flatten());
+        let http = rules.flat_map(|rule| &rule.http);
+        let mut paths = http.flat_map(|http| &http.paths).peekable();
+        paths.peek().is_some()
+            && paths.all(|one| {
+                one.path
+                    .as_deref()
+                    .filter(|one| !one.is_empty())
+                    .unwrap_or("/")
+                    == path
+            })
+    }
+
     /// Whether any backend of the Ingress is Higress' resource for what is no Service.
     pub(crate) fn has_bridge(&self) -> bool {
-        // Its own Ingress is what the reading is of.
-        let ingress = self.lookup.resources.ingresses.get(&self.object.key);
-        ingress.is_some_and(|ingress| crate::ingress::backends(ingress).any(is_bridge))
+        self.ingress()
+            .is_some_and(|ingress| crate::ingress::backends(ingress).any(is_bridge))
     }
 
     /// The rules that the Ingress is read by.

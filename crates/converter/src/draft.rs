@@ -1,18 +1,19 @@
 //! The rules of one path: what HTTPRoute says about it.
 
+mod extension;
 mod matches;
 mod reference;
 
 use std::borrow::Cow;
 
-use api::{RegexRewrite, RouteFilterSpec};
+use api::RouteFilterSpec;
 
 use matches::{cookie_pattern, matches, rule_name};
 use reference::refs;
 pub(crate) use reference::standbys;
 
 use crate::{
-    annotations::{HeaderControl, HeaderRule, Matching, Settings, has_captures},
+    annotations::{HeaderControl, HeaderRule, Matching, Settings},
     ingress::{Backend, PathKind},
     merge::{Attached, HostGroup, Owned},
     native::{
@@ -50,23 +51,27 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
         return draft;
     };
     if let Backend::Redirect(to) = &owned.path.backend {
-        let rule = redirect_rule(name, owned, &settings.matching, RequestRedirect::clone(to));
-        draft.rules.push(rule);
+        let to = native::request_redirect(RequestRedirect::clone(to));
+        draft.rules.push(sent(name, owned, &settings.matching, to));
         return draft;
     }
+    if let Backend::Location(to) = &owned.path.backend {
+        let (filter, spec) = extension::location(group, owned, to);
+        let to = native::route_filter(&filter);
+        draft.filters.push((filter, spec));
+        draft.rules.push(sent(name, owned, &settings.matching, to));
+        return draft;
+    }
+    let filter = extension::filter(group, owned, &settings);
     let builder = Builder {
         settings: &settings,
         profile: group.source.profile,
         owned,
         name,
-        filter_name: filter_name(group, owned),
+        filter: filter.as_ref().map(|(name, _)| name.clone()),
     };
-    if builder.needs_filter() {
-        draft
-            .filters
-            .push((builder.filter_name.clone(), builder.regex_rewrite()));
-    }
     draft.rules = builder.rules();
+    draft.filters.extend(filter);
     draft
 }
 
@@ -79,29 +84,18 @@ pub(crate) fn https_redirect(group: &HostGroup, owned: &Owned) -> Option<Rule> {
         status_code: Some(308),
         ..RequestRedirect::default()
     };
-    Some(redirect_rule(name, owned, &settings.matching, redirect))
+    let to = native::request_redirect(redirect);
+    Some(sent(name, owned, &settings.matching, to))
 }
 
-fn redirect_rule(name: String, owned: &Owned, on: &Matching, to: RequestRedirect) -> Rule {
+/// The rule of a path whose requests are sent elsewhere.
+fn sent(name: String, owned: &Owned, on: &Matching, to: Filter) -> Rule {
     Rule {
         name: Some(name),
         matches: Some(matches(&owned.path.kind, on, None)),
-        filters: Some(vec![native::request_redirect(to)]),
+        filters: Some(vec![to]),
         ..Rule::default()
     }
-}
-
-fn filter_name(group: &HostGroup, owned: &Owned) -> String {
-    let target = group
-        .source
-        .settings
-        .rewrite_target
-        .as_deref()
-        .unwrap_or_default();
-    value::object_name(
-        &group.source.object.key.name,
-        &short_hash(&[&owned.path.written.0, target]),
-    )
 }
 
 fn role(name: &str, attached: &Attached, role: &str) -> String {
@@ -119,7 +113,8 @@ struct Builder<'a> {
     profile: Profile,
     owned: &'a Owned,
     name: String,
-    filter_name: String,
+    /// The RouteFilter that its rules name.
+    filter: Option<String>,
 }
 
 impl Builder<'_> {
@@ -281,8 +276,8 @@ impl Builder<'_> {
     }
 
     /// Whether clients are sent elsewhere, whatever they ask for.
-    const fn redirects(&self) -> bool {
-        self.settings.rule.redirect.is_some()
+    fn redirects(&self) -> bool {
+        self.settings.redirects()
     }
 
     fn filters(&self, control: &[&HeaderControl; 2]) -> Vec<Filter> {
@@ -291,10 +286,11 @@ impl Builder<'_> {
         if let Some(cors) = &template.cors {
             filters.push(native::cors(native::Cors::clone(cors)));
         }
-        if let Some(redirect) = &template.redirect {
+        let own = self.filter.as_deref().map(native::route_filter);
+        if self.redirects() {
             filters.extend(native::modifiers(&[&HeaderControl::default(), control[1]]));
-            let redirect = RequestRedirect::clone(redirect);
-            filters.push(native::request_redirect(redirect));
+            let redirect = template.redirect.as_deref().cloned();
+            filters.extend(redirect.map(native::request_redirect).or(own));
             return filters;
         }
         let request = self.request_headers(control[0]);
@@ -309,9 +305,7 @@ impl Builder<'_> {
         if rewrite != UrlRewrite::default() {
             filters.push(native::url_rewrite(rewrite));
         }
-        if self.needs_filter() {
-            filters.push(native::route_filter(&self.filter_name));
-        }
+        filters.extend(own);
         filters
     }
 
@@ -329,43 +323,21 @@ impl Builder<'_> {
         Cow::Owned(control)
     }
 
-    /// The new path, unless it has groups in it. A prefix can be replaced only where every match is one.
+    /// The new path, unless a RouteFilter says it. A prefix can be replaced only where every match is one.
     fn path_rewrite(&self) -> Option<native::RewritePath> {
-        let (path, whole) = match (&self.settings.rewrite_path, &self.settings.rewrite_target) {
-            (Some(path), _) => (path, false),
-            (None, Some(target)) if !has_captures(target) => {
-                (target, self.profile.rewrites_whole_path())
-            }
-            (None, _) => return None,
+        let target = || extension::target(self.settings, self.profile, self.owned);
+        let (path, whole) = match &self.settings.rewrite_path {
+            Some(path) => (path.as_str(), false),
+            None => (
+                target().filter(|target| !extension::says(self.settings, target))?,
+                self.profile.rewrites_whole_path(),
+            ),
         };
         let replaced = match &self.owned.path.kind {
             PathKind::Prefix(_) if !whole => native::rewrite_prefix(path),
             _ => native::rewrite_path(path),
         };
         Some(replaced)
-    }
-
-    /// Groups are what HTTPRoute has no word for.
-    fn needs_filter(&self) -> bool {
-        let target = self.settings.rewrite_target.as_deref();
-        target.is_some_and(has_captures)
-            && self.settings.rewrite_path.is_none()
-            && !self.redirects()
-    }
-
-    /// The whole path is replaced, as Higress does: the expression that matched it, anchored.
-    fn regex_rewrite(&self) -> RouteFilterSpec {
-        let target = self.settings.rewrite_target.as_deref().unwrap_or_default();
-        let pattern = match &self.owned.path.kind {
-            PathKind::Regex(pattern) => pattern.clone(),
-            _ => self.profile.expression(&self.owned.path.written.0, false),
-        };
-        RouteFilterSpec {
-            regex_rewrite: RegexRewrite {
-                pattern: format!("^(?:{pattern})$"),
-                substitution: target.to_owned(),
-            },
-        }
     }
 
     fn timeouts(&self) -> Option<Timeouts> {

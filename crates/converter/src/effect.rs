@@ -5,7 +5,9 @@
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
-use api::{BackendPolicySpec, ClientTls, Object, RoutePolicySpec, gateway::HttpRoute};
+use api::{
+    BackendPolicySpec, ClientTls, Object, RouteFilterSpec, RoutePolicySpec, gateway::HttpRoute,
+};
 
 use crate::{
     ingress::Source,
@@ -115,6 +117,13 @@ impl<'a> Written<'a> {
         })
     }
 
+    pub(crate) fn route_filters(&self) -> impl Iterator<Item = &'a RouteFilterSpec> {
+        self.objects.iter().filter_map(|object| match object {
+            Object::RouteFilter(filter) => Some(&filter.spec),
+            _ => None,
+        })
+    }
+
     fn backend_policies(&self) -> impl Iterator<Item = &'a BackendPolicySpec> {
         self.objects.iter().filter_map(|object| match object {
             Object::BackendPolicy(policy) => Some(&policy.spec),
@@ -148,11 +157,11 @@ impl<'a> Written<'a> {
             let why = "the Ingress has only a default backend, for which this does not count; nor does it in the controller that it was written for";
             return (Outcome::NoEffect, why);
         }
-        if settings.rule.redirect.is_some() && effect.is_of_forwarding() {
+        if settings.redirects() && effect.is_of_forwarding() {
             let why = "every request is redirected, and this is about requests that are forwarded";
             return (Outcome::NoEffect, why);
         }
-        if settings.rule.redirect.is_none() && !self.rules().any(forwards) {
+        if !settings.redirects() && !self.rules().any(forwards) {
             let why = match self.rules().any(leads_to_https) {
                 true => {
                     "plain HTTP is sent to https, and no host of this Ingress has a certificate, so nothing is forwarded that this could act on"

@@ -19,7 +19,7 @@ use crate::{
     Options,
     annotations::external_auth_for,
     draft::{self, Draft},
-    ingress::Source,
+    ingress::{Backend, Source},
     lookup::Lookup,
     merge::HostGroup,
     native::{ParentRef, Rule},
@@ -148,6 +148,8 @@ impl<'a> Emitter<'a> {
         };
         let redirects = group.paths.iter().map(|owned| {
             let redirect = draft::https_redirect(group, owned);
+            // nginx asks for exactly / of a host before anything else.
+            let redirect = redirect.filter(|_| !matches!(owned.path.backend, Backend::Location(_)));
             redirect.map_or_else(|| draft::draft(group, owned).rules, |rule| vec![rule])
         });
         let redirects = redirects.flatten().collect();
@@ -188,17 +190,36 @@ impl<'a> Emitter<'a> {
         }
     }
 
+    /// Whether a route does nothing but send clients elsewhere, by itself or by RouteFilters.
+    fn redirects(&self, rules: &[Rule]) -> bool {
+        let sends = |name: &str| {
+            self.made.iter().any(|object| {
+                matches!(object, Object::RouteFilter(filter)
+                    if filter.spec.redirect.is_some() && filter.metadata.name.as_deref() == Some(name))
+            })
+        };
+        let redirects = |rule: &Rule| {
+            let mut filters = rule.filters.iter().flatten();
+            filters.any(|filter| {
+                let own = filter.extension_ref.as_ref();
+                filter.request_redirect.is_some() || own.is_some_and(|own| sends(&own.name))
+            })
+        };
+        !rules.is_empty() && rules.iter().all(redirects)
+    }
+
     /// The policies of one route.
     fn policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
         let source = &*group.source;
         // Whoever is sent elsewhere by the Ingress itself has to pass its gates first; on their way to https, or to the name or
         // path that a host goes by, clients are not asked anything.
-        let moved = route_redirects(rules) && source.settings.rule.redirect.is_none();
+        let redirects = self.redirects(rules);
+        let moved = redirects && !source.settings.redirects();
         if let Some(spec) = source.settings.route_policy.as_deref() {
             let spec = if moved {
                 always(spec)
             } else {
-                for_route(spec.clone(), &group.host, rules)
+                for_route(spec.clone(), &group.host, (rules, redirects))
             };
             if spec != RoutePolicySpec::default() {
                 self.add(RoutePolicy {
@@ -211,7 +232,7 @@ impl<'a> Emitter<'a> {
                 });
             }
         }
-        if route_redirects(rules) {
+        if redirects {
             return;
         }
         self.standby_policies(group, route, rules);
@@ -320,26 +341,21 @@ fn always(spec: &RoutePolicySpec) -> RoutePolicySpec {
 }
 
 /// A RoutePolicy for a route of this host with these rules.
-fn for_route(mut spec: RoutePolicySpec, host: &str, rules: &[Rule]) -> RoutePolicySpec {
+fn for_route(
+    mut spec: RoutePolicySpec,
+    host: &str,
+    (rules, redirects): (&[Rule], bool),
+) -> RoutePolicySpec {
     if !rules.iter().any(|rule| rule.retry.is_some()) {
         spec.retry = None;
     }
-    if route_redirects(rules) {
+    if redirects {
         spec.fallback = None;
     }
     if let Some(auth) = &mut spec.external_auth {
         external_auth_for(auth, host);
     }
     spec
-}
-
-/// Whether a route does nothing but send clients elsewhere.
-fn route_redirects(rules: &[Rule]) -> bool {
-    let redirects = |rule: &Rule| {
-        let mut filters = rule.filters.iter().flatten();
-        filters.any(|filter| filter.request_redirect.is_some())
-    };
-    !rules.is_empty() && rules.iter().all(redirects)
 }
 
 /// What the policy for a base is named after. It must stay as it is: names of objects in clusters follow from it.

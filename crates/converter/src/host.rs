@@ -356,8 +356,8 @@ fn apply(read: &Source, told: &[Told]) -> Source {
             .as_ref()
             .filter(|_| told.app_root)
         {
-            let filter = native::redirect_to_path(target, 302);
-            more.push(moved(&told.host, PathKind::Exact("/".to_owned()), filter));
+            let backend = read.profile.app_root(target);
+            more.push(moved(&told.host, PathKind::Exact("/".to_owned()), backend));
         }
         make_regex(&mut source, told, &mut said);
     }
@@ -387,7 +387,8 @@ fn apply(read: &Source, told: &[Told]) -> Source {
                 status_code: Some(308),
                 ..RequestRedirect::default()
             };
-            let path = moved(other, PathKind::prefix("/"), filter);
+            let backend = Backend::Redirect(Box::new(filter));
+            let path = moved(other, PathKind::prefix("/"), backend);
             source.paths.push(Arc::new(path));
             source.hosts.push(Arc::clone(other));
             let added = (Arc::clone(other), Arc::clone(&told.host));
@@ -440,13 +441,13 @@ fn add_slashes(read: &Source, told: &Told, more: &mut Vec<Path>, notes: &mut Not
         let bare = text.trim_end_matches('/');
         let message = format!("{bare} is answered with 301 to {text}, as class nginx does");
         notes.add(&read.object, Some(&path.field), Outcome::Exact, message);
-        let filter = native::redirect_to_path(text, 301);
-        more.push(moved(&path.host, PathKind::Exact(bare.to_owned()), filter));
+        let to = Backend::Redirect(Box::new(native::redirect_to_path(text, 301)));
+        more.push(moved(&path.host, PathKind::Exact(bare.to_owned()), to));
     }
 }
 
 /// A path that sends clients elsewhere.
-fn moved(host: &Arc<str>, kind: PathKind, redirect: RequestRedirect) -> Path {
+fn moved(host: &Arc<str>, kind: PathKind, backend: Backend) -> Path {
     let (PathKind::Exact(text)
     | PathKind::Prefix(text)
     | PathKind::StringPrefix(text)
@@ -456,7 +457,7 @@ fn moved(host: &Arc<str>, kind: PathKind, redirect: RequestRedirect) -> Path {
         // Not a type of path: no canary can have the same.
         written: (text.clone(), "redirect".to_owned()),
         kind,
-        backend: Backend::Redirect(Box::new(redirect)),
+        backend,
         field: "metadata.annotations".to_owned(),
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     service::ServiceRef,
     tls::{self, SourceTls},
     value,
+    variable::Location,
 };
 
 pub(crate) use sources::{Change, Memo, is_ours};
@@ -87,6 +88,8 @@ pub(crate) enum Backend {
     Outside(Vec<Destination>),
     /// Nowhere: clients are sent elsewhere.
     Redirect(Box<RequestRedirect>),
+    /// Nowhere either: they are sent to a URL that is made for each request.
+    Location(Box<Location>),
     /// It cannot be used, and why; requests are answered with 500.
     Broken(Arc<str>),
 }
@@ -97,7 +100,7 @@ impl Backend {
         let (one, several) = match self {
             Self::Service(service) => (Some(service), &[][..]),
             Self::Outside(destinations) => (None, &destinations[..]),
-            Self::Redirect(_) | Self::Broken(_) => (None, &[][..]),
+            Self::Redirect(_) | Self::Location(_) | Self::Broken(_) => (None, &[][..]),
         };
         let several = several.iter().map(|destination| &destination.reference);
         one.into_iter().chain(several)

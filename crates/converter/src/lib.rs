@@ -27,6 +27,7 @@ mod service;
 mod snippet;
 mod tls;
 mod value;
+mod variable;
 mod weight;
 
 use api::{ObjectKey, Resources};
@@ -37,7 +38,7 @@ pub use default_certificate::{StandIn, default_certificate};
 pub use expander::Expander;
 pub use note::{Note, Outcome, Report};
 pub use profile::Profile;
-pub use secrets::secrets;
+pub use secrets::{config_maps, secrets};
 
 /// How to translate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use api::{Kind, ObjectKey, Resources, Store, certificate};
 use foldhash::HashMap;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 
 use crate::{default_certificate::DefaultCertificate, tls::Found};
 
@@ -25,6 +25,7 @@ pub(crate) struct Lookup<'a> {
 pub(crate) enum Read {
     Service(ObjectKey, Option<Arc<Service>>),
     Secret(ObjectKey, Option<Arc<Secret>>),
+    ConfigMap(ObjectKey, Option<Arc<ConfigMap>>),
     /// A kind of a namespace, the Service, and whether a ReferenceGrant lets the one refer to the other.
     Permit((Kind, String), ObjectKey, bool),
 }
@@ -56,6 +57,7 @@ impl<'a> Lookup<'a> {
         match read {
             Read::Service(key, then) => same(&self.resources.services, key, then.as_ref()),
             Read::Secret(key, then) => same(&self.resources.secrets, key, then.as_ref()),
+            Read::ConfigMap(key, then) => same(&self.resources.config_maps, key, then.as_ref()),
             Read::Permit((kind, home), to, then) => self.granted(*kind, home, to) == *then,
         }
     }
@@ -63,6 +65,12 @@ impl<'a> Lookup<'a> {
     pub(crate) fn service(&self, key: &ObjectKey) -> Option<&'a Service> {
         let found = self.resources.services.get(key);
         self.note(Read::Service(key.clone(), found.cloned()));
+        found.map(|found| &**found)
+    }
+
+    pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
+        let found = self.resources.config_maps.get(key);
+        self.note(Read::ConfigMap(key.clone(), found.cloned()));
         found.map(|found| &**found)
     }
 

@@ -37,6 +37,9 @@ impl Owned {
         settings.matching = Matching::default();
         if self.is_catch_all(source) {
             settings.rule.redirect = None;
+            if let Some(texts) = &mut settings.texts {
+                texts.stays();
+            }
             settings.rewrite_target = None;
             settings.rewrite_path = None;
         }
@@ -138,7 +141,7 @@ pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGrou
                     let owner = &owner.object;
                     let message =
                         format!("{owner} has the same path of the same host, and came first");
-                    if !matches!(path.backend, Backend::Redirect(_)) {
+                    if !matches!(path.backend, Backend::Redirect(_) | Backend::Location(_)) {
                         notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
                     }
                     continue;

@@ -11,8 +11,10 @@ use api::annotation;
 
 use crate::{
     annotations::{HttpsRedirect, has_captures},
-    ingress::PathKind,
+    ingress::{Backend, PathKind},
+    native,
     note::Outcome,
+    variable::Location,
 };
 
 /// A set of rules and defaults.
@@ -125,6 +127,24 @@ impl Profile {
     /// Whether a rewrite without groups replaces all of the path, rather than the prefix that matched.
     pub(crate) const fn rewrites_whole_path(self) -> bool {
         matches!(self, Self::Nginx)
+    }
+
+    /// Where exactly `/` leads. Higress keeps scheme, host and query of the request; ingress-nginx sends what is written, which
+    /// may have variables in it.
+    pub(crate) fn app_root(self, target: &str) -> Backend {
+        match self {
+            Self::Higress => Backend::Redirect(Box::new(native::redirect_to_path(target, 302))),
+            Self::Nginx => Backend::Location(Box::new(Location {
+                url: format!("$scheme://$http_host{target}"),
+                code: 302,
+                keeps_query: false,
+            })),
+        }
+    }
+
+    /// Whether a path is rewritten where the target is the path itself, so that what follows it goes.
+    pub(crate) const fn rewrites_to_itself(self) -> bool {
+        matches!(self, Self::Higress)
     }
 
     /// Whether plain HTTP is sent to https on a host that has a certificate, or has none. In ingress-nginx a certificate is

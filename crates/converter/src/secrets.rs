@@ -1,4 +1,4 @@
-//! Which Secrets an Ingress names: for whoever has to fetch them before anything can be made of it.
+//! Which Secrets and ConfigMaps an Ingress names: for whoever has to fetch them before anything can be made of it.
 
 use std::collections::BTreeSet;
 
@@ -32,11 +32,26 @@ pub fn secrets(ingress: &Ingress) -> BTreeSet<ObjectKey> {
     tls.chain(named).collect()
 }
 
+/// The ConfigMaps that the annotations of an Ingress name.
+#[must_use]
+pub fn config_maps(ingress: &Ingress) -> BTreeSet<ObjectKey> {
+    let annotations = ingress.metadata.annotations.iter().flatten();
+    let named = annotations.filter_map(|(key, text)| {
+        let name = key
+            .strip_prefix(HIGRESS)
+            .or_else(|| key.strip_prefix(NGINX))?;
+        let (namespace, named) = value::object_ref(&annotations::text_of(text)).ok()?;
+        let key = ObjectKey::new(namespace?, named);
+        (name == "custom-headers").then_some(key)
+    });
+    named.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::secrets;
+    use super::{config_maps, secrets};
     use crate::annotations::FAMILIES;
 
     fn named(key: &str, value: &str) -> Vec<String> {
@@ -73,6 +88,23 @@ mod tests {
         }
         assert_eq!(named("example.com/auth-secret", "users"), ["shop/web"]);
         assert_eq!(named("higress.io/rewrite-target", "/secret"), ["shop/web"]);
+    }
+
+    #[test]
+    fn config_maps_are_named_with_their_namespace() {
+        for (value, wanted) in [
+            ("shop/headers", Some("shop/headers")),
+            ("headers", None),
+            ("", None),
+        ] {
+            let ingress = json!({ "metadata": {
+                "namespace": "shop", "name": "a",
+                "annotations": { "nginx.ingress.kubernetes.io/custom-headers": value },
+            } });
+            let found = config_maps(&serde_json::from_value(ingress).unwrap());
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, wanted.into_iter().collect::<Vec<_>>(), "{value:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Filters of rules and backendRefs.
 
 mod cors;
+mod extension;
 mod external_auth;
 mod header;
 mod path;
@@ -16,8 +17,8 @@ use api::{
 };
 use http::{HeaderValue, StatusCode};
 use ir::{
-    Cors, ExternalAuth, Fraction, HeaderMods, HostPattern, HostRewrite, InvalidPattern, Mirror,
-    PathMatch, Pattern, Redirect, RequestMatch, RequestStep, Rewrite,
+    Action, AnswerHeaders, Cors, ExternalAuth, Fraction, HeaderMods, HostPattern, HostRewrite,
+    InvalidPattern, Mirror, PathMatch, Pattern, Redirect, RequestMatch, RequestStep, Rewrite,
 };
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -41,8 +42,12 @@ pub(crate) struct Filters {
     pub(crate) cors: Option<Cors>,
     pub(crate) request: Vec<RequestStep>,
     pub(crate) mirrors: Vec<Mirror>,
-    pub(crate) redirect: Option<Redirect>,
+    /// The redirect that the rule ends with, of either kind.
+    pub(crate) redirect: Option<Action>,
+    /// How many redirects and rewrites of a URL there are.
+    moves: usize,
     pub(crate) response: Vec<HeaderMods>,
+    pub(crate) answer_headers: Vec<AnswerHeaders>,
     /// Clusters of mirrors.
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Values that cannot be honoured: the rule must not be served without them.
@@ -69,18 +74,14 @@ pub(crate) fn replaces_prefix(filters: &[HttpRouteRulesFilters]) -> bool {
 /// Parses the filters of a rule that matched `prefix`.
 pub(crate) fn parse(declared: &[HttpRouteRulesFilters], of: Of<'_>) -> Filters {
     let mut filters = Filters::default();
-    let mut rewrites = 0;
     for filter in declared {
         if let Err(fault) = one(filter, of, &mut filters) {
             filters.faults.push(fault);
         }
-        rewrites += usize::from(filter.url_rewrite.is_some());
+        filters.moves +=
+            usize::from(filter.url_rewrite.is_some() || filter.request_redirect.is_some());
     }
-    let redirects = declared
-        .iter()
-        .filter(|filter| filter.request_redirect.is_some())
-        .count();
-    if rewrites + redirects > 1 {
+    if filters.moves > 1 {
         filters.faults.push(Fault::new(
             reasons::INCOMPATIBLE_FILTERS,
             "a rule takes one URLRewrite or one RequestRedirect",
@@ -152,7 +153,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         HttpRouteRulesFiltersType::RequestRedirect => {
             let declared = filter.request_redirect.as_ref();
             let declared = declared.ok_or_else(|| absent("requestRedirect"))?;
-            into.redirect = Some(redirect(declared, prefix)?);
+            into.redirect = Some(Action::Redirect(redirect(declared, prefix)?));
         }
         HttpRouteRulesFiltersType::UrlRewrite => {
             let declared = filter.url_rewrite.as_ref();
@@ -185,10 +186,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
             let reference = reference.ok_or_else(|| absent("extensionRef"))?;
             let key = ObjectKey::new(&from.key.namespace, &reference.name);
             match route_filter(&reference.group, &reference.kind, &key, lookup) {
-                Ok(found) => {
-                    let rewrite = regex_rewrite((&key, found), of)?;
-                    into.request.push(RequestStep::Rewrite(rewrite));
-                }
+                Ok(found) => extension::translate((&key, found), of, into)?,
                 Err(fault) => into.missing.push(fault),
             }
         }
@@ -214,20 +212,6 @@ fn route_filter<'a>(
     lookup.route_filter(key).ok_or_else(|| {
         let message = format!("RouteFilter {key} does not exist");
         Fault::new(reasons::BACKEND_NOT_FOUND, message)
-    })
-}
-
-fn regex_rewrite((key, filter): (&ObjectKey, &RouteFilter), of: Of<'_>) -> Result<Rewrite, Fault> {
-    let rewrite = &filter.spec.regex_rewrite;
-    let pattern = of
-        .pattern(&rewrite.pattern)
-        .map_err(|error| unsupported(format!("RouteFilter {key}: {error}")))?;
-    Ok(Rewrite {
-        host: None,
-        path: Some(ir::PathRewrite::Regex {
-            pattern,
-            replacement: path::replacement(&rewrite.substitution),
-        }),
     })
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn translate(
         if filters.redirect.is_some() && declared.backend_refs.iter().flatten().next().is_some() {
             rule.faults.push(Fault::new(
                 reasons::INCOMPATIBLE_FILTERS,
-                "a rule with RequestRedirect takes no backendRefs",
+                "a rule with a redirect takes no backendRefs",
             ));
         }
         let key = match &prefix {
@@ -203,8 +203,9 @@ fn phases(rule: &mut Rule, gates: &Gates, filters: Filters, forward: Result<Forw
     rule.request = filters.request;
     rule.mirrors = filters.mirrors;
     rule.response = filters.response;
+    rule.answer_headers = filters.answer_headers.into();
     rule.action = match (filters.redirect, forward) {
-        (Some(redirect), _) => Action::Redirect(redirect),
+        (Some(redirect), _) => redirect,
         (None, Ok(forward)) => Action::Forward(forward),
         (None, Err(reason)) => respond(reason),
     };

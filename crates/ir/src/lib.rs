@@ -11,6 +11,7 @@
 
 mod auth;
 mod cluster;
+mod composed;
 mod filter;
 mod host;
 mod listener;
@@ -30,6 +31,7 @@ mod told;
 
 pub use auth::{AuthCookies, BasicAuth, ExternalAuth, Users};
 pub use cluster::{BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
+pub use composed::{AnswerHeaders, Composed, HeaderTemplates, Location};
 pub use filter::{
     Allowed, ClientAddresses, Cors, HeaderMods, HostRewrite, Mirror, OriginMatch, PathRewrite,
     Redirect, RedirectPath, Rewrite,
@@ -38,8 +40,8 @@ pub use host::HostSettings;
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, Underscores, VirtualHost};
 pub use listener_key::{ListenerKey, ListenerParent};
 pub use matcher::{
-    HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch, Pattern,
-    QueryMatch, RequestMatch, ValueMatch,
+    Captures, HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch,
+    Pattern, QueryMatch, RequestMatch, ValueMatch,
 };
 pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use path::{BadPath, EscapedSlashes, Paths, ReadPath, canonical_path, resolve_dots};
@@ -50,7 +52,7 @@ pub use route::{
 };
 pub use rule::{Gates, RequestStep, Rule};
 pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};
-pub use template::{InvalidTemplate, Piece, Template, Variable};
+pub use template::{InvalidTemplate, Piece, Place, Template, Variable};
 pub use tls::{
     Authorities, Certificate, CipherSuite, ClientAuth, SubjectName, TlsTermination, TlsVersions,
     UpstreamName, UpstreamTls, Verify,

@@ -105,6 +105,25 @@ impl Pattern {
         self.0.regex.is_match(text.as_bytes())
     }
 
+    /// How many groups there are, the whole match included.
+    #[must_use]
+    pub fn group_count(&self) -> usize {
+        self.0.regex.captures_len()
+    }
+
+    /// The number of the group with this name, whatever its case.
+    #[must_use]
+    pub fn group_named(&self, name: &str) -> Option<usize> {
+        let is = |known: Option<&str>| known.is_some_and(|known| known.eq_ignore_ascii_case(name));
+        self.0.regex.capture_names().position(is)
+    }
+
+    /// What the groups of the first match have matched.
+    #[must_use]
+    pub fn groups<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
+        self.0.regex.captures(text.as_bytes()).map(Captures)
+    }
+
     /// `text` with `replacement` in the stead of the first match; `$1` and `${name}` stand for what groups have matched.
     #[must_use]
     pub fn replace<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
@@ -120,6 +139,23 @@ impl Pattern {
                 Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
             }),
         }
+    }
+}
+
+/// What the groups of a [`Pattern`] have matched.
+#[derive(Debug)]
+pub struct Captures<'t>(regex::bytes::Captures<'t>);
+
+impl<'t> Captures<'t> {
+    /// The text of a group; empty where it has no part in the match.
+    #[must_use]
+    pub fn get(&self, group: u16) -> &'t str {
+        let bytes = self
+            .0
+            .get(group.into())
+            .map_or(&[][..], |group| group.as_bytes());
+        // Only of a text that is no canonical path is a character cut in two.
+        std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
 

@@ -93,7 +93,7 @@ mod tests {
             value: ValueMatch::Exact("hunter2".into()),
         };
         let regex = ValueMatch::Regex(Pattern::full("hunter2|x").unwrap());
-        let target = Template::parse("/check?key=hunter2&rd=$host").unwrap();
+        let target = Template::parse("/check?key=hunter2&rd=$host", None).unwrap();
         let all = (&mods, &exact, &regex, &target);
         let hidden = json(&all);
         assert!(!hidden.contains("hunter2"), "{hidden}");

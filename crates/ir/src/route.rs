@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    ClusterKey, HeaderMods, Redirect, RequestMatch, Retry, Rule, SessionCookie, Timeouts, serialize,
+    ClusterKey, HeaderMods, Location, Redirect, RequestMatch, Retry, Rule, SessionCookie, Timeouts,
+    serialize,
 };
 
 /// The lasting identity of a rule: object, and rule name or content, never a list index. State such as
@@ -46,6 +47,8 @@ pub enum Action {
     Forward(Forward),
     /// To another address.
     Redirect(Redirect),
+    /// To a URL that is made for each request.
+    Location(Box<Location>),
     /// With an answer of our own.
     Respond {
         /// Status of the answer.

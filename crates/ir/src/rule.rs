@@ -5,9 +5,9 @@ use std::{num::NonZeroU64, sync::Arc};
 use serde::Serialize;
 
 use crate::{
-    Action, BasicAuth, ClientAddresses, ClusterKey, ConcurrencyLimit, Cors, ExternalAuth, Forward,
-    ForwardedFields, HeaderMods, Mirror, OwnStatuses, RateLimit, Rewrite, RuleKey, StrictTransport,
-    Target,
+    Action, AnswerHeaders, BasicAuth, ClientAddresses, ClusterKey, Composed, ConcurrencyLimit,
+    Cors, ExternalAuth, Forward, ForwardedFields, HeaderMods, Mirror, OwnStatuses, RateLimit,
+    Rewrite, RuleKey, StrictTransport, Target,
 };
 
 /// What happens to the requests of a rule. The fields are the phases, and they run in the order in which they stand here.
@@ -50,6 +50,9 @@ pub struct Rule {
     /// Changes of a backend's answer or of a redirect, in the order written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response: Vec<HeaderMods>,
+    /// Headers of the same answers whose values are made for each request, after [`Self::response`].
+    #[serde(rename = "answerHeaders", skip_serializing_if = "<[_]>::is_empty")]
+    pub answer_headers: Box<[AnswerHeaders]>,
 }
 
 impl Rule {
@@ -70,6 +73,7 @@ impl Rule {
             statuses: OwnStatuses::default(),
             strict_transport: None,
             response: Vec::new(),
+            answer_headers: Box::default(),
         }
     }
 
@@ -78,7 +82,7 @@ impl Rule {
     pub const fn forward(&self) -> Option<&Forward> {
         match &self.action {
             Action::Forward(forward) => Some(forward),
-            Action::Redirect(_) | Action::Respond { .. } => None,
+            Action::Redirect(_) | Action::Location(_) | Action::Respond { .. } => None,
         }
     }
 
@@ -144,4 +148,6 @@ pub enum RequestStep {
     Headers(HeaderMods),
     /// Its path or host.
     Rewrite(Rewrite),
+    /// Headers, path, query or host, with values that are made for each request.
+    Composed(Box<Composed>),
 }

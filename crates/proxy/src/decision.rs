@@ -17,7 +17,7 @@ use crate::{
     auth::Credentials,
     balance::ClusterState,
     error::ProxyError,
-    filter::{cors, headers, redirect},
+    filter::{compose, cors, headers, redirect},
     router::RequestView,
     snapshot::{PortState, RuleState, Snapshot},
     view::View,
@@ -240,6 +240,8 @@ pub(crate) enum Act {
     Answer(Response<()>, &'static str),
     /// The gateway answers.
     Respond(StatusCode, Reason),
+    /// The request does not fit the rule.
+    Refuse(ProxyError),
     /// A backend is asked.
     Forward,
 }
@@ -258,7 +260,19 @@ pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
             };
             let mut answer = redirect::response(redirect, &request);
             headers::apply_all(&rule.rule.response, answer.headers_mut());
-            Act::Answer(answer, "redirect")
+            made_for(compose::Request { view, listener }, rule, answer)
+        }
+        Action::Location(location) => {
+            let request = compose::Request { view, listener };
+            let url = match request.location(location) {
+                Ok(url) => url,
+                Err(error) => return Act::Refuse(error),
+            };
+            let mut answer = Response::new(());
+            *answer.status_mut() = location.status;
+            answer.headers_mut().insert(header::LOCATION, url);
+            headers::apply_all(&rule.rule.response, answer.headers_mut());
+            made_for(request, rule, answer)
         }
         Action::Respond { status, reason } => Act::Respond(*status, *reason),
         Action::Forward(_) => match forwards_left(&view.method, &view.headers) {
@@ -266,6 +280,15 @@ pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
             _ => Act::Forward,
         },
     }
+}
+
+/// A redirect, with the headers that are made for each request.
+fn made_for(request: compose::Request<'_>, rule: &RuleState, mut answer: Response<()>) -> Act {
+    match request.answer_headers(&rule.rule.answer_headers) {
+        Ok(made) => compose::set(&made, answer.headers_mut()),
+        Err(error) => return Act::Refuse(error),
+    }
+    Act::Answer(answer, "redirect")
 }
 
 /// How many more proxies and gateways an OPTIONS may pass, where it says so (RFC 9110 section 7.6.2). TRACE passes none.

@@ -11,6 +11,9 @@ pub enum ProxyError {
     /// Framing, host or path that can be read in more than one way.
     #[error("the request is malformed or ambiguous")]
     BadRequest,
+    /// A value of the request does not fit where the rule puts it.
+    #[error("a value of the request does not fit where the rule puts it")]
+    BadValue,
     /// A method that the gateway does not forward.
     #[error("this method is not forwarded")]
     MethodNotAllowed,
@@ -114,7 +117,7 @@ impl ProxyError {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::ClientClosed => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::BadValue | Self::ClientClosed => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
@@ -146,6 +149,7 @@ impl ProxyError {
     pub const fn flag(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
+            Self::BadValue => "bad_value",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::LoopDetected => "loop_detected",
             Self::UnknownCoding => "unknown_coding",
@@ -191,6 +195,7 @@ impl ProxyError {
     pub const fn blame(self) -> Side {
         match self {
             Self::BadRequest
+            | Self::BadValue
             | Self::MethodNotAllowed
             | Self::UnknownCoding
             | Self::TooManyHeaders

@@ -185,9 +185,15 @@ fn act(held: guard::Held) -> Begun {
     let listener = held.advertised();
     let (mut response, rule, asker, cookies) = match decision::act(&held.rule, &held.view, listener)
     {
-        Act::Forward => return forward::prepare(held),
+        Act::Forward => return forward::prepare(held, listener),
         Act::Answer(answer, reason) => (
             made(answer, reason, held.exchange),
+            held.rule,
+            held.asker,
+            held.cookies,
+        ),
+        Act::Refuse(error) => (
+            refuse(error, held.exchange),
             held.rule,
             held.asker,
             held.cookies,

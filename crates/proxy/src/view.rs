@@ -262,6 +262,12 @@ impl View {
         self.client
     }
 
+    /// The address at the other end of the connection, as `X-Forwarded-For` has it.
+    #[must_use]
+    pub(crate) const fn peer(&self) -> &HeaderValue {
+        &self.peer
+    }
+
     /// Whether the request has passed more gateways of ours than any sensible way has: it goes round in a circle.
     #[must_use]
     pub const fn is_looping(&self) -> bool {

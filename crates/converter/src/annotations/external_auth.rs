@@ -1,9 +1,12 @@
 //! `auth-url` and what goes with it: somebody else decides who comes in.
 
-use api::{AuthCookies, ExternalAuth, ExternalAuthMethod, RoutePolicySpec};
+use api::{
+    AuthCookies, ExternalAuth, ExternalAuthMethod, RoutePolicySpec,
+    template::{self, Part},
+};
 
 use super::{Effect, Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use crate::{note::Outcome, value, variable};
 
 /// See [`Family`].
 pub(super) const EXTERNAL_AUTH: Family = Family {
@@ -101,24 +104,6 @@ const BESIDE: &[&str] = &[
 
 /// What the authenticator would have to be told, and is not: it might decide otherwise.
 const REFUSED: &[&str] = &["auth-proxy-set-headers", "auth-snippet"];
-
-/// Names of the variables that a RoutePolicy knows.
-const VARIABLES: &[&str] = &[
-    "host",
-    "http_host",
-    "best_http_host",
-    "scheme",
-    "pass_access_scheme",
-    "request_uri",
-    "escaped_request_uri",
-    "uri",
-    "document_uri",
-    "args",
-    "query_string",
-    "is_args",
-    "request_method",
-    "remote_addr",
-];
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     global(reader);
@@ -310,24 +295,19 @@ fn template(text: &str) -> Result<String, String> {
             "{text:?} is no text of up to 2,048 ASCII characters; nobody is let in"
         ));
     }
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('$') {
-        let (name, behind) = match after.strip_prefix('{') {
-            Some(braced) => braced.split_once('}').unwrap_or(("", "")),
-            None => {
-                let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                after.split_at(after.find(|c| !word(c)).unwrap_or(after.len()))
-            }
-        };
-        if !VARIABLES.contains(&name) {
-            return Err(format!(
-                "variable ${name} is not known; these are: ${}; nobody is let in",
-                VARIABLES.join(", $")
-            ));
-        }
-        rest = behind;
-    }
+    variable::check(text, &variable::Scope::default())
+        .map_err(|why| format!("{why}; nobody is let in"))?;
     Ok(text.to_owned())
+}
+
+/// Whether nothing in a host is what a client sends, but the host that it asks for.
+fn is_known_host(host: &str) -> bool {
+    let known = ["host", "http_host", "best_http_host", "server_port"];
+    let parts = template::parts(host).unwrap_or_default();
+    parts.iter().all(|part| match part {
+        Part::Text(_) => true,
+        Part::Name(name) => known.iter().any(|known| name.eq_ignore_ascii_case(known)),
+    })
 }
 
 fn authority(url: &str) -> &str {
@@ -360,6 +340,11 @@ fn signin_url(text: &str) -> Result<String, String> {
     if !starts.iter().any(|start| url.starts_with(start)) || url.contains([' ', '#']) {
         return Err(format!(
             "{text:?} is neither an http or https URL nor a path; nobody is let in"
+        ));
+    }
+    if !url.starts_with('/') && !is_known_host(authority(&url)) {
+        return Err(format!(
+            "{text:?} has a host that clients would choose; nobody is let in"
         ));
     }
     Ok(url)

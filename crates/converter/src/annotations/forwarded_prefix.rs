@@ -3,7 +3,9 @@
 use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
     native::{RequestSet, Rule},
-    value,
+    note::Outcome,
+    profile::Profile,
+    value, variable,
 };
 
 /// See [`Family`].
@@ -11,8 +13,8 @@ pub(super) const FORWARDED_PREFIX: Family = Family {
     name: "forwarded-prefix",
     keys: &[Key {
         name: "x-forwarded-prefix",
-        doc: "Value of the request header X-Forwarded-Prefix where the path is rewritten; true: the path that was matched. Default: no such header.",
-        becomes: "RequestHeaderModifier. No effect: without a rewrite there is no header. Approximated: true stands for what an expression begins with before its first special character. Refused: no header's value.",
+        doc: "Value of the request header X-Forwarded-Prefix where the path is rewritten, in class nginx with variables; true: the path that was matched. Default: no such header.",
+        becomes: "RequestHeaderModifier, or RouteFilter `requestHeaders`. No effect: without a rewrite there is no header. Approximated: true stands for what an expression begins with before its first special character. Refused: no header's value; a variable that has no value here.",
     }],
     apply,
 };
@@ -39,6 +41,24 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let rewritten = settings.rewrite_target.is_some() || settings.rewrite_path.is_some();
     if !rewritten && wanted.is_some() {
         return reader.pointless(KEY, "rewrite-target or rewrite-path");
+    }
+    if let Some(ForwardedPrefix::Value(text)) = &wanted
+        && reader.profile() == Profile::Nginx
+        && text.contains('$')
+    {
+        let scope = reader.scope(KEY);
+        match variable::check(text, &scope) {
+            Err(why) => reader.say(KEY, Outcome::Refused, why),
+            Ok(()) => {
+                let effect = Effect::In(|written| {
+                    let mut filters = written.route_filters();
+                    filters.any(|filter| filter.request_headers.is_some())
+                });
+                reader.exact(KEY, effect, "RouteFilter requestHeaders");
+                settings.texts_mut().prefix = Some(text.clone());
+            }
+        }
+        return;
     }
     match wanted {
         None => reader.exact(KEY, Effect::Default, "no such header"),

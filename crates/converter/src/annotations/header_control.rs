@@ -47,7 +47,7 @@ pub(super) const HEADER_CONTROL: Family = Family {
 };
 
 /// Gateway API's limit of each list.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// Changes in one direction. Applied in the order remove, update, add.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,9 +1,13 @@
 //! What an Ingress says about its hosts as a whole: `app-root`, `server-alias`, `from-to-www-redirect`.
 
+use api::TemplateRedirect;
+
 use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
     native::{self, RequestRedirect, Rule},
+    profile::Profile,
     value,
+    variable::{self, Scope},
 };
 
 /// See [`Family`].
@@ -12,8 +16,8 @@ pub(super) const HOST: Family = Family {
     keys: &[
         Key {
             name: "app-root",
-            doc: "Path that exactly / of the hosts is redirected to, with 302. Of several Ingresses of a host the newest wins.",
-            becomes: "Match of exactly / with RequestRedirect 302. Approximated: a newer Ingress of the host has it too, or the host has a rule for exactly /. Refused: not a path.",
+            doc: "Path that exactly / of the hosts is redirected to, with 302; in class nginx with query, fragment and variables as they are written, and without the request's query. Of several Ingresses of a host the newest wins.",
+            becomes: "Match of exactly / with RequestRedirect 302, in class nginx with RouteFilter `redirect`. Approximated: a newer Ingress of the host has it too, or the host has a rule for exactly /. Refused: not a path; a variable that has no value here.",
         },
         Key {
             name: "server-alias",
@@ -42,14 +46,29 @@ pub(crate) struct HostSettings {
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let canary = settings.canary.is_some();
     let host = &mut settings.host;
-    if let Some(path) = reader.parse("app-root", value::path) {
-        let effect = Effect::In(|written| {
-            let app_root = written.source.settings.host.app_root.as_ref();
-            let root = app_root.map(|(_, path)| native::full_path(path));
-            let leads = |to: &RequestRedirect| to.status_code == Some(302) && to.path == root;
-            written.rules().any(|rule| redirects(rule).any(leads))
-        });
-        reader.exact("app-root", effect, "RequestRedirect 302 from exactly /");
+    let scope = reader.scope("app-root");
+    let nginx = reader.profile() == Profile::Nginx;
+    let path = reader.parse("app-root", |text| match nginx {
+        true => root(text, &scope),
+        false => value::path(text),
+    });
+    if let Some(path) = path {
+        if nginx {
+            let effect = Effect::In(|written| {
+                let mut filters = written.route_filters();
+                filters.any(|filter| filter.redirect.as_ref().is_some_and(|to| leads_to_root(to)))
+            });
+            let message = "RouteFilter redirect with 302 from exactly /";
+            reader.exact("app-root", effect, message);
+        } else {
+            let effect = Effect::In(|written| {
+                let app_root = written.source.settings.host.app_root.as_ref();
+                let root = app_root.map(|(_, path)| native::full_path(path));
+                let leads = |to: &RequestRedirect| to.status_code == Some(302) && to.path == root;
+                written.rules().any(|rule| redirects(rule).any(leads))
+            });
+            reader.exact("app-root", effect, "RequestRedirect 302 from exactly /");
+        }
         host.app_root = reader.key("app-root").map(|key| (key, path));
     }
     if let Some(aliases) = reader.parse("server-alias", aliases) {
@@ -90,6 +109,21 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
 fn redirects(rule: &Rule) -> impl Iterator<Item = &RequestRedirect> {
     let filters = rule.filters.iter().flatten();
     filters.filter_map(|filter| filter.request_redirect.as_ref())
+}
+
+/// Whether a redirect is what an `app-root` of class nginx becomes.
+fn leads_to_root(to: &TemplateRedirect) -> bool {
+    to.location.starts_with("${scheme}://${http_host}/") && to.status_code == Some(302)
+}
+
+/// What class nginx puts behind scheme and host, with its variables.
+fn root(text: &str, scope: &Scope) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err(format!("{text:?} does not begin with a slash"));
+    }
+    variable::check(text, scope)?;
+    variable::check_location(text)?;
+    Ok(text.to_owned())
 }
 
 fn aliases(text: &str) -> Result<Vec<String>, String> {

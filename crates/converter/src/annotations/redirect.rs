@@ -1,4 +1,4 @@
-//! Redirects: `ssl-redirect`, `force-ssl-redirect`, `permanent-redirect`, `permanent-redirect-code`, `temporal-redirect`.
+//! Redirects: `ssl-redirect`, `force-ssl-redirect`, `permanent-redirect`, `temporal-redirect`, and their codes.
 
 use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
@@ -6,6 +6,7 @@ use crate::{
     note::Outcome,
     profile::Profile,
     value,
+    variable::{self, Location},
 };
 
 /// See [`Family`].
@@ -24,18 +25,23 @@ pub(super) const REDIRECT: Family = Family {
         },
         Key {
             name: "permanent-redirect",
-            doc: "URL that every request is sent to; without a path the request's own is kept.",
-            becomes: "RequestRedirect. Approximated: query and fragment of the URL are dropped, the request's query is kept. No effect: temporal-redirect is set and wins. Refused: not an absolute http or https URL.",
+            doc: "URL that every request is sent to; without a path the request's own is kept. In class nginx it is sent as it is written, with nothing of the request added but what its variables and groups ask for, and a path on the same host will do.",
+            becomes: "RequestRedirect; in class nginx RouteFilter `redirect`. Approximated: but for class nginx, query and fragment of the URL are dropped, the request's query is kept. No effect: temporal-redirect is set and wins. Refused: not an absolute http or https URL; a variable that has no value here.",
         },
         Key {
             name: "permanent-redirect-code",
             doc: "301, 302, 303, 307 or 308. Default 301.",
-            becomes: "`statusCode` of that RequestRedirect. No effect: without permanent-redirect. Refused: other codes; then 301 counts.",
+            becomes: "`statusCode` of that redirect. No effect: without permanent-redirect. Refused: other codes; then 301 counts.",
         },
         Key {
             name: "temporal-redirect",
-            doc: "URL that every request is sent to with 302; wins over permanent-redirect.",
-            becomes: "RequestRedirect with 302. Approximated: query and fragment of the URL are dropped, the request's query is kept. Refused: not an absolute http or https URL.",
+            doc: "URL that every request is sent to with 302; wins over permanent-redirect. In class nginx as permanent-redirect.",
+            becomes: "RequestRedirect with 302; in class nginx RouteFilter `redirect`. Approximated: but for class nginx, query and fragment of the URL are dropped, the request's query is kept. Refused: not an absolute http or https URL; a variable that has no value here.",
+        },
+        Key {
+            name: "temporal-redirect-code",
+            doc: "301, 302, 303, 307 or 308, in class nginx alone. Default 302.",
+            becomes: "`statusCode` of that redirect. No effect: without temporal-redirect, or in another class. Refused: other codes; then 302 counts.",
         },
     ],
     apply,
@@ -52,6 +58,11 @@ pub(crate) struct HttpsRedirect {
 
 fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     settings.https = https(reader);
+    if reader.profile() == Profile::Nginx {
+        return locations(reader, settings);
+    }
+    let message = "Higress answers temporal-redirect with 302, whatever this says";
+    reader.say("temporal-redirect-code", Outcome::NoEffect, message);
     let code = code(reader);
     if let Some(filter) = url(reader, "permanent-redirect", code.unwrap_or(301)) {
         overridden(reader, settings, "permanent-redirect");
@@ -90,8 +101,7 @@ fn https(reader: &mut Reader<'_>) -> HttpsRedirect {
             let effect = Effect::InOrDefault(|written| {
                 let mut groups = written.groups.iter();
                 let settings = &written.source.settings;
-                let plain =
-                    settings.matching.https != Some(true) && settings.rule.redirect.is_none();
+                let plain = settings.matching.https != Some(true) && !settings.redirects();
                 plain && groups.any(|group| group.https != group.https_by_default)
             });
             reader.exact(SSL, effect, "off");
@@ -127,6 +137,84 @@ fn leads_to_https(rule: &Rule) -> bool {
 
 fn leads_elsewhere(rule: &Rule) -> bool {
     redirects(rule).any(|to| to.hostname.is_some())
+}
+
+/// A RouteFilter that sends clients elsewhere.
+fn sends_elsewhere() -> Effect {
+    Effect::In(|written| {
+        written
+            .route_filters()
+            .any(|filter| filter.redirect.is_some())
+    })
+}
+
+/// Redirects of class nginx, whose URLs are sent as they are written. The temporal one wins.
+fn locations(reader: &mut Reader<'_>, settings: &mut Settings) {
+    let mut winner = None;
+    let rewritten = settings.redirects();
+    for (key, code_key, default) in [
+        ("permanent-redirect", "permanent-redirect-code", 301),
+        ("temporal-redirect", "temporal-redirect-code", 302),
+    ] {
+        let code = nginx_code(reader, code_key, default);
+        let scope = reader.scope(key);
+        let url = reader.parse(key, |text| {
+            variable::check(text, &scope)?;
+            variable::check_location(text)?;
+            Ok(text.to_owned())
+        });
+        let Some(url) = url else {
+            reader.pointless(code_key, key);
+            continue;
+        };
+        let message = format!("RouteFilter redirect with {code}");
+        reader.exact(key, sends_elsewhere(), message);
+        if let Some(earlier) = winner.replace(key) {
+            reader.beaten(earlier, key);
+            let code_key = "permanent-redirect-code";
+            reader.beaten(code_key, key);
+        }
+        settings.texts_mut().location = Some(Location {
+            url,
+            code,
+            keeps_query: false,
+        });
+    }
+    if let Some(winner) = winner {
+        if rewritten {
+            reader.beaten("rewrite-target", winner);
+        }
+        overridden(reader, settings, winner);
+    }
+}
+
+/// The status of a redirect of class nginx, which takes its default for what is none from 300 to 308.
+fn nginx_code(reader: &mut Reader<'_>, key: &str, default: u16) -> u16 {
+    let code = reader.parse(key, |text| match value::number(text)? {
+        code @ (301 | 302 | 303 | 307 | 308) => Ok(u16::try_from(code).ok()),
+        code @ 300..=308 => Err(format!(
+            "{code} cannot be answered, but 301, 302, 303, 307 and 308 can; {default} is used"
+        )),
+        _ => Ok(None),
+    });
+    match code {
+        Some(Some(code)) => {
+            let effect = match code == default {
+                true => Effect::Default,
+                false => sends_elsewhere(),
+            };
+            reader.exact(key, effect, "statusCode");
+            code
+        }
+        Some(None) => {
+            let message = format!(
+                "statusCode {default}, as class nginx has it for codes that are not from 300 to 308"
+            );
+            reader.exact(key, Effect::Default, message);
+            default
+        }
+        None => default,
+    }
 }
 
 fn overridden(reader: &mut Reader<'_>, settings: &Settings, by: &str) {

@@ -35,7 +35,7 @@ pub(crate) fn redirect_to_https(groups: &mut Vec<HostGroup>, hosts: &Hosts, note
             notes.add(&source.object, None, Outcome::Dropped, message);
         }
         let stays = |owned: &Owned| leaves(owned) || owned.is_catch_all(source);
-        if settings.rule.redirect.is_some() || group.paths.iter().all(stays) {
+        if settings.redirects() || group.paths.iter().all(stays) {
             continue;
         }
         group.https = redirect(group, settings.https, tls);

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 
 /// What is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Message {
+pub(super) enum Message {
     Request,
     Response,
 }
@@ -111,7 +111,7 @@ fn pairs<'a>(
 }
 
 /// A name that a rule may change. How a message is framed, and where a request goes, is not for header modifiers to say.
-fn changeable(name: HeaderName, of: Message) -> Result<HeaderName, Fault> {
+pub(super) fn changeable(name: HeaderName, of: Message) -> Result<HeaderName, Fault> {
     if api::header::frames_a_message(name.as_str()) {
         return Err(unsupported(format!(
             "header {name} says how a message is framed, or concerns one connection, and cannot be changed"
@@ -119,7 +119,7 @@ fn changeable(name: HeaderName, of: Message) -> Result<HeaderName, Fault> {
     }
     if of == Message::Request && name == header::HOST {
         return Err(unsupported(
-            "header Host of a request cannot be changed; use URLRewrite with hostname",
+            "header Host of a request cannot be changed; use URLRewrite with hostname, or a RouteFilter with rewrite.host",
         ));
     }
     Ok(name)

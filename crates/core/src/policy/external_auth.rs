@@ -94,16 +94,18 @@ pub(crate) fn external_auth(
     let url = &declared.url;
     let wrong = |why: String| invalid(format!("externalAuth.url {url:?}: {why}"));
     let place = Place::parse(url).map_err(wrong)?;
-    let target = Template::parse(&place.target).map_err(|error| wrong(error.to_string()))?;
+    let target =
+        Template::location(&place.target, None).map_err(|error| wrong(error.to_string()))?;
     let tried = target.fill(|_, text| text.push('x'));
     if PathAndQuery::try_from(tried).is_err() || place.target.contains('#') {
         return Err(wrong(
             "its path or query has a character that none takes".to_owned(),
         ));
     }
-    let template = |text: &str, field: &str| {
+    type Read = fn(&str, Option<&ir::Pattern>) -> Result<Template, ir::InvalidTemplate>;
+    let template = |text: &str, field: &str, read: Read| {
         let wrong = |why: String| invalid(format!("externalAuth.{field} {text:?}: {why}"));
-        let template = Template::parse(text).map_err(|error| wrong(error.to_string()))?;
+        let template = read(text, None).map_err(|error| wrong(error.to_string()))?;
         match HeaderValue::try_from(template.fill(|_, text| text.push('x'))) {
             Ok(_) => Ok(template),
             Err(_) => Err(wrong("it has a character that no header takes".to_owned())),
@@ -126,10 +128,10 @@ pub(crate) fn external_auth(
         sign_in: declared
             .sign_in_url
             .as_deref()
-            .map(|text| template(text, "signInUrl"))
+            .map(|text| template(text, "signInUrl", Template::location))
             .transpose()?,
         back_to: match back_to {
-            Some(text) => template(text, "requestRedirect")?,
+            Some(text) => template(text, "requestRedirect", Template::parse)?,
             None => Template::prefixed("", Variable::RequestUri),
         },
         cookies: match declared.cookies {

@@ -11,7 +11,7 @@ use super::{Act, Decision, Met, Place, Verdict};
 use crate::{
     auth,
     error::ProxyError,
-    filter::headers,
+    filter::{compose, headers},
     framing::{Fault, HeadScanner},
     handle::{decor::Asker, fallback, request},
     names::Names,
@@ -197,6 +197,7 @@ impl Explainer {
                 };
                 vec![(1, outcome)]
             }
+            Act::Refuse(error) => vec![(1, Outcome::error(error))],
             Act::Respond(status, reason) => {
                 let outcome = Outcome::Answered {
                     status,
@@ -285,12 +286,19 @@ fn backends(rule: &RuleState, mut view: View, listener: u16) -> Vec<(u64, Outcom
         view.headers.remove(header::AUTHORIZATION);
     }
     let upgrade = super::upgrade(rule, &view);
+    let answer = compose::Request {
+        view: &view,
+        listener,
+    };
+    let answer = answer.answer_headers(&rule.rule.answer_headers).map(drop);
     let head = request::head(rule, view, upgrade.as_ref(), listener);
+    let head = answer.and(head);
     let declared = rule.forward().map_or(&[][..], |forward| &forward.backends);
     let end = |at: usize| {
         let chosen = rule.cluster(at);
         let picked = rule.standing((at, chosen));
         let cluster = super::backend(rule, picked)?;
+        let head = head.as_ref().map_err(|error| *error)?;
         if !cluster.has_endpoints() {
             return Err(ProxyError::NoEndpoint);
         }

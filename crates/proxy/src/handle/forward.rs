@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{Method, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use ir::{Balance, Cluster, Endpoint, Reason, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -26,13 +26,16 @@ use crate::{
     decision,
     error::ProxyError,
     exchange::Exchange,
-    filter::headers,
+    filter::{
+        compose::{self, Made},
+        headers,
+    },
     server::Conn,
     session,
     silence::Silence,
     snapshot::RuleState,
     upstream::{Answer, Failure, Head, Outgoing, Progress},
-    view::fields,
+    view::{View, fields},
 };
 
 /// A request on its way, with all it needs. One allocation; the futures below only point to it.
@@ -64,13 +67,16 @@ pub(crate) struct Call {
     pub(super) asker: Asker,
     /// What authenticators want the client to keep.
     pub(super) cookies: Cookies,
+    /// Headers of the answer that were made for the request, where the rule has such.
+    made: MadeHeaders,
     deadline: Option<Instant>,
     pub(super) exchange: Exchange,
 }
 
 /// Chooses the backend and makes the head that it shall see. What cannot be forwarded is answered here.
-pub(super) fn prepare(held: Held) -> Begun {
-    let listener = held.told_port();
+///
+/// `listener` is its port, as clients know it.
+pub(super) fn prepare(held: Held, listener: u16) -> Begun {
     let Held {
         conn,
         rule,
@@ -104,7 +110,10 @@ pub(super) fn prepare(held: Held) -> Begun {
     let offered =
         client.and_then(|client| Some(Asked::new(client, decision::upgrade(&rule, &view)?)));
     let offer = offered.as_ref().map(|asked| &asked.offered);
-    let mut head = request::head(&rule, view, offer, listener);
+    let (mut head, made) = match heads(&rule, view, offer, listener) {
+        Ok(heads) => heads,
+        Err(error) => return refused(error, &rule, (asker, cookies), exchange),
+    };
     let allowance = allowance(&rule, &body);
     let meter = Meter::new(
         exchange.giver(&conn),
@@ -117,11 +126,8 @@ pub(super) fn prepare(held: Held) -> Begun {
     if rule.has_mirrors() {
         mirror::copy(&conn.worker, &rule, &head, source.replay());
     }
-    if let Some(backend) = rule.backend(backend) {
-        backend
-            .request
-            .iter()
-            .for_each(|mods| headers::apply_to_request(mods, &mut head.headers));
+    for mods in rule.backend(backend).iter().flat_map(|own| &own.request) {
+        headers::apply_to_request(mods, &mut head.headers);
     }
     if let Some(told) = told {
         fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, &mut head.headers);
@@ -142,12 +148,33 @@ pub(super) fn prepare(held: Held) -> Begun {
         asked: offered,
         asker,
         cookies,
+        made,
         deadline: limit.map(|limit| exchange.started() + limit),
         exchange,
         conn,
         rule,
         cluster,
     }))
+}
+
+/// Headers that were made for a request, if any.
+type MadeHeaders = Option<Box<[Made]>>;
+
+/// The head that the backend shall see, and headers of its answer that are made for the request, where the rule has such.
+fn heads(
+    rule: &RuleState,
+    view: View,
+    upgrade: Option<&HeaderValue>,
+    listener: u16,
+) -> Result<(Head, MadeHeaders), ProxyError> {
+    let all = &rule.rule.answer_headers;
+    let request = compose::Request {
+        view: &view,
+        listener,
+    };
+    let made = (!all.is_empty()).then(|| request.answer_headers(all));
+    let made = made.transpose()?.map(Vec::into_boxed_slice);
+    Ok((request::head(rule, view, upgrade, listener)?, made))
 }
 
 /// RFC 9110 section 9.3: methods whose content has no meaning of its own.
@@ -388,6 +415,7 @@ fn filters(call: &Call, asker: &Asker, map: &mut http::HeaderMap) {
         headers::apply_all(&backend.response, map);
     }
     headers::apply_all(&call.rule.rule.response, map);
+    compose::set(call.made.as_deref().unwrap_or_default(), map);
 }
 
 /// A backend that switches protocols unasked, or to one that was not offered, is not to be trusted with the connection.

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use ir::{AuthCookies, ExternalAuth, ForwardedField};
+use ir::{AuthCookies, ExternalAuth};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Begun, act, decor::Asker, question, refuse};
@@ -15,6 +15,7 @@ use crate::{
     decision,
     error::ProxyError,
     exchange::Exchange,
+    filter::compose,
     server::Conn,
     snapshot::RuleState,
     upstream::Answer,
@@ -36,20 +37,20 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// The request, for templates.
+    fn request(&self) -> compose::Request<'_> {
+        compose::Request {
+            view: &self.view,
+            listener: self.advertised(),
+        }
+    }
+
     /// The port of the listener, as clients know it.
     pub(super) fn advertised(&self) -> u16 {
         let key = self.conn.port.key;
         let snapshot = self.conn.worker.snapshot();
         let port = snapshot.ir.ports.get(&key);
         port.and_then(|port| port.advertised).unwrap_or(key.port)
-    }
-
-    /// [`Self::advertised`], where the backend is told of it: looking it up costs a little.
-    pub(super) fn told_port(&self) -> u16 {
-        match self.rule.rule.forwarded.has(ForwardedField::Port) {
-            true => self.advertised(),
-            false => 0,
-        }
     }
 }
 
@@ -137,7 +138,7 @@ async fn external(
     cluster: Option<&ClusterState>,
 ) -> Result<(), Denial> {
     let cluster = cluster.ok_or(ProxyError::AuthUnreachable)?;
-    let head = question::question(&held.view, auth).ok_or(ProxyError::AuthFailed)?;
+    let head = question::question(held.request(), auth).ok_or(ProxyError::AuthFailed)?;
     let worker = Rc::clone(&held.conn.worker);
     let answer = external::ask(&worker, cluster, head, auth.timeout).await?;
     let status = answer.response.status();
@@ -151,7 +152,7 @@ async fn external(
     }
     match (status, &auth.sign_in) {
         (StatusCode::UNAUTHORIZED, Some(sign_in)) => {
-            let location = question::fill(sign_in, &held.view).ok_or(ProxyError::AuthFailed)?;
+            let location = question::fill(sign_in, held.request()).ok_or(ProxyError::AuthFailed)?;
             held.cookies.take(auth, answer.response.headers());
             external::finish(answer);
             Err(Denial::SignIn(location))

@@ -1,20 +1,13 @@
 //! What an external authenticator is told of a request, and where clients are sent who have to sign in.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
-use ir::{ExternalAuth, Template, Variable};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ir::{ExternalAuth, Template};
 
 use crate::{
+    filter::compose::{self, Request},
     upstream::Head,
     view::{View, fields},
 };
-
-/// Everything but the unreserved characters of RFC 3986.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 const ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
@@ -29,38 +22,16 @@ fn uri(view: &View) -> &str {
     view.target().as_str()
 }
 
-fn write(view: &View, variable: Variable, text: &mut String) {
-    match variable {
-        Variable::Host => text.push_str(view.host()),
-        Variable::Authority => text.push_str(view.authority().to_str().unwrap_or_default()),
-        Variable::Scheme => text.push_str(view.scheme()),
-        Variable::RequestUri => text.push_str(uri(view)),
-        Variable::EscapedRequestUri => text.extend(utf8_percent_encode(uri(view), ESCAPED)),
-        Variable::Path => text.push_str(view.path()),
-        Variable::Query => text.push_str(view.query().unwrap_or_default()),
-        Variable::QuestionMark => text.push_str(view.query().map_or("", |_| "?")),
-        Variable::Method => text.push_str(view.method.as_str()),
-        Variable::ClientAddress => text.push_str(&client(view)),
-    }
-}
-
-/// The client's address, or the word that proxies have for one that is not known.
-fn client(view: &View) -> String {
-    let address = view.client().address();
-    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
-}
-
 /// A template's text as a header's value; `None` if no header can hold it.
-pub(super) fn fill(template: &Template, view: &View) -> Option<HeaderValue> {
-    let text = template.fill(|variable, text| write(view, variable, text));
-    HeaderValue::try_from(text).ok()
+pub(super) fn fill(template: &Template, request: Request<'_>) -> Option<HeaderValue> {
+    let text = request.text(template).ok()?;
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
 }
 
 /// The request to the authenticator, without body; `None` if its target cannot be one.
-pub(super) fn question(view: &View, auth: &ExternalAuth) -> Option<Head> {
-    let target = auth
-        .target
-        .fill(|variable, text| write(view, variable, text));
+pub(super) fn question(request: Request<'_>, auth: &ExternalAuth) -> Option<Head> {
+    let view = request.view;
+    let target = request.text(&auth.target).ok()?;
     let mut headers = match &auth.sent {
         None => view.headers.clone(),
         Some(names) => chosen(&view.headers, names),
@@ -88,8 +59,11 @@ pub(super) fn question(view: &View, auth: &ExternalAuth) -> Option<Head> {
         (ORIGINAL_URI, uri.clone()),
         (FORWARDED_METHOD, method),
         (FORWARDED_URI, uri),
-        (BACK_TO, fill(&auth.back_to, view)?),
-        (REAL_IP, HeaderValue::try_from(client(view)).ok()?),
+        (BACK_TO, fill(&auth.back_to, request)?),
+        (
+            REAL_IP,
+            HeaderValue::try_from(&*compose::client(view)).ok()?,
+        ),
     ];
     fields::remove_aliases(&mut headers, told.iter().map(|(name, _)| name));
     for (name, value) in told {
@@ -97,7 +71,7 @@ pub(super) fn question(view: &View, auth: &ExternalAuth) -> Option<Head> {
     }
     Some(Head {
         method: auth.method.clone().unwrap_or_else(|| view.method.clone()),
-        target: PathAndQuery::try_from(target).ok()?,
+        target: PathAndQuery::from_maybe_shared(bytes::Bytes::from(target)).ok()?,
         host: auth
             .host
             .clone()

@@ -5,14 +5,16 @@ use ir::{HashKey, RequestStep, Rewrite};
 
 use crate::{
     balance, decision,
+    error::ProxyError,
     filter::{
+        compose::{self, Change},
         headers,
         rewrite::{self, path_and_query},
     },
     router,
     snapshot::RuleState,
     upstream::Head,
-    view::View,
+    view::{View, fields},
 };
 
 /// The hash of what a cluster balances by, if the request has it.
@@ -33,12 +35,21 @@ pub(super) fn hash_key(by: &HashKey, view: &View) -> Option<u64> {
 
 /// The head that goes to the backend, after the rule's request steps. `upgrade` is what is offered to it, `listener` the port of
 /// the listener, as clients know it.
+///
+/// # Errors
+/// A value of the request does not fit where the rule puts it.
 pub(crate) fn head(
     rule: &RuleState,
     mut view: View,
     upgrade: Option<&HeaderValue>,
     listener: u16,
-) -> Head {
+) -> Result<Head, ProxyError> {
+    // Before the view is taken apart.
+    let request = compose::Request {
+        view: &view,
+        listener,
+    };
+    let mut changes = changes(rule, request)?;
     let mut headers = std::mem::take(&mut view.headers);
     // The gateway answers `100 Continue` itself when the backend starts reading.
     headers.remove(header::EXPECT);
@@ -65,9 +76,21 @@ pub(crate) fn head(
         headers,
     };
     for step in &rule.rule.request {
-        apply(step, &mut head);
+        apply(step, &mut changes, &mut head);
     }
-    head
+    Ok(head)
+}
+
+/// What the rule's steps make of the request, where their values are made for it. Nothing, for most rules.
+fn changes(
+    rule: &RuleState,
+    request: compose::Request<'_>,
+) -> Result<std::vec::IntoIter<Change>, ProxyError> {
+    let composed = rule.rule.request.iter().filter_map(|step| match step {
+        RequestStep::Composed(step) => Some(request.change(step)),
+        RequestStep::Headers(_) | RequestStep::Rewrite(_) => None,
+    });
+    Ok(composed.collect::<Result<Vec<_>, _>>()?.into_iter())
 }
 
 const fn rewrites_path(step: &RequestStep) -> bool {
@@ -75,7 +98,7 @@ const fn rewrites_path(step: &RequestStep) -> bool {
 }
 
 /// Applies one step of a rule to a request.
-fn apply(step: &RequestStep, head: &mut Head) {
+fn apply(step: &RequestStep, changes: &mut impl Iterator<Item = Change>, head: &mut Head) {
     match step {
         RequestStep::Headers(mods) => headers::apply_to_request(mods, &mut head.headers),
         RequestStep::Rewrite(Rewrite { host, path }) => {
@@ -85,6 +108,20 @@ fn apply(step: &RequestStep, head: &mut Head) {
             if let Some(path) = path {
                 let new = rewrite::rewrite(path, head.target.path());
                 head.target = path_and_query(&new, head.target.query());
+            }
+        }
+        RequestStep::Composed(_) => {
+            let change = changes.next().unwrap_or_default();
+            fields::remove_aliases(
+                &mut head.headers,
+                change.headers.iter().map(|(name, _)| name),
+            );
+            compose::set(&change.headers, &mut head.headers);
+            if let Some(host) = change.host {
+                head.host = host;
+            }
+            if let Some(target) = change.target {
+                head.target = target;
             }
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ir::{
-    Action, Allowed, Backend, BasicAuth, ClientAddresses, Cors, EscapedSlashes, ForwardedField,
-    HeaderMatch, HeaderMods, HostSettings, OriginMatch, OwnStatuses, PasswordHash, PathMatch,
-    PathRewrite, Paths, Reason, Redacted, Redirect, Rewrite, Route, Target, Underscores, Users,
-    ValueMatch,
+    Action, Allowed, AnswerHeaders, Backend, BasicAuth, ClientAddresses, Composed, Cors,
+    EscapedSlashes, ForwardedField, HeaderMatch, HeaderMods, HeaderTemplates, HostSettings,
+    Location, OriginMatch, OwnStatuses, PasswordHash, PathMatch, PathRewrite, Paths, Reason,
+    Redacted, Redirect, Rewrite, Route, Target, Template, Underscores, Users, ValueMatch,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use proxy::{Explainer, Outcome, Peer, Proxy, Question};
@@ -31,6 +31,34 @@ fn mods(name: &'static str, value: &'static str) -> HeaderMods {
         )],
         ..HeaderMods::default()
     }
+}
+
+/// Steps that make a value for each request.
+fn composed() -> impl Strategy<Value = Phase> {
+    let made = |name: &'static str, template: &str| {
+        let template = Template::parse(template, None).unwrap();
+        HeaderTemplates(vec![(HeaderName::from_static(name), template)])
+    };
+    let composed = Composed {
+        path: Some(Template::path("/made$uri", None).unwrap()),
+        query: Some(Template::query("for=$remote_addr", None).unwrap()),
+        set: made("x-user", "$request_method $arg_q"),
+        ..Composed::default()
+    };
+    // Only some requests have what is asked for.
+    let host = Composed {
+        host: Some(Template::host("$http_x_user", None).unwrap()),
+        ..Composed::default()
+    };
+    let answers = AnswerHeaders {
+        groups: None,
+        set: made("x-answer", "$scheme $http_x_user"),
+    };
+    prop_oneof![
+        Just(Phase::Composed(composed)),
+        Just(Phase::Composed(host)),
+        Just(Phase::Answers(answers)),
+    ]
 }
 
 fn phase() -> impl Strategy<Value = Phase> {
@@ -90,20 +118,21 @@ fn phase() -> impl Strategy<Value = Phase> {
         replacement: "/z".into(),
     };
     prop_oneof![
-        Just(lists("127.0.0.0/8", "")),
-        Just(lists("10.0.0.0/8", "")),
-        Just(lists("", "9.9.9.9/32")),
-        Just(Phase::BasicAuth(Arc::new(basic))),
-        Just(Phase::BasicAuth(Arc::new(kept_back))),
-        Just(Phase::Cors(cors)),
-        Just(Phase::Cors(literal)),
-        Just(Phase::Forwarded(ForwardedField::ALL.into_iter().collect())),
-        Just(Phase::Statuses(statuses)),
-        Just(Phase::Request(mods("x-user", "ours"))),
-        Just(Phase::Request(mods("x-forwarded-host", "set.com"))),
-        Just(Phase::Response(mods("x-answer", "ours"))),
-        Just(rewrite(Some(prefix), None)),
-        Just(rewrite(
+        3 => composed(),
+        1 => Just(lists("127.0.0.0/8", "")),
+        1 => Just(lists("10.0.0.0/8", "")),
+        1 => Just(lists("", "9.9.9.9/32")),
+        1 => Just(Phase::BasicAuth(Arc::new(basic))),
+        1 => Just(Phase::BasicAuth(Arc::new(kept_back))),
+        1 => Just(Phase::Cors(cors)),
+        1 => Just(Phase::Cors(literal)),
+        1 => Just(Phase::Forwarded(ForwardedField::ALL.into_iter().collect())),
+        1 => Just(Phase::Statuses(statuses)),
+        1 => Just(Phase::Request(mods("x-user", "ours"))),
+        1 => Just(Phase::Request(mods("x-forwarded-host", "set.com"))),
+        1 => Just(Phase::Response(mods("x-answer", "ours"))),
+        1 => Just(rewrite(Some(prefix), None)),
+        1 => Just(rewrite(
             Some(PathRewrite::Full("/full".into())),
             Some("inner.com")
         )),
@@ -130,6 +159,14 @@ fn action() -> impl Strategy<Value = Action> {
             path: None,
         })
     };
+    let location = |template: &str| {
+        Action::Location(Box::new(Location {
+            status: StatusCode::FOUND,
+            groups: None,
+            location: Template::location(template, None).unwrap(),
+            keeps_query: false,
+        }))
+    };
     let key = |name: &str| Target::Cluster(ir::ClusterKey(name.into()));
     prop_oneof![
         4 => Just(to(key("a"))),
@@ -137,6 +174,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(to(Target::Invalid(Reason::InvalidBackend))),
         1 => Just(redirect(Some(true), None)),
         1 => Just(redirect(None, Some("b.com"))),
+        1 => Just(location("https://b.com$request_uri")),
+        1 => Just(location("https://$http_x_user.b.com/")),
         1 => Just(Action::Respond { status: StatusCode::INTERNAL_SERVER_ERROR, reason: Reason::InvalidRule }),
     ]
 }

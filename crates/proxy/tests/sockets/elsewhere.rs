@@ -186,7 +186,7 @@ fn whoever_is_asked_beside_the_backend_is_tried_elsewhere_too() {
         cluster: ClusterKey("auth".into()),
         method: Some(Method::GET),
         host: None,
-        target: Template::parse("/").unwrap(),
+        target: Template::parse("/", None).unwrap(),
         sent: None,
         only_200: false,
         copied: Some(vec![]),

@@ -22,7 +22,7 @@ fn auth() -> ExternalAuth {
         cluster: ClusterKey("auth".into()),
         method: Some(Method::GET),
         host: Some(HeaderValue::from_static("auth.test")),
-        target: Template::parse("/check?$args").unwrap(),
+        target: Template::parse("/check?$args", None).unwrap(),
         sent: None,
         only_200: false,
         copied: Some(vec![HeaderName::from_static("x-user")]),
@@ -210,7 +210,7 @@ fn who_is_not_there_and_who_does_not_answer_let_nobody_in() {
 fn who_has_to_sign_in_is_sent_there() {
     let setup = Setup::new(|auth| {
         let text = "https://$host/start?rd=$scheme://$http_host$escaped_request_uri";
-        auth.sign_in = Some(Template::parse(text).unwrap());
+        auth.sign_in = Some(Template::parse(text, None).unwrap());
     });
     let answer = setup.get("/a%20b?status=401&set=set-cookie:csrf=1&c=%26");
     assert_eq!(answer.status, 302);
@@ -232,7 +232,7 @@ fn who_has_to_sign_in_is_sent_there() {
 fn cookies_of_the_authenticator_reach_the_client() {
     // The backend answers with that status too, after a yes.
     let target = |auth: &mut ExternalAuth| {
-        auth.target = Template::parse("/?set=set-cookie:session=2").unwrap()
+        auth.target = Template::parse("/?set=set-cookie:session=2", None).unwrap()
     };
     let sent = |setup: &Setup, query: &str| {
         let answer = setup.get(query);

@@ -27,6 +27,7 @@ mod stalls;
 mod state;
 mod streams;
 mod support;
+mod templates;
 mod terms;
 mod tls_streams;
 mod told;

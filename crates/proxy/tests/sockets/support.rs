@@ -8,12 +8,12 @@ use std::{
 };
 
 use ir::{
-    Action, Backend, BackendTimeouts, Balance, BasicAuth, Certificate, ClientAddresses, ClientAuth,
-    Cluster, ClusterKey, ConcurrencyLimit, Cors, Endpoint, ExternalAuth, Forward, ForwardedFields,
-    HeaderMods, HostPattern, Ir, Listener, ListenerKey, Mirror, OwnStatuses, PathMatch, Port,
-    Protocol, RateLimit, Redacted, RequestMatch, RequestStep, Rewrite, Route, Rule, RuleKey,
-    SocketKey, StrictTransport, Target, Timeouts, TlsTermination, TlsVersions, Underscores,
-    Upstream, VirtualHost,
+    Action, AnswerHeaders, Backend, BackendTimeouts, Balance, BasicAuth, Certificate,
+    ClientAddresses, ClientAuth, Cluster, ClusterKey, Composed, ConcurrencyLimit, Cors, Endpoint,
+    ExternalAuth, Forward, ForwardedFields, HeaderMods, HostPattern, Ir, Listener, ListenerKey,
+    Mirror, OwnStatuses, PathMatch, Port, Protocol, RateLimit, Redacted, RequestMatch, RequestStep,
+    Rewrite, Route, Rule, RuleKey, SocketKey, StrictTransport, Target, Timeouts, TlsTermination,
+    TlsVersions, Underscores, Upstream, VirtualHost,
 };
 use proxy::{Config, Proxy, Telemetry};
 use testkit::certs::{Ca, Issued};
@@ -98,6 +98,9 @@ pub(crate) enum Phase {
     Rewrite(Rewrite),
     Mirror(Mirror),
     Response(HeaderMods),
+    /// With values that are made for each request.
+    Composed(Composed),
+    Answers(AnswerHeaders),
 }
 
 /// Puts it where it belongs.
@@ -118,6 +121,8 @@ pub(crate) fn add(rule: &mut Rule, phase: Phase) {
         Phase::Rewrite(rewrite) => rule.request.push(RequestStep::Rewrite(rewrite)),
         Phase::Mirror(mirror) => rule.mirrors.push(mirror),
         Phase::Response(mods) => rule.response.push(mods),
+        Phase::Composed(step) => rule.request.push(RequestStep::Composed(Box::new(step))),
+        Phase::Answers(headers) => rule.answer_headers = Box::new([headers]),
     }
 }
 

@@ -81,7 +81,6 @@ table! {
     "proxy-cookie-path", "Changes the Path of cookies. Refused.", ["off"], Lost, "cookies pass as the backend sets them";
     "proxy-redirect-from", "What is replaced in Location. Refused.", ["off", "default"], Lost, "Location passes as the backend sets it";
     "proxy-redirect-to", "What replaces it in Location. Refused.", ["off", "default"], Lost, "Location passes as the backend sets it";
-    "custom-headers", "ConfigMap with headers of answers. Refused.", [], Lost, "ConfigMaps with headers are not read: write them in `higress.io/response-header-control-update`";
     "ssl-ciphers", "Cipher suites of the host. Refused: see ssl-cipher.", [], Lost, "write `ssl-cipher`; without it the suites of TLS 1.2 and 1.3 with forward secrecy are offered";
     "upstream-hash-by-subset", "true or false: hashes to a group of endpoints. Refused.", ["false"], Lost, "a hash leads to one endpoint, not to a group";
     "upstream-hash-by-subset-size", "Endpoints in a group. Refused.", [], Lost, "a hash leads to one endpoint, not to a group";

@@ -138,8 +138,12 @@ pub(super) fn references(object: &Object) -> Vec<ObjectRef> {
     let namespace = object.metadata().namespace.clone().unwrap_or_default();
     match object {
         Object::Ingress(ingress) => {
-            let named = converter::secrets(ingress).into_iter();
-            named.map(|key| ObjectRef::new(Kind::Secret, key)).collect()
+            let secrets = converter::secrets(ingress).into_iter();
+            let secrets = secrets.map(|key| ObjectRef::new(Kind::Secret, key));
+            let maps = converter::config_maps(ingress).into_iter();
+            secrets
+                .chain(maps.map(|key| ObjectRef::new(Kind::ConfigMap, key)))
+                .collect()
         }
         // Wherever a reference stands in one of these, it is an object with a name, and perhaps a kind and namespace.
         Object::Gateway(_)

@@ -79,6 +79,7 @@ fn references_of_every_kind_are_found() {
             "nginx.ingress.kubernetes.io/proxy-ssl-secret": "infra/backend",
             "higress.io/auth-secret": " users \n",
             "higress.io/rewrite-target": "/secret",
+            "nginx.ingress.kubernetes.io/custom-headers": "shop/headers",
             "example.com/secret": "foreign",
         } },
         "spec": { "tls": [{ "hosts": ["a.example"], "secretName": "web" }] },
@@ -88,6 +89,7 @@ fn references_of_every_kind_are_found() {
         "Secret/shop/clients-cacert",
         "Secret/shop/users",
         "Secret/shop/web",
+        "ConfigMap/shop/headers",
     ];
     check(Kind::Ingress, ingress, &wanted);
     let gateway = json!({

@@ -167,3 +167,170 @@ fn annotations_count_for_a_default_backend() {
         assert_ne!(shared.header("access-control-allow-origin"), "");
     });
 }
+
+#[test]
+fn a_target_is_what_nginx_reads_in_it() {
+    let one = |name: &str, target: &str, path: (&str, &str)| {
+        let host = format!("{name}.com");
+        let (kind, path) = path;
+        let target = [("rewrite-target", target)];
+        ingress(name, (CLASS, &host), &target, &[(kind, path, "one")], "")
+    };
+    let groups = |path| ("ImplementationSpecific", path);
+    let manifests = [
+        one("query", "/index.php?path=$1", groups("/r/(.*)")),
+        one("drop", "/x/$1?", groups("/r/(.*)")),
+        one("itself", "/", ("Prefix", "/")),
+        one("named", "/$rest", groups("/n/(?<rest>.*)")),
+        one("variables", "/$host$request_uri", ("Prefix", "/v")),
+        one("away", "https://bar.example.org/$1", groups("/old/(.*)")),
+        one("lost", "https://bar.example.org/$1", ("Prefix", "/old")),
+        one("unknown", "/$upstream_addr", ("Prefix", "/u")),
+        ingress(
+            "vhost",
+            (CLASS, "vhost.com"),
+            &[("upstream-vhost", "$http_x_tenant.internal:80")],
+            &[("Prefix", "/", "one")],
+            "",
+        ),
+    ]
+    .concat();
+    both(&[CLASS], &["one"], &manifests, |site| {
+        for (url, wanted) in [
+            (
+                "http://query.com/r/a%20b?x=1",
+                "one /index.php?path=a%20b&x=1",
+            ),
+            (
+                "http://query.com/r/a&admin=1",
+                "one /index.php?path=a%26admin=1",
+            ),
+            ("http://drop.com/r/a?x=1", "one /x/a"),
+            ("http://itself.com/x/y?z", "one /x/y?z"),
+            ("http://named.com/n/a/b", "one /a/b"),
+            (
+                "http://variables.com/v/x?q=1",
+                "one /variables.com/v/x%3Fq=1?q=1",
+            ),
+            (
+                "http://away.com/old/a/b?q=1",
+                "302 https://bar.example.org/a/b?q=1",
+            ),
+            ("http://lost.com/old/a", "302 https://bar.example.org/"),
+            ("http://unknown.com/u/x", "one /u/x"),
+            ("http://vhost.com/", "one /"),
+        ] {
+            let tenant = [("x-tenant", "blue")];
+            assert_eq!(site.get_with(url, &tenant), wanted, "{url}");
+        }
+        let host = |seen: &testkit::echo::Seen| seen.host.clone();
+        let hosts: Vec<_> = site.backends[0].seen().iter().map(host).collect();
+        assert!(hosts.contains(&"blue.internal:80".to_owned()), "{hosts:?}");
+        let odd = [("x-tenant", "a/b")];
+        assert_eq!(site.get_with("http://vhost.com/", &odd), "400");
+    });
+}
+
+#[test]
+fn redirects_are_sent_as_they_are_written() {
+    let (secret, client) = certificate("cert", &["root.com"]);
+    let one = |name: &str, key: &str, to: &str| {
+        let host = format!("{name}.com");
+        ingress(
+            name,
+            (CLASS, &host),
+            &[(key, to)],
+            &[("Prefix", "/", "one")],
+            "",
+        )
+    };
+    let root = [
+        ("app-root", "/login$is_args$args"),
+        ("force-ssl-redirect", "true"),
+    ];
+    let group = [
+        ("use-regex", "true"),
+        ("permanent-redirect", "https://new.test/$1"),
+    ];
+    let manifests = [
+        secret,
+        one("uri", "permanent-redirect", "https://new.test$request_uri"),
+        one("bare", "temporal-redirect", "https://new.test"),
+        one(
+            "whole",
+            "permanent-redirect",
+            "https://new.test/IT%20OPS/a?b=c#d",
+        ),
+        one("relative", "permanent-redirect", "/relative"),
+        one("scheme", "permanent-redirect", "$scheme://new.test/x"),
+        one("app", "app-root", "/login?next=1"),
+        ingress(
+            "group",
+            (CLASS, "group.com"),
+            &group,
+            &[("ImplementationSpecific", "/(.*)", "one")],
+            "",
+        ),
+        ingress(
+            "root",
+            (CLASS, "root.com"),
+            &root,
+            &[("Prefix", "/", "one")],
+            "  tls: [{hosts: [root.com], secretName: cert}]\n",
+        ),
+    ]
+    .concat();
+    both(&[CLASS], &["one"], &manifests, |site| {
+        for (url, wanted) in [
+            ("http://uri.com/a%20b?c=d", "301 https://new.test/a%20b?c=d"),
+            (
+                "http://uri.com//evil.test/x",
+                "301 https://new.test//evil.test/x",
+            ),
+            ("http://bare.com/a?b", "302 https://new.test"),
+            (
+                "http://whole.com/x?y",
+                "301 https://new.test/IT%20OPS/a?b=c#d",
+            ),
+            ("http://relative.com/x?y", "301 /relative"),
+            ("http://scheme.com/y", "301 http://new.test/x"),
+            ("http://app.com/?a=b", "302 http://app.com/login?next=1"),
+            ("http://app.com/x?a=b", "one /x?a=b"),
+            ("http://group.com/a/b", "301 https://new.test/a/b"),
+            ("http://root.com/?a=b", "302 http://root.com/login?a=b"),
+            ("http://root.com/login", "308 https://root.com/login"),
+        ] {
+            assert_eq!(site.get(url), wanted, "{url}");
+        }
+        let secured = site.get_tls("https://root.com/", &client, "root.com");
+        assert_eq!(secured, "302 https://root.com/login");
+    });
+}
+
+#[test]
+fn headers_of_answers_come_from_a_config_map() {
+    let headers = |name, map| {
+        let host = format!("{name}.com");
+        let key = [("custom-headers", map)];
+        ingress(name, (CLASS, &host), &key, &[("Prefix", "/", "one")], "")
+    };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: headers, namespace: default}\ndata: {X-Frame-Options: DENY, X-Client: $remote_addr}\n---\n";
+    let manifests = [
+        headers("set", "default/headers"),
+        headers("absent", "default/nowhere"),
+        map.to_owned(),
+    ]
+    .concat();
+    both(&[CLASS], &["one"], &manifests, |site| {
+        let answer = Call::get(site.http, "http://set.com/")
+            .send_blocking()
+            .unwrap();
+        assert_eq!(answer.header("x-frame-options"), "DENY");
+        assert_eq!(
+            answer.header("x-client"),
+            "$remote_addr",
+            "as ingress-nginx sends it"
+        );
+        assert_eq!(site.get("http://absent.com/"), "403");
+    });
+}
