@@ -50,7 +50,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         let Some(text) = reader.text(key).filter(|_| !beaten) else {
             continue;
         };
-        if star && field == "allow" && value::list(&text).contains(&"*") {
+        if star && key == "whitelist-source-range" && value::list(&text).contains(&"*") {
             let message = "no addresses are asked for: * is every one, so everybody is let in";
             reader.exact(key, Effect::Default, message);
             continue;
