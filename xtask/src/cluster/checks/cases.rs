@@ -21,17 +21,21 @@ pub(super) struct Spanning {
     pub(super) message: String,
 }
 
-/// Cases for every rule of the schema that bounds one field. An error names a field with a rule that the object lacks.
-pub(super) fn of_fields(schema: &Value, object: &Value) -> Result<Vec<Case>, String> {
+/// Cases for every rule of the schema that bounds one field, from the first of the objects that has it. An error names a field with
+/// a rule that none of them has.
+pub(super) fn of_fields(schema: &Value, objects: &[&Value]) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     walk(&schema["properties"]["spec"], "/spec", &mut |schema, at| {
         let bounded = BOUNDS.iter().any(|bound| schema.get(bound).is_some());
         if !bounded {
             return Ok(());
         }
-        let value = object
-            .pointer(at)
-            .ok_or_else(|| format!("the object lacks {at}, which has rules"))?;
+        let mut having = objects
+            .iter()
+            .filter_map(|object| Some((object, object.pointer(at)?)));
+        let (object, value) = having
+            .next()
+            .ok_or_else(|| format!("no object has {at}, which has rules"))?;
         for (rule, changed, refusal) in broken(schema, value) {
             cases.push(Case {
                 rule: format!("{at} {rule}"),
@@ -105,7 +109,9 @@ type Broken = (String, Value, Option<String>);
 fn broken(schema: &Value, value: &Value) -> Vec<Broken> {
     let mut found = Vec::new();
     let mut good = |rule: &str, value| found.push((format!("{rule}, just within"), value, None));
-    let number = |rule: &str| schema[rule].as_f64();
+    // Of the values that an enumeration has, its bounds say nothing.
+    let free = schema.get("enum").is_none();
+    let number = |rule: &str| schema[rule].as_f64().filter(|_| free);
     let count = |rule: &str| schema[rule].as_u64().and_then(|n| usize::try_from(n).ok());
     let plain = schema.get("pattern").is_none() && schema.get("enum").is_none();
     let letters = |length: usize| Value::from("a".repeat(length));

@@ -22,6 +22,9 @@ use crate::crds;
 struct Table {
     /// One that is accepted.
     object: Value,
+    /// Others that are accepted, with fields that the first cannot have beside its own.
+    #[serde(default)]
+    others: Vec<Value>,
     /// Rules that span fields, by their messages.
     #[serde(default)]
     rules: Vec<Row>,
@@ -90,13 +93,17 @@ fn schema(definition: &Value) -> &Value {
 
 fn of_table(schema: &Value, text: &str) -> anyhow::Result<Vec<Case>> {
     let table: Table = serde_saphyr::from_str(text)?;
-    let mut all = vec![Case {
-        rule: "the object of the table".to_owned(),
-        object: table.object.clone(),
+    let objects: Vec<&Value> = std::iter::once(&table.object)
+        .chain(&table.others)
+        .collect();
+    let whole = objects.iter().map(|object| Case {
+        rule: "an object of the table".to_owned(),
+        object: Value::clone(object),
         refusal: None,
         derived: false,
-    }];
-    match cases::of_fields(schema, &table.object) {
+    });
+    let mut all: Vec<Case> = whole.collect();
+    match cases::of_fields(schema, &objects) {
         Ok(cases) => all.extend(cases),
         Err(lack) => bail!("{lack}"),
     }

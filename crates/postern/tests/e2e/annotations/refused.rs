@@ -100,7 +100,7 @@ const CASES: &[Case] = &[
         "variable",
         &[("auth-url", "http://auth.com/$uid_got")],
         "403",
-        "is not known",
+        "$uid_got has no value here",
     ),
     (
         "mutual",
