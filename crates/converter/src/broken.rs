@@ -1,10 +1,14 @@
-//! Backends that cannot be used. Whether requests come to them is known only when it is settled whose each path is.
+//! Backends that cannot be used. Whether requests come to them, and what becomes of these, is known only when it is settled whose
+//! each path is.
 
 use crate::{
     ingress::{Backend, DEFAULT_BACKEND},
-    merge::HostGroup,
+    merge::{Attached, HostGroup, Owned},
     note::{Notes, Outcome},
 };
+
+/// What becomes of all requests that come.
+const REFUSED: &str = "requests are answered with 500";
 
 /// Says of each path that has such a backend, and that requests come to, what becomes of them.
 pub(crate) fn note(groups: &[HostGroup], notes: &mut Notes) {
@@ -14,20 +18,57 @@ pub(crate) fn note(groups: &[HostGroup], notes: &mut Notes) {
             continue;
         }
         for owned in &group.paths {
-            let canaries = owned.canaries.iter();
-            let canaries = canaries.map(|one| (&one.source, &one.backend, &*one.field));
-            let base = (&group.source, &owned.path.backend, &*owned.path.field);
-            for (source, backend, field) in canaries.chain([base]) {
-                let Backend::Broken(why) = backend else {
-                    continue;
+            if let Backend::Broken(why) = &owned.path.backend {
+                let effect = match owned.canaries.iter().any(takes_share) {
+                    true => {
+                        "what no canary takes by header or cookie goes to the canaries with a weight"
+                    }
+                    false => REFUSED,
                 };
-                let field = match field {
-                    DEFAULT_BACKEND => DEFAULT_BACKEND.to_owned(),
-                    path => format!("{path}.backend"),
-                };
-                let message = format!("{why}; requests are answered with 500");
-                notes.add(&source.object, Some(&field), Outcome::Dropped, message);
+                let message = format!("{why}; {effect}");
+                let field = field(&owned.path.field);
+                notes.add(
+                    &group.source.object,
+                    Some(&field),
+                    Outcome::Dropped,
+                    message,
+                );
+            }
+            for canary in &owned.canaries {
+                if let Backend::Broken(why) = &canary.backend {
+                    let message = format!("{why}; {}", of_canary(canary, owned));
+                    let field = field(&canary.field);
+                    notes.add(
+                        &canary.source.object,
+                        Some(&field),
+                        Outcome::Dropped,
+                        message,
+                    );
+                }
             }
         }
+    }
+}
+
+fn of_canary(canary: &Attached, owned: &Owned) -> &'static str {
+    let usable = !matches!(owned.path.backend, Backend::Broken(_));
+    if canary.canary.header.is_some() || canary.canary.cookie.is_some() {
+        "requests that it takes by header or cookie are answered with 500"
+    } else if usable || owned.canaries.iter().any(takes_share) {
+        "its share of the requests goes to the others"
+    } else {
+        REFUSED
+    }
+}
+
+/// Whether a canary gets requests by weight, and can answer them.
+fn takes_share(canary: &Attached) -> bool {
+    canary.canary.weight.is_some() && !matches!(canary.backend, Backend::Broken(_))
+}
+
+fn field(field: &str) -> String {
+    match field {
+        DEFAULT_BACKEND => DEFAULT_BACKEND.to_owned(),
+        path => format!("{path}.backend"),
     }
 }
