@@ -1,7 +1,7 @@
 //! Conditions that tell of something wrong, each with the Ingress that its object came from. What only follows from another
 //! condition of the object is not told: one cause, one line.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeMap, fmt};
 
 use api::{
     Condition, Kind, ObjectRef, Resources,
@@ -94,18 +94,24 @@ pub(crate) fn all<'a>(made: &'a Made, input: &Resources) -> Vec<Fault<'a>> {
 }
 
 /// Without those of policies that the routes which they are for tell of, together with what becomes of requests.
-fn without_repetition(mut all: Vec<Fault<'_>>) -> Vec<Fault<'_>> {
-    let routes = all
-        .iter()
-        .filter(|fault| Kind::ROUTES.contains(&fault.object.kind));
-    let told: BTreeSet<(String, &str)> = routes
-        .filter_map(|fault| Some((fault.object.to_string(), effect(&fault.condition.message)?)))
-        .collect();
-    all.retain(|fault| {
+fn without_repetition(all: Vec<Fault<'_>>) -> Vec<Fault<'_>> {
+    let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for fault in all.iter().filter(|fault| is_route(&fault.object)) {
+        let messages = told.entry(fault.object.to_string()).or_default();
+        messages.push(&fault.condition.message);
+    }
+    let repeats = |fault: &Fault<'_>| {
         let target = fault.place.split('#').next().unwrap_or_default();
-        !told.contains(&(target.to_owned(), &*fault.condition.message))
-    });
-    all
+        let cause = format!(": {}", fault.condition.message);
+        let mut messages = told.get(target).into_iter().flatten();
+        !is_route(&fault.object) && messages.any(|message| message.ends_with(&cause))
+    };
+    let (_, kept) = all.into_iter().partition(repeats);
+    kept
+}
+
+fn is_route(object: &ObjectRef) -> bool {
+    Kind::ROUTES.contains(&object.kind)
 }
 
 /// Those of one object.

@@ -157,10 +157,29 @@ spec: {{ports: [{{name: {port}, port: 80}}]}}
 
 #[test]
 fn a_secret_that_a_policy_misses_is_told_by_its_route() {
-    let text = "
+    for (annotations, before) in [
+        (
+            "higress.io/auth-type: basic, higress.io/auth-secret: nowhere",
+            ", which answers 500: ",
+        ),
+        (
+            "higress.io/proxy-ssl-secret: nowhere",
+            ": Service a/s: BackendPolicy: ",
+        ),
+    ] {
+        let text = SHOP.replace("ANNOTATIONS", annotations);
+        let told = faults(&text);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("HTTPRoute/a/shop-"), "{told:?}");
+        let end = format!("{before}Secret a/nowhere does not exist");
+        assert!(told[0].ends_with(&end), "{told:?}");
+    }
+}
+
+const SHOP: &str = "
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {name: shop, namespace: a, annotations: {higress.io/auth-type: basic, higress.io/auth-secret: nowhere}}
+metadata: {name: shop, namespace: a, annotations: {ANNOTATIONS}}
 spec:
   ingressClassName: higress
   rules:
@@ -171,11 +190,3 @@ kind: Service
 metadata: {name: s, namespace: a, annotations: {postern.dev/endpoints: 127.0.0.1:1}}
 spec: {ports: [{port: 80}]}
 ";
-    let told = faults(text);
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("HTTPRoute/a/shop-"), "{told:?}");
-    assert!(
-        told[0].ends_with(", which answers 500: Secret a/nowhere does not exist"),
-        "{told:?}"
-    );
-}

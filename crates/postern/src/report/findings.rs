@@ -76,6 +76,9 @@ impl<'a> Findings<'a> {
             // A route has a condition for each of its parents, a ListenerSet for each listener.
             let mut objects: Vec<String> = faults.iter().map(Fault::of).collect();
             objects.dedup();
+            let whole = faults[0].what();
+            let same = faults.iter().all(|fault| fault.what() == whole);
+            let what = if same { &whole } else { what };
             if let [object] = &objects[..] {
                 let _ = writeln!(text, "{mark} {object}: {what}");
                 continue;
