@@ -138,6 +138,18 @@ impl<'a> Written<'a> {
             .any(|object| object.reference().kind == kind)
     }
 
+    /// Whether a rule has a Service of this Ingress among its backends.
+    fn leads_here(&self) -> bool {
+        let own = || {
+            let paths = self.source.paths.iter();
+            paths.flat_map(|path| path.backend.services())
+        };
+        let mut backends = self
+            .rules()
+            .flat_map(|rule| rule.backend_refs.iter().flatten());
+        backends.any(|backend| own().any(|service| *service.name == *backend.name))
+    }
+
     /// Why an effect is missing.
     fn why(&self, effect: Effect) -> (Outcome, &'static str) {
         let Source {
@@ -175,7 +187,11 @@ impl<'a> Written<'a> {
             return (Outcome::Approximated, why);
         }
         if settings.canary.is_some() {
-            return (Outcome::Approximated, "no request gets to the canary by it");
+            let why = match self.leads_here() {
+                true => "its base cannot be used, so the canary takes all requests and not a share",
+                false => "no request gets to the canary by it",
+            };
+            return (Outcome::Approximated, why);
         }
         let why = "nothing of what this Ingress became has it";
         (Outcome::Approximated, why)
