@@ -244,18 +244,21 @@ impl World {
         })
     }
 
-    /// Puts it back, and waits until its objects can be written.
+    /// Puts it back, and waits until its objects can be written: a definition is established a moment before the
+    /// API server answers for its path.
     pub(crate) async fn give_definition(&self, definition: &Value) {
         let name = definition["metadata"]["name"].as_str().unwrap();
-        let kind = "CustomResourceDefinition";
-        self.put("", kind, name, definition.clone()).await;
+        self.put("", "CustomResourceDefinition", name, definition.clone())
+            .await;
+        let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
         let start = Instant::now();
-        let established = |object: DynamicObject| {
-            let conditions = object.data["status"]["conditions"].to_string();
-            conditions.contains("\"Established\"")
-        };
-        while !established(self.api("", kind).get(name).await.unwrap()) {
-            assert!(start.elapsed() < DEADLINE, "{name} is not established");
+        let parameters = ListParams::default();
+        while let Err(error) = self.api(&self.app, kind).list(&parameters).await {
+            assert!(
+                matches!(&error, kube::Error::Api(status) if status.code == 404),
+                "{error}"
+            );
+            assert!(start.elapsed() < DEADLINE, "{name} is not served");
             tokio::time::sleep(PAUSE).await;
         }
     }
