@@ -256,7 +256,9 @@ impl Builder<'_> {
         control: &[&HeaderControl; 2],
     ) -> Rule {
         let matches = matches(&self.owned.path.kind, &self.settings.matching, header);
-        let filters = self.filters(control);
+        let mut filters = self.filters(control);
+        // A filter is large, and the room that a list grows by is kept for as long as the Ingress is.
+        filters.shrink_to_fit();
         let rule = Rule {
             name: Some(name.to_owned()),
             matches: Some(matches),
