@@ -19,6 +19,7 @@ mod listener_key;
 mod matcher;
 mod password;
 mod path;
+mod pattern;
 mod policy;
 mod redacted;
 mod route;
@@ -40,11 +41,11 @@ pub use host::HostSettings;
 pub use listener::{Ir, Listener, Port, Protocol, SocketKey, Transport, Underscores, VirtualHost};
 pub use listener_key::{ListenerKey, ListenerParent};
 pub use matcher::{
-    Captures, HeaderMatch, HostPattern, InvalidHost, InvalidPattern, PATTERN_SIZE_LIMIT, PathMatch,
-    Pattern, QueryMatch, RequestMatch, ValueMatch,
+    HeaderMatch, HostPattern, InvalidHost, PathMatch, QueryMatch, RequestMatch, ValueMatch,
 };
 pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use path::{BadPath, EscapedSlashes, Paths, ReadPath, canonical_path, resolve_dots};
+pub use pattern::{Captures, InvalidPattern, PATTERN_SIZE_LIMIT, Pattern};
 pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
 pub use redacted::{Redacted, with_values};
 pub use route::{
