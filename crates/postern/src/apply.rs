@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// What to do about an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
-    /// Make it so.
+    /// Make it so; with a `resourceVersion` ([`onto`]) only if it is of that version still.
     Apply(ObjectRef, Value),
     /// Delete it, if it is still the object of this uid.
     Delete(ObjectRef, String),
@@ -77,6 +77,15 @@ fn is_ending(error: &kube::Error) -> bool {
 pub(crate) fn marked(mut body: Value) -> Value {
     let hash = format!("{:016x}", hash(body.to_string().as_bytes()));
     body["metadata"]["annotations"][HASH] = hash.into();
+    body
+}
+
+/// The body of an object that is applied only if it is of this version still; an empty version stands for any. A label that
+/// was taken off meanwhile would else be put on again.
+pub(crate) fn onto(mut body: Value, version: &str) -> Value {
+    if !version.is_empty() {
+        body["metadata"]["resourceVersion"] = version.into();
+    }
     body
 }
 
@@ -150,6 +159,9 @@ pub(crate) async fn take(client: &Client, step: &Step) -> Result<(), WriteError>
             let answer = timeout(DEADLINE, answer).await;
             match answer.map_err(|_| WriteError::Late)? {
                 Ok(_) => tracing::info!(%object, "applied"),
+                // Changed since it was looked at: another look follows.
+                Err(kube::Error::Api(status))
+                    if status.code == 409 && !body["metadata"]["resourceVersion"].is_null() => {}
                 Err(error) if is_ending(&error) => {
                     tracing::debug!(%object, "not applied, since its namespace is being deleted");
                 }

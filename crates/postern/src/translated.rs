@@ -189,8 +189,8 @@ impl Facts<'_> {
         let version = seen.map(|seen| seen.version.clone()).unwrap_or_default();
         memory
             .tried
-            .insert(reference.clone(), (version, body.clone()));
-        Some(Step::Apply(reference.clone(), body))
+            .insert(reference.clone(), (version.clone(), body.clone()));
+        Some(Step::Apply(reference.clone(), apply::onto(body, &version)))
     }
 
     /// What an Ingress became, if it is to be written. The class is the installation's, and what is there and not written

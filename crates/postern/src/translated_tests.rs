@@ -236,6 +236,24 @@ fn in_memory_nothing_but_the_gateway_is_written() {
     assert_eq!(kinds(&world.steps(false)), ["delete HTTPRoute"]);
 }
 
+/// Its label may be taken off while it is written.
+#[test]
+fn what_is_there_is_written_only_as_it_was_looked_at() {
+    let mut world = World::new();
+    let first = world.steps(true);
+    let version = |steps: &[Step]| match &steps[..] {
+        [.., Step::Apply(_, body)] => body["metadata"]["resourceVersion"].clone(),
+        steps => panic!("{steps:?}"),
+    };
+    assert_eq!(version(&first), Value::Null);
+    world.take(&first);
+    let (route, mut body) = world.route();
+    body["spec"]["hostnames"] = json!(["edited.example"]);
+    world.set(&route, body, true);
+    let seen = world.observed.get(&route).unwrap();
+    assert_eq!(version(&world.steps(true)), seen.version.as_str());
+}
+
 #[test]
 fn an_object_of_somebody_else_is_let_alone() {
     let mut world = World::new();

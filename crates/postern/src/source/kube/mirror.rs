@@ -244,8 +244,8 @@ impl Mirror {
             seen.released = released(&object.metadata, &self.controller);
             self.take(&reference, object);
         }
-        let told = has_status(kind) || seen.written.is_some() || seen.released.is_some();
-        self.observed.set(&reference, told.then_some(seen));
+        self.observed
+            .set(&reference, is_written_to(kind).then_some(seen));
     }
 
     /// Takes an object in, unless it is what it was.
@@ -326,6 +326,12 @@ fn lacking(absent: &BTreeSet<Kind>) -> impl Iterator<Item = Problem> {
     };
     let problems: Vec<_> = [GATEWAY_GROUP, GROUP].iter().filter_map(problem).collect();
     problems.into_iter()
+}
+
+/// Kinds that are written to, their status or as a whole. Their writers have to know what is there before the next state that
+/// is served does, or they would take the name of an object that has become someone's own for free.
+const fn is_written_to(kind: Kind) -> bool {
+    has_status(kind) || matches!(kind, Kind::RouteFilter)
 }
 
 /// Whether we wrote the object for an Ingress. Another installation may have written others.
