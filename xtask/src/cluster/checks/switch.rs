@@ -72,6 +72,9 @@ struct Walk<'a> {
 /// Walks it. The release is as it was afterwards.
 pub(super) fn goes_there_and_back(cluster: &Cluster<'_>) -> anyhow::Result<Vec<String>> {
     pods::bring_backends(cluster)?;
+    let delete = ["delete", "namespace", SHOP, "--ignore-not-found"];
+    // One that was cut off has left it.
+    cluster.kubectl_prints(&delete)?;
     let walk = Walk {
         cluster,
         release: Release::of(cluster)?,
@@ -79,7 +82,6 @@ pub(super) fn goes_there_and_back(cluster: &Cluster<'_>) -> anyhow::Result<Vec<S
     };
     let walked = walk.there().and_then(|()| walk.back());
     let put_back = walk.release.put_back();
-    let delete = ["delete", "namespace", SHOP, "--ignore-not-found"];
     let removed = cluster.kubectl_prints(&delete);
     let results = [walked, put_back, removed.map(drop)];
     let failed = results.into_iter().filter_map(Result::err);
