@@ -46,7 +46,7 @@ pub(crate) struct Admin {
 /// The admin endpoint cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot serve the admin endpoint on {address}: {source}; choose another address with --admin, or --admin off"
+    "cannot serve the admin endpoint on {address}; choose another address with --admin, or --admin off"
 )]
 pub(crate) struct AdminError {
     address: SocketAddr,

@@ -215,7 +215,7 @@ fn follow(
     };
     (told.host, told.path) = (host, path);
     let Some(listener) = listener.and_then(|at| port.listeners.get(at)) else {
-        return Err(no_listener(port, *key));
+        return Err(no_listener(port, *key, &told.host));
     };
     told.listener = Some((listener.key.to_string(), listener.hostname.to_string()));
     if let Some(hosts) = &listener.streams {
@@ -239,7 +239,11 @@ fn follow(
     Ok(())
 }
 
-fn no_listener(port: &Port, key: SocketKey) -> String {
+fn no_listener(port: &Port, key: SocketKey, host: &str) -> String {
+    let serves = |listener: &Listener| listener.hostname.matches(host);
+    if port.listeners.iter().any(serves) {
+        return "it is refused before a listener is asked".to_owned();
+    }
     let names = port.listeners.iter();
     let names: Vec<_> = names
         .map(|listener| listener.hostname.to_string())

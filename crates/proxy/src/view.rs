@@ -104,7 +104,7 @@ pub struct View {
     said: Option<HeaderValue>,
     /// Protocols that the client offers to switch to.
     pub(crate) offered: Option<HeaderValue>,
-    /// Some names have an underscore or a dot.
+    /// Some names have bytes that backends may take for hyphens.
     aliases: bool,
     hops: u8,
 }
@@ -274,7 +274,7 @@ impl View {
         self.hops >= MAX_HOPS
     }
 
-    /// Whether some names have an underscore or a dot, so that backends may take them for others.
+    /// Whether backends may take some names for others, since they have underscores, dots and the like.
     pub(crate) const fn has_aliases(&self) -> bool {
         self.aliases
     }
@@ -292,8 +292,9 @@ impl View {
         map.insert(FORWARDED_FOR, chain);
         map.insert(FORWARDED_PROTO, HeaderValue::from_static(self.scheme()));
         // Only a trusted peer's is still there.
-        map.entry(FORWARDED_HOST)
-            .or_insert_with(|| self.authority.text().clone());
+        if map.get(FORWARDED_HOST).is_none_or(HeaderValue::is_empty) {
+            map.insert(FORWARDED_HOST, self.authority.text().clone());
+        }
         map.insert(HOPS, HeaderValue::from(u16::from(self.hops) + 1));
     }
 }

@@ -75,7 +75,11 @@ fn statuses(reader: &mut Reader<'_>, has_backend: bool) -> Vec<u16> {
         }
     }
     if !bad.is_empty() || good.is_empty() {
-        let message = format!("{}; of the others {good:?} count", bad.join("; "));
+        let count: Vec<_> = good.iter().map(u16::to_string).collect();
+        let message = match &count[..] {
+            [] => format!("{}; none counts", bad.join("; ")),
+            count => format!("{}; {} count", bad.join("; "), count.join(", ")),
+        };
         reader.say(KEY, Outcome::Refused, message);
     } else if !has_backend {
         let message = "there is no usable default-backend to answer instead, so the backend's own answers are passed on";

@@ -43,7 +43,7 @@ pub(crate) fn sanitise(map: &mut HeaderMap, came: Came) -> Found {
     let named = named(map, &mut gone);
     for name in map.keys() {
         let text = name.as_str();
-        let alias = text.bytes().any(|b| matches!(b, b'_' | b'.'));
+        let alias = text.bytes().any(is_odd);
         found.aliases |= alias;
         let claim = is_claim(text);
         if claim && *name == FORWARDED_FOR {
@@ -155,9 +155,15 @@ pub(crate) fn is_claim(name: &str) -> bool {
     name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "x-scheme")
 }
 
-/// Whether a name with underscores or dots is, to some backends, one that may not pass or one of ours.
+/// Whether a byte of a name, in lower case, is neither a letter, a digit nor a hyphen. Where headers become variables (CGI,
+/// WSGI, PHP), such a byte and a hyphen are one: all servers read `_` so, some `.`, and some every other.
+const fn is_odd(byte: u8) -> bool {
+    !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
+}
+
+/// Whether a name with odd bytes is, to some backends, one that may not pass or one of ours.
 fn is_alias(name: &str) -> bool {
-    let plain = name.replace(['_', '.'], "-");
+    let plain = name.replace(|c: char| u8::try_from(c).map_or(true, is_odd), "-");
     let ours = matches!(&*plain, "content-length" | "host" | "te" | "postern-hops");
     ours || is_claim(&plain) || is_of_the_connection(&plain)
 }
@@ -169,7 +175,7 @@ pub(crate) fn is_of_the_head(name: &str) -> bool {
 
 /// Whether two names are the same to a backend that reads CGI variables.
 pub(crate) fn is_alias_of(text: &str, name: &str) -> bool {
-    let same = |(a, b): (u8, u8)| a == b || matches!(a, b'_' | b'.') && b == b'-';
+    let same = |(a, b): (u8, u8)| a == b || is_odd(a) && b == b'-';
     text.len() == name.len() && text != name && text.bytes().zip(name.bytes()).all(same)
 }
 
@@ -178,7 +184,7 @@ pub(crate) fn remove_aliases<'a>(
     map: &mut HeaderMap,
     names: impl Iterator<Item = &'a HeaderName> + Clone,
 ) {
-    let odd = |name: &&HeaderName| name.as_str().bytes().any(|b| matches!(b, b'_' | b'.'));
+    let odd = |name: &&HeaderName| name.as_str().bytes().any(is_odd);
     let alias = |text: &HeaderName| {
         let mut names = names.clone();
         names.any(|name| is_alias_of(text.as_str(), name.as_str()))

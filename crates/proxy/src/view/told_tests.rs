@@ -139,6 +139,15 @@ fn a_request_has_one_identity() {
 }
 
 #[test]
+fn an_empty_host_of_a_trusted_proxy_is_none() {
+    let map = told("10.0.0.1", false, &[("x-forwarded-host", "")]);
+    assert_eq!(
+        all(&map, "x-forwarded-host"),
+        all(&told("10.0.0.1", false, &[]), "x-forwarded-host")
+    );
+}
+
+#[test]
 fn what_a_rule_does_not_tell_is_not_there() {
     let mut view = view("1.2.3.4", false, &[]);
     let mut map = std::mem::take(&mut view.headers);
