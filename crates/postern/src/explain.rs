@@ -240,8 +240,8 @@ fn follow(
 }
 
 fn no_listener(port: &Port, key: SocketKey, host: &str) -> String {
-    let serves = |listener: &Listener| listener.hostname.matches(host);
-    if port.listeners.iter().any(serves) {
+    let mut listeners = port.listeners.iter();
+    if listeners.any(|listener| listener.hostname.matches(host)) {
         return "it is refused before a listener is asked".to_owned();
     }
     let names = port.listeners.iter();
