@@ -152,9 +152,11 @@ pub enum HashSource {
 }
 
 /// A cookie that ties a client to an endpoint for as long as that is there. A client without one gets it with the first
-/// answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// answer. A value that another Service or the application made is kept, and leads to the same endpoint for as long as there
+/// are the same ones: Services may share a cookie's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!has(self.unlessMisread) || !self.unlessMisread || has(self.sameSite) && self.sameSite == 'None'", "unlessMisread goes with sameSite None"))]
 pub struct SessionCookie {
     /// Its name.
     #[schemars(length(min = 1, max = 128))]
@@ -167,6 +169,10 @@ pub struct SessionCookie {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_age: Option<u64>,
+    /// Lifetime in seconds, which the cookie has as a date, its Expires attribute. Browsers go by `maxAge` where both are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4_294_967_295_u64))]
+    pub expires: Option<u64>,
     /// Domain attribute. Absent: the host that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
@@ -174,10 +180,26 @@ pub struct SessionCookie {
     /// SameSite attribute. Absent: the browser's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_site: Option<SameSite>,
-    /// Secure attribute. Default false.
+    /// Leave `sameSite` None out for browsers that are known to misread it. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
+    pub unless_misread: bool,
+    /// Secure attribute, whatever the client asks over. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = false))]
     pub secure: bool,
+    /// Secure attribute where the client asks over https. With `sameSite` None it is always so, as browsers want it. Default
+    /// false.
+    #[serde(
+        rename = "secureOverHTTPS",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    #[schemars(extend("default" = false))]
+    pub secure_over_https: bool,
+    /// What becomes of clients when an endpoint comes. Default `Persistent`.
+    #[serde(default, skip_serializing_if = "SessionMode::is_persistent")]
+    pub mode: SessionMode,
     /// Among which endpoints a client's one is looked for. Default `Rule`.
     #[serde(default, skip_serializing_if = "SessionScope::is_rule")]
     pub scope: SessionScope,
@@ -189,6 +211,23 @@ pub struct SessionCookie {
 
 const fn always() -> bool {
     true
+}
+
+/// What becomes of clients with a session cookie when an endpoint comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SessionMode {
+    /// They stay where they are.
+    #[default]
+    Persistent,
+    /// It takes its share of them.
+    Balanced,
+}
+
+impl SessionMode {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    const fn is_persistent(&self) -> bool {
+        matches!(self, Self::Persistent)
+    }
 }
 
 /// Among which endpoints a session cookie counts.
@@ -215,7 +254,7 @@ pub enum SameSite {
     Strict,
     /// Sent with navigations from other sites too.
     Lax,
-    /// Always sent; browsers want `secure` with it.
+    /// Always sent; browsers want the cookie to be secure with it.
     None,
 }
 

@@ -37,7 +37,8 @@ pub mod yaml;
 
 pub use backend_policy::{
     BackendPolicy, BackendPolicySpec, BackendProtocol, BackendTimeouts, BackendTls, BackendTlsMode,
-    HashOn, HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie, SessionScope,
+    HashOn, HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie, SessionMode,
+    SessionScope,
 };
 pub use client_policy::{
     ClientCertificate, ClientHeaders, ClientPaths, ClientPolicy, ClientPolicySpec, ClientTls,

@@ -263,22 +263,25 @@ impl<'a> Reader<'a> {
         ingress.map_or_else(Scope::default, Scope::of)
     }
 
-    /// Whether it has paths, and all of them are this one.
-    pub(crate) fn has_only_path(&self, path: &str) -> bool {
+    /// Its paths as they are written.
+    fn paths(&self) -> impl Iterator<Item = &'a str> {
         let spec = self.ingress().and_then(|ingress| ingress.spec.as_ref());
         let rules = spec
             .into_iter()
             .flat_map(|spec| spec.rules.iter().flatten());
-        let http = rules.flat_map(|rule| &rule.http);
-        let mut paths = http.flat_map(|http| &http.paths).peekable();
-        paths.peek().is_some()
-            && paths.all(|one| {
-                one.path
-                    .as_deref()
-                    .filter(|one| !one.is_empty())
-                    .unwrap_or("/")
-                    == path
-            })
+        let paths = rules
+            .flat_map(|rule| &rule.http)
+            .flat_map(|http| &http.paths);
+        paths.map(|one| {
+            let text = one.path.as_deref().filter(|one| !one.is_empty());
+            text.unwrap_or("/")
+        })
+    }
+
+    /// Whether it has paths, and all of them are this one.
+    pub(crate) fn has_only_path(&self, path: &str) -> bool {
+        let mut paths = self.paths().peekable();
+        paths.peek().is_some() && paths.all(|one| one == path)
     }
 
     /// Whether any backend of the Ingress is Higress' resource for what is no Service.

@@ -113,6 +113,7 @@ const BEYOND: &[&str] = &[
     "session-cookie-domain",
     "session-cookie-change-on-failure",
     "affinity-canary-behavior",
+    "session-cookie-conditional-samesite-none",
     "enable-access-log",
     "x-forwarded-prefix",
     "service-upstream",

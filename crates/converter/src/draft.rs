@@ -3,6 +3,7 @@
 mod extension;
 mod matches;
 mod reference;
+mod session;
 
 use std::borrow::Cow;
 
@@ -11,6 +12,7 @@ use api::RouteFilterSpec;
 use matches::{cookie_pattern, matches, rule_name};
 use reference::refs;
 pub(crate) use reference::standbys;
+pub(crate) use session::session_cookies;
 
 use crate::{
     annotations::{HeaderControl, HeaderRule, Matching, Settings},

@@ -31,6 +31,8 @@ pub(crate) enum Effect {
     ClientTls(fn(&ClientTls) -> bool),
     /// Somewhere else, or in several places.
     In(fn(&Written<'_>) -> bool),
+    /// Likewise; where it stands nowhere, this is what became of the annotation, and why.
+    InOr(fn(&Written<'_>) -> bool, Outcome, &'static str),
     /// Likewise; where it stands nowhere, the annotation asks for what is so anyway.
     InOrDefault(fn(&Written<'_>) -> bool),
 }
@@ -46,7 +48,7 @@ impl Effect {
                 written.backend_policies().any(is) && written.rules().any(forwards)
             }
             Self::ClientTls(is) => written.clients.iter().copied().any(is),
-            Self::In(is) | Self::InOrDefault(is) => is(written),
+            Self::In(is) | Self::InOr(is, ..) | Self::InOrDefault(is) => is(written),
         }
     }
 
@@ -124,7 +126,7 @@ impl<'a> Written<'a> {
         })
     }
 
-    fn backend_policies(&self) -> impl Iterator<Item = &'a BackendPolicySpec> {
+    pub(crate) fn backend_policies(&self) -> impl Iterator<Item = &'a BackendPolicySpec> {
         self.objects.iter().filter_map(|object| match object {
             Object::BackendPolicy(policy) => Some(&policy.spec),
             _ => None,
@@ -158,6 +160,9 @@ impl<'a> Written<'a> {
             default_backend,
             ..
         } = self.source;
+        if let Effect::InOr(_, outcome, why) = effect {
+            return (outcome, why);
+        }
         if self.rules().next().is_none() {
             let why = match settings.canary {
                 Some(_) => "the canary is not served, so this has nothing to act on",

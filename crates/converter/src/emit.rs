@@ -2,12 +2,12 @@
 
 mod listener;
 mod memo;
+mod policies;
 
 use std::collections::BTreeMap;
 
 use api::{
-    BackendPolicy, BackendPolicySpec, Fallback, FallbackRef, Object, ObjectKey, PolicyTarget,
-    RouteFilter, RoutePolicy, RoutePolicySpec, annotation,
+    Object, ObjectKey, RouteFilter, annotation,
     gateway::{HttpRoute, httproutes::HttpRouteSpec},
 };
 use k8s_openapi::{
@@ -17,7 +17,6 @@ use k8s_openapi::{
 
 use crate::{
     Options,
-    annotations::external_auth_for,
     draft::{self, Draft},
     ingress::{Backend, Source},
     lookup::Lookup,
@@ -190,102 +189,6 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Whether a route does nothing but send clients elsewhere, by itself or by RouteFilters.
-    fn redirects(&self, rules: &[Rule]) -> bool {
-        let sends = |name: &str| {
-            self.made.iter().any(|object| {
-                matches!(object, Object::RouteFilter(filter)
-                    if filter.spec.redirect.is_some() && filter.metadata.name.as_deref() == Some(name))
-            })
-        };
-        let redirects = |rule: &Rule| {
-            let mut filters = rule.filters.iter().flatten();
-            filters.any(|filter| {
-                let own = filter.extension_ref.as_ref();
-                filter.request_redirect.is_some() || own.is_some_and(|own| sends(&own.name))
-            })
-        };
-        !rules.is_empty() && rules.iter().all(redirects)
-    }
-
-    /// The policies of one route.
-    fn policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
-        let source = &*group.source;
-        // Whoever is sent elsewhere by the Ingress itself has to pass its gates first; on their way to https, or to the name or
-        // path that a host goes by, clients are not asked anything.
-        let redirects = self.redirects(rules);
-        let moved = redirects && !source.settings.redirects();
-        if let Some(spec) = source.settings.route_policy.as_deref() {
-            let spec = if moved {
-                always(spec)
-            } else {
-                for_route(spec.clone(), &group.host, (rules, redirects))
-            };
-            if spec != RoutePolicySpec::default() {
-                self.add(RoutePolicy {
-                    metadata: metadata(source, route),
-                    spec: RoutePolicySpec {
-                        target_refs: vec![route_target(route, None)],
-                        ..spec
-                    },
-                    status: None,
-                });
-            }
-        }
-        if redirects {
-            return;
-        }
-        self.standby_policies(group, route, rules);
-        if let Some(spec) = source.settings.backend_policy.as_deref()
-            && *spec != BackendPolicySpec::default()
-        {
-            self.add(BackendPolicy {
-                metadata: metadata(source, route),
-                spec: BackendPolicySpec {
-                    target_refs: vec![route_target(route, None)],
-                    ..spec.clone()
-                },
-                status: None,
-            });
-        }
-    }
-
-    /// A policy for the rules of a route that lead to canaries of the same base: where a canary has no endpoints, its base
-    /// answers, as in Higress.
-    fn standby_policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
-        let source = &*group.source;
-        let mut by_base: BTreeMap<String, (Vec<FallbackRef>, Vec<PolicyTarget>)> = BTreeMap::new();
-        for (rule, base) in draft::standbys(group) {
-            let mut names = rules.iter().filter_map(|rule| rule.name.as_ref());
-            if names.any(|name| *name == rule) {
-                let slot = by_base.entry(standby_key(&base));
-                let (_, targets) = slot.or_insert_with(|| (base, Vec::new()));
-                targets.push(route_target(route, Some(rule)));
-            }
-        }
-        let policy = source.settings.route_policy.as_deref();
-        let own = policy.and_then(|policy| policy.fallback.as_ref());
-        for (key, (mut backend_refs, target_refs)) in by_base {
-            let name = object_name(route, &short_hash(&["standby", &key]));
-            backend_refs.extend(own.iter().flat_map(|own| own.backend_refs.iter().cloned()));
-            let status_codes = own.map_or_else(Vec::new, |own| own.status_codes.clone());
-            let tell_why = own.is_some_and(|own| own.tell_why);
-            self.add(RoutePolicy {
-                metadata: metadata(source, &name),
-                spec: RoutePolicySpec {
-                    target_refs,
-                    fallback: Some(Fallback {
-                        backend_refs,
-                        status_codes,
-                        tell_why,
-                    }),
-                    ..RoutePolicySpec::default()
-                },
-                status: None,
-            });
-        }
-    }
-
     fn http_parent(&self) -> ParentRef {
         let gateway = &self.options.gateway;
         ParentRef {
@@ -329,54 +232,6 @@ fn parts(rules: Vec<Rule>) -> Vec<Vec<Rule>> {
         }
     }
     parts
-}
-
-/// What a RoutePolicy says of requests that are only on their way to another address.
-fn always(spec: &RoutePolicySpec) -> RoutePolicySpec {
-    RoutePolicySpec {
-        ignore_path_case: spec.ignore_path_case,
-        access_log: spec.access_log,
-        ..RoutePolicySpec::default()
-    }
-}
-
-/// A RoutePolicy for a route of this host with these rules.
-fn for_route(
-    mut spec: RoutePolicySpec,
-    host: &str,
-    (rules, redirects): (&[Rule], bool),
-) -> RoutePolicySpec {
-    if !rules.iter().any(|rule| rule.retry.is_some()) {
-        spec.retry = None;
-    }
-    if redirects {
-        spec.fallback = None;
-    }
-    if let Some(auth) = &mut spec.external_auth {
-        external_auth_for(auth, host);
-    }
-    spec
-}
-
-/// What the policy for a base is named after. It must stay as it is: names of objects in clusters follow from it.
-fn standby_key(base: &[FallbackRef]) -> String {
-    let references = base.iter().map(|reference| {
-        let namespace = reference.namespace.as_ref();
-        let namespace = namespace.map(|name| format!(r#","namespace":{name:?}"#));
-        let (name, port) = (&reference.name, reference.port);
-        let namespace = namespace.unwrap_or_default();
-        format!(r#"{{"name":{name:?}{namespace},"port":{port}}}"#)
-    });
-    format!("[{}]", references.collect::<Vec<_>>().join(","))
-}
-
-fn route_target(route: &str, rule: Option<String>) -> PolicyTarget {
-    PolicyTarget {
-        group: api::GATEWAY_GROUP.to_owned(),
-        kind: "HTTPRoute".to_owned(),
-        name: route.to_owned(),
-        section_name: rule,
-    }
 }
 
 fn metadata(source: &Source, name: &str) -> ObjectMeta {

@@ -3,11 +3,14 @@
 //! The class of an Ingress decides, never the prefix of its annotations; [`Class`](crate::Class) says which class has which rules.
 //! Everything that differs is asked here, so this file is the list of differences: whether hosts are alone and how their paths are
 //! read, how a regular expression is compared, whether it holds for the whole host, what a path without type means, what a rewrite
-//! replaces, when plain HTTP is sent to https, how tries are counted. What an Ingress has without an annotation is in `defaults`.
+//! replaces, when plain HTTP is sent to https, how tries are counted. What an Ingress has without an annotation is in `defaults`, and what session cookies are in `affinity`.
 
+mod affinity;
 mod defaults;
 
 use api::annotation;
+
+pub(crate) use affinity::is_expression;
 
 use crate::{
     annotations::{HttpsRedirect, has_captures},
@@ -93,13 +96,10 @@ impl Profile {
     /// Whether a rewrite makes an expression of a path. Higress: where there are groups to refer to, or where the type is left
     /// open and the text looks like one. ingress-nginx: always, unless nothing would change.
     pub(crate) fn rewrite_makes_regex(self, target: &str, text: &str, path_type: &str) -> bool {
-        let special = [
-            '\\', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
-        ];
         match self {
             Self::Higress => {
                 has_captures(target)
-                    || (path_type == "ImplementationSpecific" && text.contains(special))
+                    || (path_type == "ImplementationSpecific" && is_expression(text))
             }
             Self::Nginx => target != text,
         }
@@ -218,7 +218,7 @@ impl Profile {
     /// ingress-nginx says of a Service rather than of a path.
     pub(crate) fn annotation_of_canary(self, family: &str) -> Outcome {
         match (self, family) {
-            (Self::Nginx, "load-balance" | "affinity") => Outcome::Approximated,
+            (Self::Nginx, "load-balance") => Outcome::Approximated,
             _ => Outcome::NoEffect,
         }
     }

@@ -30,6 +30,16 @@ pub(crate) fn positive(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is not at least 1"))
 }
 
+/// What may follow `Path=` or `Domain=` in a cookie.
+pub(crate) fn cookie_attribute(text: &str) -> Result<String, String> {
+    let legal = |b: u8| (0x20..0x7f).contains(&b) && b != b';';
+    if !text.is_empty() && text.bytes().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} fits into no cookie"))
+    }
+}
+
 /// A size as nginx writes it: bytes, or kibibytes, mebibytes or gibibytes with `k`, `m` or `g` behind the number.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();

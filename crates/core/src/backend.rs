@@ -99,6 +99,8 @@ impl From<BackendRefError> for Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClusterRef {
     pub(crate) key: ClusterKey,
+    /// See [`ir::Cluster::service`].
+    known_as: Option<Arc<str>>,
     service: ObjectKey,
     transport: Transport,
     port: u16,
@@ -135,6 +137,11 @@ impl ClusterRef {
         });
         Self {
             key: ClusterKey(format!("{}{mark}", self.key).into()),
+            known_as: Some(
+                self.known_as
+                    .clone()
+                    .unwrap_or_else(|| Arc::clone(&self.key.0)),
+            ),
             tls,
             ..self.clone()
         }
@@ -305,12 +312,11 @@ fn cluster_ref(
         Transport::Tcp => "",
         Transport::Udp => "+udp",
     };
-    let text = format!(
-        "{key}:{number}{numbered}{version}{secured}{whole}{}",
-        settings.apart
-    );
+    let known_as = format!("{key}:{number}{numbered}");
+    let more = format!("{version}{secured}{whole}{}", settings.apart);
     Ok(ClusterRef {
-        key: ClusterKey(text.into()),
+        key: ClusterKey(format!("{known_as}{more}").into()),
+        known_as: (!more.is_empty()).then(|| known_as.into()),
         service: key,
         transport,
         port: number,
@@ -399,6 +405,8 @@ pub(crate) fn at_place(
             cluster.tls = place.https.then(|| Arc::new(verified()));
             cluster.unverified = false;
             let scheme = if place.https { "https" } else { "http" };
+            let known_as = cluster.known_as.take();
+            cluster.known_as = known_as.or_else(|| Some(Arc::clone(&cluster.key.0)));
             cluster.key = ClusterKey(format!("{}+{scheme}", cluster.key).into());
         }
         return Ok(cluster);
@@ -413,6 +421,7 @@ pub(crate) fn at_place(
     let scheme = if place.https { "https" } else { "http" };
     Ok(ClusterRef {
         key: ClusterKey(format!("{scheme}://{}:{}", place.host, place.port).into()),
+        known_as: None,
         service: ObjectKey::new("", ""),
         transport: Transport::Tcp,
         port: place.port,

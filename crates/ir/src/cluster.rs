@@ -23,6 +23,10 @@ impl fmt::Display for ClusterKey {
 pub struct Cluster {
     /// Lasting identity.
     pub key: ClusterKey,
+    /// The Service and port that session cookies and hashes know it by, where the key says more: clusters of one port have
+    /// the same, so that a client is led to the same endpoint by all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Arc<str>>,
     /// Usable endpoints. Empty answers 503.
     pub endpoints: Arc<[Endpoint]>,
     /// HTTP version on the upstream connection.

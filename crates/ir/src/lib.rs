@@ -46,7 +46,10 @@ pub use matcher::{
 pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use path::{BadPath, EscapedSlashes, Paths, ReadPath, canonical_path, resolve_dots};
 pub use pattern::{Captures, InvalidPattern, PATTERN_SIZE_LIMIT, Pattern};
-pub use policy::{ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts};
+pub use policy::{
+    ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts,
+    VaryingAttributes,
+};
 pub use redacted::{Redacted, with_values};
 pub use route::{
     Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target, Told,

@@ -117,20 +117,48 @@ impl RateUnit {
     }
 }
 
-/// A cookie that ties a client to an endpoint, across all backends of the rule. Its value names the endpoint in a way
-/// that every replica understands and nobody else does; a client without one gets it with the first answer.
+/// A cookie that ties a client to an endpoint, across all backends of the rule. Its value names the endpoint and the backend
+/// that has it, in a way that every replica understands; a client without one gets it with the first answer. A value that
+/// another backend made, or an application, is kept: it leads to the same endpoint for as long as there are the same ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionCookie {
     /// Its name: a token.
     pub name: Box<str>,
     /// Attributes as they follow the value: `; Path=/; HttpOnly`.
     pub attributes: Box<str>,
+    /// Attributes that each answer has its own of, or does not have.
+    #[serde(skip_serializing_if = "VaryingAttributes::is_none")]
+    pub varying: VaryingAttributes,
     /// The weights choose the backend first; the cookie counts among its endpoints only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub after_weights: bool,
-    /// A client keeps its cookie when another endpoint answers because its own, which is still there, does not.
+    /// A client stays with its endpoint, which is still there, even where that does not answer: each attempt goes there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kept_on_failure: bool,
+    /// An endpoint that comes takes its share of the clients: all values are hashed, and none names an endpoint.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rebalanced: bool,
+}
+
+/// Attributes of a cookie that depend on the request, or on when it is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct VaryingAttributes {
+    /// `Expires`: so many seconds after the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u32>,
+    /// `Secure`, where the client asked over https.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub secure_over_https: bool,
+    /// `SameSite=None`, unless the client is known to misread that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub same_site_none: bool,
+}
+
+impl VaryingAttributes {
+    /// Whether there are none.
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 pub(crate) fn millis<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {

@@ -27,6 +27,8 @@ pub(crate) struct ClusterState {
     pub(crate) cluster: Arc<Cluster>,
     /// Where the cluster has TLS.
     pub(crate) tls: Option<Arc<UpstreamClient>>,
+    /// What the backend is known by in session cookies.
+    pub(crate) id: u64,
     /// How far the round has come.
     turn: Arc<AtomicU64>,
     /// Requests in flight, parallel to the endpoints; counted only where they are compared.
@@ -81,16 +83,18 @@ impl ClusterState {
             known.unwrap_or_default()
         };
         let endpoints = &cluster.endpoints;
+        let service = cluster.service.as_ref().unwrap_or(&cluster.key.0);
         Arc::new(Self {
             cluster: Arc::clone(cluster),
             tls,
+            id: hash(service.as_bytes()),
             turn: before
                 .map(|before| Arc::clone(&before.turn))
                 .unwrap_or_default(),
             loads: endpoints.iter().filter(|_| counted).map(load).collect(),
             marks: endpoints
                 .iter()
-                .map(|endpoint| mark(&cluster.key.0, endpoint))
+                .map(|endpoint| mark(service, endpoint))
                 .collect(),
             names: known(endpoints, names),
         })
@@ -156,6 +160,15 @@ impl ClusterState {
     /// Whether a session cookie names one of these endpoints.
     pub(crate) fn has_mark(&self, mark: u64) -> bool {
         self.marks.contains(&mark)
+    }
+
+    /// The endpoint that a value leads to which names none; each further attempt gets another, where there is one.
+    pub(crate) fn led_to(&self, key: u64, attempt: u32) -> Option<Picked<'_>> {
+        match self.cluster.endpoints.len() {
+            0 => None,
+            1 => self.picked(0),
+            _ => self.picked(self.ranked(key, attempt)),
+        }
     }
 
     /// What an endpoint is known by.
@@ -232,12 +245,12 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     mix(hasher.finish())
 }
 
-fn mark(cluster: &str, endpoint: &Endpoint) -> u64 {
+fn mark(service: &str, endpoint: &Endpoint) -> u64 {
     let endpoint = match endpoint {
         Endpoint::Address(address) => address.to_string(),
         Endpoint::Name { host, port } => format!("{host}:{port}"),
     };
-    hash(format!("{cluster}|{endpoint}").as_bytes())
+    hash(format!("{service}|{endpoint}").as_bytes())
 }
 
 struct Fnv(u64);
@@ -255,7 +268,7 @@ impl Hasher for Fnv {
 }
 
 /// The finaliser of splitmix64: every bit of the input moves half of the bits of the output.
-const fn mix(mut x: u64) -> u64 {
+pub(crate) const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
@@ -266,10 +279,14 @@ thread_local! {
 }
 
 /// Good enough to spread requests, and for nothing else.
-fn random_below(count: usize) -> usize {
+pub(crate) fn random() -> u64 {
     let seed = SEED.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
     SEED.set(seed);
-    usize::try_from(mix(seed) % count.max(1) as u64).unwrap_or(0)
+    mix(seed)
+}
+
+fn random_below(count: usize) -> usize {
+    usize::try_from(random() % count.max(1) as u64).unwrap_or(0)
 }
 
 #[cfg(test)]

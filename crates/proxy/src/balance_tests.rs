@@ -11,6 +11,7 @@ fn cluster(count: u8, balance: Balance) -> Arc<Cluster> {
     let endpoint = |n: u8| Endpoint::Address(SocketAddr::from(([10, 0, 0, n], 80)));
     Arc::new(Cluster {
         key: ClusterKey("default/app:80".into()),
+        service: None,
         endpoints: (0..count).map(endpoint).collect(),
         upstream: Upstream::Http1,
         tls: None,

@@ -46,6 +46,7 @@ fn to(address: SocketAddr) -> Ir {
     };
     let cluster = Cluster {
         key: key.clone(),
+        service: None,
         endpoints: [Endpoint::Address(address)].into(),
         upstream: Upstream::Http1,
         tls: None,

@@ -20,6 +20,7 @@ const SOCKET: SocketKey = SocketKey {
 fn cluster(name: &str, endpoint: &str) -> Arc<Cluster> {
     Arc::new(Cluster {
         key: ClusterKey(name.into()),
+        service: None,
         endpoints: [Endpoint::Address(endpoint.parse().unwrap())].into(),
         upstream: Upstream::Http1,
         tls: None,

@@ -52,6 +52,8 @@ pub(crate) struct Canary {
     pub(crate) header: Option<(String, HeaderRule)>,
     pub(crate) cookie: Option<String>,
     pub(crate) weight: Option<Weight>,
+    /// Its share goes before session cookies of the base: `affinity-canary-behavior` is `legacy`.
+    pub(crate) before_sessions: bool,
     /// The annotations that say so, as they are spelled.
     keys: Vec<String>,
 }
@@ -91,6 +93,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         header: header(reader),
         cookie: cookie(reader),
         weight: weight(reader),
+        before_sessions: false,
         keys: CANARY
             .keys
             .iter()

@@ -200,6 +200,7 @@ fn cluster(wanted: &ClusterRef, slices: &Slices, lookup: &Lookup<'_>) -> Arc<Clu
     let whole = wanted.outside.clone().or(address);
     Arc::new(Cluster {
         key: wanted.key.clone(),
+        service: wanted.known_as.clone(),
         endpoints: match whole {
             Some(whole) => [whole].into(),
             None => endpoints().unwrap_or_default(),

@@ -4,10 +4,12 @@ use std::{net::IpAddr, sync::Arc};
 
 use api::{
     BackendPolicy, BackendProtocol, BackendTimeouts, BackendTls, BackendTlsMode, HashSource, Kind,
-    LoadBalancing, LoadBalancingType, ObjectKey, ObjectRef, SameSite, SessionCookie, SessionScope,
-    condition::reasons,
+    LoadBalancing, LoadBalancingType, ObjectKey, ObjectRef, SameSite, SessionCookie, SessionMode,
+    SessionScope, condition::reasons,
 };
-use ir::{Balance, HashKey, HostPattern, Upstream, UpstreamName, UpstreamTls, Verify};
+use ir::{
+    Balance, HashKey, HostPattern, Upstream, UpstreamName, UpstreamTls, VaryingAttributes, Verify,
+};
 
 use crate::{cert, fault::Fault, lookup::Lookup, rule::duration};
 
@@ -216,13 +218,18 @@ pub(crate) fn session_cookie(declared: &SessionCookie) -> Result<ir::SessionCook
     if let Some(domain) = &declared.domain {
         attributes.push_str(&format!("; Domain={domain}"));
     }
-    if let Some(same_site) = declared.same_site {
-        attributes.push_str(match same_site {
-            SameSite::Strict => "; SameSite=Strict",
-            SameSite::Lax => "; SameSite=Lax",
-            SameSite::None => "; SameSite=None",
-        });
+    let none = declared.same_site == Some(SameSite::None);
+    if declared.unless_misread && !none {
+        return Err(invalid(
+            "sessionCookie.unlessMisread goes with sameSite None only".to_owned(),
+        ));
     }
+    attributes.push_str(match declared.same_site {
+        Some(SameSite::Strict) => "; SameSite=Strict",
+        Some(SameSite::Lax) => "; SameSite=Lax",
+        Some(SameSite::None) if !declared.unless_misread => "; SameSite=None",
+        Some(SameSite::None) | None => "",
+    });
     if declared.secure {
         attributes.push_str("; Secure");
     }
@@ -233,10 +240,20 @@ pub(crate) fn session_cookie(declared: &SessionCookie) -> Result<ir::SessionCook
             "sessionCookie.path or domain has a character that no cookie takes".to_owned(),
         ));
     }
+    let expires = declared.expires.map(u32::try_from).transpose();
+    let expires = expires.map_err(|_| {
+        invalid("sessionCookie.expires is more than 4,294,967,295 seconds".to_owned())
+    })?;
     Ok(ir::SessionCookie {
         name: declared.name.as_str().into(),
         attributes: attributes.into(),
+        varying: VaryingAttributes {
+            expires,
+            secure_over_https: !declared.secure && (declared.secure_over_https || none),
+            same_site_none: declared.unless_misread,
+        },
         after_weights: declared.scope == SessionScope::Backend,
         kept_on_failure: !declared.change_on_failure,
+        rebalanced: declared.mode == SessionMode::Balanced,
     })
 }

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Balance, Cluster, Endpoint, Reason, Upstream};
+use ir::{Balance, Cluster, Endpoint, Reason, SessionCookie, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
@@ -31,7 +31,7 @@ use crate::{
         headers,
     },
     server::Conn,
-    session,
+    session::{self, Session},
     silence::Silence,
     snapshot::RuleState,
     upstream::{Answer, Failure, Head, Outgoing, Progress},
@@ -51,10 +51,8 @@ pub(crate) struct Call {
     round: u32,
     /// Endpoints to which no connection could be made.
     tried: Vec<Endpoint>,
-    /// The endpoint that the client's session cookie names.
-    session: Option<u64>,
-    /// The endpoint that the last attempt went to, where the rule has sessions.
-    chosen: Option<u64>,
+    /// Where the rule has session cookies.
+    session: Option<Box<Session>>,
     pub(super) head: Head,
     /// Where the rule has error pages.
     pub(super) original: Option<Box<Original>>,
@@ -88,10 +86,11 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
         exchange,
     } = held;
     let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
-    let session = cookie.and_then(|cookie| session::mark(cookie, &view.headers));
-    let sticky = session
+    let claim =
+        cookie.and_then(|cookie| session::claim(cookie, &view.headers, |claim| rule.made(claim)));
+    let sticky = claim
         .filter(|_| cookie.is_some_and(|cookie| !cookie.after_weights))
-        .and_then(|mark| rule.pick_marked(mark));
+        .and_then(|claim| rule.pick_claimed(&claim));
     let Some(picked) = sticky.or_else(|| rule.pick()) else {
         let error = ProxyError::Rule(Reason::NoBackend);
         return refused(error, &rule, (asker, cookies), exchange);
@@ -102,6 +101,7 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
         Ok(cluster) => Arc::clone(cluster),
         Err(error) => return refused(error, &rule, (asker, cookies), exchange),
     };
+    let session = cookie.map(|cookie| Session::new(cookie, claim, &cluster, &view));
     let key = match &cluster.cluster.balance {
         Balance::Hash(by) => request::hash_key(by, &view),
         _ => None,
@@ -135,11 +135,10 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
     let limit = rule.forward().and_then(|forward| forward.timeouts.request);
     Begun::Forwarded(Box::new(Call {
         backend,
-        session: session.filter(|mark| cluster.has_mark(*mark)),
+        session: session.map(Box::new),
         key,
         round: 0,
         tried: Vec::new(),
-        chosen: None,
         head,
         original,
         source,
@@ -310,9 +309,18 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
 }
 
 impl Call {
+    /// The client's session, and the cookie that it is about.
+    fn sessions(&self) -> Option<(&Session, &SessionCookie)> {
+        let cookie = self.rule.forward()?.session.as_ref()?;
+        Some((self.session.as_deref()?, cookie))
+    }
+
     /// Whether nothing was sent, as there was no connection, and another endpoint may be asked.
     fn may_go_elsewhere(&self, failure: &Failure) -> bool {
-        matches!(failure.progress, Progress::NoConnection(_)) && self.cluster.goes_on(&self.tried)
+        let stays = { self.sessions() }.is_some_and(|(session, cookie)| session.stays(cookie));
+        matches!(failure.progress, Progress::NoConnection(_))
+            && !stays
+            && self.cluster.goes_on(&self.tried)
     }
 
     /// Another endpoint is asked, with the body that nobody has read.
@@ -331,17 +339,15 @@ impl Call {
 async fn attempt(call: &mut Call, pooled: bool) -> Result<Answer, Failure> {
     let worker = Rc::clone(&call.conn.worker);
     let forward = call.rule.forward();
-    let picked = call
-        .session
-        .filter(|_| call.round == 0)
-        .and_then(|mark| call.cluster.marked(mark))
-        .or_else(|| call.cluster.pick_untried(call.key, call.round, &call.tried));
+    let cookie = forward.and_then(|forward| forward.session.as_ref());
+    let before = (call.key, call.round, &*call.tried);
+    let picked = match (&mut call.session, cookie) {
+        (Some(session), Some(cookie)) => session.pick(cookie, &call.cluster, before),
+        _ => call.cluster.pick_untried(call.key, call.round, &call.tried),
+    };
     let Some(picked) = picked else {
         return Err(call.outgoing.unsent(ProxyError::NoEndpoint));
     };
-    if forward.is_some_and(|forward| forward.session.is_some()) {
-        call.chosen = call.cluster.mark_of(picked.endpoint);
-    }
     let mut step = Step {
         cluster: &call.cluster,
         picked,
@@ -397,18 +403,8 @@ fn pass_on(call: Call, asker: &Asker, answer: Answer) -> Response<DownBody> {
 fn filters(call: &Call, asker: &Asker, map: &mut http::HeaderMap) {
     // Before the rule's own changes, which may be about it.
     asker.keep_to_https(&call.rule, map);
-    let cookie = call
-        .rule
-        .forward()
-        .and_then(|forward| forward.session.as_ref());
-    let kept = call.session.is_some() && cookie.is_some_and(|cookie| cookie.kept_on_failure);
-    let new = call
-        .chosen
-        .filter(|chosen| !kept && call.session != Some(*chosen));
-    if let Some(value) = cookie
-        .zip(new)
-        .and_then(|(cookie, mark)| session::set_cookie(cookie, mark))
-    {
+    let session = call.sessions();
+    if let Some(value) = session.and_then(|(session, cookie)| session.set_cookie(cookie)) {
         map.append(header::SET_COOKIE, value);
     }
     if let Some(backend) = call.rule.backend(call.backend) {

@@ -13,7 +13,13 @@ use super::{
     lasting::Lasting,
     spread::{Spread, share},
 };
-use crate::{balance::ClusterState, error::ProxyError, limit::Permit, view::Client};
+use crate::{
+    balance::{ClusterState, mix},
+    error::ProxyError,
+    limit::Permit,
+    session::Claim,
+    view::Client,
+};
 
 /// A rule with its clusters at hand.
 pub(crate) struct RuleState {
@@ -67,15 +73,46 @@ impl RuleState {
         &self.external_auths
     }
 
-    /// The backend that has the endpoint of a session.
-    pub(crate) fn pick_marked(&self, mark: u64) -> Option<(usize, Option<&Arc<ClusterState>>)> {
-        let has = |cluster: &Option<Arc<ClusterState>>| {
-            cluster
-                .as_ref()
-                .is_some_and(|cluster| cluster.has_mark(mark))
+    /// Whether one of the backends made the cookie with this claim.
+    pub(crate) fn made(&self, claim: &Claim) -> bool {
+        self.maker(claim).is_some()
+    }
+
+    fn maker(&self, claim: &Claim) -> Option<usize> {
+        let is_it = |cluster: &ClusterState| match claim {
+            Claim::Made { backend, .. } => cluster.id == *backend,
+            Claim::Named(mark) => cluster.has_mark(*mark),
+            Claim::Foreign(_) => false,
         };
-        let at = self.clusters.iter().position(has)?;
-        Some((at, self.clusters.get(at)?.as_ref()))
+        let mut clusters = self.clusters.iter();
+        clusters.position(|cluster| cluster.as_deref().is_some_and(is_it))
+    }
+
+    /// The backend that a client belongs to: the one that made its cookie; of a cookie that none of them made, the one in whose
+    /// share it falls. `None` where there is no saying, or the backend has no endpoints.
+    pub(crate) fn pick_claimed(
+        &self,
+        claim: &Claim,
+    ) -> Option<(usize, Option<&Arc<ClusterState>>)> {
+        let at = match (self.maker(claim), claim) {
+            (Some(at), _) => at,
+            (None, Claim::Made { client: key, .. } | Claim::Foreign(key)) => self.share_of(*key)?,
+            (None, Claim::Named(_)) => return None,
+        };
+        let cluster = self.clusters.get(at)?.as_ref();
+        let usable = cluster.filter(|cluster| cluster.has_endpoints())?;
+        Some((at, Some(usable)))
+    }
+
+    /// The backend in whose share a client falls. More weight for one takes clients from the others, and moves nobody else.
+    fn share_of(&self, key: u64) -> Option<usize> {
+        let backends = &self.forward()?.backends;
+        // Who is the canary's here is not who is the canary's everywhere.
+        let base = self.clusters.iter().flatten().next()?.id;
+        let total: u64 = backends.iter().map(|b| u64::from(b.weight.get())).sum();
+        let point = (u128::from(mix(key ^ base)) * u128::from(total)) >> 64;
+        let point = u64::try_from(point).ok()?;
+        share(backends.iter().map(|backend| backend.weight), point)
     }
 
     /// The backend whose share this request falls in: its place, and its cluster unless it stands for an error.

@@ -10,7 +10,7 @@ use std::{
 use http::{Method, StatusCode};
 use ir::{
     Action, AuthCookies, Backend, ClusterKey, ExternalAuth, Fallback, Forward, Retry, RetryOn,
-    SessionCookie, Target, Template, Variable,
+    SessionCookie, Target, Template, Variable, VaryingAttributes,
 };
 use proxy::{Proxy, Telemetry};
 use testkit::{
@@ -126,8 +126,10 @@ fn whoever_is_bound_to_an_endpoint_out_of_reach_is_bound_to_another() {
     let cookie = SessionCookie {
         name: "bound".into(),
         attributes: "".into(),
+        varying: VaryingAttributes::default(),
         after_weights: false,
         kept_on_failure: false,
+        rebalanced: false,
     };
     let bound = |addresses: &[SocketAddr]| {
         to(addresses, |forward| forward.session = Some(cookie.clone())).ir()

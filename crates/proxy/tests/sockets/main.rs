@@ -22,6 +22,7 @@ mod loops;
 mod names;
 mod paths;
 mod resets;
+mod sessions;
 mod silence;
 mod stalls;
 mod state;

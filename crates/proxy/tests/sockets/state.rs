@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use ir::{
     Action, Backend, Balance, ClusterKey, HashKey, RateLimit, RateUnit, SessionCookie, Target,
+    VaryingAttributes,
 };
 use testkit::{
     call::{Answer, Call},
@@ -156,8 +157,10 @@ fn a_client_stays_where_it_is() {
         action.session = Some(SessionCookie {
             name: "route".into(),
             attributes: "; Path=/".into(),
+            varying: VaryingAttributes::default(),
             after_weights: false,
             kept_on_failure: false,
+            rebalanced: false,
         });
         Config1 {
             routes: vec![route("/", vec![], Action::Forward(action))],

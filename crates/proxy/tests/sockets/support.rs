@@ -148,6 +148,7 @@ pub(crate) fn route(path: &str, phases: Vec<Phase>, action: Action) -> Route {
 pub(crate) fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
     Cluster {
         key: ClusterKey(name.into()),
+        service: None,
         endpoints: addresses
             .iter()
             .map(|address| Endpoint::Address(*address))
