@@ -1,8 +1,12 @@
 //! Conditions as data, and the types and reasons that the `gateway-api` crate lacks or splits by kind.
 
+mod place;
+
 use std::fmt;
 
 use serde::Serialize;
+
+pub use place::Place;
 
 /// `True` or `False`. (`Unknown` is what the API server defaults to; we always know.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -171,7 +171,8 @@ pub(crate) fn datagrams(
     ports.collect()
 }
 
-/// The hosts of listeners that share a socket and hostname, each with the rule of its first route.
+/// The hosts of listeners that share a socket and hostname, each with the rule of its first route: that with the most
+/// specific hostname of its own, then the oldest.
 ///
 /// > If multiple routes attach to one listener, the oldest one gets the traffic.
 fn streams(
@@ -179,19 +180,22 @@ fn streams(
     protocol: protocol::Protocol,
     routes: &Routes,
 ) -> Vec<Arc<StreamHost>> {
-    let mut first: BTreeMap<&HostPattern, &Stream> = BTreeMap::new();
+    let mut first: BTreeMap<&HostPattern, (&HostPattern, &Stream)> = BTreeMap::new();
     for attached in indices.iter().filter_map(|index| routes.of(*index)) {
         for (host, on_host) in &attached.hosts {
-            let streams = on_host.routes.values();
-            for stream in streams.filter_map(|route| route.stream.as_ref()) {
-                let known = first.entry(host).or_insert(stream);
-                if stream.order < known.order {
-                    *known = stream;
+            for route in on_host.routes.values() {
+                let Some(stream) = &route.stream else {
+                    continue;
+                };
+                let found = (route.own_host(host), stream);
+                let known = first.entry(host).or_insert(found);
+                if (found.0, &found.1.order) < (known.0, &known.1.order) {
+                    *known = found;
                 }
             }
         }
     }
-    let hosts = first.into_iter().map(|(host, stream)| StreamHost {
+    let hosts = first.into_iter().map(|(host, (_, stream))| StreamHost {
         host: host.clone(),
         rule: Arc::clone(stream.rule(protocol)),
     });
@@ -278,16 +282,32 @@ fn hosts(indices: &[usize], routes: &mut Routes, memo: &mut Memo) -> Vec<Arc<Vir
     hosts.collect()
 }
 
+/// The routes of a host, those with the most specific hostname of their own first: what they have in common with the listener
+/// does not tell them apart.
+///
+/// > When multiple HTTPRoutes attach to the same Listener and yield identical Listener/Route intersected hostnames,
+/// > implementations SHOULD evaluate precedence using the original hostnames configured on the Route, not the calculated
+/// > Listener/Route hostname intersection.
+///
+/// (`HTTPRouteSpec.hostnames` of Gateway API; GRPCRoutes and TLSRoutes have the same words.)
 fn virtual_host<'r>(
     host: &HostPattern,
     routes: impl Iterator<Item = &'r Arc<TranslatedRoute>> + Clone,
 ) -> VirtualHost {
     let settings = host::joined(routes.clone().map(AsRef::as_ref));
-    let mut entries: Vec<_> = routes.flat_map(|route| &route.entries).collect();
-    entries.sort_unstable_by(|a, b| a.precedence.cmp(&b.precedence));
+    let entries = routes.flat_map(|route| {
+        let own = route.own_host(host);
+        route.entries.iter().map(move |entry| (own, entry))
+    });
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_unstable_by(|(own, a), (other, b)| {
+        own.cmp(other).then_with(|| a.precedence.cmp(&b.precedence))
+    });
     VirtualHost {
         host: host.clone(),
         settings,
-        routes: entries.iter().map(|entry| entry.route.clone()).collect(),
+        routes: { entries.iter() }
+            .map(|(_, entry)| entry.route.clone())
+            .collect(),
     }
 }

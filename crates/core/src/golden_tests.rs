@@ -15,6 +15,7 @@ fn step(input: &str) -> String {
     let resources = testing::resources(input);
     let Translation { ir, status, .. } = crate::translate(&resources, &Options::default());
     testing::assert_sound(&ir);
+    testing::assert_ours(&status);
     let output = Output {
         ir: &ir,
         status: &status,

@@ -155,7 +155,7 @@ pub(crate) struct TranslatedRoute {
     /// For routes that look at no request: where everything goes.
     pub(crate) stream: Option<Stream>,
     pub(crate) clusters: Vec<Arc<ClusterRef>>,
-    /// Hosts; `None`: those of the listener.
+    /// Hosts, sorted; `None`: those of the listener.
     pub(crate) hosts: Option<Vec<HostPattern>>,
     /// Of routes for requests, what holds for their hosts as a whole.
     pub(crate) host_settings: HostSettings,
@@ -180,6 +180,20 @@ impl TranslatedRoute {
         Self {
             rejected: Some(why),
             ..Self::default()
+        }
+    }
+
+    /// The hostname of the route's own for which it is served at a host that it has in common with a listener: the most
+    /// specific one that covers the host. A route without hostnames is served for whatever the listener serves.
+    ///
+    /// It says so for every listener alike: unless the route names the host itself, the host is the listener's.
+    pub(crate) fn own_host(&self, host: &HostPattern) -> &HostPattern {
+        // Hosts are sorted, more specific ones first.
+        let own = self.hosts.as_deref().unwrap_or_default();
+        let mut covering = own.iter().filter(|own| own.covers(host));
+        match own.binary_search(host) {
+            Ok(at) => &own[at],
+            Err(_) => covering.next().unwrap_or(&HostPattern::Any),
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use api::Resources;
+use api::{Condition, Resources, condition::Place};
 use ir::{Action, HostPattern, Ir, Protocol, Rule, StreamRule, Target};
+
+use crate::{ListenerStatus, Status};
 
 /// Reads objects; YAML aliases and all. Every document must be readable.
 pub(crate) fn resources(text: &str) -> Resources {
@@ -81,4 +83,36 @@ pub(crate) fn assert_sound(ir: &Ir) {
             assert!(!forward.backends.is_empty(), "{}", rule.key);
         }
     }
+}
+
+/// Every condition is of a type that [`Place::types`] lists: otherwise it would stay when it does not apply any more.
+pub(crate) fn assert_ours(status: &Status) {
+    let ours = |place: Place, conditions: &[Condition]| {
+        for condition in conditions {
+            assert!(place.is_ours(condition.type_), "{place:?}: {condition}");
+        }
+        assert!(conditions.len() <= Place::LONGEST, "{conditions:?}");
+    };
+    let of_listeners = |listeners: &[ListenerStatus]| {
+        let conditions = listeners.iter().map(|listener| &listener.conditions);
+        conditions.for_each(|conditions| ours(Place::Listener, conditions));
+    };
+    let classes = status.gateway_classes.values();
+    classes.for_each(|class| ours(Place::Class, &class.conditions));
+    for gateway in status.gateways.values() {
+        ours(Place::Gateway, &gateway.conditions);
+        of_listeners(&gateway.listeners);
+    }
+    for set in status.listener_sets.values() {
+        ours(Place::ListenerSet, &set.conditions);
+        of_listeners(&set.listeners);
+    }
+    let parents = status.routes.values().flat_map(|route| &route.parents);
+    parents.for_each(|parent| ours(Place::Parent, &parent.conditions));
+    let policies = (status.route_policies.values())
+        .chain(status.backend_policies.values())
+        .chain(status.client_policies.values())
+        .chain(status.backend_tls_policies.values());
+    let ancestors = policies.flat_map(|policy| &policy.ancestors);
+    ancestors.for_each(|ancestor| ours(Place::Ancestor, &ancestor.conditions));
 }

@@ -69,6 +69,12 @@ impl HostPattern {
         }
     }
 
+    /// Whether every host of `other` is served.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.intersect(other).as_ref() == Some(other)
+    }
+
     /// The hosts that both patterns serve, or `None` where they have none in common.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Option<Self> {

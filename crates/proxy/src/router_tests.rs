@@ -16,6 +16,8 @@ use super::{PortRouter, RequestView};
 #[derive(Debug, Clone)]
 struct Written {
     host: &'static str,
+    /// How specific the route's own hostname is; lower is more.
+    own: usize,
     path: PathMatch,
     method: Option<Method>,
     headers: Vec<(&'static str, &'static str)>,
@@ -80,7 +82,7 @@ fn route(id: usize, written: &Written) -> Route {
     }
 }
 
-/// Lower is better. "Exact" path match; "Prefix" path match with the largest number of characters; expressions are
+/// Lower is better. The route's own hostname; "Exact" path match; "Prefix" path match with the largest number of characters; expressions are
 /// implementation-specific and stand before `/`; then method, number of headers, number of query parameters; then the order
 /// in which they were written (age, name, rule).
 fn precedence(written: &Written, order: usize) -> impl Ord {
@@ -92,6 +94,7 @@ fn precedence(written: &Written, order: usize) -> impl Ord {
     };
     let more_is_better = |n: usize| -i64::try_from(n).unwrap();
     (
+        written.own,
         path,
         written.method.is_none(),
         more_is_better(written.headers.len()),
@@ -277,7 +280,7 @@ fn written() -> impl Strategy<Value = Written> {
         })
     };
     (
-        hosts(),
+        (hosts(), 0..3_usize),
         paths(),
         prop::option::of(prop::sample::select(vec![Method::GET, Method::POST])),
         pairs(vec![("x", "1"), ("y", "~[12]"), ("z", "1")]),
@@ -289,15 +292,18 @@ fn written() -> impl Strategy<Value = Written> {
         ),
     )
         .prop_map(
-            |(host, path, method, headers, query, (fallthrough, isolated, one_label))| Written {
-                host,
-                path,
-                method,
-                headers,
-                query,
-                fallthrough,
-                isolated,
-                one_label,
+            |((host, own), path, method, headers, query, (fallthrough, isolated, one_label))| {
+                Written {
+                    host,
+                    own,
+                    path,
+                    method,
+                    headers,
+                    query,
+                    fallthrough,
+                    isolated,
+                    one_label,
+                }
             },
         )
 }
@@ -418,6 +424,7 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
 fn queries_are_decoded_and_headers_may_repeat() {
     let written = Written {
         host: "*",
+        own: 0,
         path: PathMatch::prefix("/"),
         method: None,
         headers: vec![("x", "1,2")],
@@ -459,6 +466,7 @@ fn queries_are_decoded_and_headers_may_repeat() {
 fn a_match_of_host_sees_the_canonical_host() {
     let written = Written {
         host: "*",
+        own: 0,
         path: PathMatch::prefix("/"),
         method: None,
         headers: vec![("host", "a.com")],

@@ -1,28 +1,14 @@
 //! The status that a live object should have. Pure: JSON and data in, a merge patch out.
 
-use std::borrow::Cow;
+mod conditions;
+mod entries;
 
-use api::{Condition, GATEWAY_GROUP, condition::types};
-use gateway_core::{GatewayStatus, ListenerStatus, ParentRef, PolicyStatus, RouteStatus};
+use api::{Condition, GATEWAY_GROUP, condition::Place};
+use entries::{ANCESTORS, Entry, PARENTS};
+use gateway_core::{GatewayStatus, ListenerStatus, PolicyStatus, RouteStatus};
 use serde_json::{Map, Value, json};
 
 use super::Wanted;
-
-/// Condition types that are ours on Gateways, ListenerSets and GatewayClasses; others are left alone.
-const OURS: &[&str] = &[
-    types::ACCEPTED,
-    types::RESOLVED_REFS,
-    types::PROGRAMMED,
-    types::CONFLICTED,
-    types::PARTIALLY_INVALID,
-    types::SUPPORTED_VERSION,
-    types::OVERLAPPING_TLS,
-    types::INSECURE_FRONTEND,
-];
-
-/// What an entry of a route, or of a policy, is about.
-const PARENT: &str = "parentRef";
-const ANCESTOR: &str = "ancestorRef";
 
 /// What all entries of one write have in common.
 #[derive(Debug, Clone, Copy)]
@@ -43,17 +29,21 @@ pub(super) fn patch(live: &Value, wanted: Option<Wanted<'_>>, stamp: &Stamp<'_>)
         Some(Wanted::Class(status)) => {
             let features = status.supported_features.iter();
             json!({
-                "conditions": conditions(&live["conditions"], &status.conditions, stamp),
+                "conditions": conditions::merged(&live["conditions"], &status.conditions, Place::Class, stamp),
                 "supportedFeatures": features.map(|name| json!({ "name": name })).collect::<Vec<_>>(),
             })
         }
         Some(Wanted::Gateway(status)) => gateway(live, status, stamp),
         Some(Wanted::Set(status)) => json!({
-            "conditions": conditions(&live["conditions"], &status.conditions, stamp),
-            "listeners": listeners(&live["listeners"], &status.listeners, stamp),
+            "conditions": conditions::merged(&live["conditions"], &status.conditions, Place::ListenerSet, stamp),
+            "listeners": listeners(live, &status.listeners, stamp),
         }),
-        Some(Wanted::Route(status)) => parents(live, status, stamp),
-        Some(Wanted::Policy(status)) => ancestors(live, status, stamp),
+        Some(Wanted::Route(status)) => {
+            json!({ PARENTS.field: PARENTS.merged(live, parents(status), stamp) })
+        }
+        Some(Wanted::Policy(status)) => {
+            json!({ ANCESTORS.field: ANCESTORS.merged(live, ancestors(status), stamp) })
+        }
         // Of Ingresses we write more than the status: see `published`.
         Some(Wanted::Ingress(_)) => return None,
         None => withdrawn(live, stamp),
@@ -71,178 +61,90 @@ pub(super) fn patch(live: &Value, wanted: Option<Wanted<'_>>, stamp: &Stamp<'_>)
 
 fn gateway(live: &Value, status: &GatewayStatus, stamp: &Stamp<'_>) -> Value {
     json!({
-        "conditions": conditions(&live["conditions"], &status.conditions, stamp),
-        "listeners": listeners(&live["listeners"], &status.listeners, stamp),
+        "conditions": conditions::merged(&live["conditions"], &status.conditions, Place::Gateway, stamp),
+        "listeners": listeners(live, &status.listeners, stamp),
         "attachedListenerSets": status.attached_listener_sets,
         "addresses": status.addresses,
     })
 }
 
-fn parents(live: &Value, status: &RouteStatus, stamp: &Stamp<'_>) -> Value {
-    let wanted = status
-        .parents
-        .iter()
-        .map(|p| (&p.parent_ref, &p.conditions[..]));
-    json!({ "parents": entries(&live["parents"], PARENT, wanted.collect(), stamp) })
+fn parents<'a>(status: &'a RouteStatus) -> Vec<Entry<'a>> {
+    let parents = status.parents.iter();
+    parents
+        .map(|p| (&p.parent_ref, &p.conditions[..]))
+        .collect()
 }
 
-fn ancestors(live: &Value, status: &PolicyStatus, stamp: &Stamp<'_>) -> Value {
-    let wanted = status
-        .ancestors
-        .iter()
-        .map(|a| (&a.ancestor_ref, &a.conditions[..]));
-    json!({ "ancestors": entries(&live["ancestors"], ANCESTOR, wanted.collect(), stamp) })
+fn ancestors<'a>(status: &'a PolicyStatus) -> Vec<Entry<'a>> {
+    let ancestors = status.ancestors.iter();
+    ancestors
+        .map(|a| (&a.ancestor_ref, &a.conditions[..]))
+        .collect()
 }
 
 /// Entries that we wrote about an object that is nothing to us any more go; where there never was one, nothing comes.
 fn withdrawn(live: &Value, stamp: &Stamp<'_>) -> Value {
     let mut fields = Map::new();
-    for (list, reference) in [("parents", PARENT), ("ancestors", ANCESTOR)] {
-        if live[list].is_array() {
-            fields.insert(
-                list.to_owned(),
-                entries(&live[list], reference, Vec::new(), stamp).into(),
-            );
+    for list in [PARENTS, ANCESTORS] {
+        if live[list.field].is_array() {
+            let left = list.merged(live, Vec::new(), stamp);
+            fields.insert(list.field.to_owned(), left.into());
         }
     }
     Value::Object(fields)
 }
 
-/// How many of the entries that are wanted have no room in a list that others have entries in too.
+/// How many of the entries and conditions that are wanted have no room in lists that others have theirs in too.
 pub(super) fn unlisted(live: &Value, wanted: Option<Wanted<'_>>, controller: &str) -> usize {
-    match wanted {
-        Some(Wanted::Route(status)) => {
-            let room = room(&live["parents"], PARENT, controller);
-            status.parents.len().saturating_sub(room)
-        }
-        Some(Wanted::Policy(status)) => {
-            let room = room(&live["ancestors"], ANCESTOR, controller);
-            status.ancestors.len().saturating_sub(room)
-        }
-        _ => 0,
-    }
-}
-
-/// How many entries of ours the list can have.
-///
-/// > If this slice is full, implementations MUST NOT add further entries.
-fn room(live: &Value, reference: &str, controller: &str) -> usize {
-    let entries = live.as_array().into_iter().flatten();
-    let others = entries.filter(|entry| entry["controllerName"] != controller);
-    longest(reference).saturating_sub(others.count())
-}
-
-/// The entries that there is room for, in the order in which they are wanted; the last one says how many are left out.
-fn bounded<'a>(
-    mut wanted: Vec<(&'a ParentRef, &'a [Condition])>,
-    room: usize,
-) -> Vec<(&'a ParentRef, Cow<'a, [Condition]>)> {
-    let left_out = wanted.len().saturating_sub(room);
-    wanted.truncate(room);
-    let kept = wanted.into_iter();
-    let mut kept: Vec<_> = kept.map(|(of, all)| (of, Cow::Borrowed(all))).collect();
-    if left_out > 0
-        && let Some((_, conditions)) = kept.last_mut()
-        && let Some(first) = conditions.to_mut().first_mut()
-    {
-        if !first.message.is_empty() {
-            first.message.push_str("; ");
-        }
-        let more = format!("the list is full: {left_out} more of our entries are not in it");
-        first.message.push_str(&more);
-    }
-    kept
-}
-
-/// Entries by controller and reference: those of others stay where and as they are, ours are brought up to date.
-fn entries(
-    live: &Value,
-    reference: &str,
-    wanted: Vec<(&ParentRef, &[Condition])>,
-    stamp: &Stamp<'_>,
-) -> Vec<Value> {
-    let entry = |live: &Value, (object, wanted): (&ParentRef, Cow<'_, [Condition]>)| {
-        json!({
-            reference: object,
-            "controllerName": stamp.controller,
-            "conditions": own_conditions(&live["conditions"], &wanted, stamp),
-        })
+    let own = |conditions: &[Condition], place| {
+        conditions::left_out(&live["conditions"], conditions, place)
     };
-    let mut wanted = bounded(wanted, room(live, reference, stamp.controller));
-    let mut entries = Vec::new();
-    for old in live.as_array().into_iter().flatten() {
-        if old["controllerName"] != stamp.controller {
-            entries.push(old.clone());
-            continue;
+    match wanted {
+        Some(Wanted::Class(status)) => own(&status.conditions, Place::Class),
+        Some(Wanted::Gateway(status)) => {
+            own(&status.conditions, Place::Gateway) + unlisted_of_listeners(live, &status.listeners)
         }
-        let about = |(object, _): &(&ParentRef, _)| json!(object) == old[reference];
-        if let Some(at) = wanted.iter().position(about) {
-            entries.push(entry(old, wanted.remove(at)));
+        Some(Wanted::Set(status)) => {
+            let of_listeners = unlisted_of_listeners(live, &status.listeners);
+            own(&status.conditions, Place::ListenerSet) + of_listeners
         }
+        Some(Wanted::Route(status)) => PARENTS.unlisted(live, &parents(status), controller),
+        Some(Wanted::Policy(status)) => ANCESTORS.unlisted(live, &ancestors(status), controller),
+        Some(Wanted::Ingress(_)) | None => 0,
     }
-    entries.extend(wanted.into_iter().map(|new| entry(&Value::Null, new)));
-    entries
 }
 
-/// How many entries the API server takes.
-fn longest(reference: &str) -> usize {
-    match reference {
-        PARENT => 32,
-        _ => 16,
-    }
+fn unlisted_of_listeners(live: &Value, wanted: &[ListenerStatus]) -> usize {
+    let left_out = |wanted: &ListenerStatus| {
+        let live = conditions_of_listener(live, &wanted.name);
+        conditions::left_out(live, &wanted.conditions, Place::Listener)
+    };
+    wanted.iter().map(left_out).sum()
+}
+
+fn conditions_of_listener<'a>(live: &'a Value, name: &str) -> &'a Value {
+    let mut listeners = live["listeners"].as_array().into_iter().flatten();
+    let listener = listeners.find(|listener| listener["name"] == name);
+    listener.map_or(&Value::Null, |listener| &listener["conditions"])
 }
 
 fn listeners(live: &Value, wanted: &[ListenerStatus], stamp: &Stamp<'_>) -> Vec<Value> {
     let listener = |wanted: &ListenerStatus| {
-        let mut live = live.as_array().into_iter().flatten();
-        let live = live.find(|live| live["name"] == wanted.name.as_str());
-        let live = live.map_or(&Value::Null, |live| &live["conditions"]);
+        let live = conditions_of_listener(live, &wanted.name);
         let kinds = wanted.supported_kinds.iter();
         let kinds = kinds.map(|kind| json!({ "group": GATEWAY_GROUP, "kind": kind }));
         json!({
             "name": wanted.name,
             "supportedKinds": kinds.collect::<Vec<_>>(),
             "attachedRoutes": wanted.attached_routes,
-            "conditions": own_conditions(live, &wanted.conditions, stamp),
+            "conditions": conditions::merged(live, &wanted.conditions, Place::Listener, stamp),
         })
     };
     wanted.iter().map(listener).collect()
 }
 
-/// Conditions of an object that others may have conditions on too.
-fn conditions(live: &Value, wanted: &[Condition], stamp: &Stamp<'_>) -> Vec<Value> {
-    let ours = |condition: &Value| {
-        let type_ = condition["type"].as_str().unwrap_or_default();
-        OURS.contains(&type_)
-    };
-    let foreign = live
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|condition| !ours(condition));
-    let own = own_conditions(live, wanted, stamp);
-    own.into_iter().chain(foreign.cloned()).collect()
-}
-
-/// A condition keeps its time for as long as it does not turn.
-fn own_conditions(live: &Value, wanted: &[Condition], stamp: &Stamp<'_>) -> Vec<Value> {
-    let condition = |wanted: &Condition| {
-        let status = json!(wanted.status);
-        let live = live.as_array().into_iter().flatten();
-        let same = live.filter(|l| l["type"] == wanted.type_ && l["status"] == status);
-        let since = same.filter_map(|l| l["lastTransitionTime"].as_str()).next();
-        json!({
-            "type": wanted.type_,
-            "status": status,
-            "reason": wanted.reason,
-            "message": wanted.message,
-            "observedGeneration": stamp.generation,
-            "lastTransitionTime": since.unwrap_or(stamp.now),
-        })
-    };
-    wanted.iter().map(condition).collect()
-}
-
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 #[path = "merge_tests.rs"]
 mod tests;

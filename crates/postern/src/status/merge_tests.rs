@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use gateway_core::{Address, PolicyAncestorStatus, RouteParentStatus, RouteStatus};
+use gateway_core::{Address, ParentRef, PolicyAncestorStatus, RouteParentStatus, RouteStatus};
 
 use super::*;
 
@@ -212,7 +212,7 @@ fn a_gateway_keeps_conditions_of_others_and_loses_ours_that_do_not_hold() {
         .iter()
         .map(|c| &c["type"])
         .collect();
-    assert_eq!(types, ["Accepted", "example.com/Audited"]);
+    assert_eq!(types, ["example.com/Audited", "Accepted"]);
     assert_eq!(
         patched["addresses"],
         json!([{ "type": "IPAddress", "value": "10.0.0.1" }])

@@ -4,20 +4,27 @@ use ir::{PathMatch, Route};
 
 use super::Table;
 
-/// Where the routes for a path stand. Precedence puts exact paths first, then prefixes from long to short, then
-/// expressions, then the prefix `/`; each list keeps the order of the routes.
+/// Where the routes for a path stand. Precedence puts routes with a more specific hostname of their own first, and among
+/// those with the same one exact paths, then prefixes from long to short, then expressions, then the prefix `/`.
 #[derive(Debug)]
 pub(super) enum Index {
-    /// The usual case.
-    Paths {
-        exact: Paths,
-        prefixes: Paths,
-        regexes: Vec<u32>,
-        root: Vec<u32>,
-    },
+    /// The usual case: one run, or one for each hostname that routes of the host have.
+    Runs(Vec<Run>),
     /// Routes that are in another order are walked through: the first that matches wins, whatever the order.
     Linear(u32),
 }
+
+/// Routes that follow each other in the order of their paths; each list keeps the order of the routes.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    exact: Paths,
+    prefixes: Paths,
+    regexes: Vec<u32>,
+    root: Vec<u32>,
+}
+
+/// More runs than this are no runs: a hostname has fewer wildcards over it that have routes.
+const RUNS: usize = 16;
 
 /// Routes by their path.
 #[derive(Debug, Default)]
@@ -28,7 +35,7 @@ pub(super) struct Paths {
     any_case: Vec<(Box<str>, Vec<u32>)>,
 }
 
-/// The order in which [`Index::Paths`] looks: kind, then longer prefixes first.
+/// The order in which a [`Run`] looks: kind, then longer prefixes first.
 fn rank(route: &Route) -> (u8, usize) {
     match &route.matches.path {
         PathMatch::Exact(_) | PathMatch::ExactAnyCase(_) => (0, 0),
@@ -42,51 +49,58 @@ fn rank(route: &Route) -> (u8, usize) {
 
 impl Index {
     pub(super) fn build(routes: &[Route]) -> Self {
-        if !routes.is_sorted_by_key(rank) {
+        let in_order = |one: &Route, next: &Route| rank(one) <= rank(next);
+        if routes.chunk_by(in_order).nth(RUNS).is_some() {
             return Self::Linear(u32::try_from(routes.len()).unwrap_or(u32::MAX));
         }
-        let (mut exact, mut prefixes) = (Paths::default(), Paths::default());
-        let (mut regexes, mut root) = (Vec::new(), Vec::new());
-        for (at, route) in (0..u32::MAX).zip(routes) {
-            match &route.matches.path {
-                PathMatch::Exact(path) => exact.same.entry(path.clone()).or_default().push(at),
-                PathMatch::ExactAnyCase(path) => exact.add_any_case(path, at),
-                PathMatch::Prefix(prefix) | PathMatch::PrefixAnyCase(prefix)
-                    if prefix.is_empty() =>
-                {
-                    root.push(at);
-                }
-                PathMatch::Prefix(prefix) => {
-                    prefixes.same.entry(prefix.clone()).or_default().push(at);
-                }
-                PathMatch::PrefixAnyCase(prefix) => prefixes.add_any_case(prefix, at),
-                PathMatch::Regex(_) => regexes.push(at),
-            }
-        }
-        Self::Paths {
-            exact,
-            prefixes,
-            regexes,
-            root,
-        }
+        let mut places = 0..u32::MAX;
+        let runs = routes.chunk_by(in_order);
+        Self::Runs(runs.map(|run| Run::build(&mut places, run)).collect())
     }
 
     /// The first candidate for `path` that `accept` takes. It need not be a match of the path: `accept` checks all.
     pub(super) fn first(&self, path: &str, accept: impl Fn(usize) -> bool) -> Option<usize> {
-        let among = |list: &[u32]| list.iter().map(|at| *at as usize).find(|at| accept(*at));
         match self {
             Self::Linear(count) => (0..*count as usize).find(|at| accept(*at)),
-            Self::Paths {
-                exact,
-                prefixes,
-                regexes,
-                root,
-            } => exact
-                .first(path, &among)
-                .or_else(|| prefixes.longest(path, &among))
-                .or_else(|| among(regexes))
-                .or_else(|| among(root)),
+            Self::Runs(runs) => runs.iter().find_map(|run| run.first(path, &accept)),
         }
+    }
+}
+
+impl Run {
+    fn build(places: &mut impl Iterator<Item = u32>, routes: &[Route]) -> Self {
+        let mut run = Self::default();
+        // Routes come first: the place after the last one is for the next run.
+        for (route, at) in routes.iter().zip(places) {
+            match &route.matches.path {
+                PathMatch::Exact(path) => run.exact.same.entry(path.clone()).or_default().push(at),
+                PathMatch::ExactAnyCase(path) => run.exact.add_any_case(path, at),
+                PathMatch::Prefix(prefix) | PathMatch::PrefixAnyCase(prefix)
+                    if prefix.is_empty() =>
+                {
+                    run.root.push(at);
+                }
+                PathMatch::Prefix(prefix) => {
+                    run.prefixes
+                        .same
+                        .entry(prefix.clone())
+                        .or_default()
+                        .push(at);
+                }
+                PathMatch::PrefixAnyCase(prefix) => run.prefixes.add_any_case(prefix, at),
+                PathMatch::Regex(_) => run.regexes.push(at),
+            }
+        }
+        run
+    }
+
+    fn first(&self, path: &str, accept: &impl Fn(usize) -> bool) -> Option<usize> {
+        let among = |list: &[u32]| list.iter().map(|at| *at as usize).find(|at| accept(*at));
+        let exact = self.exact.first(path, &among);
+        exact
+            .or_else(|| self.prefixes.longest(path, &among))
+            .or_else(|| among(&self.regexes))
+            .or_else(|| among(&self.root))
     }
 }
 
