@@ -1,24 +1,24 @@
 //! Filters of rules and backendRefs.
 
+mod backend_ref;
 mod cors;
 mod extension;
 mod external_auth;
 mod header;
 mod path;
+mod url;
 
 use api::{
     CorsAnswers, GROUP, Kind, ObjectKey, ObjectRef, RouteFilter,
     condition::reasons,
     gateway::httproutes::{
-        HttpRouteRulesFilters, HttpRouteRulesFiltersRequestMirror,
-        HttpRouteRulesFiltersRequestRedirect, HttpRouteRulesFiltersRequestRedirectScheme,
-        HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite,
+        HttpRouteRules, HttpRouteRulesFilters, HttpRouteRulesFiltersRequestMirror,
+        HttpRouteRulesFiltersRequestRedirectScheme, HttpRouteRulesFiltersType,
     },
 };
-use http::{HeaderValue, StatusCode};
 use ir::{
-    Action, AnswerHeaders, Cors, ExternalAuth, Fraction, HeaderMods, HostPattern, HostRewrite,
-    InvalidPattern, Mirror, PathMatch, Pattern, Redirect, RequestMatch, RequestStep, Rewrite,
+    Action, AnswerHeaders, Cors, ExternalAuth, Fraction, HeaderMods, InvalidPattern, Mirror,
+    PathMatch, Pattern, RequestMatch, RequestStep,
 };
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
     lookup::Lookup,
 };
 
-pub(crate) use header::{BackendFilters, backend as backend_filters};
+pub(crate) use backend_ref::{BackendFilters, parse as backend_filters};
 
 /// A value that cannot be honoured.
 pub(crate) fn unsupported(message: impl Into<String>) -> Fault {
@@ -59,16 +59,19 @@ pub(crate) struct Filters {
 }
 
 /// Whether any of the filters replaces the matched prefix, so that the rule depends on the match.
-pub(crate) fn replaces_prefix(filters: &[HttpRouteRulesFilters]) -> bool {
-    filters.iter().any(|filter| {
-        let rewrite = filter.url_rewrite.as_ref().and_then(|r| r.path.as_ref());
-        let redirect = filter
-            .request_redirect
-            .as_ref()
-            .and_then(|r| r.path.as_ref());
-        rewrite.is_some_and(|path| path.replace_prefix_match.is_some())
-            || redirect.is_some_and(|path| path.replace_prefix_match.is_some())
-    })
+pub(crate) fn replaces_prefix(rule: &HttpRouteRules) -> bool {
+    let filters = rule.filters.as_deref().unwrap_or_default();
+    let of_rule = filters.iter().any(|filter| {
+        let rewrite = filter.url_rewrite.as_ref().map(|r| url::rewrite_of!(r));
+        let redirect = filter.request_redirect.as_ref();
+        let redirect =
+            redirect.map(|r| url::redirect_of!(r, HttpRouteRulesFiltersRequestRedirectScheme));
+        rewrite.is_some_and(|rewrite| rewrite.replaces_prefix())
+            || redirect.is_some_and(|redirect| redirect.replaces_prefix())
+    });
+    let backends = rule.backend_refs.iter().flatten();
+    let mut filters = backends.flat_map(|backend| backend.filters.iter().flatten());
+    of_rule || filters.any(backend_ref::replaces_prefix)
 }
 
 /// Parses the filters of a rule that matched `prefix`.
@@ -153,13 +156,17 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
         HttpRouteRulesFiltersType::RequestRedirect => {
             let declared = filter.request_redirect.as_ref();
             let declared = declared.ok_or_else(|| absent("requestRedirect"))?;
-            into.redirect = Some(Action::Redirect(redirect(declared, prefix)?));
+            let redirect = url::redirect(
+                &url::redirect_of!(declared, HttpRouteRulesFiltersRequestRedirectScheme),
+                prefix,
+            )?;
+            into.redirect = Some(Action::Redirect(redirect));
         }
         HttpRouteRulesFiltersType::UrlRewrite => {
             let declared = filter.url_rewrite.as_ref();
             let declared = declared.ok_or_else(|| absent("urlRewrite"))?;
-            into.request
-                .push(RequestStep::Rewrite(rewrite(declared, prefix)?));
+            let rewrite = url::rewrite(&url::rewrite_of!(declared), prefix)?;
+            into.request.push(RequestStep::Rewrite(rewrite));
         }
         HttpRouteRulesFiltersType::RequestMirror => {
             let declared = filter.request_mirror.as_ref();
@@ -213,80 +220,6 @@ fn route_filter<'a>(
         let message = format!("RouteFilter {key} does not exist");
         Fault::new(reasons::BACKEND_NOT_FOUND, message)
     })
-}
-
-fn rewrite(
-    declared: &HttpRouteRulesFiltersUrlRewrite,
-    prefix: Option<&str>,
-) -> Result<Rewrite, Fault> {
-    let host = declared.hostname.as_deref().map(|text| {
-        let host = exact_host("urlRewrite.hostname", text)?;
-        HeaderValue::try_from(&*host)
-            .map(HostRewrite)
-            .map_err(|_| unsupported(format!("urlRewrite.hostname {text:?} is not legal")))
-    });
-    let path = declared.path.as_ref().map(|path| {
-        path::parse(
-            path.replace_full_path.as_deref(),
-            path.replace_prefix_match.as_deref(),
-            prefix,
-        )
-    });
-    Ok(Rewrite {
-        host: host.transpose()?,
-        path: path.transpose()?.map(path::Replacement::rewrite),
-    })
-}
-
-fn redirect(
-    declared: &HttpRouteRulesFiltersRequestRedirect,
-    prefix: Option<&str>,
-) -> Result<Redirect, Fault> {
-    let status = declared.status_code.unwrap_or(302);
-    let legal = [301, 302, 303, 307, 308].contains(&status);
-    let status = u16::try_from(status)
-        .ok()
-        .filter(|_| legal)
-        .and_then(|status| StatusCode::from_u16(status).ok())
-        .ok_or_else(|| {
-            unsupported(format!(
-                "requestRedirect.statusCode {status}: 301, 302, 303, 307 and 308 are possible"
-            ))
-        })?;
-    let port = declared.port.map(|port| {
-        u16::try_from(port)
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or_else(|| unsupported(format!("requestRedirect.port {port} is not a port")))
-    });
-    let host = declared
-        .hostname
-        .as_deref()
-        .map(|text| exact_host("requestRedirect.hostname", text));
-    let path = declared.path.as_ref().map(|path| {
-        path::parse(
-            path.replace_full_path.as_deref(),
-            path.replace_prefix_match.as_deref(),
-            prefix,
-        )
-    });
-    Ok(Redirect {
-        status,
-        https: declared
-            .scheme
-            .as_ref()
-            .map(|scheme| *scheme == HttpRouteRulesFiltersRequestRedirectScheme::Https),
-        host: host.transpose()?,
-        port: port.transpose()?,
-        path: path.transpose()?.map(path::Replacement::redirect),
-    })
-}
-
-fn exact_host(field: &str, text: &str) -> Result<Box<str>, Fault> {
-    match HostPattern::parse(text) {
-        Ok(HostPattern::Exact(host)) => Ok(host),
-        _ => Err(unsupported(format!("{field} {text:?} is not a DNS name"))),
-    }
 }
 
 /// An unusable target loses the copies, never the request.

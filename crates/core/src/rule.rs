@@ -1,34 +1,27 @@
 //! Rules of a route for requests: matches, filters and backends come together.
 
 mod fallback;
+mod forward;
 mod timing;
 mod told;
 
-use std::{
-    collections::BTreeMap,
-    num::{NonZeroU32, NonZeroU64},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 
-use api::{
-    ObjectKey, ObjectRef,
-    condition::reasons,
-    gateway::httproutes::{HttpRouteRules, HttpRouteRulesBackendRefs},
-};
+use api::{ObjectKey, ObjectRef, condition::reasons, gateway::httproutes::HttpRouteRules};
 use http::StatusCode;
 use ir::{
-    Action, Backend, Forward, Gates, PathMatch, Paths, Reason, RequestMatch, Rule, RuleKey,
-    SessionCookie, Target,
+    Action, Forward, Gates, PathMatch, Paths, Reason, RequestMatch, Rule, RuleKey, SessionCookie,
 };
 
 use crate::{
-    backend::{self, BackendRef, ClusterRef, User},
+    backend::ClusterRef,
     fault::Fault,
-    filter::{self, BackendFilters, Filters, unsupported},
+    filter::{self, Filters},
     lookup::Lookup,
     matching, policy,
 };
 
+use forward::Draft;
 pub(crate) use timing::duration;
 use told::Told;
 
@@ -91,12 +84,12 @@ pub(crate) fn translate(
             matches.path = matches.path.clone().ignoring_case();
         }
     }
-    let forward = forward(declared, owner, lookup, &mut rule);
+    let mut draft = Draft::of(declared, owner, lookup, &mut rule);
     let gates = gates(declared.name.as_deref(), owner, lookup, &mut rule);
     let told = Told::of(declared.name.as_deref(), owner, lookup, &mut rule);
     let unlogged = is_unlogged(declared.name.as_deref(), owner, lookup);
     let declared_filters = declared.filters.as_deref().unwrap_or_default();
-    let groups = by_prefix(matches, filter::replaces_prefix(declared_filters));
+    let groups = by_prefix(matches, filter::replaces_prefix(declared));
     let several = groups.len() > 1;
     let mut drafts = Vec::new();
     for (prefix, matches) in groups {
@@ -121,13 +114,15 @@ pub(crate) fn translate(
             Some(prefix) if several => format!("{}/{id}@{prefix}/", owner.text),
             _ => format!("{}/{id}", owner.text),
         };
-        drafts.push((key, filters, matches));
+        let forward = draft.forward(prefix.as_deref(), &filters.request, &mut rule);
+        drafts.push((key, filters, forward, matches));
     }
+    draft.used(&mut rule);
     let unusable = !rule.faults.is_empty()
         || drafts
             .iter()
-            .any(|(_, filters, _)| !filters.missing.is_empty());
-    for (key, mut filters, matches) in drafts {
+            .any(|(_, filters, ..)| !filters.missing.is_empty());
+    for (key, mut filters, forward, matches) in drafts {
         rule.unresolved.append(&mut filters.missing);
         let closed = respond(Reason::InvalidRule);
         let mut built = Rule::new(RuleKey(key.into()), Arc::clone(owner.text), closed);
@@ -137,7 +132,7 @@ pub(crate) fn translate(
             built.upgrades = upgrades(declared.name.as_deref(), owner, lookup);
         }
         if !unusable {
-            phases(&mut built, &gates, filters, forward.clone());
+            phases(&mut built, &gates, filters, forward);
         }
         let built = Arc::new(built);
         rule.variants.push(Variant {
@@ -216,49 +211,6 @@ fn respond(reason: Reason) -> Action {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         reason,
     }
-}
-
-/// > If all entries in BackendRefs are invalid or have weight 0, and no filters would have sent a response, the rule
-/// > answers 500. (As does a rule without BackendRefs.)
-fn forward(
-    declared: &HttpRouteRules,
-    owner: Owner<'_>,
-    lookup: &Lookup<'_>,
-    rule: &mut TranslatedRule,
-) -> Result<Forward, Reason> {
-    if declared.session_persistence.is_some() {
-        rule.warnings
-            .push("sessionPersistence is not supported and is not used".to_owned());
-    }
-    let policies = lookup.route_policies(owner.reference, declared.name.as_deref());
-    let policy = policies
-        .iter()
-        .find_map(|policy| policy.spec.retry.as_ref());
-    let timeouts = timing::timeouts(declared.timeouts.as_ref(), &mut rule.faults);
-    let retry = declared
-        .retry
-        .as_ref()
-        .and_then(|retry| timing::retry(retry, policy, rule));
-    let mut backends = Vec::new();
-    let name = declared.name.as_deref();
-    for declared in declared.backend_refs.iter().flatten() {
-        backends.extend(share(declared, (owner.reference, name), lookup, rule));
-    }
-    let session = session(name, owner, lookup, rule);
-    let fallback = policies
-        .iter()
-        .find_map(|policy| policy.spec.fallback.as_ref())
-        .and_then(|fallback| fallback::translate(fallback, (declared, owner), lookup, rule));
-    if backends.is_empty() {
-        return Err(Reason::NoBackend);
-    }
-    Ok(Forward {
-        backends,
-        timeouts,
-        retry,
-        session,
-        fallback,
-    })
 }
 
 /// The session cookie that a BackendPolicy of the rule or its route asks for.
@@ -351,70 +303,4 @@ fn gates(
 /// What was declared, unless it is wrong: then the fault is noted.
 fn sound<T>(declared: Option<Result<T, Fault>>, faults: &mut Vec<Fault>) -> Option<T> {
     declared?.map_err(|fault| faults.push(fault)).ok()
-}
-
-/// One backend; `None` when its weight is zero.
-///
-/// > Unless there's only one backend specified: if there are invalid backends, requests that would otherwise be
-/// > routed to them MUST receive a 500. The proportion is that of the weights.
-fn share(
-    declared: &HttpRouteRulesBackendRefs,
-    user: User<'_>,
-    lookup: &Lookup<'_>,
-    rule: &mut TranslatedRule,
-) -> Option<Backend> {
-    let reference = BackendRef {
-        from: user.0.kind,
-        group: declared.group.as_deref(),
-        kind: declared.kind.as_deref(),
-        namespace: declared.namespace.as_deref(),
-        name: &declared.name,
-        port: declared.port,
-    };
-    let resolved = backend::resolve(&reference, (&user.0.key.namespace, Some(user)), lookup);
-    let filters = filter::backend_filters(declared.filters.as_deref().unwrap_or_default());
-    let weight = declared.weight.unwrap_or(1);
-    let Ok(weight) = u32::try_from(weight) else {
-        rule.faults.push(unsupported(format!(
-            "backendRef {}: weight {weight} is negative",
-            declared.name
-        )));
-        return None;
-    };
-    let target = match (&resolved, &filters) {
-        (Ok(_), Err(_)) => Target::Invalid(Reason::InvalidRule),
-        (Ok(cluster), Ok(_)) => Target::Cluster(cluster.key.clone()),
-        (Err(_), _) => Target::Invalid(Reason::InvalidBackend),
-    };
-    let usable = filters.is_ok();
-    let filters = filters.unwrap_or_else(|fault| {
-        let message = format!(
-            "backendRef {}, whose share answers 500: {}",
-            declared.name, fault.message
-        );
-        rule.backend_faults.push(Fault::new(fault.reason, message));
-        BackendFilters::default()
-    });
-    let weight = NonZeroU32::new(weight);
-    match resolved {
-        Err(error) => rule.unresolved.push(error.into()),
-        Ok(cluster) if weight.is_some() && usable => {
-            if cluster.unverified && cluster.unasked {
-                let message = format!(
-                    "backendRef {}: TLS without looking at the backend's certificate; a BackendTLSPolicy or a BackendPolicy can name authorities",
-                    declared.name
-                );
-                rule.warnings.push(message);
-            }
-            rule.warnings.extend(cluster.warnings.clone());
-            rule.clusters.push(Arc::new(cluster));
-        }
-        Ok(_) => {}
-    }
-    Some(Backend {
-        weight: weight?,
-        target,
-        request: filters.request,
-        response: filters.response,
-    })
 }

@@ -52,7 +52,7 @@ pub use policy::{
 };
 pub use redacted::{Redacted, with_values};
 pub use route::{
-    Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target, Told,
+    Action, Backend, Fallback, Forward, Fraction, Reason, Route, RuleKey, Target, Told, UrlChange,
 };
 pub use rule::{Gates, RequestStep, Rule};
 pub use stream::{DatagramPort, StreamBackend, StreamHost, StreamRule};

@@ -6,8 +6,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    ClusterKey, HeaderMods, Location, Redirect, RequestMatch, Retry, Rule, SessionCookie, Timeouts,
-    serialize,
+    ClusterKey, HeaderMods, Location, Redirect, RequestMatch, Retry, Rewrite, Rule, SessionCookie,
+    Timeouts, serialize,
 };
 
 /// The lasting identity of a rule: object, and rule name or content, never a list index. State such as
@@ -140,6 +140,39 @@ pub struct Backend {
     /// Changes of this backend's answers, before those of the rule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response: Vec<HeaderMods>,
+    /// What becomes of the URL of its requests, after what the rule has made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Box<UrlChange>>,
+}
+
+/// What becomes of the URL of requests for one backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UrlChange {
+    /// The backend sees another one.
+    Rewrite(Rewrite),
+    /// The client is sent there; the backend is not asked. A [`Target::Invalid`] answers with its error all the same.
+    Redirect(Redirect),
+}
+
+impl Backend {
+    /// Where the client is sent instead of this backend, if it is.
+    #[must_use]
+    pub fn redirect(&self) -> Option<&Redirect> {
+        match (&self.target, self.url.as_deref()?) {
+            (Target::Cluster(_), UrlChange::Redirect(redirect)) => Some(redirect),
+            (Target::Invalid(_), _) | (_, UrlChange::Rewrite(_)) => None,
+        }
+    }
+
+    /// How the URL that this backend sees differs from what the rule has made of it.
+    #[must_use]
+    pub fn rewrite(&self) -> Option<&Rewrite> {
+        match self.url.as_deref()? {
+            UrlChange::Rewrite(rewrite) => Some(rewrite),
+            UrlChange::Redirect(_) => None,
+        }
+    }
 }
 
 /// A backend, or the answer that stands in for one that cannot be used.

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use ir::{
-    Action, HostPattern, HostSettings, Protocol, Reason, Route, SocketKey, Target, Underscores,
+    Action, HeaderMods, HostPattern, HostSettings, Protocol, Reason, Redirect, Route, SocketKey,
+    Target, Underscores,
 };
 
 use crate::{
@@ -249,19 +250,7 @@ pub(crate) enum Act {
 /// The rule's action. `listener` is the port of the listener, as clients know it.
 pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
     match &rule.rule.action {
-        Action::Redirect(redirect) => {
-            let request = redirect::RequestInfo {
-                https: view.https(),
-                host: view.host(),
-                listener_port: view.port(listener),
-                path: view.path(),
-                sent: view.target().path(),
-                query: view.query(),
-            };
-            let mut answer = redirect::response(redirect, &request);
-            headers::apply_all(&rule.rule.response, answer.headers_mut());
-            made_for(compose::Request { view, listener }, rule, answer)
-        }
+        Action::Redirect(redirect) => elsewhere((redirect, &[]), rule, view, listener),
         Action::Location(location) => {
             let request = compose::Request { view, listener };
             let url = match request.location(location) {
@@ -280,6 +269,39 @@ pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
             _ => Act::Forward,
         },
     }
+}
+
+/// What a backend's redirect does with a request that falls in its share, if it has one.
+pub(crate) fn act_for(rule: &RuleState, at: usize, view: &View, listener: u16) -> Option<Act> {
+    let backend = rule.backend(at)?;
+    let redirect = backend.redirect()?;
+    Some(elsewhere(
+        (redirect, &backend.response),
+        rule,
+        view,
+        listener,
+    ))
+}
+
+/// Sends the client elsewhere. The answer has these changes before those of the rule.
+fn elsewhere(
+    (redirect, first): (&Redirect, &[HeaderMods]),
+    rule: &RuleState,
+    view: &View,
+    listener: u16,
+) -> Act {
+    let request = redirect::RequestInfo {
+        https: view.https(),
+        host: view.host(),
+        listener_port: view.port(listener),
+        path: view.path(),
+        sent: view.target().path(),
+        query: view.query(),
+    };
+    let mut answer = redirect::response(redirect, &request);
+    headers::apply_all(first, answer.headers_mut());
+    headers::apply_all(&rule.rule.response, answer.headers_mut());
+    made_for(compose::Request { view, listener }, rule, answer)
 }
 
 /// A redirect, with the headers that are made for each request.

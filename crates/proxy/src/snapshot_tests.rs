@@ -36,6 +36,7 @@ fn host(name: &str) -> Arc<VirtualHost> {
         target: Target::Cluster(ClusterKey(name.into())),
         request: vec![],
         response: vec![],
+        url: None,
     };
     let action = Action::Forward(Forward {
         backends: vec![backend],

@@ -78,7 +78,7 @@ pub enum Unreadable {
 pub struct BadTarget;
 
 /// The one view of a request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct View {
     /// Method.
     pub method: Method,

@@ -1,7 +1,8 @@
 //! Header modifiers.
 
 use api::gateway::httproutes::{
-    HttpRouteRulesBackendRefsFilters, HttpRouteRulesBackendRefsFiltersType,
+    HttpRouteRulesBackendRefsFiltersRequestHeaderModifier,
+    HttpRouteRulesBackendRefsFiltersResponseHeaderModifier,
     HttpRouteRulesFiltersRequestHeaderModifier, HttpRouteRulesFiltersResponseHeaderModifier,
 };
 use http::{HeaderName, HeaderValue, header};
@@ -42,41 +43,18 @@ pub(super) fn response(
     mods!(declared, Message::Response)
 }
 
-/// Header changes of a backendRef, which takes no other filters.
-#[derive(Debug, Default)]
-pub(crate) struct BackendFilters {
-    pub(crate) request: Vec<HeaderMods>,
-    pub(crate) response: Vec<HeaderMods>,
+/// Of a backendRef, of the request.
+pub(super) fn request_of_backend(
+    declared: &HttpRouteRulesBackendRefsFiltersRequestHeaderModifier,
+) -> Result<HeaderMods, Fault> {
+    mods!(declared, Message::Request)
 }
 
-/// Filters of a backendRef: header modifiers only.
-pub(crate) fn backend(
-    declared: &[HttpRouteRulesBackendRefsFilters],
-) -> Result<BackendFilters, Fault> {
-    let mut filters = BackendFilters::default();
-    for filter in declared {
-        match filter.r#type {
-            HttpRouteRulesBackendRefsFiltersType::RequestHeaderModifier => {
-                let mods = filter.request_header_modifier.as_ref();
-                let mods = mods
-                    .ok_or_else(|| unsupported("filter without its field requestHeaderModifier"))?;
-                filters.request.push(mods!(mods, Message::Request)?);
-            }
-            HttpRouteRulesBackendRefsFiltersType::ResponseHeaderModifier => {
-                let mods = filter.response_header_modifier.as_ref();
-                let mods = mods.ok_or_else(|| {
-                    unsupported("filter without its field responseHeaderModifier")
-                })?;
-                filters.response.push(mods!(mods, Message::Response)?);
-            }
-            ref other => {
-                return Err(unsupported(format!(
-                    "filter {other:?} of a backendRef is not supported, only header modifiers are"
-                )));
-            }
-        }
-    }
-    Ok(filters)
+/// Of a backendRef, of the answer.
+pub(super) fn response_of_backend(
+    declared: &HttpRouteRulesBackendRefsFiltersResponseHeaderModifier,
+) -> Result<HeaderMods, Fault> {
+    mods!(declared, Message::Response)
 }
 
 fn build<'a>(

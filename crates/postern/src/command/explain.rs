@@ -180,6 +180,10 @@ fn backend_line(backend: &Backend, total: u64, met: &RouteMet) -> String {
     };
     match &backend.target {
         Target::Invalid(reason) => format!("500, because of {}{share}", reason.as_str()),
+        Target::Cluster(_) if backend.redirect().is_some() => {
+            let redirect = serde_json::to_string(&backend.redirect()).unwrap_or_default();
+            format!("redirect {redirect}{share}")
+        }
         Target::Cluster(key) => {
             let endpoints = met
                 .clusters

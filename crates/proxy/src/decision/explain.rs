@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use ipnet::IpNet;
-use ir::{ClusterKey, ForwardedField, HostPattern, Ir, Protocol, Route, SocketKey};
+use ir::{Backend, ClusterKey, ForwardedField, HostPattern, Ir, Protocol, Route, SocketKey};
 use telemetry::metrics::Metrics;
 
 use super::{Act, Decision, Met, Place, Verdict};
 use crate::{
     auth,
     error::ProxyError,
-    filter::{compose, headers},
+    filter::compose,
     framing::{Fault, HeadScanner},
     handle::{decor::Asker, fallback, request},
     names::Names,
@@ -188,26 +188,28 @@ impl Explainer {
         let advertised = self.0.ir.ports.get(&port).and_then(|port| port.advertised);
         let listener = advertised.unwrap_or(port.port);
         let rule = met.rule;
-        match super::act(rule, &view, listener) {
-            Act::Answer(answer, reason) => {
-                let outcome = Outcome::Answered {
-                    status: answer.status(),
-                    reason,
-                    headers: answer.into_parts().0.headers,
-                };
-                vec![(1, outcome)]
-            }
-            Act::Refuse(error) => vec![(1, Outcome::error(error))],
-            Act::Respond(status, reason) => {
-                let outcome = Outcome::Answered {
-                    status,
-                    reason: reason.as_str(),
-                    headers: HeaderMap::new(),
-                };
-                vec![(1, outcome)]
-            }
-            Act::Forward => backends(rule, view, listener),
+        match end_of(super::act(rule, &view, listener)) {
+            Some(outcome) => vec![(1, outcome)],
+            None => backends(rule, view, listener),
         }
+    }
+}
+
+/// What the gateway answers; `None`: a backend is asked.
+fn end_of(act: Act) -> Option<Outcome> {
+    match act {
+        Act::Answer(answer, reason) => Some(Outcome::Answered {
+            status: answer.status(),
+            reason,
+            headers: answer.into_parts().0.headers,
+        }),
+        Act::Refuse(error) => Some(Outcome::error(error)),
+        Act::Respond(status, reason) => Some(Outcome::Answered {
+            status,
+            reason: reason.as_str(),
+            headers: HeaderMap::new(),
+        }),
+        Act::Forward => None,
     }
 }
 
@@ -286,38 +288,38 @@ fn backends(rule: &RuleState, mut view: View, listener: u16) -> Vec<(u64, Outcom
         view.headers.remove(header::AUTHORIZATION);
     }
     let upgrade = super::upgrade(rule, &view);
-    let answer = compose::Request {
-        view: &view,
-        listener,
-    };
-    let answer = answer.answer_headers(&rule.rule.answer_headers).map(drop);
-    let head = request::head(rule, view, upgrade.as_ref(), listener);
-    let head = answer.and(head);
     let declared = rule.forward().map_or(&[][..], |forward| &forward.backends);
     let end = |at: usize| {
+        if let Some(act) = super::act_for(rule, at, &view, listener) {
+            return Ok(end_of(act).unwrap_or(Outcome::error(ProxyError::NoRoute)));
+        }
         let chosen = rule.cluster(at);
         let picked = rule.standing((at, chosen));
         let cluster = super::backend(rule, picked)?;
-        let head = head.as_ref().map_err(|error| *error)?;
+        let answer = compose::Request {
+            view: &view,
+            listener,
+        };
+        answer.answer_headers(&rule.rule.answer_headers)?;
+        let own = rule.backend(picked.0);
+        let rewrite = own.and_then(Backend::rewrite);
+        let mut head = request::head((rule, rewrite), view.clone(), upgrade.as_ref(), listener)?;
         if !cluster.has_endpoints() {
             return Err(ProxyError::NoEndpoint);
         }
-        let mut seen = head.headers.clone();
-        if let Some(backend) = rule.backend(picked.0) {
-            backend
-                .request
-                .iter()
-                .for_each(|mods| headers::apply_to_request(mods, &mut seen));
+        if let Some(own) = own {
+            request::change_for(own, &mut head);
         }
+        let seen = &mut head.headers;
         if let Some(told) = rule.told(chosen, picked.1) {
-            fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, &mut seen);
+            fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, seen);
         }
         Ok(Outcome::Forwarded {
             cluster: cluster.cluster.key.clone(),
-            method: head.method.clone(),
-            host: head.host.clone(),
+            method: head.method,
+            host: head.host,
             target: head.target.to_string(),
-            headers: seen,
+            headers: head.headers,
         })
     };
     let failed = |error| Outcome::failed(rule, error);

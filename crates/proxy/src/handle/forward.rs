@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Balance, Cluster, Endpoint, Reason, SessionCookie, Upstream};
+use ir::{Backend, Balance, Cluster, Endpoint, Reason, SessionCookie, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     decor::Asker,
     fallback::{self, Original},
     guard::{Cookies, Held},
-    mirror, refuse, refuse_for, repeat, request,
+    made, mirror, refuse, refuse_for, refuse_with, repeat, request,
     source::Source,
     tunnel::{self, Asked},
 };
@@ -23,7 +23,7 @@ use crate::{
         DownBody, Waits,
         meter::{Allowance, Meter},
     },
-    decision,
+    decision::{self, Act},
     error::ProxyError,
     exchange::Exchange,
     filter::{
@@ -95,6 +95,9 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
         let error = ProxyError::Rule(Reason::NoBackend);
         return refused(error, &rule, (asker, cookies), exchange);
     };
+    if let Some(act) = decision::act_for(&rule, picked.0, &view, listener) {
+        return settled(act, &rule, (asker, cookies), exchange);
+    }
     let (backend, cluster) = rule.standing(picked);
     let told = rule.told(picked.1, cluster);
     let cluster = match decision::backend(&rule, (backend, cluster)) {
@@ -110,7 +113,7 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
     let offered =
         client.and_then(|client| Some(Asked::new(client, decision::upgrade(&rule, &view)?)));
     let offer = offered.as_ref().map(|asked| &asked.offered);
-    let (mut head, made) = match heads(&rule, view, offer, listener) {
+    let (mut head, made) = match heads((&rule, backend), view, offer, listener) {
         Ok(heads) => heads,
         Err(error) => return refused(error, &rule, (asker, cookies), exchange),
     };
@@ -126,8 +129,8 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
     if rule.has_mirrors() {
         mirror::copy(&conn.worker, &rule, &head, source.replay());
     }
-    for mods in rule.backend(backend).iter().flat_map(|own| &own.request) {
-        headers::apply_to_request(mods, &mut head.headers);
+    if let Some(own) = rule.backend(backend) {
+        request::change_for(own, &mut head);
     }
     if let Some(told) = told {
         fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, &mut head.headers);
@@ -161,7 +164,7 @@ type MadeHeaders = Option<Box<[Made]>>;
 
 /// The head that the backend shall see, and headers of its answer that are made for the request, where the rule has such.
 fn heads(
-    rule: &RuleState,
+    (rule, backend): (&RuleState, usize),
     view: View,
     upgrade: Option<&HeaderValue>,
     listener: u16,
@@ -173,7 +176,9 @@ fn heads(
     };
     let made = (!all.is_empty()).then(|| request.answer_headers(all));
     let made = made.transpose()?.map(Vec::into_boxed_slice);
-    Ok((request::head(rule, view, upgrade, listener)?, made))
+    let own = rule.backend(backend).and_then(Backend::rewrite);
+    let head = request::head((rule, own), view, upgrade, listener)?;
+    Ok((head, made))
 }
 
 /// RFC 9110 section 9.3: methods whose content has no meaning of its own.
@@ -194,6 +199,24 @@ fn allowance(rule: &RuleState, body: &Incoming) -> Option<Rc<Allowance>> {
     let limit = rule.rule.gates.max_body?;
     let unknown = body.size_hint().exact().is_none();
     unknown.then(|| Rc::new(Allowance::new(limit.get())))
+}
+
+/// A request that a backend's own filters answer.
+fn settled(
+    act: Act,
+    rule: &RuleState,
+    (asker, cookies): (Asker, Cookies),
+    exchange: Exchange,
+) -> Begun {
+    let mut response = match act {
+        Act::Answer(answer, reason) => made(answer, reason, exchange),
+        Act::Refuse(error) => refuse(error, exchange),
+        Act::Respond(status, reason) => refuse_with(ProxyError::Rule(reason), status, exchange),
+        Act::Forward => refuse(ProxyError::Rule(Reason::InvalidRule), exchange),
+    };
+    cookies.add(&mut response);
+    asker.decorate(rule, response.headers_mut());
+    Begun::Answered(Box::new(response))
 }
 
 fn refused(

@@ -1,7 +1,7 @@
 //! What a backend shall see of a request.
 
 use http::{HeaderValue, header};
-use ir::{HashKey, RequestStep, Rewrite};
+use ir::{Backend, HashKey, RequestStep, Rewrite};
 
 use crate::{
     balance, decision,
@@ -33,13 +33,14 @@ pub(super) fn hash_key(by: &HashKey, view: &View) -> Option<u64> {
     }
 }
 
-/// The head that goes to the backend, after the rule's request steps. `upgrade` is what is offered to it, `listener` the port of
+/// The head that goes to the backend, after the rule's request steps, before the backend's own, of which `own` is the rewrite:
+/// a path that is rewritten is read as it was matched. `upgrade` is what is offered to it, `listener` the port of
 /// the listener, as clients know it.
 ///
 /// # Errors
 /// A value of the request does not fit where the rule puts it.
 pub(crate) fn head(
-    rule: &RuleState,
+    (rule, own): (&RuleState, Option<&Rewrite>),
     mut view: View,
     upgrade: Option<&HeaderValue>,
     listener: u16,
@@ -68,7 +69,8 @@ pub(crate) fn head(
         view.tell(rule.rule.forwarded, listener, &mut headers);
     }
     let host = view.authority().clone();
-    let rewritten = rule.rule.request.iter().any(rewrites_path);
+    let rewritten = rule.rule.request.iter().any(rewrites_path)
+        || own.is_some_and(|rewrite| rewrite.path.is_some());
     let mut head = Head {
         method: std::mem::take(&mut view.method),
         target: view.into_target(rewritten),
@@ -101,15 +103,7 @@ const fn rewrites_path(step: &RequestStep) -> bool {
 fn apply(step: &RequestStep, changes: &mut impl Iterator<Item = Change>, head: &mut Head) {
     match step {
         RequestStep::Headers(mods) => headers::apply_to_request(mods, &mut head.headers),
-        RequestStep::Rewrite(Rewrite { host, path }) => {
-            if let Some(host) = host {
-                head.host = host.0.clone();
-            }
-            if let Some(path) = path {
-                let new = rewrite::rewrite(path, head.target.path());
-                head.target = path_and_query(&new, head.target.query());
-            }
-        }
+        RequestStep::Rewrite(change) => rewrite_url(change, head),
         RequestStep::Composed(_) => {
             let change = changes.next().unwrap_or_default();
             fields::remove_aliases(
@@ -124,5 +118,25 @@ fn apply(step: &RequestStep, changes: &mut impl Iterator<Item = Change>, head: &
                 head.target = target;
             }
         }
+    }
+}
+
+/// What filters of a backend change, after the rule's steps.
+pub(crate) fn change_for(backend: &Backend, head: &mut Head) {
+    for mods in &backend.request {
+        headers::apply_to_request(mods, &mut head.headers);
+    }
+    if let Some(change) = backend.rewrite() {
+        rewrite_url(change, head);
+    }
+}
+
+fn rewrite_url(Rewrite { host, path }: &Rewrite, head: &mut Head) {
+    if let Some(host) = host {
+        head.host = host.0.clone();
+    }
+    if let Some(path) = path {
+        let new = rewrite::rewrite(path, head.target.path());
+        head.target = path_and_query(&new, head.target.query());
     }
 }

@@ -24,7 +24,7 @@ use crate::{
 /// A rule with its clusters at hand.
 pub(crate) struct RuleState {
     pub(crate) rule: Arc<Rule>,
-    /// Parallel to the rule's backends; `None` where the backend stands for an error.
+    /// Parallel to the rule's backends; `None` where the backend stands for an error or a redirect.
     clusters: Vec<Option<Arc<ClusterState>>>,
     /// Where to and how often requests are copied.
     mirrors: Vec<(Spread, Arc<ClusterState>)>,
@@ -235,6 +235,8 @@ impl RuleState {
             clusters: backends
                 .iter()
                 .map(|backend| match &backend.target {
+                    // Nobody is asked.
+                    Target::Cluster(_) if backend.redirect().is_some() => None,
                     Target::Cluster(key) => known.get(key).cloned(),
                     Target::Invalid(_) => None,
                 })

@@ -7,7 +7,8 @@ use ir::{
     Action, Allowed, AnswerHeaders, Backend, BasicAuth, ClientAddresses, Composed, Cors,
     EscapedSlashes, ForwardedField, HeaderMatch, HeaderMods, HeaderTemplates, HostSettings,
     Location, OriginMatch, OwnStatuses, PasswordHash, PathMatch, PathRewrite, Paths, Reason,
-    Redacted, Redirect, Rewrite, Route, Target, Template, Underscores, Users, ValueMatch,
+    Redacted, Redirect, Rewrite, Route, Target, Template, Underscores, UrlChange, Users,
+    ValueMatch,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use proxy::{Explainer, Outcome, Peer, Proxy, Question};
@@ -140,16 +141,32 @@ fn phase() -> impl Strategy<Value = Phase> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let to = |target: Target| {
+    let own = |url: Option<UrlChange>, target: Target| {
         let mut forward = forward("a");
         forward.backends = vec![Backend {
             weight: std::num::NonZeroU32::MIN,
             target,
             request: vec![mods("x-backend-only", "1")],
-            response: vec![],
+            response: vec![mods("x-answer", "of-backend")],
+            url: url.map(Box::new),
         }];
         Action::Forward(forward)
     };
+    let to = |target: Target| own(None, target);
+    let rewritten = UrlChange::Rewrite(Rewrite {
+        host: Some(ir::HostRewrite(HeaderValue::from_static("backend.com"))),
+        path: Some(PathRewrite::Prefix {
+            matched: "/a".into(),
+            replacement: "/backend".into(),
+        }),
+    });
+    let sent_away = UrlChange::Redirect(Redirect {
+        status: StatusCode::TEMPORARY_REDIRECT,
+        https: None,
+        host: Some("c.com".into()),
+        port: Some(8443),
+        path: None,
+    });
     let redirect = |https: Option<bool>, host: Option<&str>| {
         Action::Redirect(Redirect {
             status: StatusCode::FOUND,
@@ -170,6 +187,9 @@ fn action() -> impl Strategy<Value = Action> {
     let key = |name: &str| Target::Cluster(ir::ClusterKey(name.into()));
     prop_oneof![
         4 => Just(to(key("a"))),
+        2 => Just(own(Some(rewritten), key("a"))),
+        1 => Just(own(Some(sent_away.clone()), key("empty"))),
+        1 => Just(own(Some(sent_away), Target::Invalid(Reason::InvalidBackend))),
         1 => Just(to(key("empty"))),
         1 => Just(to(Target::Invalid(Reason::InvalidBackend))),
         1 => Just(redirect(Some(true), None)),

@@ -170,6 +170,7 @@ fn another_share_of_the_rule_is_not_asked_instead() {
             target: Target::Cluster(ClusterKey(name.into())),
             request: vec![],
             response: vec![],
+            url: None,
         };
         forward.backends = vec![share("a"), share("b")];
     });

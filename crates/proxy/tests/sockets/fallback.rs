@@ -113,6 +113,7 @@ fn a_backend_that_stands_in_for_another_keeps_its_own_filters() {
         target: Target::Cluster(ClusterKey("a".into())),
         request: colour("base"),
         response: vec![],
+        url: None,
     });
     serve(&proxy, config(&main, action).ir());
     for _ in 0..3 {
@@ -272,6 +273,7 @@ fn weights_may_go_before_sessions() {
             target: Target::Cluster(ClusterKey("b".into())),
             request: vec![],
             response: vec![],
+            url: None,
         });
         action.session = Some(sessions(after_weights, false));
         let mut config = config(&a, action);

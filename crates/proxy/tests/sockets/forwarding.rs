@@ -308,6 +308,7 @@ fn weights_are_exact_over_all_workers() {
             target: Target::Cluster(ClusterKey(name.into())),
             request: vec![],
             response: vec![],
+            url: None,
         })
         .into();
     config.routes = vec![route("/", vec![], Action::Forward(action))];

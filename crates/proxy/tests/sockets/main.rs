@@ -3,6 +3,7 @@
 
 mod auth;
 mod backend_tls;
+mod backend_url;
 mod clients;
 mod datagrams;
 mod decision;

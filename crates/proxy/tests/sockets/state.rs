@@ -131,6 +131,7 @@ fn a_split_goes_on_where_it_was() {
             target: Target::Cluster(ClusterKey(name.into())),
             request: vec![],
             response: vec![],
+            url: None,
         })
         .into();
     let clusters = ["a", "b", "c"].into_iter().zip(&addresses);

@@ -73,6 +73,7 @@ pub(crate) fn forward(cluster: &str) -> Forward {
             target: Target::Cluster(ClusterKey(cluster.into())),
             request: vec![],
             response: vec![],
+            url: None,
         }],
         timeouts: Timeouts::default(),
         retry: None,
