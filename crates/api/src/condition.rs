@@ -100,6 +100,8 @@ pub mod types {
     pub const SUPPORTED_VERSION: &str = "SupportedVersion";
     /// Listeners of a port share certificates' names, so connections may be coalesced.
     pub const OVERLAPPING_TLS: &str = "OverlappingTLSConfig";
+    /// A Gateway has the addresses that it asks for (Gateway API 1.7, GEP-5093).
+    pub const ADDRESSES_ASSIGNED: &str = "AddressesAssigned";
     /// A Gateway lets clients in whose certificates nobody has looked at.
     pub const INSECURE_FRONTEND: &str = "InsecureFrontendValidationMode";
 }
@@ -120,6 +122,10 @@ pub mod reasons {
     pub const UNSUPPORTED_ADDRESS: &str = "UnsupportedAddress";
     /// Gateway: it has no address yet.
     pub const ADDRESS_NOT_ASSIGNED: &str = "AddressNotAssigned";
+    /// Gateway: some of the addresses that it asks for are not assigned (Gateway API 1.7, GEP-5093).
+    pub const ADDRESSES_PARTIALLY_ASSIGNED: &str = "PartiallyAssigned";
+    /// Gateway: none of them is (Gateway API 1.7, GEP-5093).
+    pub const ADDRESSES_NOT_ASSIGNED: &str = "NotAssigned";
     /// Listener: not served yet.
     pub const PENDING: &str = "Pending";
     /// Gateway: an address that cannot be bound.
@@ -132,6 +138,10 @@ pub mod reasons {
     pub const UNSUPPORTED_PROTOCOL: &str = "UnsupportedProtocol";
     /// Listener: a value we cannot honour.
     pub const UNSUPPORTED_VALUE: &str = "UnsupportedValue";
+    /// Listener: a filter that cannot be (Gateway API 1.7, GEP-5224).
+    pub const INVALID_LISTENER_FILTER: &str = "InvalidListenerFilter";
+    /// Listener: what a filter refers to does not exist (Gateway API 1.7, GEP-5224).
+    pub const INVALID_LISTENER_FILTER_REF: &str = "InvalidListenerFilterRef";
     /// Listener: `allowedRoutes.kinds` names a kind that cannot attach.
     pub const INVALID_ROUTE_KINDS: &str = "InvalidRouteKinds";
     /// Listener: certificate missing, of a wrong kind, or unreadable.

@@ -1,6 +1,8 @@
 //! Gateway API types under the names that the specification uses.
 
+mod listener_filters;
 mod stream_route;
+mod x_backend;
 
 pub use gateway_api::{
     apis::standard::backendtlspolicies,
@@ -16,6 +18,11 @@ pub use gateway_api::{
         tlsroutes::TlsRoute,
     },
 };
+pub use listener_filters::{ListenerFilter, ListenerFilterType, ListenerFilters};
 pub use stream_route::{
     StreamBackendRef, StreamParentRef, StreamRule, TcpRoute, TcpRouteSpec, UdpRoute, UdpRouteSpec,
+};
+pub use x_backend::{
+    XBackend, XBackendHostname, XBackendPort, XBackendProtocol, XBackendSecretRef, XBackendSpec,
+    XBackendTls, XBackendTlsMode, XBackendType,
 };

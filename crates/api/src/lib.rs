@@ -12,6 +12,7 @@ pub mod annotation;
     reason = "KubeSchema repeats structs inside functions"
 )]
 mod backend_policy;
+mod beyond;
 pub mod certificate;
 #[allow(
     unreachable_pub,
@@ -40,6 +41,7 @@ pub use backend_policy::{
     HashOn, HashSource, LoadBalancing, LoadBalancingType, SameSite, SessionCookie, SessionMode,
     SessionScope,
 };
+pub use beyond::{Beyond, Reading, Step, UnknownField};
 pub use client_policy::{
     ClientCertificate, ClientHeaders, ClientPaths, ClientPolicy, ClientPolicySpec, ClientTls,
     EscapedSlashes, TlsVersion, Underscores,
@@ -65,6 +67,9 @@ pub const CONTROLLER_NAME: &str = "postern.dev/gateway-controller";
 
 /// The API group of Postern's own kinds.
 pub const GROUP: &str = "postern.dev";
+
+/// The API group of experiments of Gateway API.
+pub const EXPERIMENTS_GROUP: &str = "gateway.networking.x-k8s.io";
 
 /// The API group of Gateway API.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";

@@ -107,6 +107,8 @@ kinds! {
     BackendTlsPolicy "BackendTLSPolicy" "gateway.networking.k8s.io" true,
     /// Gateway API ReferenceGrant.
     ReferenceGrant "ReferenceGrant" "gateway.networking.k8s.io" true,
+    /// Gateway API XBackend, an experiment.
+    XBackend "XBackend" "gateway.networking.x-k8s.io" true,
     /// Core Service.
     Service "Service" "" true,
     /// Discovery EndpointSlice.
@@ -117,6 +119,8 @@ kinds! {
     ConfigMap "ConfigMap" "" true,
     /// Core Namespace.
     Namespace "Namespace" "" false,
+    /// Certificates ClusterTrustBundle.
+    ClusterTrustBundle "ClusterTrustBundle" "certificates.k8s.io" false,
     /// Our RouteFilter.
     RouteFilter "RouteFilter" "postern.dev" true,
     /// Our RoutePolicy.
@@ -143,7 +147,9 @@ impl Kind {
             | Self::UdpRoute
             | Self::BackendTlsPolicy
             | Self::ReferenceGrant => "gateway.networking.k8s.io/v1",
+            Self::XBackend => "gateway.networking.x-k8s.io/v1alpha1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
+            Self::ClusterTrustBundle => "certificates.k8s.io/v1beta1",
             Self::Service | Self::Secret | Self::ConfigMap | Self::Namespace => "v1",
             Self::RouteFilter | Self::RoutePolicy | Self::BackendPolicy | Self::ClientPolicy => {
                 "postern.dev/v1alpha1"
@@ -173,9 +179,12 @@ impl Kind {
             // Of v1alpha2, the fields are others.
             Self::BackendTlsPolicy => &["v1", "v1alpha3"],
             Self::IngressClass => &["v1", "v1beta1"],
-            Self::RouteFilter | Self::RoutePolicy | Self::BackendPolicy | Self::ClientPolicy => {
-                &["v1alpha1"]
-            }
+            Self::ClusterTrustBundle => &["v1beta1", "v1alpha1"],
+            Self::XBackend
+            | Self::RouteFilter
+            | Self::RoutePolicy
+            | Self::BackendPolicy
+            | Self::ClientPolicy => &["v1alpha1"],
             // Ingress and EndpointSlice of v1beta1 have other fields.
             Self::Ingress
             | Self::ListenerSet

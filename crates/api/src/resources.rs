@@ -4,6 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{
     api::{
+        certificates::v1beta1::ClusterTrustBundle,
         core::v1::{ConfigMap, Namespace, Secret, Service},
         discovery::v1::EndpointSlice,
         networking::v1::{Ingress, IngressClass},
@@ -13,10 +14,11 @@ use k8s_openapi::{
 use kube::Resource;
 
 use crate::{
-    BackendPolicy, ClientPolicy, Kind, ObjectKey, ObjectRef, RouteFilter, RoutePolicy, annotation,
+    BackendPolicy, Beyond, ClientPolicy, Kind, ObjectKey, ObjectRef, Reading, RouteFilter,
+    RoutePolicy, annotation, beyond,
     gateway::{
         BackendTlsPolicy, Gateway, GatewayClass, GrpcRoute, HttpRoute, ListenerSet, ReferenceGrant,
-        TcpRoute, TlsRoute, UdpRoute,
+        TcpRoute, TlsRoute, UdpRoute, XBackend,
     },
     unknown::Unknown,
     yaml::Tolerant,
@@ -30,7 +32,9 @@ macro_rules! resources {
         /// All objects that a pure step may read, by kind.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Resources {
-            $($(#[$doc])* pub $field: Store<$type>),*
+            $($(#[$doc])* pub $field: Store<$type>,)*
+            /// What some of them say beyond their types.
+            pub beyond: BTreeMap<ObjectRef, Arc<Beyond>>,
         }
 
         /// One object of any kind we know.
@@ -98,6 +102,21 @@ macro_rules! resources {
                 match kind { $(Kind::$type => serde_json::from_value::<$type>(value).map(Self::from)),* }
             }
 
+            /// Likewise, with what the object says beyond its type, for [kinds](Kind::keeps_unknown) of which that is kept.
+            ///
+            /// # Errors
+            /// It does not fit the kind.
+            pub fn read(kind: Kind, value: serde_json::Value) -> Result<Reading, serde_json::Error> {
+                if !kind.keeps_unknown() {
+                    let object = Self::from_json(kind, value)?;
+                    return Ok(Reading { object, beyond: None });
+                }
+                match kind { $(Kind::$type => {
+                    let (object, beyond) = beyond::read::<$type>(kind, value)?;
+                    Ok(Reading { object: Self::from(object), beyond: beyond.map(Arc::new) })
+                }),* }
+            }
+
             /// Likewise.
             pub(crate) fn from_yaml(
                 kind: Kind,
@@ -115,12 +134,14 @@ macro_rules! resources {
         impl Resources {
             /// Adds an object, or replaces the one of the same kind and name.
             pub fn insert(&mut self, object: Object) -> Option<Object> {
+                self.set_beyond(object.reference(), None);
                 match object { $(Object::$type(object) =>
                     self.$field.insert(ObjectKey::of(&*object), object).map(Object::$type)),* }
             }
 
             /// Takes an object out.
             pub fn remove(&mut self, reference: &ObjectRef) -> Option<Object> {
+                self.beyond.remove(reference);
                 match reference.kind { $(Kind::$type => self.$field.remove(&reference.key).map(Object::$type)),* }
             }
 
@@ -141,7 +162,9 @@ macro_rules! resources {
                     let wanted = both(&own.$field, &generated.$field, clash);
                     wanted.map(|(key, object)| (key.clone(), Arc::clone(object))).collect()
                 };)*
-                (Self { $($field),* }, clashes)
+                let mut joined = Self { $($field,)* beyond: BTreeMap::new() };
+                joined.beyond = joined.beyond_of(own);
+                (joined, clashes)
             }
 
             /// Becomes both together: an object that somebody wrote by hand counts before a generated one of the same name.
@@ -161,6 +184,7 @@ macro_rules! resources {
                         });
                     }
                 })*
+                self.beyond = self.beyond_of(own);
                 joined
             }
 
@@ -203,6 +227,8 @@ resources! {
     udp_routes: UdpRoute,
     /// BackendTLSPolicy.
     backend_tls_policies: BackendTlsPolicy,
+    /// XBackend.
+    x_backends: XBackend,
     /// ReferenceGrant.
     reference_grants: ReferenceGrant,
     /// RouteFilter.
@@ -221,6 +247,8 @@ resources! {
     secrets: Secret,
     /// ConfigMap.
     config_maps: ConfigMap,
+    /// ClusterTrustBundle.
+    cluster_trust_bundles: ClusterTrustBundle,
     /// Namespace.
     namespaces: Namespace,
 }
@@ -338,6 +366,56 @@ impl Resources {
         for object in other.iter() {
             self.insert(object);
         }
+        self.beyond.extend(other.beyond);
+    }
+
+    /// Adds an object with what it says beyond its type, or replaces the one of the same kind and name.
+    pub fn insert_reading(&mut self, reading: Reading) -> Option<Object> {
+        let reference = reading.object.reference();
+        let before = self.insert(reading.object);
+        self.set_beyond(reference, reading.beyond);
+        before
+    }
+
+    /// What an object says beyond its type, if anything.
+    #[must_use]
+    pub fn beyond(&self, reference: &ObjectRef) -> Option<&Beyond> {
+        // Most say nothing, and then there is nothing to look for.
+        if self.beyond.is_empty() {
+            return None;
+        }
+        self.beyond.get(reference).map(|beyond| &**beyond)
+    }
+
+    /// The object as [`Object::to_json`] has it, with what it says beyond its type as far as that is known.
+    ///
+    /// # Errors
+    /// None that its own types do not rule out.
+    pub fn written(&self, object: &Object) -> Result<serde_json::Value, serde_json::Error> {
+        let mut value = object.to_json()?;
+        if let Some(beyond) = self.beyond(&object.reference()) {
+            beyond.add_to(&mut value)?;
+        }
+        Ok(value)
+    }
+
+    fn set_beyond(&mut self, reference: ObjectRef, beyond: Option<Arc<Beyond>>) {
+        match beyond {
+            Some(beyond) => drop(self.beyond.insert(reference, beyond)),
+            None if self.beyond.is_empty() => {}
+            None => drop(self.beyond.remove(&reference)),
+        }
+    }
+
+    /// What is said beyond the types by objects of `own` that are here.
+    fn beyond_of(&self, own: &Self) -> BTreeMap<ObjectRef, Arc<Beyond>> {
+        let beyond = own.beyond.iter().filter(|(reference, _)| {
+            let both = own.get(reference).zip(self.get(reference));
+            both.is_some_and(|(own, here)| own.is_same(&here))
+        });
+        beyond
+            .map(|(reference, beyond)| (reference.clone(), Arc::clone(beyond)))
+            .collect()
     }
 
     /// Whether there is nothing in it.

@@ -6,6 +6,12 @@ use serde_ignored::Path;
 /// How many are named.
 const NAMED: usize = 5;
 
+/// What becomes of an object of which unknown fields are kept.
+pub const CLOSED: &str = "what has it is closed where it could restrict anything";
+
+/// What becomes of any other.
+pub(crate) const NOT_USED: &str = "the object is not used";
+
 /// What was passed over while an object was read.
 #[derive(Debug, Default)]
 pub(crate) struct Unknown(Vec<Vec<String>>);
@@ -31,8 +37,13 @@ impl Unknown {
         })
     }
 
-    /// What to say about them, if there are any.
-    pub(crate) fn message(&self) -> Option<String> {
+    /// Whether there are none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What to say about them, if there are any; `effect` is what becomes of the object.
+    pub(crate) fn message(&self, effect: &str) -> Option<String> {
         let mut paths: Vec<String> = self.0.iter().map(|steps| text(steps)).collect();
         let more = paths.len().saturating_sub(NAMED);
         paths.truncate(NAMED);
@@ -43,7 +54,7 @@ impl Unknown {
             (_, more) => ("fields", format!(" and {more} more")),
         };
         Some(format!(
-            "unknown {word} {}{more}: misspelt, in the wrong place, or of a newer version of the kind; the object is not used",
+            "unknown {word} {}{more}: misspelt, in the wrong place, or of a newer version of the kind; {effect}",
             paths.join(", ")
         ))
     }

@@ -5,11 +5,12 @@ mod quoting;
 mod scan;
 mod tolerant;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use self::{quoting::Quoted, scan::Scanned};
-use crate::{Object, ObjectRef, Resources};
+use crate::{Beyond, Kind, Object, ObjectRef, Reading, Resources, unknown::NOT_USED};
 
+pub use crate::unknown::CLOSED;
 pub(crate) use tolerant::Tolerant;
 
 /// What a text held.
@@ -17,6 +18,8 @@ pub(crate) use tolerant::Tolerant;
 pub struct Manifests {
     /// The objects that were read, with the line (from 1) of the document they stand in.
     pub objects: Vec<(Object, usize)>,
+    /// What some of them say beyond their types.
+    pub beyond: Vec<(ObjectRef, Arc<Beyond>)>,
     /// Documents that could not be read.
     pub errors: Vec<ManifestError>,
     /// Documents of kinds that Postern does not read.
@@ -33,12 +36,18 @@ impl Manifests {
         for (object, _) in self.objects {
             resources.insert(object);
         }
+        resources.beyond.extend(self.beyond);
         resources
     }
 
     /// Takes up an object, and what is to be told, by line.
-    fn take(&mut self, object: Object, line: usize, told: impl Iterator<Item = (usize, String)>) {
-        let name = object.reference().to_string();
+    fn take(&mut self, reading: Reading, line: usize, told: impl Iterator<Item = (usize, String)>) {
+        let Reading { object, beyond } = reading;
+        let reference = object.reference();
+        let name = reference.to_string();
+        // Of two of one name the later counts.
+        self.beyond.retain(|(known, _)| *known != reference);
+        self.beyond.extend(beyond.map(|beyond| (reference, beyond)));
         let told = told.chain(
             admission::refused(&object)
                 .into_iter()
@@ -54,6 +63,7 @@ impl Manifests {
 
     fn extend(&mut self, other: Self) {
         self.objects.extend(other.objects);
+        self.beyond.extend(other.beyond);
         self.errors.extend(other.errors);
         self.skipped.extend(other.skipped);
         self.tolerated.extend(other.tolerated);
@@ -71,6 +81,8 @@ pub struct ManifestError {
     pub why: String,
     /// The document is no YAML, or none that could be an object: what it holds is not known. Otherwise one object is wrong.
     pub unread: bool,
+    /// The object is among those that were read: it has a field or a value that is not known, and translation closes what has it.
+    pub taken: bool,
 }
 
 impl ManifestError {
@@ -80,6 +92,14 @@ impl ManifestError {
             object: None,
             why,
             unread: true,
+            taken: false,
+        }
+    }
+
+    fn taken(self) -> Self {
+        Self {
+            taken: true,
+            ..self
         }
     }
 
@@ -89,6 +109,7 @@ impl ManifestError {
             object,
             why,
             unread: false,
+            taken: false,
         }
     }
 }
@@ -190,41 +211,71 @@ fn read_document(text: &str, line: usize, out: &mut Manifests) -> Result<(), Man
     };
     let label = format!("{kind}/{}", head.name());
     let Quoted {
-        object,
+        reading,
         unknown,
+        error,
         told,
     } = quoting::read(kind, text).map_err(|error| {
         let (line, why) = at(&error);
         ManifestError::of_object(line, Some(label.clone()), why)
     })?;
-    if let Some(why) = unknown.message() {
-        let line = line + unknown.line(text).unwrap_or(0);
-        return Err(ManifestError::of_object(line, Some(label), why));
-    }
     let told = told.into_iter().map(|(at, what)| (line + at, what));
-    out.take(named(object, line, &label)?, line, told);
+    let known = reading.beyond.as_ref();
+    let known = known.is_some_and(|beyond| beyond.is_known());
+    let wrong = match (&error, unknown.message(effect(kind))) {
+        (Some(error), _) => {
+            let (line, why) = at(error);
+            Some((line, format!("{why}; {CLOSED}")))
+        }
+        (None, Some(why)) if !known => Some((line + unknown.line(text).unwrap_or(0), why)),
+        (None, _) => None,
+    };
+    let reading = named(reading, line, &label)?;
+    let Some((wrong_at, why)) = wrong else {
+        out.take(reading, line, told);
+        return Ok(());
+    };
+    let error = ManifestError::of_object(wrong_at, Some(label), why);
+    if !kind.keeps_unknown() {
+        return Err(error);
+    }
+    out.take(reading, line, told);
+    out.errors.push(error.taken());
     Ok(())
+}
+
+/// What becomes of an object with an unknown field.
+fn effect(kind: Kind) -> &'static str {
+    match kind.keeps_unknown() {
+        true => CLOSED,
+        false => NOT_USED,
+    }
 }
 
 /// An object needs a name, which an API server would take; a namespaced one without namespace belongs to `default`, as
 /// kubectl has it.
-fn named(mut object: Object, line: usize, label: &str) -> Result<Object, ManifestError> {
+fn named(mut reading: Reading, line: usize, label: &str) -> Result<Reading, ManifestError> {
     let error = |why| ManifestError::of_object(line, Some(label.to_owned()), why);
-    let ObjectRef { kind, key } = object.reference();
+    let ObjectRef { kind, key } = reading.object.reference();
     if key.name.is_empty() {
         return Err(error("metadata.name is missing".to_owned()));
     }
     if kind.namespaced() && key.namespace.is_empty() {
-        object.metadata_mut().namespace = Some("default".to_owned());
+        reading.object.metadata_mut().namespace = Some("default".to_owned());
     }
     for (field, name) in [("name", &key.name), ("namespace", &key.namespace)] {
-        if !name.is_empty() && !is_name(name) {
+        // Its name begins with that of the signer, in which colons stand for slashes.
+        let plain = match kind {
+            Kind::ClusterTrustBundle => &*name.replace(':', "."),
+            _ => name,
+        };
+        if !name.is_empty() && !is_name(plain) {
             return Err(error(format!(
                 "metadata.{field} {name:?} is no name: lower-case letters, digits, - and ., a letter or digit first and last, at most 253"
             )));
         }
     }
-    Ok(object)
+    Ok(reading)
 }
 
 /// > contain no more than 253 characters, contain only lowercase alphanumeric characters, '-' or '.', start and end with an
@@ -259,15 +310,20 @@ fn reason(message: &str) -> String {
 /// [`Resources::iter`]; equal input gives equal text.
 #[must_use]
 pub fn write(resources: &Resources) -> String {
-    resources.iter().map(|object| document(&object)).collect()
+    let objects = resources.iter();
+    objects
+        .map(|object| text(&object.reference(), resources.written(&object)))
+        .collect()
 }
 
 /// One object as a YAML document, with its leading separator.
 #[must_use]
 pub fn document(object: &Object) -> String {
-    let reference: ObjectRef = object.reference();
+    text(&object.reference(), object.to_json())
+}
+
+fn text(reference: &ObjectRef, object: Result<serde_json::Value, serde_json::Error>) -> String {
     let body = object
-        .to_json()
         .map_err(|e| e.to_string())
         .and_then(|value| serde_saphyr::to_string(&value).map_err(|e| e.to_string()));
     match body {

@@ -1,5 +1,5 @@
 use super::{documents, read, write};
-use crate::Resources;
+use crate::{Kind, ObjectKey, ObjectRef, Resources};
 
 const INGRESS: &str = r#"apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -138,7 +138,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn an_unknown_field_is_named_with_its_line_and_the_object_is_not_used() {
+fn an_unknown_field_is_named_with_its_line_and_the_object_read_with_it() {
     let text = "apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: a}
@@ -156,7 +156,7 @@ status: {invented: true}
     let read = read(text);
     assert_eq!(
         read.objects.len(),
-        1,
+        2,
         "what a status holds is nobody's mistake"
     );
     let [error] = &read.errors[..] else {
@@ -166,6 +166,88 @@ status: {invented: true}
     assert_eq!(error.object.as_deref(), Some("HTTPRoute/a"));
     let fields = "unknown fields spec.rules[0].match, spec.rules[0].backendRefs[0].wait: ";
     assert!(error.why.starts_with(fields), "{}", error.why);
+    assert!(error.taken);
+    let resources = read.into_resources();
+    let route = ObjectRef::new(Kind::HttpRoute, ObjectKey::new("default", "a"));
+    let beyond = resources.beyond(&route).unwrap();
+    assert_eq!(beyond.unknown().len(), 2);
+    let service = ObjectRef::new(Kind::Service, ObjectKey::new("default", "app"));
+    assert_eq!(resources.beyond(&service), None);
+}
+
+#[test]
+fn an_object_with_an_unknown_value_is_read_with_it() {
+    let route = "apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: NAME}
+spec:
+  rules:
+  - filters:
+    - {type: JWT, name: 1}
+";
+    let list = route.replace("NAME", "listed").replace('\n', "\n  ");
+    let text = format!(
+        "{}---\napiVersion: v1\nkind: List\nitems:\n- {list}",
+        route.replace("NAME", "alone")
+    );
+    let read = read(&text);
+    assert_eq!(read.objects.len(), 2, "{:?}", read.errors);
+    let why = "unknown variant `JWT`, expected one of ";
+    let end = "what has it is closed where it could restrict anything";
+    for error in &read.errors {
+        assert!(
+            error.taken && error.why.starts_with(why) && error.why.ends_with(end),
+            "{error}"
+        );
+    }
+    assert_eq!((read.errors.len(), read.errors[0].line), (2, 7));
+    let resources = read.into_resources();
+    for name in ["alone", "listed"] {
+        let route = ObjectRef::new(Kind::HttpRoute, ObjectKey::new("default", name));
+        let beyond = resources.beyond(&route).unwrap();
+        let said: Vec<_> = beyond.unknown().iter().map(ToString::to_string).collect();
+        let value = "value \"JWT\" of spec.rules[0].filters[0].type";
+        assert_eq!(said, ["field spec.rules[0].filters[0].name", value]);
+    }
+    // What an object says beyond its type goes with it.
+    let mut again = Resources::default();
+    again.join(&resources, &Resources::default());
+    assert_eq!(again, resources);
+    let other = resources.get(&ObjectRef::new(
+        Kind::HttpRoute,
+        ObjectKey::new("default", "alone"),
+    ));
+    again.insert(other.unwrap());
+    assert_eq!(again.beyond.len(), 1);
+}
+
+#[test]
+fn a_field_of_a_newer_release_that_is_known_is_no_mistake() {
+    let text = "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  gatewayClassName: postern
+  listeners:
+  - name: http
+    port: 80
+    protocol: HTTP
+    filters:
+      requests:
+      - type: ExternalAuth
+        externalAuth: {protocol: HTTP, backendRef: {name: auth, port: 80}}
+";
+    let resources = resources(text);
+    let gateway = ObjectRef::new(Kind::Gateway, ObjectKey::new("default", "gw"));
+    let beyond = resources.beyond(&gateway).unwrap();
+    assert!(beyond.is_known());
+    let filters = beyond.listener_filters(0).unwrap();
+    assert_eq!(filters.requests.len(), 1);
+    assert_eq!(
+        self::resources(&write(&resources)),
+        resources,
+        "nothing is lost"
+    );
 }
 
 #[test]
@@ -436,6 +518,7 @@ fn status_of_any_shape_is_not_read() {
             "TLSRoute" => "spec: {hostnames: [], rules: []}",
             "TCPRoute" | "UDPRoute" => "spec: {rules: []}",
             "BackendTLSPolicy" => "spec: {targetRefs: [], validation: {hostname: a}}",
+            "XBackend" => "spec: {type: ExternalHostname, port: {}}",
             "ReferenceGrant" => "spec: {from: [], to: []}",
             "RoutePolicy" | "BackendPolicy" | "ClientPolicy" => "spec: {targetRefs: []}",
             "RouteFilter" => "spec: {regexRewrite: {pattern: a, substitution: b}}",

@@ -6,8 +6,8 @@ use api::ObjectRef;
 
 use foldhash::{HashMap, HashMapExt as _};
 use ir::{
-    DatagramPort, HostPattern, Listener, ListenerKey, Port, Protocol, SocketKey, StreamHost,
-    TlsTermination, Transport, VirtualHost,
+    Admission, DatagramPort, HostPattern, Listener, ListenerKey, Port, Protocol, SocketKey,
+    StreamHost, TlsTermination, Transport, VirtualHost,
 };
 
 use crate::{
@@ -236,6 +236,8 @@ fn listener(
         hostname,
         underscores: settings.underscores,
         paths: settings.paths,
+        // Routes of all of them are served here, so that requests pass what each of them asks for.
+        admission: members().fold(Admission::Open, |all, member| all.and(&member.admission)),
         tls: (!certificates.is_empty()).then_some(TlsTermination {
             certificates,
             versions: settings.versions,

@@ -1,24 +1,26 @@
 //! backendRefs: from a reference to the cluster it means.
 
+mod error;
 mod memo;
+mod x_backend;
 
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
-use api::{Kind, ObjectKey, ObjectRef, condition::reasons};
+use api::{Kind, ObjectKey, ObjectRef};
 use ir::{
     BackendTimeouts, Balance, Certificate, ClusterKey, Endpoint, Transport, Upstream, UpstreamName,
     UpstreamTls, Verify,
 };
 use k8s_openapi::api::core::v1::Service;
 
+pub(crate) use error::BackendRefError;
 pub(crate) use memo::Memo;
 
 use crate::{
     endpoint,
-    fault::Fault,
     lookup::Lookup,
     policy::{BackendScope, BackendSettings, Place},
 };
@@ -33,66 +35,6 @@ pub(crate) struct BackendRef<'a> {
     pub(crate) namespace: Option<&'a str>,
     pub(crate) name: &'a str,
     pub(crate) port: Option<i32>,
-}
-
-/// Why a backendRef cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BackendRefError {
-    #[error("backendRef {name}: {group:?} {kind:?} is not supported; use a Service")]
-    InvalidKind {
-        group: String,
-        kind: String,
-        name: String,
-    },
-    #[error("no ReferenceGrant in namespace {} lets {} of namespace {from} use Service {to}", to.namespace, plural(*kind))]
-    NotPermitted {
-        kind: Kind,
-        from: String,
-        to: ObjectKey,
-    },
-    #[error("Service {0} does not exist")]
-    NotFound(ObjectKey),
-    #[error("backendRef to Service {0} needs a port")]
-    NoPort(ObjectKey),
-    #[error("Service {0} has no {2} port {1}")]
-    UnknownPort(ObjectKey, i32, Transport),
-    #[error("Service {0}: BackendPolicy: {1}")]
-    Policy(ObjectKey, String),
-    #[error("Service {0}: BackendTLSPolicy {1}: {2}")]
-    TlsPolicy(ObjectKey, ObjectKey, String),
-    #[error("Service {0}: externalName {1:?} is not a DNS name")]
-    ExternalName(ObjectKey, String),
-    #[error("Service {0}: annotation {annotation}: {1:?} is not host:port", annotation = api::annotation::ENDPOINTS)]
-    Endpoints(ObjectKey, String),
-}
-
-fn plural(kind: Kind) -> String {
-    let word = kind.as_str();
-    match word.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None => format!("{word}s"),
-    }
-}
-
-impl BackendRefError {
-    pub(crate) const fn reason(&self) -> &'static str {
-        match self {
-            Self::InvalidKind { .. } => reasons::INVALID_KIND,
-            Self::NotPermitted { .. } => reasons::REF_NOT_PERMITTED,
-            Self::Policy(..) | Self::TlsPolicy(..) => reasons::INVALID,
-            Self::NotFound(_)
-            | Self::NoPort(_)
-            | Self::UnknownPort(..)
-            | Self::ExternalName(..)
-            | Self::Endpoints(..) => reasons::BACKEND_NOT_FOUND,
-        }
-    }
-}
-
-impl From<BackendRefError> for Fault {
-    fn from(error: BackendRefError) -> Self {
-        Self::new(error.reason(), error.to_string())
-    }
 }
 
 /// A cluster that a rule needs; its endpoints are filled in apart, so that they can change without the rule.
@@ -215,7 +157,11 @@ pub(crate) fn resolve_for(
         reference.group.unwrap_or_default(),
         reference.kind.unwrap_or("Service"),
     );
-    if Kind::find(group, kind) != Some(Kind::Service) {
+    let found = Kind::find(group, kind);
+    if found == Some(Kind::XBackend) {
+        return x_backend::resolve(reference, traffic, (namespace, user), lookup);
+    }
+    if found != Some(Kind::Service) {
         return Err(BackendRefError::InvalidKind {
             group: group.to_owned(),
             kind: kind.to_owned(),

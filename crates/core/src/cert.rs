@@ -142,17 +142,32 @@ pub(crate) fn trust(source: &ObjectRef, pem: &str) -> Result<Authorities, String
 /// The key that holds authorities where Gateway API refers to them.
 const BUNDLE: &str = "ca.crt";
 
+/// Kinds that hold authorities.
+const BUNDLES: [Kind; 3] = [Kind::ConfigMap, Kind::Secret, Kind::ClusterTrustBundle];
+
+/// The kind of a reference, if it is one that holds authorities.
+pub(crate) fn bundle_kind(group: &str, kind: &str) -> Option<Kind> {
+    Kind::find(group, kind).filter(|kind| BUNDLES.contains(kind))
+}
+
 /// Authorities from an object of Kubernetes' own; the error goes on where the object's name ends.
 ///
 /// > Support: Core - a reference to a Kubernetes ConfigMap, with the CA certificate in a key named `ca.crt`. (Secrets are
-/// > taken too.)
+/// > taken too.) Extended - ClusterTrustBundle (`certificates.k8s.io`), which is
+/// > in no namespace.
 pub(crate) fn bundle(
     kind: Kind,
     key: &ObjectKey,
     lookup: &Lookup<'_>,
 ) -> Result<Authorities, String> {
     let missing = || "does not exist".to_owned();
+    let source = ObjectRef::new(kind, key.clone());
     let pem = match kind {
+        Kind::ClusterTrustBundle => {
+            let bundle = lookup.trust_bundle(key).ok_or_else(missing)?;
+            return trust(&source, &bundle.spec.trust_bundle)
+                .map_err(|why| format!("has a trustBundle that {why}"));
+        }
         Kind::Secret => {
             let secret = lookup.secret(key).ok_or_else(missing)?;
             text(key, secret, BUNDLE).ok()
@@ -164,7 +179,6 @@ pub(crate) fn bundle(
         }
     };
     let pem = pem.ok_or_else(|| format!("has no text under the key {BUNDLE}"))?;
-    let source = ObjectRef::new(kind, key.clone());
     trust(&source, pem).map_err(|why| format!("has under {BUNDLE} a text that {why}"))
 }
 

@@ -15,6 +15,7 @@ const OF_ROUTES: &[Kind] = &[
     Kind::RoutePolicy,
     Kind::BackendPolicy,
     Kind::BackendTlsPolicy,
+    Kind::XBackend,
     Kind::Service,
     Kind::EndpointSlice,
     // Only `converter` reads these; what it makes of them comes as objects of other kinds.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{
-    Condition, ObjectKey, Resources,
+    Condition, Kind, ObjectKey, Resources,
     condition::{reasons, types},
 };
 
-use crate::{GatewayClassStatus, Options, fault::Fault, version};
+use crate::{GatewayClassStatus, Options, fault::Fault, unknown::Unknown, version};
 
 /// Features that are really done, by the names of the conformance suite, in ascending order.
 const SUPPORTED_FEATURES: &[&str] = &[
@@ -99,7 +99,10 @@ pub(crate) fn translate<'a>(
         let condition = match &class.spec.parameters_ref {
             None => {
                 classes.accepted.insert(&key.name);
-                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, "")
+                let unknown = Unknown::of(resources, Kind::GatewayClass, key);
+                let unknown = unknown.anywhere(reasons::ACCEPTED);
+                let said = unknown.map(|fault| fault.message).unwrap_or_default();
+                Condition::holds(types::ACCEPTED, reasons::ACCEPTED, said)
             }
             Some(parameters) => {
                 classes.refused.insert(&key.name);

@@ -3,7 +3,7 @@
 mod backend_ref;
 mod cors;
 mod extension;
-mod external_auth;
+pub(crate) mod external_auth;
 mod header;
 mod path;
 mod url;
@@ -26,6 +26,7 @@ use crate::{
     backend::{self, BackendRef, ClusterRef},
     fault::Fault,
     lookup::Lookup,
+    unknown::Unknown,
 };
 
 pub(crate) use backend_ref::{BackendFilters, parse as backend_filters};
@@ -193,7 +194,13 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
             let reference = reference.ok_or_else(|| absent("extensionRef"))?;
             let key = ObjectKey::new(&from.key.namespace, &reference.name);
             match route_filter(&reference.group, &reference.kind, &key, lookup) {
-                Ok(found) => extension::translate((&key, found), of, into)?,
+                Ok(found) => {
+                    let unknown = Unknown::of(lookup.resources, Kind::RouteFilter, &key);
+                    if let Some(fault) = unknown.anywhere(reasons::ROUTE_UNSUPPORTED_VALUE) {
+                        return Err(unsupported(format!("RouteFilter {key}: {}", fault.message)));
+                    }
+                    extension::translate((&key, found), of, into)?;
+                }
                 Err(fault) => into.missing.push(fault),
             }
         }

@@ -132,17 +132,27 @@ fn authorities(
     reference: &Reference<'_>,
     lookup: &Lookup<'_>,
 ) -> Result<Authorities, Fault> {
-    let kind = Kind::find(reference.group, reference.kind);
-    let Some(kind) = kind.filter(|kind| [Kind::ConfigMap, Kind::Secret].contains(kind)) else {
+    let Some(kind) = cert::bundle_kind(reference.group, reference.kind) else {
         let message = format!(
-            "caCertificateRef {}: {} of group {:?} is not supported; use a ConfigMap",
+            "caCertificateRef {}: {} of group {:?} is not supported; use a ConfigMap or a ClusterTrustBundle",
             reference.name, reference.kind, reference.group
         );
         return Err(Fault::new(reasons::INVALID_CA_CERTIFICATE_KIND, message));
     };
-    let namespace = reference.namespace.unwrap_or(&gateway.namespace);
+    let namespace = match (kind.namespaced(), reference.namespace) {
+        (true, namespace) => namespace.unwrap_or(&gateway.namespace),
+        (false, None) => "",
+        // > For cluster-scoped resources, the `namespace` field MUST be unset.
+        (false, Some(namespace)) => {
+            let message = format!(
+                "caCertificateRef {}: a {kind} is in no namespace; take namespace {namespace:?} out",
+                reference.name
+            );
+            return Err(Fault::new(reasons::INVALID_CA_CERTIFICATE_REF, message));
+        }
+    };
     let key = ObjectKey::new(namespace, reference.name);
-    if !lookup.permit(Kind::Gateway, &gateway.namespace, kind, &key) {
+    if kind.namespaced() && !lookup.permit(Kind::Gateway, &gateway.namespace, kind, &key) {
         let message = format!(
             "no ReferenceGrant in namespace {namespace} lets Gateways of namespace {} use {kind} {key}",
             gateway.namespace

@@ -1,14 +1,11 @@
 //! Gateways: those of our classes, with all their listeners.
 
-use std::{collections::BTreeMap, net::IpAddr, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use api::{
-    Condition, Kind, ObjectKey,
+    Condition, Kind, ObjectKey, ObjectRef,
     condition::{reasons, types},
-    gateway::{
-        Gateway,
-        gateways::{GatewayAddresses, GatewayDefaultScope},
-    },
+    gateway::{Gateway, gateways::GatewayDefaultScope},
 };
 
 use ir::Certificate;
@@ -25,8 +22,9 @@ use crate::{
     listener_set::{self, Extension},
     lookup::Lookup,
     precedence::{Age, Alphabetical},
-    reach::{Demand, Reach, Roads, Topology},
+    reach::{Demand, Reach, Roads, Topology, Wanted},
     status::GatewayStatus,
+    unknown::Unknown,
 };
 
 /// A Gateway of ours.
@@ -35,8 +33,8 @@ pub(crate) struct Parent<'a> {
     pub(crate) key: &'a ObjectKey,
     /// Where its listeners are bound, and where clients find it.
     pub(crate) reach: Reach,
-    /// Addresses that it asks for; `None` is every address.
-    declared: Vec<Option<IpAddr>>,
+    /// Addresses that it asks for.
+    declared: Wanted,
     /// Its own listeners.
     pub(crate) own: Range<usize>,
     /// Its own listeners and those of its ListenerSets.
@@ -49,7 +47,7 @@ pub(crate) struct Parent<'a> {
     /// Clients are let in whatever certificate they show.
     insecure: bool,
     /// What is not honoured although it is accepted.
-    warning: &'static str,
+    warning: String,
     sets: Vec<Extension<'a>>,
 }
 
@@ -112,32 +110,31 @@ pub(crate) fn translate<'a>(
     let mut sockets = Sockets::default();
     for (key, gateway, refused) in ours {
         let start = parents.listeners.len();
-        let listeners = gateway.spec.listeners.iter().map(|listener| {
-            let owner = (Kind::Gateway, key);
-            let mut listener =
-                Listener::new(owner, Declared::from(listener), lookup, &mut certificates);
-            listener.ask_clients(key, lookup);
-            frontend::validate((key, gateway), &mut listener, lookup);
-            listener
+        let unknown = Unknown::of(lookup.resources, Kind::Gateway, key);
+        let listeners = gateway.spec.listeners.iter().enumerate();
+        let listeners = listeners.map(|(place, declared)| {
+            let owner = ((Kind::Gateway, key), place);
+            let declared = Declared::from(declared);
+            listener((key, gateway), (owner, declared), lookup, &mut certificates)
         });
         parents.listeners.extend(listeners);
         let own = start..parents.listeners.len();
         conflict::within_gateway(&mut parents.listeners[own.clone()]);
         let mut claims = Claims::of(&parents.listeners[own.clone()]);
-        let (declared, bad_address) = addresses(gateway.spec.addresses.as_deref());
+        let (declared, bad_address) = wanted((key, gateway), lookup, roads);
         let refused = refused.or_else(|| refusal(gateway)).or(bad_address);
+        let refused = refused.or_else(|| closed(unknown));
         let mut extensions = Vec::new();
         for &(set_key, set) in sets.get(key).into_iter().flatten() {
             let start = parents.listeners.len();
             let allowed = listener_set::allowed((key, gateway), set_key, lookup);
-            for declared in set.spec.listeners.iter().filter(|_| allowed) {
-                let owner = (Kind::ListenerSet, set_key);
-                let declared = Declared::from(declared);
-                let mut listener = Listener::new(owner, declared, lookup, &mut certificates);
-                listener.ask_clients(key, lookup);
-                frontend::validate((key, gateway), &mut listener, lookup);
-                claims.claim(&mut listener);
-                parents.listeners.push(listener);
+            let listeners = set.spec.listeners.iter().enumerate();
+            for (place, declared) in listeners.filter(|_| allowed) {
+                let owner = ((Kind::ListenerSet, set_key), place);
+                let own = (owner, Declared::from(declared));
+                let mut made = listener((key, gateway), own, lookup, &mut certificates);
+                claims.claim(&mut made);
+                parents.listeners.push(made);
             }
             let listeners = allowed.then_some(start..parents.listeners.len());
             parents
@@ -171,11 +168,24 @@ pub(crate) fn translate<'a>(
             identity: shown.as_ref().map(Identity::of),
             unresolved: shown.and_then(Result::err),
             insecure: frontend::is_insecure(gateway),
-            warning: warning(gateway),
+            warning: warning(gateway, unknown),
             sets: extensions,
         });
     }
     parents
+}
+
+/// A listener of a Gateway, or of a set that extends it: what is declared, and what the Gateway and policies ask of clients.
+fn listener<'a>(
+    gateway: (&ObjectKey, &Gateway),
+    (owner, declared): (((Kind, &'a ObjectKey), usize), Declared<'a>),
+    lookup: &Lookup<'a>,
+    certificates: &mut Certificates<'_>,
+) -> Listener<'a> {
+    let mut listener = Listener::new(owner, declared, lookup, certificates);
+    listener.ask_clients(gateway.0, lookup);
+    frontend::validate(gateway, &mut listener, lookup);
+    listener
 }
 
 fn refusal(gateway: &Gateway) -> Option<Fault> {
@@ -188,11 +198,31 @@ fn refusal(gateway: &Gateway) -> Option<Fault> {
     Some(Fault::new(reasons::INVALID_PARAMETERS, message))
 }
 
-fn warning(gateway: &Gateway) -> &'static str {
-    match gateway.spec.default_scope {
-        Some(GatewayDefaultScope::All) => "defaultScope is not supported and is not used",
-        Some(GatewayDefaultScope::None) | None => "",
-    }
+fn warning(gateway: &Gateway, unknown: Unknown<'_>) -> String {
+    let scope = match gateway.spec.default_scope {
+        Some(GatewayDefaultScope::All) => Some("defaultScope is not supported and is not used"),
+        Some(GatewayDefaultScope::None) | None => None,
+    };
+    let sets = unknown.inside("allowedListeners", reasons::UNSUPPORTED_VALUE);
+    let sets = sets.map(|fault| format!("no ListenerSet may attach: {}", fault.message));
+    fault::join(scope.into_iter().chain(sets.as_deref()))
+}
+
+fn wanted(
+    (key, gateway): (&ObjectKey, &Gateway),
+    lookup: &Lookup<'_>,
+    roads: &Roads<'_>,
+) -> (Wanted, Option<Fault>) {
+    let reference = ObjectRef::new(Kind::Gateway, key.clone());
+    let beyond = lookup.resources.beyond(&reference);
+    Wanted::of(gateway.spec.addresses.as_deref(), beyond, roads.topology())
+}
+
+/// Unknown fields that close all of a Gateway: they stand in no listener.
+fn closed(unknown: Unknown<'_>) -> Option<Fault> {
+    let address = unknown.inside("addresses", reasons::UNSUPPORTED_ADDRESS);
+    let parts = ["listeners", "allowedListeners"];
+    address.or_else(|| unknown.outside(&parts, reasons::UNSUPPORTED_VALUE))
 }
 
 const REFUSED: &str = "requests for backends with TLS are refused";
@@ -236,34 +266,6 @@ fn client_certificate(
     }
 }
 
-/// An address without value leaves the choice to us: every address.
-fn addresses(declared: Option<&[GatewayAddresses]>) -> (Vec<Option<IpAddr>>, Option<Fault>) {
-    let (mut addresses, mut fault) = (Vec::new(), None);
-    for address in declared.unwrap_or_default() {
-        let kind = address.r#type.as_deref().unwrap_or("IPAddress");
-        let value = address.value.as_deref().filter(|value| !value.is_empty());
-        let parsed = value.map(str::parse::<IpAddr>).transpose();
-        match parsed {
-            Ok(parsed) if kind == "IPAddress" => {
-                if !addresses.contains(&parsed) {
-                    addresses.push(parsed);
-                }
-            }
-            _ => {
-                let message = format!(
-                    "address {:?} of type {kind} is not supported; use an IPAddress",
-                    value.unwrap_or_default()
-                );
-                fault = fault.or(Some(Fault::new(reasons::UNSUPPORTED_ADDRESS, message)));
-            }
-        }
-    }
-    if addresses.is_empty() {
-        addresses.push(None);
-    }
-    (addresses, fault)
-}
-
 impl<'a> Parent<'a> {
     /// Its ListenerSets.
     pub(crate) fn sets(&self) -> &[Extension<'a>] {
@@ -281,6 +283,7 @@ impl<'a> Parent<'a> {
             ]
             .into_iter()
             .chain(self.insecure.then(insecure))
+            .chain(self.assigned())
             .collect(),
             listeners: own.iter().map(Listener::status).collect(),
             attached_listener_sets: u32::try_from(attached).unwrap_or(u32::MAX),
@@ -307,10 +310,10 @@ impl<'a> Parent<'a> {
             let message = "no listener is valid; see their conditions";
             Condition::fails(types::ACCEPTED, reasons::LISTENERS_NOT_VALID, message)
         } else if bad.is_empty() {
-            Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warning)
+            Condition::holds(types::ACCEPTED, reasons::ACCEPTED, self.warning.clone())
         } else {
             let message = format!("listeners that are not valid: {}", bad.join(", "));
-            let all = [&*message, self.warning];
+            let all = [&*message, &*self.warning];
             let message = fault::join(all.into_iter().filter(|text| !text.is_empty()));
             Condition::holds(types::ACCEPTED, reasons::LISTENERS_NOT_VALID, message)
         }
@@ -337,6 +340,12 @@ impl<'a> Parent<'a> {
     }
 
     fn programmed(&self, all: &[Listener<'_>]) -> Condition {
+        let unsupported = |fault: &&Fault| fault.reason == reasons::UNSUPPORTED_ADDRESS;
+        let scoped = self.refused.as_ref().filter(|_| self.declared.scoped);
+        if let Some(fault) = scoped.filter(unsupported) {
+            let reason = reasons::ADDRESS_NOT_ASSIGNED;
+            return Condition::fails(types::PROGRAMMED, reason, fault.message.clone());
+        }
         let servable = all.iter().any(|l| l.programmed() || l.waiting);
         match &self.reach.fault {
             Some(fault) if servable => fault.fails(types::PROGRAMMED),
@@ -346,6 +355,31 @@ impl<'a> Parent<'a> {
                 Condition::fails(types::PROGRAMMED, reasons::INVALID, message)
             }
         }
+    }
+
+    /// Whether it has the addresses that it asks for, if it says from where they are to be reached.
+    ///
+    /// > The condition MUST be omitted until the controller has reconciled address assignment. (GEP-5093)
+    fn assigned(&self) -> Option<Condition> {
+        if !self.declared.scoped {
+            return None;
+        }
+        let fault = match &self.refused {
+            Some(fault) if fault.reason == reasons::UNSUPPORTED_ADDRESS => Some(fault),
+            Some(_) => return None,
+            None => self.reach.fault.as_ref(),
+        };
+        Some(match fault {
+            None => Condition::ok(types::ADDRESSES_ASSIGNED),
+            Some(fault) => {
+                let some = self.refused.is_none() && !self.reach.addresses.is_empty();
+                let reason = match some {
+                    true => reasons::ADDRESSES_PARTIALLY_ASSIGNED,
+                    false => reasons::ADDRESSES_NOT_ASSIGNED,
+                };
+                Condition::fails(types::ADDRESSES_ASSIGNED, reason, fault.message.clone())
+            }
+        })
     }
 
     /// What it needs to be reached, where that is not settled by what is written.
@@ -358,7 +392,9 @@ impl<'a> Parent<'a> {
             .filter(|listener| listener.accepted() && !listener.dormant);
         Some(Demand {
             ports: served.filter_map(Listener::numbered).collect(),
-            addresses: self.declared.iter().copied().flatten().collect(),
+            addresses: self.declared.plain.iter().copied().flatten().collect(),
+            inside: self.declared.inside.iter().copied().flatten().next(),
+            private: self.declared.is_private(),
         })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api::{Resources, gateway::ReferenceGrant};
+use api::{Kind, Resources, condition::reasons, gateway::ReferenceGrant};
 
-use crate::lookup::Access;
+use crate::{lookup::Access, unknown::Unknown};
 
 /// All grants, by the namespace that they open.
 #[derive(Debug, Default)]
@@ -16,6 +16,11 @@ impl<'a> Grants<'a> {
     pub(crate) fn of(resources: &'a Resources) -> Self {
         let mut by_namespace: BTreeMap<&str, Vec<&ReferenceGrant>> = BTreeMap::new();
         for (key, grant) in &resources.reference_grants {
+            // What it is to keep out is not known, so that it lets nothing in.
+            let unknown = Unknown::of(resources, Kind::ReferenceGrant, key);
+            if unknown.anywhere(reasons::INVALID).is_some() {
+                continue;
+            }
             by_namespace.entry(&key.namespace).or_default().push(grant);
         }
         Self { by_namespace }

@@ -7,6 +7,7 @@ use std::{
 
 use api::{
     ObjectKey, ObjectRef, annotation,
+    condition::reasons,
     gateway::{
         HttpRoute,
         httproutes::{HttpRouteRules, HttpRouteRulesMatches},
@@ -23,6 +24,7 @@ use crate::{
     precedence::{Age, Precedence, RouteOrder},
     route::{Awaited, Entry, TranslatedRoute},
     rule::{self, Owner, TranslatedRule},
+    unknown::Unknown,
 };
 
 /// Translates one route.
@@ -85,13 +87,17 @@ impl Requests<'_> {
             text: &text,
             paths: self.host_settings.paths,
         };
+        let Self { reference, .. } = self;
+        let unknown = Unknown::of(lookup.resources, reference.kind, &reference.key);
+        warnings.extend(unknown.unused_in_rules());
         let (hosts, host_faults) = hosts(self.hostnames);
         let mut outcome = Outcome::default();
         let matches = self.rules.iter();
         let matches = matches.map(|rule| rule.matches.as_ref().map_or(1, Vec::len));
         let (mut entries, mut clusters) = (Vec::with_capacity(matches.sum()), Vec::new());
         for (index, (declared, id)) in self.rules.iter().zip(ids(self.rules)).enumerate() {
-            let mut rule = rule::translate(declared, &id, owner, lookup);
+            let closed = unknown.rule(index, reasons::ROUTE_UNSUPPORTED_VALUE);
+            let mut rule = rule::translate(declared, (&id, closed), owner, lookup);
             clusters.append(&mut rule.clusters);
             for variant in std::mem::take(&mut rule.variants) {
                 for (match_index, matches) in variant.matches {

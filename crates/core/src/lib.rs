@@ -44,6 +44,7 @@ mod route;
 mod rule;
 mod status;
 mod stream_route;
+mod unknown;
 mod version;
 
 use std::collections::BTreeMap;

@@ -1,139 +1,34 @@
 //! Listeners of Gateways and ListenerSets: what is declared, and what is wrong with it.
 
+mod admission;
+mod declared;
 mod refusal;
 
 use std::sync::Arc;
 
 use api::{
-    Condition, GATEWAY_GROUP, Kind, ObjectKey,
+    Condition, Kind, ObjectKey, ObjectRef,
     certificate::KeyFamily,
     condition::{reasons, types},
-    gateway::{
-        gateways::{
-            GatewayListeners, GatewayListenersAllowedRoutesNamespacesFrom as GatewayFrom,
-            GatewayListenersTlsMode as GatewayMode,
-        },
-        listenersets::{
-            ListenerSetListeners, ListenerSetListenersAllowedRoutesNamespacesFrom as SetFrom,
-            ListenerSetListenersTlsMode as SetMode,
-        },
-    },
 };
-use ir::{Certificate, HostPattern, ListenerKey, ListenerParent, TlsVersions, Transport};
+use ir::{
+    Admission, Certificate, HostPattern, ListenerKey, ListenerParent, TlsVersions, Transport,
+};
 
 use crate::{
+    backend::ClusterRef,
     cert::Certificates,
     fault::{self, Fault},
     lookup::Lookup,
-    namespace::{Expression, Namespaces, Selector},
+    namespace::Namespaces,
     policy::{ClientSettings, client_settings, paths, underscores},
     protocol::{Carrier, Protocol},
     status::ListenerStatus,
+    unknown::Unknown,
 };
 
-/// A listener as declared, whichever object declares it.
-#[derive(Debug)]
-pub(crate) struct Declared<'a> {
-    name: &'a str,
-    port: i32,
-    protocol: &'a str,
-    hostname: Option<&'a str>,
-    tls: Option<DeclaredTls<'a>>,
-    kinds: Vec<(&'a str, &'a str)>,
-    namespaces: Namespaces<'a>,
-}
-
-#[derive(Debug)]
-struct DeclaredTls<'a> {
-    passthrough: bool,
-    certificates: Vec<CertificateRef<'a>>,
-    options: bool,
-}
-
-#[derive(Debug)]
-struct CertificateRef<'a> {
-    group: &'a str,
-    kind: &'a str,
-    namespace: Option<&'a str>,
-    name: &'a str,
-}
-
-/// The generated types of the two kinds have the same shape under different names.
-macro_rules! declared {
-    ($listener:expr, $from:ident, $mode:ident) => {{
-        let listener = $listener;
-        let routes = listener.allowed_routes.as_ref();
-        let namespaces = routes.and_then(|routes| routes.namespaces.as_ref());
-        Declared {
-            name: &listener.name,
-            port: listener.port,
-            protocol: &listener.protocol,
-            hostname: listener.hostname.as_deref(),
-            tls: listener.tls.as_ref().map(|tls| DeclaredTls {
-                passthrough: tls.mode == Some($mode::Passthrough),
-                certificates: tls
-                    .certificate_refs
-                    .iter()
-                    .flatten()
-                    .map(|reference| CertificateRef {
-                        group: reference.group.as_deref().unwrap_or_default(),
-                        kind: reference.kind.as_deref().unwrap_or("Secret"),
-                        namespace: reference.namespace.as_deref(),
-                        name: &reference.name,
-                    })
-                    .collect(),
-                options: tls.options.as_ref().is_some_and(|o| !o.is_empty()),
-            }),
-            kinds: routes
-                .and_then(|routes| routes.kinds.as_ref())
-                .into_iter()
-                .flatten()
-                .map(|k| (k.group.as_deref().unwrap_or(GATEWAY_GROUP), &*k.kind))
-                .collect(),
-            namespaces: match namespaces.and_then(|n| n.from.as_ref()) {
-                None | Some($from::Same) => Namespaces::Same,
-                Some($from::All) => Namespaces::All,
-                Some($from::Selector) => match namespaces.and_then(|n| n.selector.as_ref()) {
-                    Some(selector) => Namespaces::Selector(selector!(selector)),
-                    None => Namespaces::None,
-                },
-            },
-        }
-    }};
-}
-
-/// A label selector out of one of the generated types.
-macro_rules! selector {
-    ($selector:expr) => {{
-        let selector = $selector;
-        Selector {
-            labels: selector.match_labels.as_ref(),
-            expressions: selector
-                .match_expressions
-                .iter()
-                .flatten()
-                .map(|e| Expression {
-                    key: &e.key,
-                    operator: &e.operator,
-                    values: e.values.as_deref().unwrap_or_default(),
-                })
-                .collect(),
-        }
-    }};
-}
-pub(crate) use selector;
-
-impl<'a> From<&'a GatewayListeners> for Declared<'a> {
-    fn from(listener: &'a GatewayListeners) -> Self {
-        declared!(listener, GatewayFrom, GatewayMode)
-    }
-}
-
-impl<'a> From<&'a ListenerSetListeners> for Declared<'a> {
-    fn from(listener: &'a ListenerSetListeners) -> Self {
-        declared!(listener, SetFrom, SetMode)
-    }
-}
+use declared::CertificateRef;
+pub(crate) use declared::{Declared, selector};
 
 /// A listener with everything that is known about it.
 #[derive(Debug)]
@@ -149,6 +44,10 @@ pub(crate) struct Listener<'a> {
     families: Vec<KeyFamily>,
     /// What is asked of clients.
     pub(crate) clients: ClientSettings,
+    /// What requests must pass before a route is looked for.
+    pub(crate) admission: Admission,
+    /// Clusters that this needs.
+    pub(crate) clusters: Vec<Arc<ClusterRef>>,
     /// Why it is not accepted, apart from conflicts.
     pub(crate) refused: Option<Fault>,
     pub(crate) conflict: Option<Fault>,
@@ -167,7 +66,7 @@ pub(crate) struct Listener<'a> {
 
 impl<'a> Listener<'a> {
     pub(crate) fn new(
-        owner: (Kind, &'a ObjectKey),
+        (owner, place): ((Kind, &'a ObjectKey), usize),
         declared: Declared<'a>,
         lookup: &Lookup<'a>,
         certificates: &mut Certificates<'_>,
@@ -175,7 +74,20 @@ impl<'a> Listener<'a> {
         let passthrough = declared.tls.as_ref().is_some_and(|tls| tls.passthrough);
         let protocol = Protocol::parse(declared.protocol, passthrough);
         let hostname = HostPattern::parse(declared.hostname.unwrap_or_default());
-        let refused = refusal::of(&declared, protocol).or_else(|| {
+        let reference = ObjectRef::new(owner.0, owner.1.clone());
+        let beyond = lookup.resources.beyond(&reference);
+        let filters = beyond.and_then(|beyond| beyond.listener_filters(place));
+        let filters = filters.map(|filters| admission::of(filters, (&reference, protocol), lookup));
+        let filters = filters.unwrap_or_default();
+        let unknown = Unknown::of(lookup.resources, owner.0, owner.1);
+        let closed = || {
+            let own = unknown.listener(place, reasons::UNSUPPORTED_VALUE);
+            // Of a Gateway, they close all of it.
+            let set = (owner.0 == Kind::ListenerSet).then_some(unknown);
+            own.or_else(|| set?.outside(&["listeners"], reasons::UNSUPPORTED_VALUE))
+        };
+        let refused = refusal::of(&declared, protocol).or_else(closed);
+        let refused = refused.or(filters.refused).or_else(|| {
             let error = hostname.as_ref().err()?;
             Some(Fault::new(
                 reasons::UNSUPPORTED_VALUE,
@@ -191,6 +103,8 @@ impl<'a> Listener<'a> {
             certificates: Vec::new(),
             families: Vec::new(),
             clients: ClientSettings::default(),
+            admission: filters.admission,
+            clusters: filters.clusters,
             refused,
             conflict: None,
             overlaps: false,
@@ -203,6 +117,7 @@ impl<'a> Listener<'a> {
             warnings: Vec::new(),
         };
         let mut unresolved = listener.take_kinds(&declared.kinds);
+        unresolved.extend(filters.unresolved);
         if protocol.is_some_and(Protocol::terminates) {
             let tls = declared.tls.as_ref();
             let references = tls.map_or(&[][..], |tls| &tls.certificates);
@@ -241,6 +156,15 @@ impl<'a> Listener<'a> {
             .chain(wider)
             .map(|(key, policy)| (key, &**policy))
             .collect();
+        let unknown = policies.iter().find_map(|(key, _)| {
+            let unknown = Unknown::of(lookup.resources, Kind::ClientPolicy, key);
+            let fault = unknown.anywhere(reasons::UNSUPPORTED_VALUE)?;
+            let message = format!("ClientPolicy {key}: {}", fault.message);
+            Some(Fault::new(fault.reason, message))
+        });
+        if self.refused.is_none() {
+            self.refused = unknown;
+        }
         if !self.terminates() {
             self.clients.underscores = underscores(&policies);
             self.clients.paths = paths(&policies);

@@ -15,6 +15,7 @@ use crate::{
     namespace::{Expression, Namespaces, Selector},
     precedence::{Age, Alphabetical},
     status::ListenerSetStatus,
+    unknown::Unknown,
 };
 
 /// ListenerSets by the Gateway that they name, in order of precedence.
@@ -124,5 +125,9 @@ pub(crate) fn allowed(
             None => Namespaces::None,
         },
     };
-    chosen.allow(&key.namespace, &set.namespace, &lookup.resources.namespaces)
+    let unknown = Unknown::of(lookup.resources, Kind::Gateway, key);
+    let known = unknown
+        .inside("allowedListeners", reasons::NOT_ALLOWED)
+        .is_none();
+    known && chosen.allow(&key.namespace, &set.namespace, &lookup.resources.namespaces)
 }

@@ -4,10 +4,13 @@ use std::{cell::RefCell, sync::Arc};
 
 use api::{
     BackendPolicy, Kind, ObjectKey, ObjectRef, Resources, RouteFilter, RoutePolicy,
-    gateway::BackendTlsPolicy,
+    gateway::{BackendTlsPolicy, XBackend},
 };
 use foldhash::{HashMap, HashMapExt as _};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::{
+    certificates::v1beta1::ClusterTrustBundle,
+    core::v1::{ConfigMap, Secret, Service},
+};
 
 use crate::{
     grant::Grants,
@@ -110,6 +113,18 @@ impl<'a> Lookup<'a> {
         let map = self.resources.config_maps.get(key);
         self.note(Read::Object(Kind::ConfigMap, key.clone()));
         map.map(|map| &**map)
+    }
+
+    pub(crate) fn x_backend(&self, key: &ObjectKey) -> Option<&'a XBackend> {
+        let backend = self.resources.x_backends.get(key);
+        self.note(Read::Object(Kind::XBackend, key.clone()));
+        backend.map(|backend| &**backend)
+    }
+
+    pub(crate) fn trust_bundle(&self, key: &ObjectKey) -> Option<&'a ClusterTrustBundle> {
+        let bundle = self.resources.cluster_trust_bundles.get(key);
+        self.note(Read::Object(Kind::ClusterTrustBundle, key.clone()));
+        bundle.map(|bundle| &**bundle)
     }
 
     /// RoutePolicies of a rule, the one for the rule before the one for its route.

@@ -22,7 +22,7 @@ use crate::{changes::Changes, fault::Fault, lookup::Lookup, precedence::Age};
 
 pub(crate) use backend::{BackendScope, BackendSettings, session_cookie};
 pub(crate) use backend_tls::{
-    Ancestry, Reading as BackendTlsReading, verdicts as backend_tls_verdicts,
+    Ancestry, Reading as BackendTlsReading, validated, verdicts as backend_tls_verdicts,
 };
 pub(crate) use basic_auth::basic_auth;
 pub(crate) use client::{

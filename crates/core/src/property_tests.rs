@@ -37,9 +37,7 @@ fn json(object: &Object) -> Value {
 fn read(objects: &[Value]) -> Resources {
     let mut resources = Resources::default();
     for object in objects {
-        for (object, _) in yaml::read(&object.to_string()).objects {
-            resources.insert(object);
-        }
+        resources.extend(yaml::read(&object.to_string()).into_resources());
     }
     resources
 }

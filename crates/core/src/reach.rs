@@ -1,5 +1,7 @@
 //! How Gateways are reached: which sockets are theirs, and at which addresses clients find them.
 
+mod wanted;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -15,6 +17,8 @@ use k8s_openapi::{
 use serde::Serialize;
 
 use crate::{Options, fault::Fault, protocol};
+
+pub(crate) use wanted::{CLUSTER, Wanted};
 
 /// How Gateways get sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +39,9 @@ pub struct Address {
     pub kind: AddressKind,
     /// As text.
     pub value: String,
+    /// From where it is reached, where the Gateway says that of its addresses: empty, or `Cluster` (GEP-5093).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routability: Option<&'static str>,
 }
 
 /// Kinds of address.
@@ -56,6 +63,7 @@ impl From<&str> for Address {
         Self {
             kind,
             value: text.to_owned(),
+            routability: None,
         }
     }
 }
@@ -67,6 +75,10 @@ pub struct Demand {
     pub ports: BTreeSet<(Transport, u16)>,
     /// Addresses that its spec asks for.
     pub addresses: Vec<IpAddr>,
+    /// The address that its Service is to have inside the cluster.
+    pub inside: Option<IpAddr>,
+    /// Nobody outside the cluster is to reach it.
+    pub private: bool,
 }
 
 /// How one Gateway is reached.
@@ -138,21 +150,20 @@ impl<'a> Roads<'a> {
         }
     }
 
+    pub(crate) const fn topology(&self) -> Topology {
+        self.options.topology
+    }
+
     /// How a Gateway is reached that asks for these addresses. Of two that claim a port, the one asked for first has it.
-    pub(crate) fn to(
-        &mut self,
-        key: &ObjectKey,
-        gateway: &Gateway,
-        declared: &[Option<IpAddr>],
-    ) -> Reach {
+    pub(crate) fn to(&mut self, key: &ObjectKey, gateway: &Gateway, declared: &Wanted) -> Reach {
         let published = &self.options.published;
-        let wanted: Vec<_> = declared.iter().flatten().collect();
+        let wanted: Vec<_> = declared.plain.iter().flatten().collect();
         if self.options.topology == Topology::AsWritten {
             let own = wanted
                 .iter()
                 .map(|address| Address::from(&*address.to_string()));
             return Reach {
-                sockets: Sockets::Written(declared.to_vec()),
+                sockets: Sockets::Written(declared.plain.clone()),
                 addresses: match (published.is_empty(), wanted.is_empty()) {
                     (false, false) => own.collect(),
                     _ => published.clone(),
@@ -172,20 +183,85 @@ impl<'a> Roads<'a> {
                 ..Reach::default()
             };
         };
+        // For as long as it can be reached from elsewhere, it is not served.
+        if declared.is_private() && !is_private(service) {
+            let why = "waiting for the Gateway's Service to be of type ClusterIP";
+            return Reach {
+                fault: Some(Fault::new(reasons::ADDRESS_NOT_ASSIGNED, why)),
+                ..Reach::default()
+            };
+        }
         let mut ports = BTreeMap::new();
         for (port, target) in ports_of(service) {
             if self.taken.insert(target) {
                 ports.insert(port, target);
             }
         }
-        let addresses = addresses(service, published);
-        let fault = usable(&wanted, &addresses);
+        let (inside, lacking) = inside(service, &declared.inside);
+        let mut addresses = match declared.plain.is_empty() {
+            true => Vec::new(),
+            false => addresses(service, published),
+        };
+        let fault = match declared.plain.is_empty() {
+            true => lacking,
+            false => usable(&wanted, &addresses).or(lacking),
+        };
+        if declared.scoped {
+            let plain = addresses.iter_mut();
+            plain.for_each(|address| address.routability = Some(""));
+        }
+        addresses.retain(|address| !inside.iter().any(|other| other.value == address.value));
+        addresses.extend(inside);
         Reach {
             sockets: Sockets::Allocated(ports),
             addresses,
             fault,
         }
     }
+}
+
+fn is_private(service: &Service) -> bool {
+    let spec = service.spec.as_ref();
+    let type_ = spec.and_then(|spec| spec.type_.as_deref());
+    let outside = spec.and_then(|spec| spec.external_ips.as_ref());
+    type_.unwrap_or("ClusterIP") == "ClusterIP" && outside.is_none_or(Vec::is_empty)
+}
+
+/// The Service's own addresses, one for each that is wanted, and what is wrong if there are not as many.
+///
+/// > For `IPAddress` addresses, the reported address MUST be a ClusterIP in Kubernetes Service terms.
+fn inside(service: &Service, wanted: &[Option<IpAddr>]) -> (Vec<Address>, Option<Fault>) {
+    let own = service
+        .spec
+        .iter()
+        .flat_map(|spec| spec.cluster_ips.iter().flatten());
+    let own: Vec<IpAddr> = own.filter_map(|text| text.parse().ok()).collect();
+    let named = |address: &IpAddr| wanted.contains(&Some(*address));
+    let mut rest = own.iter().filter(|address| !named(address));
+    let (mut found, mut fault) = (Vec::new(), None);
+    for wanted in wanted {
+        let address = match wanted {
+            Some(wanted) => own.iter().find(|own| *own == wanted),
+            None => rest.next(),
+        };
+        match (address, wanted) {
+            (Some(address), _) => found.push(Address {
+                routability: Some(CLUSTER),
+                ..Address::from(&*address.to_string())
+            }),
+            (None, Some(wanted)) => {
+                let why = format!(
+                    "the Gateway's Service does not have address {wanted} inside the cluster"
+                );
+                fault = Some(Fault::new(reasons::ADDRESS_NOT_USABLE, why));
+            }
+            (None, None) => {
+                let why = "the Gateway's Service has fewer addresses inside the cluster than are asked for";
+                fault = fault.or(Some(Fault::new(reasons::ADDRESS_NOT_ASSIGNED, why)));
+            }
+        }
+    }
+    (found, fault)
 }
 
 fn usable(wanted: &[&IpAddr], addresses: &[Address]) -> Option<Fault> {

@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use api::condition::types;
+
 use super::*;
 use crate::Status;
 
@@ -175,5 +177,151 @@ fn addresses_that_are_asked_for_have_to_be_there() {
     check(
         json!([{ "type": "IPAddress", "value": "10.0.0.9" }]),
         "False AddressNotUsable",
+    );
+}
+
+/// The status of a Gateway with these addresses: conditions about them, and where it is found.
+fn assigned(
+    addresses: &serde_json::Value,
+    type_: &str,
+    topology: Topology,
+) -> (Vec<String>, Vec<(String, Option<&'static str>)>) {
+    let mut resources = Resources::default();
+    gateway(&mut resources, "a", "2026-01-01T00:00:00Z");
+    let key = ObjectKey::new("shop", "a");
+    let mut gateway = serde_json::to_value(&*resources.gateways[&key]).unwrap();
+    gateway["spec"]["addresses"] = addresses.clone();
+    resources.insert_reading(api::Object::read(Kind::Gateway, gateway).unwrap());
+    service(
+        &mut resources,
+        "a",
+        &[(80, 10000), (8080, 10001)],
+        &["203.0.113.1"],
+    );
+    let service = &resources.services[&ObjectKey::new("shop", "a-postern")];
+    let mut service = serde_json::to_value(&**service).unwrap();
+    service["spec"]["type"] = type_.into();
+    service["spec"]["clusterIPs"] = json!(["10.96.0.7"]);
+    resources.insert(api::Object::from_json(Kind::Service, service).unwrap());
+    let options = Options {
+        topology,
+        ..Options::default()
+    };
+    let status = crate::translate(&resources, &options).status;
+    let status = &status.gateways[&key];
+    let about = [
+        types::ACCEPTED,
+        types::PROGRAMMED,
+        types::ADDRESSES_ASSIGNED,
+    ];
+    let said = status
+        .conditions
+        .iter()
+        .filter(|condition| about.contains(&condition.type_));
+    let said = said.map(|condition| {
+        format!(
+            "{}={:?} {}",
+            condition.type_, condition.status, condition.reason
+        )
+    });
+    let found = status
+        .addresses
+        .iter()
+        .map(|address| (address.value.clone(), address.routability));
+    (said.collect(), found.collect())
+}
+
+#[test]
+fn an_address_inside_the_cluster_is_that_of_the_service_and_of_no_load_balancer() {
+    let cluster = json!({"routability": "Cluster"});
+    let ip = |value: &str, routability| (value.to_owned(), Some(routability));
+    let check = |addresses: serde_json::Value, type_: &str, said: [&str; 3], found: Vec<_>| {
+        let (conditions, addresses_found) = assigned(&addresses, type_, Topology::Services);
+        assert_eq!(conditions, said, "{addresses}");
+        assert_eq!(addresses_found, found, "{addresses}");
+    };
+    let good = [
+        "Accepted=True Accepted",
+        "Programmed=True Programmed",
+        "AddressesAssigned=True AddressesAssigned",
+    ];
+    check(
+        json!([cluster]),
+        "ClusterIP",
+        good,
+        vec![ip("10.96.0.7", "Cluster")],
+    );
+    let waits = [
+        "Accepted=True Accepted",
+        "Programmed=False AddressNotAssigned",
+        "AddressesAssigned=False NotAssigned",
+    ];
+    check(json!([cluster]), "LoadBalancer", waits, vec![]);
+    check(json!([cluster]), "NodePort", waits, vec![]);
+    let both = vec![ip("203.0.113.1", ""), ip("10.96.0.7", "Cluster")];
+    check(
+        json!([{"routability": ""}, cluster]),
+        "LoadBalancer",
+        good,
+        both.clone(),
+    );
+    check(json!([{}, cluster]), "LoadBalancer", good, both);
+    let own = json!([{"value": "10.96.0.7", "routability": "Cluster"}]);
+    check(own, "ClusterIP", good, vec![ip("10.96.0.7", "Cluster")]);
+    let other = json!([{"value": "10.0.0.1", "routability": "Cluster"}]);
+    let unusable = [
+        "Accepted=True Accepted",
+        "Programmed=False AddressNotUsable",
+        "AddressesAssigned=False NotAssigned",
+    ];
+    check(other, "ClusterIP", unusable, vec![]);
+    let partly = [
+        "Accepted=True Accepted",
+        "Programmed=False AddressNotAssigned",
+        "AddressesAssigned=False PartiallyAssigned",
+    ];
+    check(
+        json!([cluster, cluster]),
+        "ClusterIP",
+        partly,
+        vec![ip("10.96.0.7", "Cluster")],
+    );
+}
+
+#[test]
+fn what_cannot_be_kept_inside_is_not_served() {
+    let refused = [
+        "Accepted=False UnsupportedAddress",
+        "Programmed=False AddressNotAssigned",
+        "AddressesAssigned=False NotAssigned",
+    ];
+    for routability in [
+        "Private",
+        "Public",
+        "example.com/CorpWan",
+        "testing.x-k8s.io/other",
+    ] {
+        let addresses = json!([{"routability": routability}, {}]);
+        let (said, _) = assigned(&addresses, "ClusterIP", Topology::Services);
+        assert_eq!(said, refused, "{routability}");
+    }
+    let (said, _) = assigned(
+        &json!([{"routability": "Cluster"}]),
+        "ClusterIP",
+        Topology::AsWritten,
+    );
+    assert_eq!(
+        said, refused,
+        "nothing is bound to an address of the cluster"
+    );
+    let (said, found) = assigned(&json!([{}]), "LoadBalancer", Topology::Services);
+    assert_eq!(
+        said,
+        ["Accepted=True Accepted", "Programmed=True Programmed"]
+    );
+    assert_eq!(
+        found,
+        [("203.0.113.1".to_owned(), None)],
+        "who says nothing is told nothing"
     );
 }

@@ -7,7 +7,7 @@ mod told;
 
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 
-use api::{ObjectKey, ObjectRef, condition::reasons, gateway::httproutes::HttpRouteRules};
+use api::{Kind, ObjectKey, ObjectRef, condition::reasons, gateway::httproutes::HttpRouteRules};
 use http::StatusCode;
 use ir::{
     Action, Forward, Gates, PathMatch, Paths, Reason, RequestMatch, Rule, RuleKey, SessionCookie,
@@ -19,6 +19,7 @@ use crate::{
     filter::{self, Filters},
     lookup::Lookup,
     matching, policy,
+    unknown::Unknown,
 };
 
 use forward::Draft;
@@ -70,14 +71,18 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// Translates one rule; `id` tells it from the others of its route.
+/// Translates one rule; `id` tells it from the others of its route, and `closed` is why it must not be served whatever it says.
 pub(crate) fn translate(
     declared: &HttpRouteRules,
-    id: &str,
+    (id, closed): (&str, Option<Fault>),
     owner: Owner<'_>,
     lookup: &Lookup<'_>,
 ) -> TranslatedRule {
-    let mut rule = TranslatedRule::default();
+    let by_policy = closing_policy(declared.name.as_deref(), owner, lookup);
+    let mut rule = TranslatedRule {
+        faults: closed.into_iter().chain(by_policy).collect(),
+        ..TranslatedRule::default()
+    };
     let mut matches = matches(declared, owner, &mut rule);
     if ignores_case(declared.name.as_deref(), owner, lookup) {
         for (_, matches) in &mut matches {
@@ -258,6 +263,18 @@ fn ignores_case(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> bo
         .iter()
         .find_map(|policy| policy.spec.ignore_path_case)
         .unwrap_or(false)
+}
+
+/// A RoutePolicy that has a field which is not known: what it is to keep out is not known either.
+fn closing_policy(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> Option<Fault> {
+    let policies = lookup.route_policies(owner.reference, name);
+    policies.into_iter().find_map(|policy| {
+        let key = ObjectKey::of(policy);
+        let unknown = Unknown::of(lookup.resources, Kind::RoutePolicy, &key);
+        let fault = unknown.anywhere(reasons::ROUTE_UNSUPPORTED_VALUE)?;
+        let message = format!("RoutePolicy {key}: {}", fault.message);
+        Some(Fault::new(fault.reason, message))
+    })
 }
 
 /// The gates that RoutePolicies put before a rule. One that is wrong closes the rule: it is a fault.

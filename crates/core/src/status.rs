@@ -59,7 +59,8 @@ pub struct GatewayClassStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayStatus {
-    /// `Accepted`, `Programmed`, `ResolvedRefs`, and `InsecureFrontendValidationMode` where it holds.
+    /// `Accepted`, `Programmed`, `ResolvedRefs`, `InsecureFrontendValidationMode` where it holds,
+    /// and `AddressesAssigned` where the Gateway says from where its addresses are to be reached.
     pub conditions: Vec<Condition>,
     /// One entry for each listener of the spec, in its order.
     pub listeners: Vec<ListenerStatus>,

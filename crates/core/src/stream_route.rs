@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use api::{
     Kind, ObjectRef,
+    condition::reasons,
     gateway::{StreamBackendRef, StreamRule, TlsRoute},
 };
 use ir::{ClusterKey, Reason, RuleKey, StreamBackend, Target};
@@ -18,6 +19,7 @@ use crate::{
     precedence::RouteOrder,
     protocol::Protocol,
     route::TranslatedRoute,
+    unknown::Unknown,
 };
 
 /// What a route for streams or datagrams comes to.
@@ -116,6 +118,8 @@ pub(crate) fn bare(
     if !rest.is_empty() {
         warnings.push("rules after the first one are not used".to_owned());
     }
+    let unknown = Unknown::of(lookup.resources, reference.kind, &reference.key);
+    warnings.extend(unknown.unused_in_rules());
     let text: Arc<str> = reference.to_string().into();
     let name = rule.name.as_deref().unwrap_or("0");
     let built = |apart: &str, draft: &Draft| {
@@ -125,6 +129,16 @@ pub(crate) fn bare(
             backends: draft.backends.clone(),
         })
     };
+    if let Some(fault) = unknown.rule(0, reasons::ROUTE_UNSUPPORTED_VALUE) {
+        return TranslatedRoute {
+            stream: Some(Stream {
+                order,
+                open: built("", &Draft::closed()),
+                sealed: None,
+            }),
+            ..TranslatedRoute::rejected(fault)
+        };
+    }
     let draft = |traffic| Draft::of(rule, reference, traffic, lookup);
     let first = draft(Traffic::of(reference.kind));
     // Both, since it may attach to listeners of both modes.
@@ -174,6 +188,18 @@ struct Draft {
 }
 
 impl Draft {
+    /// Nothing is passed on.
+    fn closed() -> Self {
+        let refused = StreamBackend {
+            weight: NonZeroU32::MIN,
+            target: Target::Invalid(Reason::InvalidRule),
+        };
+        Self {
+            backends: vec![refused],
+            ..Self::default()
+        }
+    }
+
     /// > If an invalid backend is requested to have 80% of requests, then 80% of requests must be rejected instead.
     fn of(rule: &StreamRule, route: &ObjectRef, traffic: Traffic, lookup: &Lookup<'_>) -> Self {
         let mut draft = Self::default();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use api::{Condition, Resources, condition::Place};
+use api::{Condition, Resources, condition::Place, yaml::ManifestError};
 use ir::{Action, HostPattern, Ir, Protocol, Rule, StreamRule, Target};
 
 use crate::{ListenerStatus, Status};
@@ -10,7 +10,12 @@ use crate::{ListenerStatus, Status};
 /// Reads objects; YAML aliases and all. Every document must be readable.
 pub(crate) fn resources(text: &str) -> Resources {
     let manifests = api::yaml::read(text);
-    assert_eq!(manifests.errors, vec![], "{text}");
+    let wrong = manifests.errors.iter().filter(|error| !error.taken);
+    assert_eq!(
+        wrong.collect::<Vec<_>>(),
+        Vec::<&ManifestError>::new(),
+        "{text}"
+    );
     manifests.into_resources()
 }
 
@@ -49,7 +54,9 @@ pub(crate) fn assert_sound(ir: &Ir) {
         Target::Cluster(cluster) => Some(cluster),
         Target::Invalid(_) => None,
     });
-    let named: BTreeSet<_> = requests.chain(streams).collect();
+    let listeners = ir.ports.values().flat_map(|port| &port.listeners);
+    let admitting = listeners.flat_map(|listener| listener.admission.clusters());
+    let named: BTreeSet<_> = requests.chain(streams).chain(admitting).collect();
     let present: BTreeSet<_> = ir.clusters.keys().collect();
     assert!(
         named.is_subset(&present),

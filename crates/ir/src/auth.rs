@@ -1,6 +1,6 @@
 //! Who has to say who they are.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
@@ -101,6 +101,54 @@ pub struct ExternalAuth {
     /// How long it may take.
     #[serde(serialize_with = "serialize::duration")]
     pub timeout: Duration,
+}
+
+/// What the requests of a listener must pass before a route is looked for, whatever they ask for (Gateway API, GEP-5224).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Admission {
+    /// Nothing.
+    #[default]
+    Open,
+    /// Each of these authenticators, in this order, lets a request pass. Routes see the request as they leave it.
+    Ask(Vec<Arc<ExternalAuth>>),
+    /// No request passes: each is answered 500.
+    Closed,
+}
+
+impl Admission {
+    /// Whether every request passes.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
+
+    /// What passes both, this one first.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Closed, _) | (_, Self::Closed) => Self::Closed,
+            (Self::Open, other) => other.clone(),
+            (own, Self::Open) => own,
+            (Self::Ask(mut auths), Self::Ask(others)) => {
+                for other in others {
+                    if !auths.contains(other) {
+                        auths.push(Arc::clone(other));
+                    }
+                }
+                Self::Ask(auths)
+            }
+        }
+    }
+
+    /// Clusters that are asked.
+    pub fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
+        let auths = match self {
+            Self::Ask(auths) => &**auths,
+            Self::Open | Self::Closed => &[],
+        };
+        auths.iter().map(|auth| &auth.cluster)
+    }
 }
 
 /// Whether cookies that an authenticator sets go to the client.

@@ -30,7 +30,7 @@ mod template;
 mod tls;
 mod told;
 
-pub use auth::{AuthCookies, BasicAuth, ExternalAuth, Users};
+pub use auth::{Admission, AuthCookies, BasicAuth, ExternalAuth, Users};
 pub use cluster::{BackendTimeouts, Balance, Cluster, ClusterKey, Endpoint, HashKey, Upstream};
 pub use composed::{AnswerHeaders, Composed, HeaderTemplates, Location};
 pub use filter::{

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    Cluster, ClusterKey, DatagramPort, HostPattern, HostSettings, ListenerKey, Paths, Route,
-    StreamHost, TlsTermination,
+    Admission, Cluster, ClusterKey, DatagramPort, HostPattern, HostSettings, ListenerKey, Paths,
+    Route, StreamHost, TlsTermination,
 };
 
 /// The whole configuration of the data plane.
@@ -116,6 +116,9 @@ pub struct Listener {
     /// How paths are read.
     #[serde(skip_serializing_if = "Paths::is_default")]
     pub paths: Paths,
+    /// What requests must pass before a route is looked for.
+    #[serde(skip_serializing_if = "Admission::is_open")]
+    pub admission: Admission,
     /// Certificates, where TLS ends here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsTermination>,

@@ -5,7 +5,7 @@ mod metrics;
 
 use std::{fs, path::Path};
 
-use api::{GATEWAY_GROUP, GROUP, Kind};
+use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, Kind};
 
 /// Before a part of the page that is ours, and after it.
 const BEGIN: &str = "<!-- generated: ";
@@ -75,10 +75,12 @@ fn code(text: &str) -> String {
 fn kinds() -> String {
     let groups = [
         GATEWAY_GROUP,
+        EXPERIMENTS_GROUP,
         GROUP,
         "networking.k8s.io",
         "",
         "discovery.k8s.io",
+        "certificates.k8s.io",
     ];
     let mut rows = Vec::new();
     for group in groups {

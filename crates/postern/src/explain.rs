@@ -110,7 +110,8 @@ pub(crate) struct Explanation {
     /// The route, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) route: Option<RouteMet>,
-    /// What has to be asked before the results hold, which only traffic can be: `rate`, `concurrency`, `external_auth`.
+    /// What has to be asked before the results hold, which only traffic can be: `listener_external_auth`,
+    /// `rate`, `concurrency`, `external_auth`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) conditions: Vec<&'static str>,
     /// What traffic gets: one for each backend, where the rule has several.

@@ -138,7 +138,7 @@ fn steps(
             gateway,
             uid: &uid,
             ports,
-            addresses: &demand.addresses,
+            demand,
             options,
         };
         let service = reached.service_key();

@@ -40,7 +40,7 @@ fn gateway(resources: &mut Resources, name: &str) {
 fn demand(ports: &[u16]) -> Demand {
     Demand {
         ports: ports.iter().map(|port| (Transport::Tcp, *port)).collect(),
-        addresses: Vec::new(),
+        ..Demand::default()
     }
 }
 

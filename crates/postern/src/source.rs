@@ -43,9 +43,7 @@ impl Update {
     /// With files on top: of two objects of the same name, theirs counts.
     pub(crate) fn under(self, files: Self) -> Self {
         let mut resources = Arc::unwrap_or_clone(self.resources);
-        for object in files.resources.iter() {
-            resources.insert(object);
-        }
+        resources.extend((*files.resources).clone());
         let mut problems = self.problems;
         problems.extend(files.problems);
         problems.sort();
@@ -122,6 +120,8 @@ pub(crate) enum ProblemKind {
     Unused,
     /// An object is there more than once.
     Twice,
+    /// A field of it is not known, and what has it is closed.
+    Unknown,
     /// An API server would refuse it, and it was read.
     Tolerated,
 }
@@ -132,6 +132,7 @@ impl fmt::Display for ProblemKind {
             Self::Unread => "a file that cannot be read",
             Self::Unused => "an object that is not used",
             Self::Twice => "an object that is there twice",
+            Self::Unknown => "a field that is not known",
             Self::Tolerated => "what an API server would refuse",
         })
     }

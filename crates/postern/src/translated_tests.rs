@@ -241,7 +241,7 @@ fn in_memory_nothing_but_the_gateway_is_written() {
 fn what_is_there_is_written_only_as_it_was_looked_at() {
     let mut world = World::new();
     let first = world.steps(true);
-    let version = |steps: &[Step]| match &steps[..] {
+    let version = |steps: &[Step]| match steps {
         [.., Step::Apply(_, body)] => body["metadata"]["resourceVersion"].clone(),
         steps => panic!("{steps:?}"),
     };

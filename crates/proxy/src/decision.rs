@@ -20,7 +20,7 @@ use crate::{
     error::ProxyError,
     filter::{compose, cors, headers, redirect},
     router::RequestView,
-    snapshot::{PortState, RuleState, Snapshot},
+    snapshot::{Admitting, Authenticator, PortState, RuleState, Snapshot},
     view::View,
 };
 
@@ -56,6 +56,17 @@ pub(crate) enum Verdict {
     Refused(ProxyError),
     /// It is a preflight, and this is the answer.
     Preflight(Box<Response<()>>),
+    /// These have to let it pass before a route is looked for.
+    Asks(Arc<[Authenticator]>),
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It has just come.
+    Arrived,
+    /// Everybody whom its listener asks has let it pass.
+    Admitted,
 }
 
 /// Listener, route, rule, and the gates that need nothing but the request. `body` is the length of its body, where that is
@@ -64,14 +75,14 @@ pub(crate) fn decide<'s>(
     snapshot: &'s Snapshot,
     place: Place<'_>,
     view: &mut View,
-    body: Option<u64>,
+    (body, stage): (Option<u64>, Stage),
 ) -> Decision<'s> {
     let mut decision = Decision {
         listener: None,
         met: None,
         verdict: Verdict::Passes,
     };
-    decision.verdict = match steps(snapshot, place, view, body, &mut decision) {
+    decision.verdict = match steps(snapshot, place, view, (body, stage), &mut decision) {
         Ok(verdict) => verdict,
         Err(error) => Verdict::Refused(error),
     };
@@ -82,7 +93,7 @@ fn steps<'s>(
     snapshot: &'s Snapshot,
     place: Place<'_>,
     view: &mut View,
-    body: Option<u64>,
+    (body, stage): (Option<u64>, Stage),
     decision: &mut Decision<'s>,
 ) -> Result<Verdict, ProxyError> {
     sound(view)?;
@@ -92,6 +103,14 @@ fn steps<'s>(
     let host = port.router.host(at, view.host());
     let settings = port.settings.get(at).copied().unwrap_or_default();
     settle(host.map_or(settings, |(_, own)| settings.and(own)), view)?;
+    // Whatever the request asks for, and whether there is a route for it or not.
+    match port.admission.get(at) {
+        Some(Admitting::Closed) => return Err(ProxyError::Rule(Reason::InvalidRule)),
+        Some(Admitting::Ask(auths)) if stage == Stage::Arrived => {
+            return Ok(Verdict::Asks(Arc::clone(auths)));
+        }
+        Some(Admitting::Open | Admitting::Ask(_)) | None => {}
+    }
     let (host, _) = host.ok_or(ProxyError::NoRoute)?;
     let (met, preflight) = route(port, (at, host), view)?;
     decision.met = Some(met);

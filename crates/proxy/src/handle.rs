@@ -17,19 +17,22 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
 };
-use hyper::body::{Body, Incoming};
+use hyper::{
+    body::{Body, Incoming},
+    upgrade::OnUpgrade,
+};
 use ir::ForwardedField;
 
 use crate::{
     body::{DownBody, meter},
-    decision::{self, Act, Met, Verdict},
+    decision::{self, Act, Met, Stage, Verdict},
     error::ProxyError,
     exchange::Exchange,
     framing::{is_one_length, is_trimmed},
     grpc,
     limit::Permit,
     server::Conn,
-    snapshot::RuleState,
+    snapshot::{RuleState, Snapshot},
     view::View,
 };
 use decor::Asker;
@@ -40,21 +43,49 @@ pub(crate) enum Begun {
     Answered(Box<Response<DownBody>>),
     Forwarded(Box<forward::Call>),
     Held(Box<guard::Held>),
+    /// Its listener wants it let in before a route is looked for.
+    Asked(Box<guard::Asked>),
 }
 
 impl Begun {
     /// The answer. Whatever happens, there is one.
     pub(crate) async fn finish(self) -> Response<DownBody> {
-        match self {
+        let mut begun = self;
+        if let Self::Asked(asked) = begun {
+            begun = Box::pin(guard::admit(asked)).await;
+        }
+        if let Self::Held(held) = begun {
+            begun = Box::pin(guard::pass(held)).await;
+        }
+        match begun {
             Self::Answered(response) => *response,
             Self::Forwarded(call) => forward::forward(call).await,
-            Self::Held(held) => match Box::pin(guard::pass(held)).await {
-                Self::Forwarded(call) => forward::forward(call).await,
-                Self::Answered(response) => *response,
-                // No request is held twice.
-                Self::Held(held) => refuse(ProxyError::Unauthorized, held.exchange),
-            },
+            // No request is held or asked about twice.
+            Self::Held(held) => refuse(ProxyError::Unauthorized, held.arrival.exchange),
+            Self::Asked(asked) => refuse(ProxyError::Unauthorized, asked.arrival.exchange),
         }
+    }
+}
+
+/// A request of which nothing but the head has been read.
+pub(crate) struct Arrival {
+    conn: Rc<Conn>,
+    view: View,
+    body: Incoming,
+    /// Where the client wants to switch protocols: its side of the connection.
+    client: Option<OnUpgrade>,
+    /// What authenticators want the client to keep.
+    cookies: guard::Cookies,
+    exchange: Exchange,
+}
+
+impl Arrival {
+    /// The port of the listener, as clients know it.
+    fn advertised(&self) -> u16 {
+        let key = self.conn.port.key;
+        let snapshot = self.conn.worker.snapshot();
+        let port = snapshot.ir.ports.get(&key);
+        port.and_then(|port| port.advertised).unwrap_or(key.port)
     }
 }
 
@@ -63,20 +94,41 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
     let mut exchange = Exchange::begin(conn, &request);
     let client = tunnel::client(&mut request);
     let (head, body) = request.into_parts();
-    let mut view = match read(conn, head, &mut exchange) {
+    let view = match read(conn, head, &mut exchange) {
         Ok(view) => view,
         Err(error) => return Begun::Answered(Box::new(refuse(error, exchange))),
     };
-    let snapshot = conn.worker.snapshot();
-    let length = body.size_hint().exact();
-    let decision = decision::decide(&snapshot, conn.place(), &mut view, length);
+    let arrival = Arrival {
+        conn: Rc::clone(conn),
+        view,
+        body,
+        client,
+        cookies: guard::Cookies::default(),
+        exchange,
+    };
+    decided(arrival, conn.worker.snapshot(), Stage::Arrived)
+}
+
+/// What a configuration has for the request. One that waits to be let in meets the one that it came under.
+fn decided(mut arrival: Arrival, snapshot: Arc<Snapshot>, stage: Stage) -> Begun {
+    let conn = Rc::clone(&arrival.conn);
+    let length = arrival.body.size_hint().exact();
+    let how = (length, stage);
+    let decision = decision::decide(&snapshot, conn.place(), &mut arrival.view, how);
     // Listener and host have had their say on how it is read.
-    exchange.read(&view);
+    arrival.exchange.read(&arrival.view);
+    if let Verdict::Asks(auths) = decision.verdict {
+        return Begun::Asked(Box::new(guard::Asked {
+            arrival,
+            auths,
+            snapshot,
+        }));
+    }
     if let Some(met) = &decision.met {
         let port = snapshot.ports.get(&conn.port.key);
         let listener = port.zip(decision.listener);
         let metrics = listener.and_then(|(port, at)| port.metrics.get(at));
-        exchange.routed(
+        arrival.exchange.routed(
             metrics.unwrap_or(&conn.port.metrics),
             &met.rule.rule,
             &met.route.matches.path,
@@ -85,28 +137,23 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
     let Some(Met { rule, .. }) = decision.met else {
         let error = match decision.verdict {
             Verdict::Refused(error) => error,
-            Verdict::Passes | Verdict::Preflight(_) => ProxyError::NoRoute,
+            Verdict::Passes | Verdict::Preflight(_) | Verdict::Asks(_) => ProxyError::NoRoute,
         };
-        return Begun::Answered(Box::new(refuse(error, exchange)));
+        return Begun::Answered(Box::new(refuse(error, arrival.exchange)));
     };
     let rule = Arc::clone(rule);
-    let asker = Asker::new(conn.peer.tls, &rule, &view);
+    let asker = Asker::new(conn.peer.tls, &rule, &arrival.view);
     if rule.rule.forwarded.has(ForwardedField::RequestId) {
-        view.identify();
+        arrival.view.identify();
     }
     let refused = match decision.verdict {
-        Verdict::Passes => match take(&rule, &view) {
+        Verdict::Passes | Verdict::Asks(_) => match take(&rule, &arrival.view) {
             Ok(permit) => {
-                exchange.holds(permit);
+                arrival.exchange.holds(permit);
                 let held = guard::Held {
-                    conn: Rc::clone(conn),
+                    arrival,
                     rule,
-                    view,
-                    body,
-                    client,
                     asker,
-                    cookies: guard::Cookies::default(),
-                    exchange,
                 };
                 return if held.rule.rule.gates.asks_who() {
                     Begun::Held(Box::new(held))
@@ -117,7 +164,7 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
             Err(refused) => refused,
         },
         Verdict::Preflight(answer) => {
-            let mut response = made(*answer, "cors_preflight", exchange);
+            let mut response = made(*answer, "cors_preflight", arrival.exchange);
             asker.decorate(&rule, response.headers_mut());
             return Begun::Answered(Box::new(response));
         }
@@ -127,9 +174,9 @@ pub(crate) fn begin(conn: &Rc<Conn>, mut request: Request<Incoming>) -> Begun {
         },
     };
     let error = refused.error;
-    let mut response = refused.answer(exchange);
+    let mut response = refused.answer(arrival.exchange);
     if error == ProxyError::BodyTooLarge {
-        leave_unread(conn, &view, body, response.headers_mut());
+        leave_unread(&conn, &arrival.view, arrival.body, response.headers_mut());
     }
     if error == ProxyError::Forbidden {
         asker.keep_to_https(&rule, response.headers_mut());
@@ -182,28 +229,25 @@ fn take(rule: &RuleState, view: &View) -> Result<Option<Permit>, Refused> {
 
 /// What the rule does with a request that it lets in.
 fn act(held: guard::Held) -> Begun {
-    let listener = held.advertised();
-    let (mut response, rule, asker, cookies) = match decision::act(&held.rule, &held.view, listener)
-    {
-        Act::Forward => return forward::prepare(held, listener),
-        Act::Answer(answer, reason) => (
-            made(answer, reason, held.exchange),
-            held.rule,
-            held.asker,
-            held.cookies,
-        ),
-        Act::Refuse(error) => (
-            refuse(error, held.exchange),
-            held.rule,
-            held.asker,
-            held.cookies,
-        ),
-        Act::Respond(status, reason) => (
-            refuse_with(ProxyError::Rule(reason), status, held.exchange),
-            held.rule,
-            held.asker,
-            held.cookies,
-        ),
+    let listener = held.arrival.advertised();
+    let act = decision::act(&held.rule, &held.arrival.view, listener);
+    if matches!(act, Act::Forward) {
+        return forward::prepare(held, listener);
+    }
+    let guard::Held {
+        arrival,
+        rule,
+        asker,
+    } = held;
+    let Arrival {
+        cookies, exchange, ..
+    } = arrival;
+    let mut response = match act {
+        Act::Answer(answer, reason) => made(answer, reason, exchange),
+        Act::Refuse(error) => refuse(error, exchange),
+        Act::Respond(status, reason) => refuse_with(ProxyError::Rule(reason), status, exchange),
+        // Dealt with above.
+        Act::Forward => refuse(ProxyError::NoRoute, exchange),
     };
     cookies.add(&mut response);
     asker.decorate(&rule, response.headers_mut());

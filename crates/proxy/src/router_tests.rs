@@ -214,6 +214,7 @@ fn port(listeners: &[(&'static str, Vec<Written>)]) -> Port {
             streams: None,
             underscores: ir::Underscores::Allow,
             paths: ir::Paths::default(),
+            admission: ir::Admission::Open,
         }));
     }
     Port {
@@ -369,7 +370,7 @@ proptest! {
     ) {
         let in_order: Vec<Route> = routes.iter().enumerate().map(|(id, w)| route(id, w)).collect();
         let host = Arc::new(VirtualHost { host: HostPattern::Any, settings: HostSettings::default(), routes: in_order });
-        let listener = Listener { key: ListenerKey::of_gateway("n", "g", "l"), others: vec![], hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None, underscores: ir::Underscores::Allow, paths: ir::Paths::default() };
+        let listener = Listener { key: ListenerKey::of_gateway("n", "g", "l"), others: vec![], hostname: HostPattern::Any, tls: None, hosts: vec![host], streams: None, underscores: ir::Underscores::Allow, paths: ir::Paths::default(), admission: ir::Admission::Open };
         let port = Port { protocol: Protocol::Http, advertised: None, listeners: vec![Arc::new(listener)] };
         let first = routes.iter().position(|written| meets(written, &asked));
         prop_assert_eq!(found(&port, &asked), first);
@@ -399,6 +400,7 @@ fn a_rule_shared_by_matches_becomes_one_payload() {
     let listener = Listener {
         underscores: ir::Underscores::Allow,
         paths: ir::Paths::default(),
+        admission: ir::Admission::Open,
         key: ListenerKey::of_gateway("n", "g", "l"),
         others: vec![],
         hostname: HostPattern::Any,

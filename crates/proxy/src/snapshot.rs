@@ -12,8 +12,8 @@ use std::{
 };
 
 use ir::{
-    Cluster, ClusterKey, DatagramPort, HostPattern, HostSettings, Ir, Listener, Port, Protocol,
-    Rule, SocketKey, TlsTermination,
+    Admission, Cluster, ClusterKey, DatagramPort, HostPattern, HostSettings, Ir, Listener, Port,
+    Protocol, Rule, SocketKey, TlsTermination,
 };
 use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
@@ -24,7 +24,7 @@ use crate::{
 
 use lasting::Rules;
 
-pub(crate) use rule::RuleState;
+pub(crate) use rule::{Authenticator, RuleState};
 pub(crate) use stream::{StreamState, Streams};
 
 /// Everything a request needs to know.
@@ -54,8 +54,32 @@ pub(crate) struct PortState {
     pub(crate) streams: Vec<Option<Arc<Streams>>>,
     /// For each listener of the router: what holds for all of its hosts.
     pub(crate) settings: Vec<HostSettings>,
+    /// For each listener of the router: what requests must pass before a route is looked for.
+    pub(crate) admission: Vec<Admitting>,
     /// For each listener of the router.
     pub(crate) metrics: Vec<Arc<ListenerMetrics>>,
+}
+
+/// What the requests of a listener must pass: an [`Admission`] with its clusters at hand.
+#[derive(Clone)]
+pub(crate) enum Admitting {
+    Open,
+    Ask(Arc<[Authenticator]>),
+    Closed,
+}
+
+impl Admitting {
+    fn new(admission: &Admission, known: &Table<ClusterKey, Arc<ClusterState>>) -> Self {
+        match admission {
+            Admission::Open => Self::Open,
+            Admission::Closed => Self::Closed,
+            Admission::Ask(auths) => {
+                let auths = auths.iter();
+                let auths = auths.map(|auth| (Arc::clone(auth), known.get(&auth.cluster).cloned()));
+                Self::Ask(auths.collect())
+            }
+        }
+    }
 }
 
 /// One bound UDP port.
@@ -103,6 +127,9 @@ impl Snapshot {
                 tls: certificates(port, before.with_tls(*key), &mut errors),
                 streams: before.streams(*key, port, &rules),
                 settings: port.listeners.iter().map(everywhere).collect(),
+                admission: { port.listeners.iter() }
+                    .map(|listener| Admitting::new(&listener.admission, &clusters))
+                    .collect(),
                 metrics: port
                     .listeners
                     .iter()

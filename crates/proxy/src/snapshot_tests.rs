@@ -74,6 +74,7 @@ fn ir(hosts: &[Arc<VirtualHost>], clusters: &[Arc<Cluster>]) -> Arc<Ir> {
         streams: None,
         underscores: ir::Underscores::Allow,
         paths: ir::Paths::default(),
+        admission: ir::Admission::Open,
     };
     let port = Port {
         protocol: Protocol::Http,

@@ -20,6 +20,7 @@ fn listener(name: &str, clients: Option<ClientAuth>, streams: bool) -> Listener 
     Listener {
         underscores: ir::Underscores::Allow,
         paths: ir::Paths::default(),
+        admission: ir::Admission::Open,
         key: ListenerKey::of_gateway("test", "test", name),
         others: vec![],
         hostname: host(name),

@@ -3,19 +3,23 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::{Error, Options};
 
 use super::scan;
-use crate::{Kind, Object, unknown::Unknown};
+use crate::{Kind, Object, Reading, unknown::Unknown, yaml::Tolerant};
 
 /// So many in one object are told one by one; what there is beyond them is read and not told.
 const MOST: usize = 50;
 
 /// What became of a document.
 pub(super) struct Quoted {
-    pub(super) object: Object,
+    pub(super) reading: Reading,
+    /// Fields that were not read.
     pub(super) unknown: Unknown,
+    /// Why an API server would refuse the object although it is read.
+    pub(super) error: Option<Error>,
     /// What was read as a text, with its line (from 0) in the document.
     pub(super) told: Vec<(usize, String)>,
 }
@@ -31,28 +35,72 @@ pub(super) fn read(kind: Kind, document: &str) -> Result<Quoted, Error> {
     strict.no_schema = true;
     for _ in 0..MOST {
         let error = match once(kind, &text, strict.clone()) {
-            Ok((object, unknown)) => {
-                return Ok(Quoted {
-                    object,
-                    unknown,
-                    told,
-                });
-            }
+            Ok(read) => return Ok(Quoted::of(kind, read, &text, told)),
             Err(error) => error,
         };
         let Some(plain) = place(&error, &text) else {
-            return Err(error);
+            return Quoted::despite(kind, error, &text, told);
         };
         told.extend(plain.told(kind, &text));
         let quoted = plain.quoted(&text);
         text.to_mut().replace_range(plain.at, &quoted);
     }
-    let (object, unknown) = once(kind, &text, scan::options())?;
-    Ok(Quoted {
-        object,
-        unknown,
-        told,
-    })
+    let read = once(kind, &text, scan::options())?;
+    Ok(Quoted::of(kind, read, &text, told))
+}
+
+impl Quoted {
+    /// What was read; where there are fields that were not, what they say.
+    fn of(
+        kind: Kind,
+        (object, unknown): (Object, Unknown),
+        text: &str,
+        told: Vec<(usize, String)>,
+    ) -> Self {
+        let again = (!unknown.is_empty()).then(|| again(kind, text)).flatten();
+        let beyond = again.and_then(|reading| reading.beyond);
+        Self {
+            reading: Reading { object, beyond },
+            unknown,
+            error: None,
+            told,
+        }
+    }
+
+    /// What can be read although a value is not known.
+    ///
+    /// # Errors
+    /// That is not what is wrong with it.
+    fn despite(
+        kind: Kind,
+        error: Error,
+        text: &str,
+        told: Vec<(usize, String)>,
+    ) -> Result<Self, Error> {
+        match again(kind, text) {
+            Some(reading) if reading.beyond.is_some() => Ok(Self {
+                reading,
+                unknown: Unknown::default(),
+                error: Some(error),
+                told,
+            }),
+            _ => Err(error),
+        }
+    }
+}
+
+fn again(kind: Kind, text: &str) -> Option<Reading> {
+    if !kind.keeps_unknown() {
+        return None;
+    }
+    let value = serde_saphyr::from_str_with_options::<Value>(text, scan::options());
+    loosely(kind, value.ok()?)
+}
+
+/// The object with what it says beyond its type, if it can be read like that.
+pub(super) fn loosely(kind: Kind, object: Value) -> Option<Reading> {
+    let value = Value::deserialize(Tolerant { kind, object });
+    Object::read(kind, value.ok()?).ok()
 }
 
 fn once(kind: Kind, text: &str, options: Options) -> Result<(Object, Unknown), Error> {

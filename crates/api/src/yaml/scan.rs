@@ -13,7 +13,10 @@ use serde_json::Value;
 use serde_saphyr::{Error, Options, Spanned};
 
 use super::{ManifestError, Manifests, Skipped, named, quoting, reason};
-use crate::{GATEWAY_GROUP, Kind, Object, unknown::Unknown};
+use crate::{
+    GATEWAY_GROUP, Kind, Object, Reading,
+    unknown::{CLOSED, NOT_USED, Unknown},
+};
 
 /// How documents are read. There is no limit of nodes, because whoever gives us text bounds its length; what would make
 /// more of a text than it is (aliases, merge keys, depth) is bounded as the library has it. Comments mean nothing to us.
@@ -230,8 +233,13 @@ fn take(item: Value, line: usize, out: &mut Manifests) {
         Ok(Some(kind)) => {
             let label = format!("{kind}/{}", head.name());
             match object(kind, item, &label, line) {
-                Ok((object, told)) => {
-                    out.take(object, line, told.into_iter().map(|what| (line, what)))
+                Ok(Item {
+                    reading,
+                    told,
+                    error,
+                }) => {
+                    out.take(reading, line, told.into_iter().map(|what| (line, what)));
+                    out.errors.extend(error.map(ManifestError::taken));
                 }
                 Err(error) => out.errors.push(error),
             }
@@ -241,20 +249,48 @@ fn take(item: Value, line: usize, out: &mut Manifests) {
     }
 }
 
-/// The object that an item is, and what is to be told.
-fn object(
-    kind: Kind,
-    mut item: Value,
-    label: &str,
-    line: usize,
-) -> Result<(Object, Vec<String>), ManifestError> {
+/// What became of an item.
+struct Item {
+    reading: Reading,
+    told: Vec<String>,
+    /// A field or value of it is not known.
+    error: Option<ManifestError>,
+}
+
+/// The object that an item is.
+fn object(kind: Kind, mut item: Value, label: &str, line: usize) -> Result<Item, ManifestError> {
     let error = |why: String| ManifestError::of_object(line, Some(label.to_owned()), why);
     let told = quoting::texts(kind, &mut item);
     let mut unknown = Unknown::default();
-    let object = Object::from_value(kind, item, &mut unknown)
-        .map_err(|why| error(reason(&why.to_string())))?;
-    match unknown.message() {
-        Some(why) => Err(error(why)),
-        None => Ok((named(object, line, label)?, told)),
-    }
+    let kept = kind.keeps_unknown().then(|| item.clone());
+    let strict = Object::from_value(kind, item, &mut unknown);
+    let strict = strict.map_err(|why| reason(&why.to_string()));
+    let kept = kept.filter(|_| strict.is_err() || !unknown.is_empty());
+    let loose = kept.and_then(|item| quoting::loosely(kind, item));
+    let Some(reading) = loose.filter(|reading| reading.beyond.is_some()) else {
+        let object = strict.map_err(error)?;
+        let reading = Reading {
+            object,
+            beyond: None,
+        };
+        return match unknown.message(NOT_USED) {
+            Some(why) => Err(error(why)),
+            None => Ok(Item {
+                reading: named(reading, line, label)?,
+                told,
+                error: None,
+            }),
+        };
+    };
+    let known = reading.beyond.as_ref();
+    let known = known.is_some_and(|beyond| beyond.is_known());
+    let wrong = match strict {
+        Err(why) => Some(format!("{why}; {CLOSED}")),
+        Ok(_) => unknown.message(CLOSED).filter(|_| !known),
+    };
+    Ok(Item {
+        reading: named(reading, line, label)?,
+        told,
+        error: wrong.map(error),
+    })
 }

@@ -25,6 +25,8 @@ pub(crate) struct Memo {
     slices: Slices,
     known: HashMap<ClusterKey, Wanted>,
     by_service: HashMap<ObjectKey, Vec<ClusterKey>>,
+    /// What listeners wanted the last time.
+    by_listener: Vec<(ObjectRef, Vec<Arc<ClusterRef>>)>,
     /// Those of [`Memo::known`], ready to be given away.
     clusters: BTreeMap<ClusterKey, Arc<Cluster>>,
 }
@@ -34,7 +36,7 @@ pub(crate) struct Memo {
 struct Wanted {
     /// What it was made from.
     made: Option<Arc<ClusterRef>>,
-    /// By the route, sorted; the first one's counts, should they differ. Most have one, which is why this is no tree.
+    /// By the route or the listener's object, sorted; the first one's counts, should they differ. Most have one, which is why this is no tree.
     by_route: Vec<(ObjectRef, Arc<ClusterRef>)>,
 }
 
@@ -81,11 +83,32 @@ impl Memo {
                 }
             }
         }
+        self.of_listeners(parents, &mut stale);
         for key in stale {
             self.settle(&key, lookup);
         }
         self.endpoints_changed(changes, lookup);
         self.clusters.clone()
+    }
+
+    /// Listeners are made anew each time, and few want anything.
+    fn of_listeners(&mut self, parents: &Parents<'_>, stale: &mut BTreeSet<ClusterKey>) {
+        let served = parents.listeners.iter();
+        let served = served.filter(|listener| listener.programmed());
+        let wanting = served.filter(|listener| !listener.clusters.is_empty());
+        let now: Vec<_> = wanting
+            .map(|listener| {
+                let (kind, key) = listener.owner;
+                (ObjectRef::new(kind, key.clone()), listener.clusters.clone())
+            })
+            .collect();
+        for (owner, clusters) in std::mem::take(&mut self.by_listener) {
+            self.forget(&owner, &clusters, stale);
+        }
+        for (owner, clusters) in &now {
+            self.want(owner, clusters, stale);
+        }
+        self.by_listener = now;
     }
 
     fn want(

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What the filter asks for, or why its rule is closed: in a value, or in a reference.
-pub(super) fn parse(
+pub(crate) fn parse(
     declared: &HttpRouteRulesFiltersExternalAuth,
     from: &ObjectRef,
     lookup: &Lookup<'_>,

@@ -11,7 +11,7 @@ use ir::{
     Balance, HashKey, HostPattern, Upstream, UpstreamName, UpstreamTls, VaryingAttributes, Verify,
 };
 
-use crate::{cert, fault::Fault, lookup::Lookup, rule::duration};
+use crate::{cert, fault::Fault, lookup::Lookup, rule::duration, unknown::Unknown};
 
 /// Where a backend is used: what BackendPolicies may be attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,12 @@ pub(crate) type Attached<'a> = (&'a ObjectKey, &'a BackendPolicy, bool);
 impl BackendSettings {
     /// The settings of these policies together, the most specific first.
     pub(crate) fn of(policies: &[Attached<'_>], lookup: &Lookup<'_>) -> Result<Self, Fault> {
+        for (key, _, _) in policies {
+            let unknown = Unknown::of(lookup.resources, Kind::BackendPolicy, key);
+            if let Some(fault) = unknown.anywhere(reasons::INVALID) {
+                return Err(fault);
+            }
+        }
         let spec = || policies.iter().map(|(key, policy, _)| (*key, &policy.spec));
         let balance = spec().find_map(|(_, spec)| spec.load_balancing.as_ref());
         let protocol = spec().find_map(|(_, spec)| spec.protocol);

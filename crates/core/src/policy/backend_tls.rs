@@ -19,7 +19,7 @@ use api::{
 use ir::{Authorities, HostPattern, SubjectName, UpstreamName, UpstreamTls, Verify};
 
 use super::Policy;
-use crate::{cert, fault::Fault, lookup::Lookup};
+use crate::{cert, fault::Fault, lookup::Lookup, unknown::Unknown};
 
 pub(crate) use verdict::{Ancestry, verdicts};
 
@@ -84,15 +84,38 @@ impl Reading {
         }
         let read = references.iter().filter_map(|reference| {
             let kind = kind_of(reference)?;
-            Some((kind, ObjectKey::new(&key.namespace, &reference.name)))
+            Some((kind, named(kind, key, reference)))
         });
+        let unknown = Unknown::of(lookup.resources, Kind::BackendTlsPolicy, key);
+        let known = unknown.anywhere(reasons::INVALID).map_or(Ok(()), Err);
+        let verified = known.and_then(|()| verify(validation, good));
         Self {
-            tls: verify(validation, good).and_then(|verify| tls(validation, verify)),
+            tls: verified.and_then(|verify| tls(validation, verify)),
             unresolved: Fault::join(&bad),
             warning: warning(policy),
             read: read.collect(),
         }
     }
+}
+
+/// What a validation of an object asks for. References of it that cannot be used are told where none can be.
+pub(crate) fn validated(
+    object: &ObjectKey,
+    validation: &BackendTlsPolicyValidation,
+    lookup: &Lookup<'_>,
+) -> Result<Arc<UpstreamTls>, Fault> {
+    let references = validation.ca_certificate_refs.iter().flatten();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for reference in references {
+        match authorities(object, reference, lookup) {
+            Ok(found) => good.push(found),
+            Err(fault) => bad.push(fault),
+        }
+    }
+    if let (true, Some(fault)) = (good.is_empty(), Fault::join(&bad)) {
+        return Err(fault);
+    }
+    verify(validation, good).and_then(|verify| tls(validation, verify))
 }
 
 /// > `options`: implementation-specific. (There are none yet.)
@@ -202,10 +225,20 @@ fn is_uri(text: &str) -> bool {
 
 /// The kind of a reference, if it is one that may hold authorities.
 fn kind_of(reference: &BackendTlsPolicyValidationCaCertificateRefs) -> Option<Kind> {
-    let kind = Kind::find(&reference.group, &reference.kind)?;
-    [Kind::ConfigMap, Kind::Secret]
-        .contains(&kind)
-        .then_some(kind)
+    cert::bundle_kind(&reference.group, &reference.kind)
+}
+
+/// The object that a reference of a policy names: beside the policy, if its kind is in a namespace.
+fn named(
+    kind: Kind,
+    policy: &ObjectKey,
+    reference: &BackendTlsPolicyValidationCaCertificateRefs,
+) -> ObjectKey {
+    let namespace = match kind.namespaced() {
+        true => &*policy.namespace,
+        false => "",
+    };
+    ObjectKey::new(namespace, &reference.name)
 }
 
 fn authorities(
@@ -216,12 +249,12 @@ fn authorities(
     let name = &reference.name;
     let Some(kind) = kind_of(reference) else {
         let message = format!(
-            "caCertificateRef {name}: {} of group {:?} is not supported; use a ConfigMap",
+            "caCertificateRef {name}: {} of group {:?} is not supported; use a ConfigMap or a ClusterTrustBundle",
             reference.kind, reference.group
         );
         return Err(Fault::new(reasons::INVALID_KIND, message));
     };
-    let key = ObjectKey::new(&policy.namespace, name);
+    let key = named(kind, policy, reference);
     cert::bundle(kind, &key, lookup).map_err(|why| {
         let message = format!("caCertificateRef {name}: {kind} {key} {why}");
         Fault::new(reasons::INVALID_CA_CERTIFICATE_REF, message)

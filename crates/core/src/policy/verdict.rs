@@ -19,6 +19,7 @@ use crate::{
     fault::Fault,
     lookup::Lookup,
     status::{PolicyAncestorStatus, PolicyStatus},
+    unknown::Unknown,
 };
 
 /// What was said about policies, for as long as they, their targets and all that was read for them stay the same.
@@ -93,7 +94,9 @@ pub(super) fn judge<P: Policy>(
     of_use: impl Fn(&PolicyTarget) -> Result<String, Fault>,
 ) -> (PolicyStatus, Vec<Topic>) {
     lookup.take_reads();
-    let fault = policy.fault(key, lookup);
+    let unknown = Unknown::of(lookup.resources, P::KIND, key);
+    let unknown = unknown.anywhere(reasons::INVALID);
+    let fault = unknown.or_else(|| policy.fault(key, lookup));
     let targets = policy.targets();
     let accepted = |target| {
         held.accept(lookup.resources, key, target)?;

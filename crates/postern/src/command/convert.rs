@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Context;
-use api::{Kind, Object, Resources, yaml};
+use api::{Kind, Object, Reading, Resources, yaml};
 use serde_json::{Value, json};
 
 use super::{Ended, Loaded, load};
@@ -97,10 +97,18 @@ fn all(loaded: &Loaded) -> Resources {
     let mut all = loaded.made.generated.clone();
     for object in loaded.update.resources.iter() {
         let reference = object.reference();
+        // Without a field that nobody here knows it might say less than its author wrote; the problem names it.
+        let beyond = loaded.update.resources.beyond(&reference);
+        if beyond.is_some_and(|beyond| !beyond.is_known()) {
+            continue;
+        }
         let generated = loaded.made.generated.get(&reference).is_some()
             && !loaded.made.clashes.contains(&reference);
         if reference.kind != Kind::Ingress && !generated {
-            all.insert(object);
+            all.insert_reading(Reading {
+                object,
+                beyond: loaded.update.resources.beyond.get(&reference).cloned(),
+            });
         }
     }
     all
@@ -109,7 +117,7 @@ fn all(loaded: &Loaded) -> Resources {
 fn list(objects: &Resources) -> anyhow::Result<String> {
     let items = objects
         .iter()
-        .map(|object| object.to_json())
+        .map(|object| objects.written(&object))
         .collect::<Result<Vec<Value>, _>>()?;
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
     output::structured(Format::Json, &list)

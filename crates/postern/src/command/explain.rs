@@ -89,6 +89,9 @@ fn text(told: &Explanation, generated: &Resources, style: Style) -> String {
 /// What only traffic can be asked, in words.
 fn words_of(condition: &str) -> &'static str {
     match condition {
+        "listener_external_auth" => {
+            "the external authenticator of the listener lets the request pass, before any route is looked for"
+        }
         "rate" => "the rate limit has a token left",
         "concurrency" => "the client has not too many requests in flight",
         _ => "the external authenticator lets the request pass",

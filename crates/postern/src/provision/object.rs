@@ -1,11 +1,9 @@
 //! The Service of a Gateway, and the EndpointSlices beside it. Pure.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{Kind, ObjectKey, ObjectRef, Resources, annotation, gateway::Gateway};
+use gateway_core::Demand;
 use ir::Transport;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::ResourceExt;
@@ -26,7 +24,7 @@ pub(super) struct Reached<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) uid: &'a str,
     pub(super) ports: &'a Ports,
-    pub(super) addresses: &'a [IpAddr],
+    pub(super) demand: &'a Demand,
     pub(super) options: &'a Options,
 }
 
@@ -135,18 +133,22 @@ impl Reached<'_> {
             let (name, protocol) = (port_name(*transport, *port), transport.as_str());
             json!({ "name": name, "port": port, "protocol": protocol, "targetPort": target })
         });
+        let type_ = match self.demand.private {
+            true => Some("ClusterIP"),
+            false => self.options.service_type,
+        };
         let mut spec = json!({
-            "type": self.options.service_type,
+            "type": type_,
             "ports": ports.collect::<Vec<_>>(),
         });
-        if let Some(address) = self
-            .addresses
-            .first()
-            .filter(|_| self.options.service_type == Some("LoadBalancer"))
-        {
+        let balanced = type_ == Some("LoadBalancer");
+        if let Some(address) = self.demand.addresses.first().filter(|_| balanced) {
             spec["loadBalancerIP"] = json!(address);
         }
-        let outside = matches!(self.options.service_type, Some("LoadBalancer" | "NodePort"));
+        if let Some(address) = self.demand.inside {
+            spec["clusterIP"] = json!(address);
+        }
+        let outside = matches!(type_, Some("LoadBalancer" | "NodePort"));
         // The other one is what the API server takes by itself, and what it falls back to.
         if outside && self.options.traffic_policy == TrafficPolicy::Local {
             spec["externalTrafficPolicy"] = json!(self.options.traffic_policy.name());

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::Resources;
+use api::{Reading, Resources};
 
 use super::{
     Place, Problem, ProblemKind, SourceError, Update,
@@ -149,8 +149,11 @@ impl Files {
                     problems.push(problem.of(ProblemKind::Twice));
                     continue;
                 }
+                resources.insert_reading(Reading {
+                    object: object.clone(),
+                    beyond: manifest.beyond.get(&reference).cloned(),
+                });
                 origins.insert(reference, place.clone());
-                resources.insert(object.clone());
             }
         }
         problems.sort();

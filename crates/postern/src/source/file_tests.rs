@@ -291,3 +291,56 @@ fn folders_that_are_too_deep_are_told_of() {
         "{problem}"
     );
 }
+
+#[test]
+fn an_object_with_an_unknown_field_is_read_with_it_unless_a_better_state_is_known() {
+    let route = |filter: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r}}\nspec:\n  rules:\n  - filters: {filter}\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let file = path.join("a.yaml");
+    fs::write(&file, route("[{type: JWT}]")).unwrap();
+    let mut files = Files::open(&[path.to_owned()]).unwrap();
+    let update = files.update();
+    assert_eq!(
+        (
+            update.resources.http_routes.len(),
+            update.resources.beyond.len()
+        ),
+        (1, 1)
+    );
+    let said = problems(&update, path);
+    assert!(
+        said[0].starts_with("a.yaml:6: HTTPRoute/r: unknown variant `JWT`"),
+        "{said:?}"
+    );
+    assert!(
+        said[0].ends_with("what has it is closed where it could restrict anything"),
+        "{said:?}"
+    );
+
+    fs::write(&file, route("[]")).unwrap();
+    let good = settle(&mut files);
+    assert_eq!(
+        (good.resources.beyond.len(), problems(&good, path).len()),
+        (0, 0)
+    );
+    fs::write(&file, route("[{type: JWT}]")).unwrap();
+    let kept = settle(&mut files);
+    assert_eq!(
+        (
+            kept.resources.http_routes.len(),
+            kept.resources.beyond.len()
+        ),
+        (1, 0)
+    );
+    let said = problems(&kept, path);
+    let end = "; the last good state of this file stays in use";
+    assert!(
+        said[0].ends_with(end) && !said[0].contains("closed"),
+        "{said:?}"
+    );
+}

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use api::{Object, ObjectRef, yaml};
+use api::{Beyond, Object, ObjectRef, yaml};
 
 use super::{Place, Problem, ProblemKind};
 
@@ -75,6 +75,8 @@ pub(super) struct Manifest {
     text: String,
     /// The objects that count, and where they stand.
     pub(super) objects: Vec<(Object, Place)>,
+    /// What some of them say beyond their types.
+    pub(super) beyond: BTreeMap<ObjectRef, Arc<Beyond>>,
     /// Whether `objects` are those of a text without errors.
     good: bool,
     pub(super) problems: Vec<Problem>,
@@ -181,12 +183,21 @@ impl Manifest {
             .into_iter()
             .map(|error| {
                 let (line, why) = (Some(error.line), error.why);
+                // What stays in use is not closed.
+                let why = match why.strip_suffix(yaml::CLOSED) {
+                    Some(what) if !kept.is_empty() => what.trim_end_matches("; "),
+                    _ => &why,
+                };
                 if error.unread {
                     return Problem::unread(path, line, format!("cannot be read: {why}{kept}"));
                 }
                 let object = error.object.map(|object| format!("{object}: "));
                 let object = object.unwrap_or_default();
-                Problem::new(path, line, format!("{object}{why}{kept}"))
+                let kind = match error.taken {
+                    true => ProblemKind::Unknown,
+                    false => ProblemKind::Unused,
+                };
+                Problem::new(path, line, format!("{object}{why}{kept}")).of(kind)
             })
             .collect();
         self.skipped = manifests
@@ -209,15 +220,18 @@ impl Manifest {
             .drain(..)
             .map(|(object, _)| (object.reference(), object))
             .collect();
+        let beyond: BTreeMap<_, _> = manifests.beyond.into_iter().collect();
+        let beyond_before = std::mem::replace(&mut self.beyond, beyond);
+        let beyond = &self.beyond;
         self.objects = manifests
             .objects
             .into_iter()
             .map(|(object, line)| {
                 let path = Arc::clone(&shared);
+                let reference = object.reference();
+                let same = beyond.get(&reference) == beyond_before.get(&reference);
                 // Whoever remembers what came of an object knows it by its address.
-                let known = before
-                    .get(&object.reference())
-                    .filter(|old| **old == object);
+                let known = before.get(&reference).filter(|old| same && **old == object);
                 let object = known.cloned().unwrap_or(object);
                 (object, Place { path, line })
             })

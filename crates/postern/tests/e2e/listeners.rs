@@ -122,3 +122,94 @@ fn a_gateway_and_a_set_of_one_name_are_counted_and_named_apart() {
         assert!(said.contains(wanted), "{said}");
     }
 }
+
+/// A listener that an authenticator guards, and one with a field that no release knows yet.
+fn guarded(auth: &Backend, more: &str) -> String {
+    let services = service("auth", &[auth]).replace("name: auth,", "name: auth, namespace: a,");
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: one, namespace: a}}
+spec:
+  gatewayClassName: postern
+  listeners:
+  - name: http
+    port: 80
+    protocol: HTTP
+    filters:
+      requests:
+      - type: ExternalAuth
+        externalAuth:
+          protocol: HTTP
+          backendRef: {{name: auth, port: 80}}
+          http: {{allowedResponseHeaders: [X-User]}}
+{more}---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: r, namespace: a}}
+spec:
+  parentRefs: [{{name: one}}]
+  rules:
+  - matches: [{{headers: [{{name: X-User, value: jane}}]}}]
+    backendRefs: [{{name: app, port: 80}}]
+---
+{services}"
+    )
+}
+
+#[test]
+fn a_listener_asks_its_authenticator_before_any_route() {
+    let (backend, auth) = (Backend::start("app"), Backend::start("auth"));
+    let folder = tempfile::tempdir().unwrap();
+    let services = service("app", &[&backend]).replace("name: app,", "name: app, namespace: a,");
+    let path = folder.path().join("a.yaml");
+    fs::write(&path, guarded(&auth, "") + "---\n" + &services).unwrap();
+    let gateway = Start::default().serve(folder.path());
+    let get = |target: &str| {
+        let call = Call::get(gateway.address(80), &format!("http://a.com{target}"));
+        call.header("x-user", "jane").send_blocking().unwrap()
+    };
+    assert_eq!(get("/?set=x-user:jane").backend(), "app");
+    assert_eq!(get("/").status, 404, "the client cannot say who it is");
+    assert_eq!(get("/?status=403&set=x-user:jane").status, 403);
+    assert_eq!((auth.hits(), backend.hits()), (3, 1));
+    let path = path.to_str().unwrap();
+    let said = postern(&[
+        "explain",
+        "-f",
+        path,
+        "GET",
+        "http://a.com/",
+        "-H",
+        "x-user: jane",
+    ]);
+    let said = text(&said.stdout);
+    let wanted = "the external authenticator of the listener lets the request pass, before any route is looked for";
+    assert!(said.contains(wanted), "{said}");
+    let said = postern(&["check", "-f", path]);
+    assert!(said.status.success(), "{}", text(&said.stdout));
+}
+
+#[test]
+fn a_listener_with_a_field_that_is_not_known_is_not_served_and_says_so() {
+    let (backend, auth) = (Backend::start("app"), Backend::start("auth"));
+    let folder = tempfile::tempdir().unwrap();
+    let services = service("app", &[&backend]).replace("name: app,", "name: app, namespace: a,");
+    let more = "    clientCountries: [ch]\n  - {name: other, port: 81, protocol: HTTP}\n";
+    let path = folder.path().join("a.yaml");
+    fs::write(&path, guarded(&auth, more) + "---\n" + &services).unwrap();
+    let gateway = Start::default()
+        .arg("--port-map")
+        .arg("81=0")
+        .serve(folder.path());
+    let config = gateway.page("/config").json();
+    let ports: Vec<_> = config["ports"].as_object().unwrap().keys().collect();
+    assert_eq!(ports, ["*:81"]);
+    let call = Call::get(gateway.address(81), "http://a.com/").header("x-user", "jane");
+    assert_eq!(call.send_blocking().unwrap().backend(), "app");
+    let said = postern(&["check", "-f", path.to_str().unwrap()]);
+    assert_eq!(said.status.code(), Some(3));
+    let said = text(&said.stdout);
+    let field = "field spec.listeners[0].clientCountries is not known here";
+    assert!(said.contains(field), "{said}");
+}

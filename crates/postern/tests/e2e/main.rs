@@ -6,6 +6,7 @@ mod annotations;
 mod cli;
 mod context;
 mod diff;
+mod elsewhere;
 mod estate;
 mod examples;
 mod grpc;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use ir::{Backend, ClusterKey, ForwardedField, HostPattern, Ir, Protocol, Route, SocketKey};
 use telemetry::metrics::Metrics;
 
-use super::{Act, Decision, Met, Place, Verdict};
+use super::{Act, Decision, Met, Place, Stage, Verdict};
 use crate::{
     auth,
     error::ProxyError,
@@ -44,7 +44,7 @@ pub struct Explained {
     pub listener: Option<usize>,
     /// The route that it meets.
     pub route: Option<Route>,
-    /// What has to be asked that only traffic can: `rate`, `concurrency`, `external_auth`.
+    /// What has to be asked that only traffic can: `listener_external_auth`, `rate`, `concurrency`, `external_auth`.
     pub conditions: Vec<&'static str>,
     /// The ends that it may come to, and how many of a full round of requests each takes.
     pub outcomes: Vec<(u64, Outcome)>,
@@ -148,7 +148,11 @@ impl Explainer {
             key: port,
             shaken: shaken.as_ref(),
         };
-        let decision = super::decide(&self.0, place, &mut view, Some(0));
+        let mut decision = super::decide(&self.0, place, &mut view, (Some(0), Stage::Arrived));
+        let asks = matches!(decision.verdict, Verdict::Asks(_));
+        if asks {
+            decision = super::decide(&self.0, place, &mut view, (Some(0), Stage::Admitted));
+        }
         explained.target = Some((view.host().to_owned(), view.path().to_owned()));
         let told = decision.met.map(|met| met.rule.rule.forwarded);
         if told.is_some_and(|told| told.has(ForwardedField::RequestId)) {
@@ -166,6 +170,9 @@ impl Explainer {
                 self.ends(met, view, port)
             }),
         };
+        if asks {
+            explained.conditions.insert(0, "listener_external_auth");
+        }
         if let Some((met, asker)) = decision.met.zip(asker) {
             let outcomes = explained.outcomes.iter_mut();
             outcomes.for_each(|(_, outcome)| outcome.decorate(met.rule, &asker));
@@ -238,7 +245,7 @@ fn outcome(decision: &Decision<'_>, view: &View) -> Option<Outcome> {
                 headers: answer.headers().clone(),
             });
         }
-        Verdict::Passes => rule.and_then(|rule| who(rule, view).err()),
+        Verdict::Passes | Verdict::Asks(_) => rule.and_then(|rule| who(rule, view).err()),
     };
     let error = refused?;
     let mut outcome = Outcome::error(error);

@@ -8,7 +8,7 @@ use ir::{Backend, Balance, Cluster, Endpoint, Reason, SessionCookie, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
-    Begun,
+    Arrival, Begun,
     attempt::{self, Step},
     decor::Asker,
     fallback::{self, Original},
@@ -75,16 +75,15 @@ pub(crate) struct Call {
 ///
 /// `listener` is its port, as clients know it.
 pub(super) fn prepare(held: Held, listener: u16) -> Begun {
-    let Held {
+    let (rule, asker) = (held.rule, held.asker);
+    let Arrival {
         conn,
-        rule,
         view,
         body,
         client,
-        asker,
         cookies,
         exchange,
-    } = held;
+    } = held.arrival;
     let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
     let claim =
         cookie.and_then(|cookie| session::claim(cookie, &view.headers, |claim| rule.made(claim)));

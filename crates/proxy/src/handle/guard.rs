@@ -3,55 +3,36 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
 use ir::{AuthCookies, ExternalAuth};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Begun, act, decor::Asker, question, refuse};
+use super::{Arrival, Begun, act, decided, decor::Asker, question, refuse};
 use crate::{
     auth::external,
     balance::ClusterState,
     body::{DownBody, Waits},
-    decision,
+    decision::{self, Stage},
     error::ProxyError,
     exchange::Exchange,
     filter::compose,
-    server::Conn,
-    snapshot::RuleState,
+    snapshot::{Authenticator, RuleState, Snapshot},
     upstream::Answer,
-    view::{View, fields},
+    view::fields,
 };
 
-/// A request that waits to be let in. Nothing of its body has been read.
+/// A request that waits to be let in by its rule. Nothing of its body has been read.
 pub(crate) struct Held {
-    pub(super) conn: Rc<Conn>,
+    pub(super) arrival: Arrival,
     pub(super) rule: Arc<RuleState>,
-    pub(super) view: View,
-    pub(super) body: Incoming,
-    /// Where the client wants to switch protocols: its side of the connection.
-    pub(super) client: Option<OnUpgrade>,
     pub(super) asker: Asker,
-    /// What authenticators want the client to keep.
-    pub(super) cookies: Cookies,
-    pub(super) exchange: Exchange,
 }
 
-impl Held {
-    /// The request, for templates.
-    fn request(&self) -> compose::Request<'_> {
-        compose::Request {
-            view: &self.view,
-            listener: self.advertised(),
-        }
-    }
-
-    /// The port of the listener, as clients know it.
-    pub(super) fn advertised(&self) -> u16 {
-        let key = self.conn.port.key;
-        let snapshot = self.conn.worker.snapshot();
-        let port = snapshot.ir.ports.get(&key);
-        port.and_then(|port| port.advertised).unwrap_or(key.port)
-    }
+/// A request that waits to be let in by its listener.
+pub(crate) struct Asked {
+    pub(super) arrival: Arrival,
+    pub(super) auths: Arc<[Authenticator]>,
+    /// What it came under.
+    pub(super) snapshot: Arc<Snapshot>,
 }
 
 /// Cookies of authenticators that go to the client with the answer, and with which answers.
@@ -101,31 +82,52 @@ pub(super) async fn pass(mut held: Box<Held>) -> Begun {
     }
 }
 
+/// Lets the request in to where routes are looked for, or answers it.
+///
+/// > A filter that produces a response to the client directly MUST prevent subsequent pre-routing filters from running for
+/// > that request and MUST prevent route matching from running. (GEP-5224)
+pub(super) async fn admit(asked: Box<Asked>) -> Begun {
+    let Asked {
+        mut arrival,
+        auths,
+        snapshot,
+    } = *asked;
+    for (auth, cluster) in &*auths {
+        if let Err(denial) = external(&mut arrival, auth, cluster.as_deref()).await {
+            let mut response = said(denial, arrival.exchange);
+            arrival.cookies.add(&mut response);
+            return Begun::Answered(Box::new(response));
+        }
+    }
+    decided(arrival, snapshot, Stage::Admitted)
+}
+
 async fn checks(held: &mut Held) -> Result<(), Denial> {
     basic(held).await?;
-    let rule = Arc::clone(&held.rule);
-    let basic = rule.rule.gates.basic_auth.as_ref();
+    let basic = held.rule.rule.gates.basic_auth.as_ref();
+    let sent = |arrival: &Arrival| arrival.view.headers.get(header::AUTHORIZATION).cloned();
     let kept_back = basic
         .filter(|auth| auth.kept_back)
-        .and_then(|_| held.view.headers.get(header::AUTHORIZATION).cloned());
-    for (auth, cluster) in rule.external_auths() {
-        external(held, auth, cluster.as_deref()).await?;
+        .and_then(|_| sent(&held.arrival));
+    for (auth, cluster) in held.rule.external_auths() {
+        external(&mut held.arrival, auth, cluster.as_deref()).await?;
     }
     // An authenticator may have put one of its own in its place.
-    if kept_back.is_some() && held.view.headers.get(header::AUTHORIZATION) == kept_back.as_ref() {
-        held.view.headers.remove(header::AUTHORIZATION);
+    if kept_back.is_some() && sent(&held.arrival) == kept_back {
+        held.arrival.view.headers.remove(header::AUTHORIZATION);
     }
     Ok(())
 }
 
 /// User name and password.
 async fn basic(held: &Held) -> Result<(), ProxyError> {
-    let credentials = decision::credentials(&held.rule, &held.view)?;
+    let credentials = decision::credentials(&held.rule, &held.arrival.view)?;
     let Some((auth, credentials)) = held.rule.rule.gates.basic_auth.as_ref().zip(credentials)
     else {
         return Ok(());
     };
-    match held.conn.worker.verifier.check(auth, credentials).await? {
+    let worker = &held.arrival.conn.worker;
+    match worker.verifier.check(auth, credentials).await? {
         true => Ok(()),
         false => Err(ProxyError::Unauthorized),
     }
@@ -133,27 +135,30 @@ async fn basic(held: &Held) -> Result<(), ProxyError> {
 
 /// Somebody else's word.
 async fn external(
-    held: &mut Held,
+    arrival: &mut Arrival,
     auth: &ExternalAuth,
     cluster: Option<&ClusterState>,
 ) -> Result<(), Denial> {
     let cluster = cluster.ok_or(ProxyError::AuthUnreachable)?;
-    let head = question::question(held.request(), auth).ok_or(ProxyError::AuthFailed)?;
-    let worker = Rc::clone(&held.conn.worker);
+    let listener = arrival.advertised();
+    let request = |view| compose::Request { view, listener };
+    let head = question::question(request(&arrival.view), auth).ok_or(ProxyError::AuthFailed)?;
+    let worker = Rc::clone(&arrival.conn.worker);
     let answer = external::ask(&worker, cluster, head, auth.timeout).await?;
     let status = answer.response.status();
     let yes = status == StatusCode::OK || status.is_success() && !auth.only_200;
     if yes {
         let headers = answer.response.headers();
-        external::copy(auth.copied.as_deref(), headers, &mut held.view.headers);
-        held.cookies.take(auth, headers);
+        external::copy(auth.copied.as_deref(), headers, &mut arrival.view.headers);
+        arrival.cookies.take(auth, headers);
         external::finish(answer);
         return Ok(());
     }
     match (status, &auth.sign_in) {
         (StatusCode::UNAUTHORIZED, Some(sign_in)) => {
-            let location = question::fill(sign_in, held.request()).ok_or(ProxyError::AuthFailed)?;
-            held.cookies.take(auth, answer.response.headers());
+            let location = question::fill(sign_in, request(&arrival.view));
+            let location = location.ok_or(ProxyError::AuthFailed)?;
+            arrival.cookies.take(auth, answer.response.headers());
             external::finish(answer);
             Err(Denial::SignIn(location))
         }
@@ -172,21 +177,28 @@ async fn external(
 
 /// A denial is answered here and now: nothing that replaces answers of backends may touch it.
 fn deny(held: Held, denial: Denial) -> Response<DownBody> {
-    let rule = Arc::clone(&held.rule);
-    let mut exchange = held.exchange;
-    let mut response = match denial {
-        Denial::Error(error) => {
-            let mut response = refuse(error, exchange);
-            if let Some(auth) = &rule.rule.gates.basic_auth
-                && error == ProxyError::Unauthorized
-            {
-                let challenge = auth.challenge.clone();
-                response
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            response
-        }
+    let Held {
+        arrival,
+        rule,
+        asker,
+    } = held;
+    let unknown = matches!(denial, Denial::Error(ProxyError::Unauthorized));
+    let mut response = said(denial, arrival.exchange);
+    if let Some(auth) = rule.rule.gates.basic_auth.as_ref().filter(|_| unknown) {
+        let challenge = auth.challenge.clone();
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    arrival.cookies.add(&mut response);
+    asker.decorate(&rule, response.headers_mut());
+    response
+}
+
+/// What a denial says.
+fn said(denial: Denial, mut exchange: Exchange) -> Response<DownBody> {
+    match denial {
+        Denial::Error(error) => refuse(error, exchange),
         Denial::SignIn(location) => {
             exchange.answered(StatusCode::FOUND, Some("auth_sign_in"));
             let mut response = Response::new(DownBody::text("", exchange));
@@ -207,8 +219,5 @@ fn deny(held: Held, denial: Denial) -> Response<DownBody> {
             let body = DownBody::upstream(body, lease, waits, true, exchange);
             Response::from_parts(parts, body)
         }
-    };
-    held.cookies.add(&mut response);
-    held.asker.decorate(&rule, response.headers_mut());
-    response
+    }
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use ir::{
-    Action, Allowed, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth, OriginMatch,
-    Template, Variable,
+    Action, Admission, Allowed, AuthCookies, ClientAddresses, ClusterKey, Cors, ExternalAuth,
+    HeaderMatch, OriginMatch, Template, ValueMatch, Variable,
 };
 use proxy::{Proxy, Telemetry};
 use testkit::{
@@ -364,4 +364,113 @@ fn connections_to_the_authenticator_may_end_at_any_time() {
             .unwrap();
         assert_eq!(answer.status, 200, "request {at}: {answer:?}");
     }
+}
+
+/// A listener with these authenticators; whoever is `jane` meets backend `b`.
+fn filtered(backends: [&Echo; 2], authenticators: [&Echo; 2], admission: Admission) -> ir::Ir {
+    let mut jane = route("/", vec![], Action::Forward(forward("b")));
+    jane.matches.headers = vec![HeaderMatch {
+        name: HeaderName::from_static("x-user"),
+        value: ValueMatch::Exact("jane".into()),
+    }];
+    let filters = vec![Phase::ExternalAuth(Arc::new(auth()))];
+    let config = Config1 {
+        routes: vec![
+            jane,
+            route("/", vec![], Action::Forward(forward("a"))),
+            route("/twice", filters, Action::Forward(forward("a"))),
+        ],
+        clusters: vec![
+            cluster("a", &[backends[0].address()]),
+            cluster("b", &[backends[1].address()]),
+            cluster("auth", &[authenticators[0].address()]),
+            cluster("second", &[authenticators[1].address()]),
+        ],
+    };
+    let mut ir = config.ir();
+    for port in ir.ports.values_mut() {
+        Arc::make_mut(&mut port.listeners[0]).admission = admission.clone();
+    }
+    ir
+}
+
+/// GEP-5224: route matching sees the request as the filters leave it, each filter is asked once and in order, a no of one keeps
+/// the others from being asked, and requests that no route is for are asked about too.
+#[test]
+fn filters_of_a_listener_come_before_routes() {
+    let (a, b) = (Echo::start("a"), Echo::start("b"));
+    let (first, second) = (Echo::start("first"), Echo::start("second"));
+    let proxy = start(|_| ());
+    let other = ExternalAuth {
+        cluster: ClusterKey("second".into()),
+        target: Template::parse("/second?status=$arg_second", None).unwrap(),
+        copied: Some(Vec::new()),
+        ..auth()
+    };
+    let asked = [auth(), other].map(Arc::new);
+    let ir = filtered([&a, &b], [&first, &second], Admission::Ask(asked.into()));
+    serve(&proxy, ir);
+    let call = |target: &str| Call::get(http(&proxy), &format!("http://a.com{target}"));
+    for http2 in [false, true] {
+        let get = |target: &str| {
+            let call = call(target).header("x-user", "jane").body("hello");
+            let call = if http2 { call.http2() } else { call };
+            call.send_blocking().unwrap()
+        };
+        let hits = (first.hits(), second.hits());
+        let told = get("/?second=200&set=x-user:jane").json();
+        assert_eq!(
+            (&told["backend"], &told["bodyBytes"]),
+            (&"b".into(), &5.into())
+        );
+        assert_eq!(
+            get("/?second=200").backend(),
+            "a",
+            "nobody can claim to be jane"
+        );
+        assert_eq!((first.hits(), second.hits()), (hits.0 + 2, hits.1 + 2));
+        assert_eq!(get("/?second=403").status, 403);
+        let hits = (first.hits(), second.hits(), a.hits() + b.hits());
+        assert_eq!(get("/?status=401&second=200").status, 401);
+        assert_eq!(
+            get("/?status=503&second=200").status,
+            500,
+            "neither yes nor no"
+        );
+        let now = (first.hits(), second.hits(), a.hits() + b.hits());
+        assert_eq!(now, (hits.0 + 2, hits.1, hits.2), "a no ends it");
+        assert_eq!(get("/twice?second=200").backend(), "a");
+        assert_eq!(first.hits(), now.0 + 2, "the rule asks for itself");
+    }
+}
+
+#[test]
+fn a_listener_that_cannot_ask_answers_nobody() {
+    let (a, first) = (Echo::start("a"), Echo::start("first"));
+    let proxy = start(|_| ());
+    let status = |target: &str| {
+        let call = Call::get(http(&proxy), &format!("http://a.com{target}"));
+        let answer = call.send_blocking().unwrap();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        (answer.status.as_u16(), text)
+    };
+    serve(
+        &proxy,
+        filtered([&a, &a], [&first, &first], Admission::Closed),
+    );
+    assert_eq!(status("/"), (500, "invalid_rule".to_owned()));
+    let nowhere = ExternalAuth {
+        cluster: ClusterKey("nowhere".into()),
+        ..auth()
+    };
+    let ask = Admission::Ask(vec![Arc::new(nowhere)]);
+    serve(&proxy, filtered([&a, &a], [&first, &first], ask));
+    assert_eq!(status("/").0, 503);
+    assert_eq!((a.hits(), first.hits()), (0, 0));
+    // The next configuration lets everybody in again.
+    serve(
+        &proxy,
+        filtered([&a, &a], [&first, &first], Admission::Open),
+    );
+    assert_eq!(status("/").0, 200);
 }

@@ -36,6 +36,7 @@ fn sticky(path: &str, backends: &[(&str, u32)], cookie: &SessionCookie) -> Route
     let backends = backends.iter().map(|(name, weight)| Backend {
         weight: NonZeroU32::new(*weight).unwrap(),
         target: Target::Cluster(ClusterKey((*name).into())),
+        url: None,
         request: vec![],
         response: vec![],
     });

@@ -53,6 +53,7 @@ pub(crate) fn listener(hostname: &str, rules: &[(&str, Arc<StreamRule>)]) -> Lis
         streams: Some(rules.iter().map(host).collect()),
         underscores: ir::Underscores::Allow,
         paths: ir::Paths::default(),
+        admission: ir::Admission::Open,
     }
 }
 

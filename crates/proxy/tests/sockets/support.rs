@@ -203,6 +203,7 @@ impl Config1 {
                 streams: None,
                 underscores: Underscores::Allow,
                 paths: ir::Paths::default(),
+                admission: ir::Admission::Open,
             })
         });
         let port = Port {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use api::{GATEWAY_GROUP, GROUP, Kind};
+use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, Kind};
 use gateway_core::Definitions;
 use k8s_openapi::{
     api::{
@@ -20,10 +20,12 @@ use k8s_openapi::{
 use kube::{Api, Client, core::ApiResource};
 use tokio::time::timeout;
 
-/// Groups that are CRDs with the versions that we can read, best first.
+/// Groups that are CRDs, or that an API server may not have, with the versions that we can read, best first.
 const GROUPS: &[(&str, &[&str])] = &[
     (GATEWAY_GROUP, &["v1", "v1beta1", "v1alpha3", "v1alpha2"]),
     (GROUP, &["v1alpha1"]),
+    (EXPERIMENTS_GROUP, &["v1alpha1"]),
+    ("certificates.k8s.io", &["v1beta1", "v1alpha1"]),
 ];
 
 /// On a definition of the Gateway API: its release.

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use api::{GATEWAY_GROUP, GROUP, Kind, Object, ObjectKey, ObjectRef, Resources, annotation};
+use api::{
+    GATEWAY_GROUP, GROUP, Kind, Object, ObjectKey, ObjectRef, Reading, Resources, annotation,
+};
 use gateway_core::Definitions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     ManagedFieldsEntry, ObjectMeta, OwnerReference,
@@ -233,9 +235,14 @@ impl Mirror {
             let fields = object.data.as_object_mut();
             let status = fields.and_then(|fields| fields.remove("status"));
             seen.status = status.map_or_else(Box::default, |status| status.to_string().into());
+        } else if kind == Kind::XBackend
+            && let Some(fields) = object.data.as_object_mut()
+        {
+            // It is written by others, and would be news each time.
+            fields.remove("status");
         }
         if is_written(&object.metadata, &self.controller) {
-            if let Ok(object) = typed(kind, object) {
+            if let Ok(Reading { object, .. }) = typed(kind, object) {
                 seen.written = Some(Written { object, edited });
             }
             // What an Ingress becomes is made here too, and that is what is served.
@@ -254,11 +261,18 @@ impl Mirror {
         let service = annotations.filter(|_| reference.kind == Kind::Service);
         let ignored = service.is_some_and(|all| all.remove(annotation::ENDPOINTS).is_some());
         match typed(reference.kind, object) {
-            Ok(object) => {
-                self.tell(reference, ignored.then(|| NO_ENDPOINTS.to_owned()));
-                if self.resources.get(reference).as_ref() != Some(&object) {
-                    self.held.refers(reference, references(&object));
-                    self.resources.insert(object);
+            Ok(reading) => {
+                let grant = unknown_in_grant(&reading);
+                self.tell(
+                    reference,
+                    grant.or(ignored.then(|| NO_ENDPOINTS.to_owned())),
+                );
+                let same = self.resources.get(reference).as_ref() == Some(&reading.object)
+                    && self.resources.beyond(reference) == reading.beyond.as_deref();
+                if !same {
+                    self.held.refers(reference, references(&reading.object));
+                    // What translation remembers of an object it knows by its address, which is another one now.
+                    self.resources.insert_reading(reading);
                     self.changed = true;
                 }
             }
@@ -402,8 +416,18 @@ fn strip(metadata: &mut ObjectMeta) {
     }
 }
 
-/// The object as its own type.
-fn typed(kind: Kind, object: DynamicObject) -> serde_json::Result<Object> {
+/// What is to be said of a ReferenceGrant with fields that are not known: it has no conditions to say it in.
+fn unknown_in_grant(reading: &Reading) -> Option<String> {
+    let beyond = reading.beyond.as_deref();
+    let beyond = beyond.filter(|_| matches!(reading.object, Object::ReferenceGrant(_)))?;
+    let field = beyond.unknown().first()?;
+    Some(format!(
+        "{field} is not known here, so that the grant permits nothing"
+    ))
+}
+
+/// The object as its own type, and what it says beyond that.
+fn typed(kind: Kind, object: DynamicObject) -> serde_json::Result<Reading> {
     let mut value = object.data;
     if !value.is_object() {
         value = serde_json::json!({});
@@ -411,7 +435,7 @@ fn typed(kind: Kind, object: DynamicObject) -> serde_json::Result<Object> {
     value["apiVersion"] = kind.api_version().into();
     value["kind"] = kind.as_str().into();
     value["metadata"] = serde_json::to_value(object.metadata)?;
-    Object::from_json(kind, value)
+    Object::read(kind, value)
 }
 
 #[cfg(test)]

@@ -383,3 +383,81 @@ fn an_object_whose_label_is_taken_off_is_somebody_s_own_and_released_from_its_in
     assert!(seen.written.is_none() && seen.released.is_none());
     assert!(mirror.resources.get(&object).is_some());
 }
+
+/// A Gateway as the API server sends it once definitions are installed that have a field which is not known here.
+fn gateway(version: &str, listener: Value) -> DynamicObject {
+    let mut listener = listener;
+    listener["name"] = json!("http");
+    listener["port"] = json!(80);
+    listener["protocol"] = json!("HTTP");
+    dynamic(json!({
+        "metadata": {"namespace": "shop", "name": "gw", "resourceVersion": version},
+        "spec": {"gatewayClassName": "postern", "listeners": [listener]},
+        "status": {"addresses": [{"value": "1.2.3.4", "later": true}]},
+    }))
+}
+
+#[test]
+fn what_an_object_says_beyond_its_type_is_kept_with_it_and_is_news() {
+    let mut mirror = Mirror::default();
+    mirror.serve(Kind::Gateway, "v1");
+    listed(&mut mirror, Kind::Gateway, vec![gateway("1", json!({}))]);
+    let name = reference(Kind::Gateway, "gw");
+    let plain = mirror.update().unwrap().resources;
+    assert_eq!(plain.beyond(&name), None);
+    // Only the field that the type lacks is another: translation has to hear of the object all the same.
+    let closed = gateway("2", json!({"later": [], "filters": {"requests": []}}));
+    mirror.event(Kind::Gateway, Event::Apply(closed));
+    let closed = mirror.update().unwrap().resources;
+    let beyond = closed.beyond(&name).unwrap();
+    let said: Vec<_> = beyond.unknown().iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["field spec.listeners[0].later"]);
+    assert!(beyond.listener_filters(0).is_some());
+    let (before, after) = (plain.get(&name).unwrap(), closed.get(&name).unwrap());
+    assert!(before == after && !before.is_same(&after));
+    let again = gateway("3", json!({"later": [], "filters": {"requests": []}}));
+    mirror.event(Kind::Gateway, Event::Apply(again));
+    assert!(mirror.update().is_none(), "nothing is new");
+    mirror.event(Kind::Gateway, Event::Apply(gateway("4", json!({}))));
+    assert_eq!(mirror.update().unwrap().resources.beyond(&name), None);
+}
+
+#[test]
+fn a_route_with_a_filter_that_is_not_known_is_read_with_it() {
+    let mut mirror = Mirror::default();
+    mirror.serve(Kind::HttpRoute, "v1");
+    let mut object = route("r", "a.example", "1");
+    object.data["spec"]["rules"] = json!([{"filters": [{"type": "JWT", "jwt": {}}]}]);
+    listed(&mut mirror, Kind::HttpRoute, vec![object]);
+    let update = mirror.update().unwrap();
+    let beyond = update.resources.beyond(&reference(Kind::HttpRoute, "r"));
+    assert_eq!(beyond.unwrap().unknown().len(), 2);
+    assert!(
+        update.problems.is_empty(),
+        "its condition says it: {:?}",
+        update.problems
+    );
+}
+
+#[test]
+fn a_grant_with_a_field_that_is_not_known_has_no_condition_to_say_so() {
+    let mut mirror = Mirror::default();
+    mirror.serve(Kind::ReferenceGrant, "v1");
+    let grant = dynamic(json!({
+        "metadata": {"namespace": "shop", "name": "g", "resourceVersion": "1"},
+        "spec": {
+            "from": [{"group": "", "kind": "Service", "namespace": "a", "except": []}],
+            "to": [{"group": "", "kind": "Service"}],
+        },
+    }));
+    listed(&mut mirror, Kind::ReferenceGrant, vec![grant]);
+    let problems = mirror.update().unwrap().problems;
+    let said = problems
+        .iter()
+        .find(|problem| problem.message.contains("spec.from[0].except"));
+    let said = said.unwrap_or_else(|| panic!("{problems:?}"));
+    assert!(
+        said.message
+            .ends_with("is not known here, so that the grant permits nothing")
+    );
+}

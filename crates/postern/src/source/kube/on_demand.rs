@@ -151,6 +151,7 @@ pub(super) fn references(object: &Object) -> Vec<ObjectRef> {
         | Object::RoutePolicy(_)
         | Object::BackendPolicy(_)
         | Object::BackendTlsPolicy(_)
+        | Object::XBackend(_)
         | Object::ClientPolicy(_) => {
             let mut found = Vec::new();
             if let Ok(json) = object.to_json() {
