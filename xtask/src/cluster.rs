@@ -3,18 +3,22 @@
 //! Two places can have one, each a [`Machine`]: [`local`], upstream's programs in a network namespace, and [`kind`]. All
 //! else is the same for both. What is built once is kept in the user's cache; [`layout`] says where.
 
+mod bundle;
 mod checks;
 mod conformance;
+mod current;
 mod images;
 mod install;
 mod kind;
 mod layout;
 mod local;
 mod machine;
+mod needs;
 mod processes;
 mod programs;
 mod request;
 mod scale;
+mod status;
 
 use std::{
     ffi::OsStr,
@@ -25,11 +29,12 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
+pub(crate) use self::conformance::{Numbers, numbers};
 pub(crate) use self::programs::Program;
 pub(crate) use self::request::{Action, Engine, Request, USAGE};
 use self::{
     checks::Cluster,
-    conformance::Suite,
+    current::Current,
     install::Installation,
     kind::Kind,
     layout::Layout,
@@ -45,6 +50,10 @@ const ADDRESSES: &str = "addresses";
 /// Does what was asked. The answer is the exit code of the command that was run, if one was.
 pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitCode> {
     let root = workspace::root()?;
+    if request.action == Action::List {
+        status::list(terminal)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let layout = Layout::of(&request.name)?;
     if let (Engine::Local, Action::Restart(component)) = (request.engine, &request.action) {
         let local = Local::new(layout, &root, terminal)?;
@@ -53,20 +62,31 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     if let Action::Image(archive) = &request.action {
+        needs::ensure_none(&needs::lacking(&[needs::BUILDAH], &[]))?;
         terminal.line(&install::image(&root, &request.profile, archive)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let machine: Box<dyn Machine> = match request.engine {
         Engine::Local => Box::new(Local::new(layout, &root, terminal)?),
         Engine::Kind => Box::new(Kind::new(layout)),
+        Engine::Current => Box::new(Current::new(layout)),
     };
+    if builds(&request.action) {
+        needs::ensure_none(&machine.lacking())?;
+    }
     let installation = Installation {
         machine: &*machine,
         root: &root,
         terminal,
     };
     match &request.action {
-        Action::Install => installation.install(&request.profile)?,
+        Action::Status => {
+            if !installation.status()? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Action::Install(wanted) => installation.install(&request.profile, *wanted)?,
+        Action::Definitions(wanted) => installation.definitions_only(*wanted)?,
         Action::Uninstall => installation.uninstall()?,
         Action::Up => up(&*machine, &root, terminal)?,
         Action::Down => down(&*machine, terminal)?,
@@ -91,20 +111,32 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Action::Conformance { test, flags } => {
-            up(&*machine, &root, terminal)?;
-            installation.install(&request.profile)?;
-            let suite = Suite { test, flags };
-            if !suite.run(installation)? {
+        Action::Conformance(asked) => {
+            if request.engine != Engine::Current {
+                up(&*machine, &root, terminal)?;
+            }
+            if !conformance::run(installation, asked, &request.profile)? {
                 return Ok(ExitCode::FAILURE);
             }
         }
         Action::Scale(options) => return installation.scale(&request.profile, options),
-        Action::Image(_) | Action::Restart(_) => {
+        Action::List | Action::Image(_) | Action::Restart(_) => {
             bail!("only the components of the local cluster can be restarted")
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether programs or images are built for that, so that it is worth to look first whether all that it needs is there.
+const fn builds(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Up
+            | Action::Install(_)
+            | Action::Test(_)
+            | Action::Conformance(_)
+            | Action::Scale(_)
+    )
 }
 
 /// Starts the cluster unless it runs. Half of one is removed first, and again if this fails.
@@ -132,9 +164,8 @@ fn up(machine: &dyn Machine, root: &Path, terminal: Terminal) -> anyhow::Result<
         }
         return Err(error.context(format!("{name} cannot be started; its logs: {kept}")));
     }
-    Ok(terminal.line(&format!(
-        "{name} is up: cargo xtask cluster kubectl -- get nodes"
-    ))?)
+    let next = machine.command("kubectl -- get nodes");
+    Ok(terminal.line(&format!("{name} is up: {next}"))?)
 }
 
 fn down(machine: &dyn Machine, terminal: Terminal) -> anyhow::Result<()> {

@@ -184,6 +184,11 @@ fn parse_policies(options: &[&str]) -> Result<Command, String> {
     Ok(Command::BenchPolicies(policies))
 }
 
+/// What is said about a command line that makes no sense: two lines, the second with where to look.
+pub(crate) fn usage_error(error: &str) -> String {
+    format!("xtask: {error}\nfor all commands and options: cargo xtask help")
+}
+
 /// The text of `--help`.
 pub(crate) fn usage() -> String {
     let mut text = "\

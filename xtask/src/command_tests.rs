@@ -1,4 +1,4 @@
-use super::{Command, usage};
+use super::{Command, usage, usage_error};
 use crate::{
     bench::{Manifests, fleet::Fleet, policies::Policies},
     check::Step,
@@ -118,6 +118,7 @@ fn what_does_not_exist_is_named() {
     ] {
         let error = parse(line).unwrap_err();
         assert!(error.contains(culprit), "{line}: {error}");
+        assert_eq!(usage_error(&error).lines().count(), 2, "{line}: {error}");
     }
 }
 

@@ -1,9 +1,11 @@
 //! Pages of the documentation that come from the code, so that they cannot say anything else: `docs/annotations.md` from
-//! the converter's families, `docs/chart.md` from the chart, `docs/crds.md` from the schemas of our kinds. Parts of
+//! the converter's families, `docs/chart.md` from the chart, `docs/crds.md` from the schemas of our kinds; parts of `README.md` and
+//! `docs/gateway-api.md` from the reports in `conformance/reports` and the table of features. Parts of
 //! `docs/configuration.md` come from the command line and the metrics, which only the binary knows: a test in there.
 
 mod annotations;
 mod chart;
+mod conformance;
 mod crds;
 
 use std::{fs, io, path::Path};
@@ -20,6 +22,8 @@ fn pages(root: &Path) -> anyhow::Result<Vec<Page>> {
         ("docs/annotations.md", annotations::page()),
         ("docs/chart.md", chart::page(root)?),
         ("docs/crds.md", crds::page(root)?),
+        ("docs/gateway-api.md", conformance::page(root)?),
+        ("README.md", conformance::summary(root)?),
     ])
 }
 

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }),
         Err(error) => {
-            eprintln!("xtask: {error}\n\n{}", command::usage());
+            eprintln!("{}", command::usage_error(&error));
             ExitCode::from(USAGE_ERROR)
         }
     }

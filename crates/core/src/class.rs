@@ -7,59 +7,7 @@ use api::{
     condition::{reasons, types},
 };
 
-use crate::{GatewayClassStatus, Options, fault::Fault, unknown::Unknown, version};
-
-/// Features that are really done, by the names of the conformance suite, in ascending order.
-const SUPPORTED_FEATURES: &[&str] = &[
-    "BackendTLSPolicy",
-    "BackendTLSPolicySANValidation",
-    "GRPCRoute",
-    "GRPCRouteNamedRouteRule",
-    "Gateway",
-    "GatewayAddressEmpty",
-    "GatewayBackendClientCertificate",
-    "GatewayFrontendClientCertificateValidation",
-    "GatewayFrontendClientCertificateValidationInsecureFallback",
-    "GatewayHTTPListenerIsolation",
-    "GatewayHTTPSListenerDetectMisdirectedRequests",
-    "GatewayInfrastructure",
-    "GatewayPort8080",
-    "GatewayStaticAddresses",
-    "HTTPRoute",
-    "HTTPRoute303RedirectStatusCode",
-    "HTTPRoute307RedirectStatusCode",
-    "HTTPRoute308RedirectStatusCode",
-    "HTTPRouteBackendProtocolH2C",
-    "HTTPRouteBackendProtocolWebSocket",
-    "HTTPRouteBackendRequestHeaderModification",
-    "HTTPRouteBackendTimeout",
-    "HTTPRouteCORS",
-    "HTTPRouteDestinationPortMatching",
-    "HTTPRouteHostRewrite",
-    "HTTPRouteMethodMatching",
-    "HTTPRouteNamedRouteRule",
-    "HTTPRouteParentRefPort",
-    "HTTPRoutePathRedirect",
-    "HTTPRoutePathRewrite",
-    "HTTPRoutePortRedirect",
-    "HTTPRouteQueryParamMatching",
-    "HTTPRouteRequestMirror",
-    "HTTPRouteRequestMultipleMirrors",
-    "HTTPRouteRequestPercentageMirror",
-    "HTTPRouteRequestTimeout",
-    "HTTPRouteResponseHeaderModification",
-    "HTTPRouteRetry",
-    "HTTPRouteRetryBackendTimeout",
-    "HTTPRouteRetryConnectionError",
-    "HTTPRouteSchemeRedirect",
-    "ListenerSet",
-    "ReferenceGrant",
-    "TCPRoute",
-    "TLSRoute",
-    "TLSRouteModeMixed",
-    "TLSRouteModeTerminate",
-    "UDPRoute",
-];
+use crate::{GatewayClassStatus, Options, claim, fault::Fault, unknown::Unknown, version};
 
 /// The classes that are ours, by name.
 #[derive(Debug, Default)]
@@ -92,6 +40,7 @@ pub(crate) fn translate<'a>(
     let mut classes = Classes::default();
     let mut status = BTreeMap::new();
     let version = version::condition(&options.definitions);
+    let claims = claim::claimed(&options.definitions);
     for (key, class) in &resources.gateway_classes {
         if class.spec.controller_name != options.controller_name {
             continue;
@@ -118,7 +67,7 @@ pub(crate) fn translate<'a>(
                 .into_iter()
                 .flatten()
                 .collect(),
-            supported_features: SUPPORTED_FEATURES,
+            supported_features: claims.clone(),
         };
         status.insert(key.clone(), entry);
     }
@@ -130,18 +79,4 @@ pub(crate) fn translate<'a>(
         classes.accepted.insert(name);
     }
     (classes, status)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::SUPPORTED_FEATURES;
-
-    #[test]
-    fn features_are_sorted_and_few_enough() {
-        assert!(SUPPORTED_FEATURES.is_sorted());
-        assert!(
-            SUPPORTED_FEATURES.len() <= 64,
-            "the API server takes at most 64"
-        );
-    }
 }

@@ -17,6 +17,7 @@ mod attached;
 mod backend;
 mod cert;
 mod changes;
+mod claim;
 mod class;
 mod conflict;
 mod dependents;
@@ -53,12 +54,13 @@ use api::{Joined, ObjectKey, ObjectRef, Resources};
 
 use crate::{changes::Changes, lookup::Lookup, reach::Roads};
 
+pub use claim::{Channel, FEATURES, Feature, Release, Test, needed_fields};
 pub use reach::{Address, AddressKind, Demand, Topology, gateway_of, ports_of};
 pub use status::{
     GatewayClassStatus, GatewayStatus, ListenerSetStatus, ListenerStatus, ParentRef,
     PolicyAncestorStatus, PolicyStatus, RouteParentStatus, RouteStatus, Status,
 };
-pub use version::Definitions;
+pub use version::{Definition, Definitions};
 
 /// How to read objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +73,8 @@ pub struct Options {
     pub topology: Topology,
     /// Where clients find Gateways that are bound on this machine. Default none: nothing is said about it.
     pub published: Vec<Address>,
-    /// Definitions that were found in the cluster. Default none: nothing is said about their versions.
+    /// Definitions that were found in the cluster: what a class claims follows them. Default none: nothing is said about
+    /// their versions, and what all known ones have is claimed.
     pub definitions: Definitions,
 }
 

@@ -51,8 +51,9 @@ pub struct Status {
 pub struct GatewayClassStatus {
     /// `Accepted`, and `SupportedVersion` in a cluster.
     pub conditions: Vec<Condition>,
-    /// Feature names of the conformance suite, in ascending order.
-    pub supported_features: &'static [&'static str],
+    /// Names of the conformance suite, in ascending order: of [`crate::FEATURES`], those that the installed definitions
+    /// have.
+    pub supported_features: Vec<&'static str>,
 }
 
 /// Status of a Gateway.

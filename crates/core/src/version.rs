@@ -1,18 +1,32 @@
 //! Whether the definitions of the Gateway API in a cluster are of a version that we know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{
     Condition,
     condition::{reasons, types},
 };
 
-/// Bundle versions of the Gateway API's definitions in a cluster, by the plural names of kinds; `None` for one that does
-/// not say its version. Empty where there is no cluster, or where nobody may look.
-pub type Definitions = BTreeMap<String, Option<String>>;
+use crate::claim::Release;
+
+/// Definitions of the Gateway API in a cluster, by the plural names of kinds. Empty where there is no cluster, or where
+/// nobody may look.
+pub type Definitions = BTreeMap<String, Definition>;
+
+/// A definition as it is installed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Definition {
+    /// Its release, by the annotation `gateway.networking.k8s.io/bundle-version`. `None`: it does not say.
+    pub version: Option<String>,
+    /// `standard` or `experimental`, by the annotation `gateway.networking.k8s.io/channel`. `None`: it does not say.
+    pub channel: Option<String>,
+    /// Of the fields that features need ([`crate::needed_fields`]), those that its schema does not have: the API server
+    /// drops them from every object. Default none.
+    pub pruned: BTreeSet<&'static str>,
+}
 
 /// Major and minor, oldest first. Of these we know every field of the kinds that we read.
-const KNOWN: &[(u32, u32)] = &[(1, 5), (1, 6)];
+const KNOWN: &[(u32, u32)] = &[(1, 5), (1, 6), (1, 7)];
 
 /// > If implementations detect any Gateway API CRDs that either do not have this annotation set, or have it set to a
 /// > version that is not recognized or supported by the implementation, this condition MUST be set to false.
@@ -24,8 +38,8 @@ pub(crate) fn condition(definitions: &Definitions) -> Option<Condition> {
         return None;
     }
     let mut unknown = BTreeMap::<&str, Vec<&str>>::new();
-    for (plural, version) in definitions {
-        match version {
+    for (plural, definition) in definitions {
+        match &definition.version {
             Some(version) if is_known(version) => {}
             Some(version) => unknown.entry(version).or_default().push(plural),
             None => unknown.entry("no version").or_default().push(plural),
@@ -38,15 +52,11 @@ pub(crate) fn condition(definitions: &Definitions) -> Option<Condition> {
         .into_iter()
         .map(|(version, plurals)| format!("{version} ({})", plurals.join(", ")))
         .collect();
-    let known: Vec<_> = KNOWN
-        .iter()
-        .map(|(major, minor)| format!("v{major}.{minor}"))
-        .collect();
     let message = format!(
         "the cluster has definitions of the Gateway API of {}, and known are {}: what is known of them is served, other \
          fields are passed over; install a version that is known",
         found.join("; "),
-        known.join(" and ")
+        known()
     );
     Some(Condition::fails(
         types::SUPPORTED_VERSION,
@@ -57,10 +67,18 @@ pub(crate) fn condition(definitions: &Definitions) -> Option<Condition> {
 
 /// `v1.6.3`, with whatever comes after the minor version.
 fn is_known(version: &str) -> bool {
-    let mut parts = version.strip_prefix('v').unwrap_or_default().split('.');
-    let mut number = || parts.next()?.parse().ok();
-    let (major, minor) = (number(), number());
-    major.zip(minor).is_some_and(|v| KNOWN.contains(&v))
+    Release::parse(version).is_some_and(|Release(major, minor, _)| KNOWN.contains(&(major, minor)))
+}
+
+/// All of them, in words.
+fn known() -> String {
+    let names: Vec<_> = { KNOWN.iter() }
+        .map(|(major, minor)| format!("v{major}.{minor}"))
+        .collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 #[cfg(test)]
@@ -69,8 +87,11 @@ mod tests {
 
     fn said(definitions: &[(&str, Option<&str>)]) -> String {
         let definitions = definitions.iter().map(|(plural, version)| {
-            let version = version.map(str::to_owned);
-            ((*plural).to_owned(), version)
+            let definition = Definition {
+                version: version.map(str::to_owned),
+                ..Definition::default()
+            };
+            ((*plural).to_owned(), definition)
         });
         let condition = condition(&definitions.collect());
         condition.map_or_else(String::new, |condition| condition.to_string())
@@ -78,7 +99,7 @@ mod tests {
 
     #[test]
     fn versions_are_known_or_not() {
-        for known in ["v1.5.0", "v1.5.1", "v1.6.3", "v1.6.0-rc.1"] {
+        for known in ["v1.5.0", "v1.5.1", "v1.6.3", "v1.6.0-rc.1", "v1.7.0"] {
             assert!(is_known(known), "{known}");
         }
         for unknown in [
@@ -103,7 +124,7 @@ mod tests {
         assert!(
             said.starts_with(
                 "SupportedVersion=False (UnsupportedVersion): the cluster has definitions of the Gateway API of no version \
-                 (referencegrants); v1.9.0 (gateways, httproutes), and known are v1.5 and v1.6: "
+                 (referencegrants); v1.9.0 (gateways, httproutes), and known are v1.5, v1.6 and v1.7: "
             ),
             "{said}"
         );

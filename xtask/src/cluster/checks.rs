@@ -99,7 +99,8 @@ impl Cluster<'_> {
     pub(crate) fn check(&self, filters: &[String]) -> anyhow::Result<bool> {
         ensure!(
             self.machine.is_up()?,
-            "there is no cluster: cargo xtask cluster up"
+            "there is no cluster: {}",
+            self.machine.command("up")
         );
         let wanted = |check: &&Check| {
             filters.is_empty() || filters.iter().any(|f| check.name.contains(f.as_str()))

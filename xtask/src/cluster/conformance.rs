@@ -1,7 +1,8 @@
 //! `cargo xtask conformance`: the Gateway API's own suite against Postern as it is installed, with the features that its
-//! GatewayClass claims.
+//! GatewayClass claims; once for each release and channel of the definitions.
 
 mod report;
+mod submission;
 
 use std::{
     collections::BTreeSet,
@@ -9,29 +10,34 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{ChildStdout, Stdio},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
+use gateway_core::FEATURES;
 
 use self::report::Report;
+pub(crate) use self::report::{Numbers, numbers};
 use super::{
+    bundle::{Bundle, Wanted},
     images,
     install::{self, Installation},
     load,
     local::settings,
     programs::Program,
+    request::{Conformance, Engine, PROFILES},
 };
 use crate::{
     terminal::{Style, Terminal},
     workspace,
 };
 
-/// The suite, as a Go module; `conformance/gateway-api` requires the same version.
-const MODULE: &str = "sigs.k8s.io/gateway-api/conformance@v1.6.3";
+/// The class that is tested, as the chart makes it.
+const CLASS: &str = "postern";
 
-/// All profiles of gateways; that of meshes is not ours.
-const PROFILES: &str = "GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP";
+/// How long the class may take to say what it supports when definitions have changed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An address for documentation (RFC 5737), which no load balancer gives.
 const UNUSABLE: &str = "192.0.2.77";
@@ -42,27 +48,121 @@ const ANNOUNCED: &str = "conformance: ";
 /// How many lines about failures are shown.
 const REASONS: usize = 80;
 
-/// What is to be run of it.
-pub(super) struct Suite<'a> {
-    /// All tests, unless one is named.
-    pub(super) test: &'a Option<String>,
-    /// More flags of the suite, after ours.
-    pub(super) flags: &'a [String],
+/// How many blanks a line has at least that goes on with what the one before it says.
+const CONTINUED: usize = 12;
+
+/// Runs all that is asked for, one bundle of definitions after the other, in a cluster that is up; the answer is whether
+/// everything passed.
+pub(super) fn run(
+    installation: Installation<'_>,
+    asked: &Conformance,
+    cargo_profile: &str,
+) -> anyhow::Result<bool> {
+    let mut passed = true;
+    if installation.machine.engine() == Engine::Current {
+        let there = installation.machine.is_up()?;
+        ensure!(there, "the current cluster does not answer");
+        let bundle = installation.bundle()?;
+        ensure!(
+            !asked.said || asked.bundles.contains(&bundle),
+            "the cluster has definitions of {bundle}, and they stay as they are"
+        );
+        return Suite { asked, bundle }.run(installation);
+    }
+    for (at, bundle) in asked.bundles.iter().copied().enumerate() {
+        let wanted = Wanted {
+            version: Some(bundle.version),
+            channel: Some(bundle.channel),
+        };
+        if at == 0 {
+            installation.install(cargo_profile, wanted)?;
+        } else {
+            installation.definitions(wanted)?;
+        }
+        claims(installation, bundle)?;
+        let heading = installation
+            .terminal
+            .paint(Style::Heading, &bundle.to_string());
+        installation.terminal.line(&heading)?;
+        passed &= Suite { asked, bundle }.run(installation)?;
+    }
+    Ok(passed)
+}
+
+/// Waits until the class claims what it may claim with these definitions: the suite reads it once, when it starts.
+fn claims(installation: Installation<'_>, bundle: Bundle) -> anyhow::Result<()> {
+    let expected: Vec<_> = features(bundle, |_| true).collect();
+    let path = "jsonpath={.status.supportedFeatures[*].name}";
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut get = installation.kubectl(&["get", "gatewayclass", CLASS, "-o", path])?;
+        let claimed = workspace::output_of(&mut get)?;
+        let claimed: Vec<_> = claimed.split_whitespace().collect();
+        if claimed == expected {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!(
+                "GatewayClass {CLASS} does not claim what {bundle} has: it claims {}; expected {}",
+                claimed.join(", "),
+                expected.join(", ")
+            );
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// What may be claimed with these definitions, of the kinds that are wanted.
+fn features(bundle: Bundle, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static str> {
+    let rows = FEATURES.iter();
+    rows.filter(move |feature| feature.is_of(bundle.version.release(), bundle.channel))
+        .filter(move |feature| wanted(feature.definition))
+        .map(|feature| feature.name)
+}
+
+/// Whether features of the definition of that plural name belong to a profile.
+fn is_in(definition: &str, profile: &str) -> bool {
+    match definition {
+        "httproutes" | "backendtlspolicies" => profile == "GATEWAY-HTTP",
+        "grpcroutes" => profile == "GATEWAY-GRPC",
+        "tlsroutes" => profile == "GATEWAY-TLS",
+        "tcproutes" => profile == "GATEWAY-TCP",
+        "udproutes" => profile == "GATEWAY-UDP",
+        _ => true,
+    }
+}
+
+/// One run of it.
+struct Suite<'a> {
+    asked: &'a Conformance,
+    bundle: Bundle,
 }
 
 impl Suite<'_> {
     /// Runs it; the answer is whether everything passed. The suite's own output goes to a file, since it is megabytes.
-    pub(super) fn run(&self, installation: Installation<'_>) -> anyhow::Result<bool> {
+    fn run(&self, installation: Installation<'_>) -> anyhow::Result<bool> {
         let (terminal, started) = (installation.terminal, Instant::now());
-        let program = Program::Suite.built(installation.root, terminal)?;
-        load_images(installation)?;
-        installation.step(started, "loaded the suite's images")?;
+        let program = Program::Suite(self.bundle.version);
+        let program = program.built(installation.root, terminal)?;
+        let ours = installation.machine.engine() != Engine::Current;
+        if ours {
+            self.load_images(installation)?;
+            installation.step(started, "loaded the suite's images")?;
+        }
         let folder = installation.root.join("target/conformance");
         super::layout::make(&folder)?;
-        let (log, report) = (folder.join("suite.log"), folder.join("report.yaml"));
-        let _ = fs::remove_file(&report);
+        let (version, channel) = (self.bundle.version.as_str(), self.bundle.channel.as_str());
+        let log = folder.join(format!("{version}-{channel}.log"));
+        let reports = { self.asked.report.clone() }.unwrap_or_else(|| folder.join("reports"));
+        let report = submission::place(&reports, self.bundle);
+        if self.asked.test.is_none() {
+            super::layout::make(report.parent().unwrap_or(&reports))?;
+            let _ = fs::remove_file(&report);
+        }
         let mut suite = installation.machine.inside(program.as_os_str());
-        suite.args(self.arguments(&report)).args(self.flags);
+        suite
+            .args(self.arguments(&report, ours))
+            .args(&self.asked.flags);
         let to =
             File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
         let errors = to.try_clone().context("a file cannot be opened twice")?;
@@ -76,26 +176,29 @@ impl Suite<'_> {
             None => Ok(()),
         };
         if followed.is_err() {
-            // Nobody reads what it says any more. It may have ended by itself.
+            // What it says goes nowhere any more. It may have ended by itself.
             let _ = running.kill();
         }
         let status = running.wait().context("the suite was lost")?;
         followed?;
-        let passed = status.success() && self.judged(&report, terminal)?;
+        let written = self.asked.test.is_some() || report.is_file();
+        let whole = written && self.judged(&report, &reports, terminal)?;
+        let passed = status.success() && whole;
         if !passed {
-            let said = fs::read_to_string(&log).context("the log cannot be read")?;
-            for line in reasons(&said) {
+            let said = fs::read(&log).context("the log cannot be read")?;
+            for line in reasons(&String::from_utf8_lossy(&said)) {
                 terminal.line(line)?;
             }
         }
         terminal.line(&format!("what the suite said: {}", log.display()))?;
+        installation.step(started, &format!("{} is done", self.bundle))?;
         Ok(passed)
     }
 
     /// Sums the report up, if one was asked for. The suite is content when what a GatewayClass does not claim is not
     /// tested; we are not, unless flags may have said otherwise.
-    fn judged(&self, report: &Path, terminal: Terminal) -> anyhow::Result<bool> {
-        if self.test.is_some() {
+    fn judged(&self, report: &Path, reports: &Path, terminal: Terminal) -> anyhow::Result<bool> {
+        if self.asked.test.is_some() {
             return Ok(true);
         }
         let text = fs::read_to_string(report)
@@ -103,46 +206,76 @@ impl Suite<'_> {
         let read = Report::read(&text)?;
         terminal.line(read.summary().trim_end())?;
         terminal.line(&format!("the report: {}", report.display()))?;
-        let lacking = read.lacking();
-        if self.flags.is_empty() {
+        submission::describe(reports, self.bundle)?;
+        let lacking = read.lacking(self.bundle, &self.asked.profiles);
+        if self.asked.flags.is_empty() {
             for line in &lacking {
                 terminal.line(line)?;
             }
         }
-        Ok(lacking.is_empty() || !self.flags.is_empty())
+        Ok(lacking.is_empty() || !self.asked.flags.is_empty())
     }
 
     /// One test after the other: side by side, they lengthen each other's waits on a machine of two cores.
-    fn arguments(&self, report: &Path) -> Vec<String> {
+    fn arguments(&self, report: &Path, ours: bool) -> Vec<String> {
         let mut arguments: Vec<String> = [
             "-test.v",
             "-test.run=^TestConformance$",
             "-test.timeout=60m",
-            "-gateway-class=postern",
             "-disable-parallel-tests",
         ]
         .map(str::to_owned)
         .into();
-        arguments.push(format!("-conformance-profiles={PROFILES}"));
-        arguments.push(format!("-usable-address={}", settings::BALANCED.1));
-        arguments.push(format!("-unusable-address={UNUSABLE}"));
-        match self.test {
-            Some(test) => arguments.push(format!("-run-test={test}")),
-            None => {
-                arguments.push(format!("-report-output={}", report.display()));
-                let version = env!("CARGO_PKG_VERSION");
-                for (what, is) in [
-                    ("organization", "postern"),
-                    ("project", "postern"),
-                    ("url", "https://postern.dev"),
-                    ("contact", "https://postern.dev"),
-                    ("version", version),
-                ] {
-                    arguments.push(format!("-{what}={is}"));
-                }
-            }
+        arguments.push(format!("-gateway-class={CLASS}"));
+        let profiles = &self.asked.profiles;
+        arguments.push(format!("-conformance-profiles={}", profiles.join(",")));
+        if ours {
+            arguments.push(format!("-usable-address={}", settings::BALANCED.1));
+            arguments.push(format!("-unusable-address={UNUSABLE}"));
         }
+        let Some(test) = &self.asked.test else {
+            if profiles.len() < PROFILES.len() {
+                // Which tests run is decided by features alone.
+                let wanted = |definition: &str| profiles.iter().any(|p| is_in(definition, p));
+                let features: Vec<_> = features(self.bundle, wanted).collect();
+                arguments.push(format!("-supported-features={}", features.join(",")));
+            }
+            arguments.push(format!("-report-output={}", report.display()));
+            for (what, is) in submission::IMPLEMENTATION {
+                arguments.push(format!("-{what}={is}"));
+            }
+            return arguments;
+        };
+        arguments.push(format!("-run-test={test}"));
         arguments
+    }
+
+    /// Those that the suite's manifests name, as far as gateways need them, built from sources: nothing here is pulled.
+    fn load_images(&self, installation: Installation<'_>) -> anyhow::Result<()> {
+        let version = self.bundle.version;
+        let module = format!("sigs.k8s.io/gateway-api/conformance@v{}", version.as_str());
+        let mut named = BTreeSet::new();
+        images_below(&install::module(&module, version)?, &mut named)?;
+        for program in [Program::EchoBasic(version), Program::CoreDns] {
+            let names: Vec<String> = { named.iter() }
+                .filter(|name| is_of(name, program))
+                .cloned()
+                .collect();
+            let Some(first) = names.first() else {
+                // CoreDNS is of releases before 1.7.
+                let needed = program == Program::EchoBasic(version);
+                ensure!(
+                    !needed,
+                    "the suite has no image {:?} any more",
+                    program.image()
+                );
+                continue;
+            };
+            let (root, terminal) = (installation.root, installation.terminal);
+            let archive = images::of_program(program, first, root, terminal)?;
+            load(installation.machine, &archive, &names)?;
+        }
+        Ok(())
     }
 }
 
@@ -160,40 +293,29 @@ fn follow(output: ChildStdout, mut to: File, terminal: Terminal) -> anyhow::Resu
     Ok(())
 }
 
-/// The lines of the log that say what failed, and why: the first of them, which later ones may follow from.
+/// The lines of the log that say what failed, and why: the first of them, which later ones may follow from. An error may
+/// go on over the lines after it.
 fn reasons(log: &str) -> impl Iterator<Item = &str> {
-    { log.lines() }
-        .filter(|line| {
-            let line = line.trim_start();
-            { ["--- FAIL", "Error:", "Error Trace:", "Messages:", "panic:"].iter() }
-                .any(|begin| line.starts_with(begin))
+    let mut goes_on = false;
+    log.lines()
+        .filter(move |line| {
+            let text = line.trim_start();
+            let starts = |begins: &[&str]| begins.iter().any(|begin| text.starts_with(begin));
+            if starts(&["--- FAIL", "Error:", "Error Trace:", "Messages:", "panic:"]) {
+                goes_on = starts(&["Error:", "Error Trace:", "Messages:"]);
+                return true;
+            }
+            // Such a line has nothing but blanks where the others have a name.
+            goes_on &= line.len() - text.len() >= CONTINUED && !text.is_empty();
+            goes_on && !starts(&["Test:"])
         })
         .take(REASONS)
-}
-
-/// Those that the suite's manifests name, as far as gateways need them, built from sources: nothing here is pulled.
-fn load_images(installation: Installation<'_>) -> anyhow::Result<()> {
-    let mut named = BTreeSet::new();
-    images_below(&install::module(MODULE)?, &mut named)?;
-    for program in [Program::EchoBasic, Program::CoreDns] {
-        let names: Vec<String> = { named.iter() }
-            .filter(|name| is_of(name, program))
-            .cloned()
-            .collect();
-        let first = names
-            .first()
-            .with_context(|| format!("the suite has no image {:?} any more", program.name()))?;
-        let (root, terminal) = (installation.root, installation.terminal);
-        let archive = images::of_program(program, first, root, terminal)?;
-        load(installation.machine, &archive, &names)?;
-    }
-    Ok(())
 }
 
 /// Whether that is the name of the program's image.
 fn is_of(image: &str, program: Program) -> bool {
     let (name, _) = image.rsplit_once(':').unwrap_or((image, ""));
-    name.rsplit('/').next() == Some(program.name())
+    name.rsplit('/').next() == Some(program.image())
 }
 
 /// What the manifests below a folder have as `image`.

@@ -1,14 +1,75 @@
 use std::fs;
 
-use super::{MODULE, Program, REASONS, announced, images, is_of, reasons};
+use gateway_core::Channel;
+
+use super::{
+    super::bundle::Version, Bundle, Conformance, Program, REASONS, Suite, announced, features,
+    images, is_of, reasons,
+};
 use crate::terminal::Terminal;
 
 #[test]
-fn the_version_is_the_one_that_the_module_requires() {
+fn each_version_is_the_one_that_its_module_requires() {
     let root = crate::workspace::root().unwrap();
-    let module = fs::read_to_string(root.join("conformance/gateway-api/go.mod")).unwrap();
-    let (name, version) = MODULE.split_once('@').unwrap();
-    assert!(module.contains(&format!("\t{name} {version}\n")));
+    for (version, file) in [(Version::V1_6_3, "go.mod"), (Version::V1_7_0, "v1.7.0.mod")] {
+        let module = fs::read_to_string(root.join("conformance/gateway-api").join(file)).unwrap();
+        let required = format!(
+            "\tsigs.k8s.io/gateway-api/conformance v{}\n",
+            version.as_str()
+        );
+        assert!(module.contains(&required), "{file}");
+    }
+}
+
+fn asked(profiles: Vec<&'static str>, test: Option<&str>) -> Conformance {
+    Conformance {
+        bundles: vec![Bundle::NEWEST],
+        said: false,
+        profiles,
+        test: test.map(str::to_owned),
+        report: None,
+        flags: Vec::new(),
+    }
+}
+
+fn line(asked: &Conformance, ours: bool) -> String {
+    let bundle = Bundle::NEWEST;
+    let suite = Suite { asked, bundle };
+    suite.arguments("out.yaml".as_ref(), ours).join(" ")
+}
+
+#[test]
+fn a_whole_run_writes_a_report_and_leaves_the_features_to_the_class() {
+    let whole = line(&asked(super::PROFILES.to_vec(), None), true);
+    assert!(whole.contains("-report-output=out.yaml") && whole.contains("-organization=postern"));
+    assert!(!whole.contains("-supported-features"), "{whole}");
+    assert!(whole.contains("-usable-address="));
+    let of_others = line(&asked(super::PROFILES.to_vec(), None), false);
+    assert!(!of_others.contains("usable-address"), "{of_others}");
+    let test = line(
+        &asked(super::PROFILES.to_vec(), Some("HTTPRouteWeight")),
+        true,
+    );
+    assert!(test.ends_with("-run-test=HTTPRouteWeight") && !test.contains("-report"));
+}
+
+#[test]
+fn a_profile_runs_with_its_own_features() {
+    let udp = line(&asked(vec!["GATEWAY-UDP"], None), true);
+    let features = udp
+        .split(' ')
+        .find_map(|word| word.strip_prefix("-supported-features="));
+    let features: Vec<_> = features.unwrap().split(',').collect();
+    assert!(features.contains(&"UDPRoute") && features.contains(&"ListenerSet"));
+    assert!(!features.contains(&"HTTPRoute") && !features.contains(&"BackendTLSPolicy"));
+}
+
+#[test]
+fn features_follow_the_bundle() {
+    let of =
+        |version, channel| -> Vec<_> { features(Bundle { version, channel }, |_| true).collect() };
+    assert_eq!(of(Version::V1_6_3, Channel::Experimental).len(), 48);
+    assert!(!of(Version::V1_6_3, Channel::Standard).contains(&"HTTPRouteRetry"));
 }
 
 #[test]
@@ -40,7 +101,9 @@ spec:
             "example.test/suite/echo-basic-more:v2"
         ]
     );
-    let ours = found.iter().map(|name| is_of(name, Program::EchoBasic));
+    let ours = found
+        .iter()
+        .map(|name| is_of(name, Program::EchoBasic(Version::V1_7_0)));
     assert_eq!(ours.collect::<Vec<_>>(), [true, false]);
 }
 
@@ -63,4 +126,31 @@ fn why_a_test_failed_is_found_in_the_log() {
         ]
     );
     assert_eq!(reasons(&log.repeat(100)).count(), REASONS);
+}
+
+#[test]
+fn a_suite_that_cannot_start_says_why() {
+    let log = "\
+    conformance.go:70: Running conformance tests with:
+    conformance.go:80: 
+        \tError Trace:\t/suite/conformance.go:80
+        \t            \t\t\t/suite/conformance_test.go:17
+        \tError:      \tReceived unexpected error:
+        \t            \tmultiple gateway API CRDs versions detected
+        \tTest:       \tTestConformance
+        \tMessages:   \terror initializing conformance suite
+--- FAIL: TestConformance (0.10s)
+FAIL
+";
+    let found: Vec<&str> = reasons(log).map(str::trim).collect();
+    assert!(
+        found.contains(&"multiple gateway API CRDs versions detected"),
+        "{found:?}"
+    );
+    assert!(found.contains(&"Messages:   \terror initializing conformance suite"));
+    assert!(
+        !found.iter().any(|line| line.starts_with("Test:")),
+        "{found:?}"
+    );
+    assert_eq!(found.last(), Some(&"--- FAIL: TestConformance (0.10s)"));
 }

@@ -13,17 +13,17 @@ use std::{
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::{images::Workshop, kubectl_program, layout, load, machine::Machine, programs::Program};
+use super::{
+    bundle::{self, Version, Wanted},
+    images::Workshop,
+    kubectl_program, layout, load,
+    machine::Machine,
+    programs::Program,
+};
 use crate::{terminal::Terminal, workspace};
 
 /// Where Postern itself lives.
 pub(crate) const NAMESPACE: &str = "postern-system";
-
-/// The Gateway API, as a Go module: its CRDs are in there.
-const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.3";
-
-/// Which of them: all kinds and fields.
-const GATEWAY_API_CRDS: &str = "config/crd/experimental";
 
 /// What an image name starts with that no registry has.
 const REPOSITORY: &str = "postern.local/postern";
@@ -41,17 +41,23 @@ pub(crate) struct Installation<'a> {
 
 impl Installation<'_> {
     /// Builds Postern with that cargo profile, and installs or upgrades everything; done once all replicas are Ready.
-    pub(crate) fn install(self, profile: &str) -> anyhow::Result<()> {
+    pub(crate) fn install(self, profile: &str, wanted: Wanted) -> anyhow::Result<()> {
+        let (name, up) = (self.machine.layout().name(), self.machine.command("up"));
+        ensure!(self.machine.is_up()?, "{name} is not up: {up}");
         let started = Instant::now();
         let helm = Program::Helm.built(self.root, self.terminal)?;
-        let archive = layout::cache()?.join("postern.tar");
+        // Of its own: other clusters may be installed to at the same time.
+        let archive = format!("postern-{}.tar", self.machine.layout().name());
+        let archive = layout::cache()?.join(archive);
         let name = image(self.root, profile, &archive)?;
         self.step(started, &format!("built {name}"))?;
         load(self.machine, &archive, std::slice::from_ref(&name))?;
         fs::remove_file(&archive).context("the image's archive cannot be removed")?;
         self.step(started, "loaded it")?;
-        self.all_definitions()?;
-        self.step(started, "the definitions are there")?;
+        self.all_definitions(wanted)?;
+        let there = bundle::summary(&self.installed()?);
+        let there = format!("the definitions are there; of the Gateway API: {there}");
+        self.step(started, &there)?;
         let (repository, tag) = name.rsplit_once(':').unwrap_or((&name, ""));
         let (repository, tag) = (
             format!("image.repository={repository}"),
@@ -81,24 +87,17 @@ impl Installation<'_> {
         // With the pods that still drain, and the Gateway for Ingresses that Postern has made.
         let namespace = ["delete", "namespace", NAMESPACE, "--ignore-not-found"];
         workspace::output_of(&mut self.kubectl(&namespace)?)?;
-        Ok(self.terminal.line("Postern is uninstalled")?)
+        let left = bundle::summary(&self.installed()?);
+        let said =
+            format!("Postern is uninstalled; left are the definitions of the Gateway API: {left}");
+        Ok(self.terminal.line(&said)?)
     }
 
     /// Those of the Gateway API, and ours.
-    pub(super) fn all_definitions(self) -> anyhow::Result<()> {
-        self.definitions()?;
+    pub(super) fn all_definitions(self, wanted: Wanted) -> anyhow::Result<()> {
+        self.definitions(wanted)?;
         let helm = Program::Helm.built(self.root, self.terminal)?;
         self.chart(&helm, "postern-crds", &[])
-    }
-
-    fn definitions(self) -> anyhow::Result<()> {
-        let folder = module(GATEWAY_API)?.join(GATEWAY_API_CRDS);
-        let apply = ["apply", "--server-side", "--force-conflicts", "-k"];
-        workspace::output_of(self.kubectl(&apply)?.arg(&folder))?;
-        // Not `wait -k`, which not every kubectl has.
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
-        let all = ["crds", "--all"];
-        workspace::output_of(self.kubectl(&wait)?.args(all)).map(drop)
     }
 
     /// Installs a chart with these values, or makes a release of it have them and its defaults otherwise.
@@ -199,10 +198,11 @@ pub(super) fn executable(messages: &str, target: &str) -> Option<PathBuf> {
         .next_back()
 }
 
-/// The folder of a Go module, fetched if need be.
-pub(super) fn module(name: &str) -> anyhow::Result<PathBuf> {
+/// The folder of a Go module, fetched if need be, with the Go that its release of the Gateway API needs.
+pub(super) fn module(name: &str, version: Version) -> anyhow::Result<PathBuf> {
     let mut go = Command::new(OsStr::new("go"));
-    go.args(["mod", "download", "-json", name]);
+    go.envs(version.toolchain())
+        .args(["mod", "download", "-json", name]);
     let said: Value = serde_json::from_str(&workspace::output_of(&mut go)?)
         .context("go does not say where a module is")?;
     let folder = said["Dir"].as_str().context("a module has no folder")?;

@@ -4,8 +4,18 @@ use std::{ffi::OsStr, process::Command};
 
 use anyhow::Context as _;
 
-use super::{layout::Layout, local::settings, machine::Machine};
+use super::{layout::Layout, local::settings, machine::Machine, needs, request::Engine};
 use crate::workspace;
+
+/// The file that says what of Kubernetes is switched on, and what is in it: authorities that Gateway API 1.7 refers to are
+/// behind a gate.
+const SETTINGS: &str = "kind.yaml";
+const SETTING: &str = "\
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+featureGates: {ClusterTrustBundle: true}
+runtimeConfig: {certificates.k8s.io/v1beta1/clustertrustbundles: \"true\"}
+";
 
 /// A cluster of `kind`, with Docker as the engine.
 #[derive(Debug)]
@@ -44,6 +54,19 @@ impl Machine for Kind {
         &self.layout
     }
 
+    fn engine(&self) -> Engine {
+        Engine::Kind
+    }
+
+    fn lacking(&self) -> Vec<String> {
+        let kind = ("kind", "https://kind.sigs.k8s.io");
+        let docker = ("docker", "https://docs.docker.com/engine/install");
+        needs::lacking(
+            &[needs::BUILDAH, ("ip", "iproute2")],
+            &[needs::GO, kind, docker],
+        )
+    }
+
     fn is_up(&self) -> anyhow::Result<bool> {
         let names = workspace::output_of(Command::new("kind").args(["get", "clusters"]))
             .context("kind is not installed: see https://kind.sigs.k8s.io")?;
@@ -53,7 +76,9 @@ impl Machine for Kind {
 
     fn create(&self) -> anyhow::Result<()> {
         super::layout::make(self.layout.state())?;
-        workspace::output_of(&mut self.kind(&["create", "cluster", "--wait", "120s"]))?;
+        self.layout.write(SETTINGS, SETTING)?;
+        let mut create = self.kind(&["create", "cluster", "--wait", "120s"]);
+        workspace::output_of(create.arg("--config").arg(self.layout.at(SETTINGS)))?;
         // kube-proxy on the node answers for all of these; this machine only has to know the way. It needs root.
         let node = workspace::output_of(&mut self.address())?;
         for network in settings::NETWORKS {

@@ -20,8 +20,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// The cluster of that name.
     pub(crate) fn of(name: &str) -> anyhow::Result<Self> {
-        let state = user_folder("XDG_STATE_HOME", ".local/state")?;
-        Ok(Self::below(&state.join("postern/cluster"), name))
+        Ok(Self::below(&clusters()?, name))
     }
 
     /// The cluster of that name, its files in a folder of that name below this one.
@@ -73,6 +72,11 @@ impl Layout {
     pub(crate) fn lock(&self) -> anyhow::Result<File> {
         lock(&self.state.with_extension("lock"))
     }
+}
+
+/// Where all clusters keep their files.
+pub(crate) fn clusters() -> anyhow::Result<PathBuf> {
+    Ok(user_folder("XDG_STATE_HOME", ".local/state")?.join("postern/cluster"))
 }
 
 /// Where what is built once is kept.

@@ -21,8 +21,10 @@ use super::{
     images, layout,
     layout::Layout,
     machine::Machine,
+    needs,
     processes::{Process, Processes},
     programs::Program,
+    request::Engine,
 };
 use crate::{terminal::Terminal, workspace};
 
@@ -105,6 +107,14 @@ impl Local {
             .status()
             .with_context(|| format!("{} cannot be started", workspace::shown(&command)))?;
         Ok(status.success())
+    }
+
+    /// Its components, in the order they are started, and whether each runs.
+    pub(super) fn components(layout: &Layout) -> Vec<(&'static str, bool)> {
+        let processes = Processes(layout);
+        { STARTED.iter() }
+            .map(|component| (component.name(), processes.runs(component.name())))
+            .collect()
     }
 
     fn asks(&self, url: &str) -> Command {
@@ -199,6 +209,14 @@ impl Machine for Local {
         &self.layout
     }
 
+    fn engine(&self) -> Engine {
+        Engine::Local
+    }
+
+    fn lacking(&self) -> Vec<String> {
+        needs::lacking(NEEDED, &[needs::GO])
+    }
+
     fn is_up(&self) -> anyhow::Result<bool> {
         let processes = Processes(&self.layout);
         let run = STARTED.iter().all(|c| processes.runs(c.name()));
@@ -206,7 +224,6 @@ impl Machine for Local {
     }
 
     fn create(&self) -> anyhow::Result<()> {
-        check_programs()?;
         // Built before anything is started: it may take long.
         Program::Kubernetes.built(&self.root, self.terminal)?;
         let pause = images::of_program(Program::Pause, images::PAUSE, &self.root, self.terminal)?;
@@ -279,8 +296,8 @@ fn mounts_below<'a>(mounts: &'a str, folder: &Path) -> Vec<&'a str> {
 }
 
 /// What the cluster runs or is made with, and the Debian package that has it.
-const NEEDED: &[(&str, &str)] = &[
-    ("buildah", "buildah"),
+const NEEDED: &[needs::Package] = &[
+    needs::BUILDAH,
     ("conntrack", "conntrack"),
     ("containerd", "containerd"),
     ("curl", "curl"),
@@ -292,20 +309,6 @@ const NEEDED: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("runc", "runc"),
 ];
-
-fn check_programs() -> anyhow::Result<()> {
-    let lacking: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(program, _)| workspace::find_program(program).is_none())
-        .map(|(_, package)| *package)
-        .collect();
-    ensure!(
-        lacking.is_empty(),
-        "lacking: apt-get install -y --no-install-recommends {}",
-        lacking.join(" ")
-    );
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

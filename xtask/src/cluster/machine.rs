@@ -2,12 +2,34 @@
 
 use std::{ffi::OsStr, process::Command};
 
-use super::layout::Layout;
+use super::{layout::Layout, request::Engine};
 
 /// A place that a cluster can run in.
 pub(crate) trait Machine {
     /// The cluster's files.
     fn layout(&self) -> &Layout;
+
+    /// What makes it.
+    fn engine(&self) -> Engine;
+
+    /// What the machine lacks that the cluster needs, all of it, with what to do about it. Nothing is built for it.
+    fn lacking(&self) -> Vec<String>;
+
+    /// A line that a person can type to have something done with this very cluster: `up`, or `kubectl -- get nodes`.
+    fn command(&self, what: &str) -> String {
+        let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
+        let mut line = format!("cargo xtask cluster {verb}");
+        line.push_str(&self.engine().option());
+        if self.layout().name() != super::request::NAME {
+            line.push_str(" --name ");
+            line.push_str(self.layout().name());
+        }
+        if !rest.is_empty() {
+            line.push(' ');
+            line.push_str(rest);
+        }
+        line
+    }
 
     /// Whether it runs, all of it.
     fn is_up(&self) -> anyhow::Result<bool>;

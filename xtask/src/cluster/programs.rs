@@ -3,6 +3,8 @@
 
 mod build;
 
+use super::bundle::Version;
+
 /// The Kubernetes that the module builds, as its go.mod has it.
 const KUBERNETES: &str = "v1.36.3";
 
@@ -21,10 +23,10 @@ pub(crate) enum Program {
     Echo,
     /// What renders the chart.
     Helm,
-    /// The conformance suite of the Gateway API.
-    Suite,
+    /// The conformance suite of that release of the Gateway API.
+    Suite(Version),
     /// The suite's backend.
-    EchoBasic,
+    EchoBasic(Version),
     /// The suite's backend for UDP.
     CoreDns,
 }
@@ -49,8 +51,10 @@ impl Program {
             Self::Pause => "pause",
             Self::Echo => "echo",
             Self::Helm => "helm",
-            Self::Suite => "suite",
-            Self::EchoBasic => "echo-basic",
+            Self::Suite(Version::V1_6_3) => "suite-1.6.3",
+            Self::Suite(Version::V1_7_0) => "suite-1.7.0",
+            Self::EchoBasic(Version::V1_6_3) => "echo-basic-1.6.3",
+            Self::EchoBasic(Version::V1_7_0) => "echo-basic-1.7.0",
             Self::CoreDns => "coredns",
         }
     }
@@ -63,21 +67,48 @@ impl Program {
             Self::Pause => Source::Package("cluster", "./pause"),
             Self::Echo => Source::Package("cluster", "./echo"),
             Self::Helm => Source::Module("helm.sh/helm/v3/cmd/helm@v3.22.0"),
-            Self::Suite => Source::Tests("gateway-api"),
-            Self::EchoBasic => {
-                let package = "sigs.k8s.io/gateway-api/conformance/echo-basic";
+            Self::Suite(_) => Source::Tests("gateway-api"),
+            Self::EchoBasic(version) => {
+                let package = match version {
+                    Version::V1_6_3 => "sigs.k8s.io/gateway-api/conformance/echo-basic",
+                    Version::V1_7_0 => "sigs.k8s.io/gateway-api-conformance-images/echo-basic",
+                };
                 Source::Package("gateway-api", package)
             }
             Self::CoreDns => Source::Package("gateway-api", "./coredns"),
         }
     }
 
+    /// What an image of it is called, by its last part and without a tag.
+    pub(crate) const fn image(self) -> &'static str {
+        match self {
+            Self::EchoBasic(_) => "echo-basic",
+            other => other.name(),
+        }
+    }
+
+    /// The release of the Gateway API whose requirements it is built with, if that is not the module's own.
+    const fn version(self) -> Option<Version> {
+        match self {
+            Self::Suite(version) | Self::EchoBasic(version) => Some(version),
+            _ => None,
+        }
+    }
+
+    /// The files that say what the module requires, without their ending: a release of the Gateway API has its own.
+    const fn requirements(self) -> &'static str {
+        match self.version() {
+            Some(Version::V1_7_0) => "v1.7.0",
+            Some(Version::V1_6_3) | None => "go",
+        }
+    }
+
     const fn patience(self) -> &'static str {
         match self {
             Self::Kubernetes => "5 to 9 minutes on two cores, once",
-            Self::Suite => "two or three minutes, once",
+            Self::Suite(_) => "two or three minutes, once",
             Self::Kubectl | Self::Addresses | Self::Helm | Self::CoreDns => "a minute or two, once",
-            Self::Pause | Self::Echo | Self::EchoBasic => "seconds",
+            Self::Pause | Self::Echo | Self::EchoBasic(_) => "seconds",
         }
     }
 
@@ -90,7 +121,7 @@ impl Program {
     const fn is_static(self) -> bool {
         matches!(
             self,
-            Self::Pause | Self::Echo | Self::EchoBasic | Self::CoreDns
+            Self::Pause | Self::Echo | Self::EchoBasic(_) | Self::CoreDns
         )
     }
 }

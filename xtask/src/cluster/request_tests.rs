@@ -1,4 +1,4 @@
-use super::{Action, Engine, Request};
+use super::{Action, Conformance, Engine, Request, Version, Wanted};
 
 fn parse(line: &str) -> Result<Request, String> {
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -34,22 +34,77 @@ fn what_follows_two_hyphens_is_left_alone() {
     );
 }
 
+fn conformance(line: &str) -> Result<Conformance, String> {
+    let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    match Request::parse_conformance(&arguments)?.action {
+        Action::Conformance(asked) => Ok(asked),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn runs(line: &str) -> Vec<String> {
+    let asked = conformance(line).unwrap();
+    asked.bundles.iter().map(ToString::to_string).collect()
+}
+
 #[test]
-fn conformance_takes_a_test_and_flags_of_the_suite() {
-    let parse = |line: &str| {
-        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Request::parse_conformance(&arguments).map(|request| request.action)
-    };
-    let asked = |test: Option<&str>, flags: &[&str]| {
-        let (test, flags) = (test.map(str::to_owned), words(flags));
-        Ok(Action::Conformance { test, flags })
-    };
-    assert_eq!(parse(""), asked(None, &[]));
+fn conformance_runs_for_every_version_and_channel_that_is_not_ruled_out() {
     assert_eq!(
-        parse("--cluster kind GatewayModifyListeners -- -debug"),
-        asked(Some("GatewayModifyListeners"), &["-debug"])
+        runs(""),
+        [
+            "v1.6.3 standard",
+            "v1.6.3 experimental",
+            "v1.7.0 standard",
+            "v1.7.0 experimental"
+        ]
     );
-    assert!(parse("A B").unwrap_err().contains("\"B\""));
+    assert_eq!(
+        runs("--version 1.7.0"),
+        ["v1.7.0 standard", "v1.7.0 experimental"]
+    );
+    assert_eq!(
+        runs("--channel standard"),
+        ["v1.6.3 standard", "v1.7.0 standard"]
+    );
+    assert_eq!(
+        runs("--version=v1.6.3 --channel=experimental"),
+        ["v1.6.3 experimental"]
+    );
+    assert_eq!(runs("HTTPRouteWeight"), ["v1.7.0 experimental"]);
+    assert_eq!(
+        runs("--run-test HTTPRouteWeight --version 1.6.3"),
+        ["v1.6.3 experimental"]
+    );
+}
+
+#[test]
+fn conformance_takes_a_test_profiles_a_folder_and_flags_of_the_suite() {
+    let asked = conformance("").unwrap();
+    assert_eq!(
+        (asked.profiles.len(), asked.test, asked.said),
+        (5, None, false)
+    );
+    let asked = conformance("--profile udp,GATEWAY-HTTP --report out -- -debug").unwrap();
+    assert_eq!(asked.profiles, ["GATEWAY-HTTP", "GATEWAY-UDP"]);
+    assert_eq!(
+        (asked.report, asked.flags),
+        (Some("out".into()), words(&["-debug"]))
+    );
+    let asked = conformance("--cluster current GatewayModifyListeners").unwrap();
+    assert_eq!(asked.test.as_deref(), Some("GatewayModifyListeners"));
+    for (line, culprit) in [
+        ("A B", "\"B\""),
+        ("A --run-test B", "\"A\""),
+        ("--version 1.5.0", "1.6.3 or 1.7.0"),
+        ("--channel nightly", "\"nightly\""),
+        ("--profile release", "--cargo-profile"),
+        ("--report", "--report wants a value"),
+        ("--cluster eks", "local or kind or current"),
+        ("--fast", "\"--fast\""),
+    ] {
+        let error = conformance(line).unwrap_err();
+        assert!(error.contains(culprit), "{line}: {error}");
+    }
 }
 
 #[test]
@@ -68,11 +123,21 @@ fn postern_is_built_for_tests_unless_said_otherwise() {
     let request = parse("install").unwrap();
     assert_eq!(
         (request.profile.as_str(), request.action),
-        ("dev", Action::Install)
+        ("dev", Action::Install(Wanted::default()))
     );
     let request = parse("image a.tar --profile release").unwrap();
     assert_eq!(request.profile, "release");
     assert_eq!(request.action, Action::Image("a.tar".into()));
+    let wanted = Wanted {
+        version: Some(Version::V1_6_3),
+        channel: None,
+    };
+    let request = parse("install --version 1.6.3").unwrap();
+    assert_eq!(request.action, Action::Install(wanted));
+    let request = parse("definitions --version=1.6.3").unwrap();
+    assert_eq!(request.action, Action::Definitions(wanted));
+    assert_eq!(parse("list").map(|r| r.action), Ok(Action::List));
+    assert_eq!(parse("status").map(|r| r.action), Ok(Action::Status));
     assert_eq!(parse("uninstall").map(|r| r.action), Ok(Action::Uninstall));
 }
 
@@ -89,7 +154,16 @@ fn errors_say_what_is_wrong() {
         ),
         ("exec --", "cluster exec wants -- and what to run"),
         ("load a.tar", "cluster load wants an archive and names"),
-        ("up --cluster", "--cluster wants local or kind"),
+        ("up --cluster", "--cluster wants a value"),
+        (
+            "up --version 1.7.0",
+            "--version and --channel are for cluster install and cluster definitions",
+        ),
+        ("up --report x", "--report is no option of this command"),
+        (
+            "status --cluster current",
+            "--cluster is local or kind, not \"current\"",
+        ),
         (
             "up --cluster eks",
             "--cluster is local or kind, not \"eks\"",

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 
 use super::{
+    bundle::Wanted,
     install::{self, Installation},
     kubectl_program, passed_on,
 };
@@ -23,7 +24,8 @@ impl Installation<'_> {
         let name = self.machine.layout().name();
         ensure!(
             self.machine.is_up()?,
-            "{name} is not up: cargo xtask cluster up"
+            "{name} is not up: {}",
+            self.machine.command("up")
         );
         let installed = ["get", "deployments", "-n", install::NAMESPACE, "-o", "name"];
         let installed = workspace::output_of(&mut self.kubectl(&installed)?)?;
@@ -31,7 +33,7 @@ impl Installation<'_> {
             installed.is_empty(),
             "Postern is installed, and would take part in what is measured: cargo xtask cluster uninstall"
         );
-        self.all_definitions()?;
+        self.all_definitions(Wanted::default())?;
         let gateway = ["build", "--package", "postern", "--bin", "postern"];
         let gateway = self.built(&[&gateway[..], &["--profile", profile]].concat(), "postern")?;
         // What measures need not be fast.

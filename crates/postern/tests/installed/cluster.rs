@@ -49,6 +49,15 @@ fn prints(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Has this checkout's tool do something with the cluster.
+fn xtask(words: &[&str]) {
+    let said = |name: &str| env::var_os(name).expect("`cargo xtask cluster test` says it");
+    let mut command = Command::new(said("POSTERN_E2E_XTASK"));
+    command.arg("cluster").args(words).arg("--name");
+    let status = command.arg(said("POSTERN_E2E_CLUSTER")).status().unwrap();
+    assert!(status.success(), "{words:?}");
+}
+
 fn object(words: &[&str]) -> Value {
     serde_json::from_str(&prints(&[words, &["-o", "json"]].concat())).unwrap()
 }
@@ -263,11 +272,35 @@ impl Cluster {
 
     /// Ends and starts the API server.
     pub(crate) fn restart_api_server(&self) {
-        let xtask = env::var_os("POSTERN_E2E_XTASK").expect("`cargo xtask cluster test` says it");
-        let mut restart = Command::new(xtask);
-        restart.args(["cluster", "restart", "apiserver", "--name"]);
-        restart
-            .arg(env::var_os("POSTERN_E2E_CLUSTER").expect("`cargo xtask cluster test` says it"));
-        assert!(restart.status().unwrap().success());
+        xtask(&["restart", "apiserver"]);
+    }
+
+    /// Replaces the definitions of the Gateway API.
+    pub(crate) fn definitions(&self, version: &str, channel: &str) {
+        xtask(&["definitions", "--version", version, "--channel", channel]);
+    }
+
+    /// Takes the field for retries out of the definition of HTTPRoutes, which goes on saying that it is whole: the API
+    /// server drops the field from every route.
+    pub(crate) fn prune_retries(&self) {
+        let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/rules/items/properties";
+        let patch = json!([{ "op": "remove", "path": format!("{schema}/retry") }]);
+        let name = "httproutes.gateway.networking.k8s.io";
+        prints(&[
+            "patch",
+            "crd",
+            name,
+            "--type=json",
+            "-p",
+            &patch.to_string(),
+        ]);
+    }
+
+    /// What the GatewayClass claims.
+    pub(crate) fn claims(&self) -> Vec<String> {
+        let class = object(&["get", "gatewayclass", "postern"]);
+        let features = class["status"]["supportedFeatures"].as_array();
+        let names = { features.into_iter().flatten() }.filter_map(|f| f["name"].as_str());
+        names.map(str::to_owned).collect()
     }
 }

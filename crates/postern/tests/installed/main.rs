@@ -113,6 +113,73 @@ fn the_api_server_is_restarted() {
     });
 }
 
+/// How long claims may take to follow the definitions.
+const FOLLOWED: Duration = Duration::from_secs(30);
+
+#[test]
+fn definitions_change_under_a_running_gateway() {
+    const CODES: &str = "HTTPRouteRetryCodes";
+    nothing_is_lost("definitions", |cluster, backends| {
+        let follows = |has: &[&str], lacks: &[&str]| {
+            let start = Instant::now();
+            until("the right claims", || {
+                let claims = cluster.claims();
+                let claimed = |name: &&str| claims.iter().any(|claim| claim == name);
+                (has.iter().all(claimed) && !lacks.iter().any(claimed)).then_some(())
+            });
+            let took = start.elapsed();
+            assert!(took < FOLLOWED, "{has:?}, not {lacks:?}: {took:?}");
+        };
+        for (at, (version, channel, has, lacks)) in [
+            (
+                "1.6.3",
+                "experimental",
+                &["HTTPRouteRetry"][..],
+                &[CODES][..],
+            ),
+            (
+                "1.6.3",
+                "standard",
+                &["HTTPRoute"],
+                &["HTTPRouteRetry", CODES],
+            ),
+            ("1.6.3", "experimental", &["HTTPRouteRetry"], &[CODES]),
+            (
+                "1.7.0",
+                "standard",
+                &[CODES],
+                &["HTTPRouteDestinationPortMatching"],
+            ),
+            (
+                "1.7.0",
+                "experimental",
+                &[CODES, "HTTPRouteDestinationPortMatching"],
+                &[],
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            cluster.definitions(version, channel);
+            follows(has, lacks);
+            // What changes afterwards is followed as before.
+            let backend = &backends[at % 2];
+            cluster.endpoints(&[backend]);
+            let address = cluster.address();
+            until("the other backend, and no other", || {
+                let ask = || Call::get(address, "http://life.example/").send_blocking();
+                let answers: Vec<_> = (0..8).map(|_| ask().unwrap()).collect();
+                let right = |answer: &Answer| answer.backend() == ["one", "two"][at % 2];
+                answers.iter().all(right).then_some(())
+            });
+        }
+        cluster.prune_retries();
+        follows(&["HTTPRoute"], &[CODES, "HTTPRouteRetryConnectionError"]);
+        cluster.definitions("1.7.0", "experimental");
+        follows(&[CODES, "HTTPRouteRetryConnectionError"], &[]);
+    });
+}
+
 #[test]
 fn endpoints_change_all_the_time() {
     nothing_is_lost("endpoints", |cluster, [one, two]| {

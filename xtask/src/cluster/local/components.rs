@@ -102,6 +102,12 @@ fn api_server(layout: &Layout) -> Vec<(&'static str, String)> {
         ("--audit-policy-file", at("audit.yaml")),
         ("--audit-log-path", at("audit.log")),
         ("--kubelet-preferred-address-types", "InternalIP".to_owned()),
+        // Authorities that Gateway API 1.7 refers to, which this Kubernetes has behind a gate.
+        ("--feature-gates", "ClusterTrustBundle=true".to_owned()),
+        (
+            "--runtime-config",
+            "certificates.k8s.io/v1beta1/clustertrustbundles=true".to_owned(),
+        ),
     ]
 }
 

@@ -171,9 +171,12 @@ evictionHard:
 failCgroupV1: false
 failSwapOn: false
 localStorageCapacityIsolation: false
+podLogsDir: {}
 resolvConf: ''
 ",
-        layout.at("containerd.sock").display()
+        layout.at("containerd.sock").display(),
+        // In the usual place, the kubelet of another cluster would remove them: it knows none of these pods.
+        layout.at("pods").display()
     )
 }
 
@@ -197,6 +200,7 @@ mod tests {
             kubelet["containerRuntimeEndpoint"],
             "unix:///state/c/containerd.sock"
         );
+        assert_eq!(kubelet["podLogsDir"], "/state/c/pods");
         let kubeconfig = yaml(&kubeconfig(&layout, "secret"));
         assert_eq!(kubeconfig["users"][0]["user"]["token"], "secret");
         assert!(containerd(&layout).contains("address = \"/state/c/containerd.sock\""));

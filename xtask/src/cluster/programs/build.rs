@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use super::{super::layout, KUBERNETES, Program, Source};
+use super::{
+    super::{bundle::Version, layout},
+    KUBERNETES, Program, Source,
+};
 use crate::{terminal::Terminal, workspace};
 
 impl Program {
@@ -42,7 +45,7 @@ impl Program {
     }
 
     fn file(self, folder: &Path, root: &Path) -> anyhow::Result<PathBuf> {
-        let go = workspace::output_of(Command::new("go").arg("version"))
+        let go = workspace::output_of(self.go().arg("version"))
             .context("Go 1.26 builds what a cluster needs: see https://go.dev/doc/install")?;
         Ok(folder.join(format!("{}-{}", self.name(), self.inputs(root, &go)?)))
     }
@@ -52,7 +55,7 @@ impl Program {
         let mut hasher = DefaultHasher::new();
         let source = self.source();
         (source.package(), go, self.flags()).hash(&mut hasher);
-        if let Some(files) = source.files(root)? {
+        if let Some(files) = source.files(root, self.requirements())? {
             files.hash(&mut hasher);
         }
         Ok(format!("{:016x}", hasher.finish()))
@@ -78,8 +81,15 @@ impl Program {
         flags
     }
 
-    fn build(self, root: &Path, file: &Path) -> anyhow::Result<()> {
+    /// The `go` command, as new as the program needs it.
+    fn go(self) -> Command {
         let mut go = Command::new("go");
+        go.envs(self.version().and_then(Version::toolchain));
+        go
+    }
+
+    fn build(self, root: &Path, file: &Path) -> anyhow::Result<()> {
+        let mut go = self.go();
         go.env("GOWORK", "off");
         if self.is_static() {
             go.env("CGO_ENABLED", "0");
@@ -91,6 +101,7 @@ impl Program {
                 .current_dir(folder_of(root, module)),
             Source::Tests(module) => go.args(["test", "-c"]).current_dir(folder_of(root, module)),
         };
+        go.arg(format!("-modfile={}.mod", self.requirements()));
         go.args(["-mod=readonly", "-ldflags", &self.flags(), "-o"])
             .args([file.as_os_str(), self.source().package().as_ref()]);
         run(&mut go)
@@ -126,19 +137,27 @@ impl Source {
     }
 
     /// What it is made of in this checkout, by file name: the module's requirements, and the package's sources.
-    fn files(self, root: &Path) -> anyhow::Result<Option<BTreeMap<PathBuf, Vec<u8>>>> {
+    fn files(
+        self,
+        root: &Path,
+        requirements: &str,
+    ) -> anyhow::Result<Option<BTreeMap<PathBuf, Vec<u8>>>> {
         let (Self::Package(module, _) | Self::Tests(module)) = self else {
             return Ok(None);
         };
         let package = self.package();
         let module = folder_of(root, module);
-        let mut paths = vec![module.join("go.mod"), module.join("go.sum")];
+        let required = ["mod", "sum"].map(|ending| module.join(format!("{requirements}.{ending}")));
+        let mut paths = required.to_vec();
         if package.starts_with("./") {
             let folder = module.join(package);
             for entry in fs::read_dir(&folder)
                 .with_context(|| format!("{} cannot be read", folder.display()))?
             {
-                paths.push(entry.context("a folder cannot be read")?.path());
+                let path = entry.context("a folder cannot be read")?.path();
+                if !path.extension().is_some_and(|e| e == "mod" || e == "sum") {
+                    paths.push(path);
+                }
             }
         }
         let tests = matches!(self, Self::Tests(_));
@@ -183,7 +202,7 @@ fn run(go: &mut Command) -> anyhow::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::super::{KUBERNETES, Program};
+    use super::super::{KUBERNETES, Program, Version};
 
     #[test]
     fn a_program_is_built_again_when_its_sources_change() {
@@ -218,10 +237,23 @@ mod tests {
             fs::write(module.join(name), name).unwrap();
         }
         let inputs = |program: Program| program.inputs(folder.path(), "go1").unwrap();
-        let before = [Program::Suite, Program::EchoBasic].map(inputs);
+        let programs = || {
+            let old = Version::V1_6_3;
+            [Program::Suite(old), Program::EchoBasic(old)].map(inputs)
+        };
+        let before = programs();
         fs::write(module.join("conformance_test.go"), "package a").unwrap();
-        assert_ne!(inputs(Program::Suite), before[0]);
-        assert_eq!(inputs(Program::EchoBasic), before[1], "of no concern to it");
+        assert_ne!(programs()[0], before[0]);
+        assert_eq!(programs()[1], before[1], "of no concern to it");
+        let before = programs();
+        for name in ["v1.7.0.mod", "v1.7.0.sum"] {
+            fs::write(module.join(name), name).unwrap();
+        }
+        assert_eq!(programs(), before, "of another release");
+        let newer = inputs(Program::Suite(Version::V1_7_0));
+        fs::write(module.join("v1.7.0.mod"), "changed").unwrap();
+        assert_ne!(inputs(Program::Suite(Version::V1_7_0)), newer);
+        assert_eq!(programs(), before);
     }
 
     #[test]

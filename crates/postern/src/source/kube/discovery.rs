@@ -7,14 +7,16 @@ use std::{
 };
 
 use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, Kind};
-use gateway_core::Definitions;
+use gateway_core::{Definition, Definitions, needed_fields};
 use k8s_openapi::{
     api::{
         core::v1::{ConfigMap, Namespace, Secret, Service},
         discovery::v1::EndpointSlice,
         networking::v1::{Ingress, IngressClass},
     },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+        CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    },
     apimachinery::pkg::apis::meta::v1::APIResourceList,
 };
 use kube::{Api, Client, core::ApiResource};
@@ -31,6 +33,9 @@ const GROUPS: &[(&str, &[&str])] = &[
 /// On a definition of the Gateway API: its release.
 const BUNDLE_VERSION: &str = "gateway.networking.k8s.io/bundle-version";
 
+/// On a definition of the Gateway API: `standard` or `experimental`.
+const CHANNEL: &str = "gateway.networking.k8s.io/channel";
+
 /// Nothing waits longer for definitions.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -45,6 +50,14 @@ pub(super) struct Found {
     pub(super) definitions: Definitions,
 }
 
+/// What was read of a schema.
+#[derive(Debug)]
+struct Schema {
+    /// Of the definition and of the kind that is served: what was read is right for as long as both stay.
+    versions: (Option<String>, String),
+    pruned: BTreeSet<&'static str>,
+}
+
 /// Asks again and again.
 #[derive(Debug, Default)]
 pub(super) struct Discovery {
@@ -52,8 +65,10 @@ pub(super) struct Discovery {
     /// Kinds that were not found when last asked for, although known: gone if they are not found once more. An API
     /// server that has just started may not know all of its CRDs yet.
     missing: BTreeSet<Kind>,
-    /// Somebody has been told that definitions cannot be read.
+    /// The log says that definitions cannot be read.
     told: bool,
+    /// What was read of schemas, which are large: by the name of the definition, its version and that of its kind.
+    schemas: BTreeMap<String, Schema>,
 }
 
 impl Discovery {
@@ -70,23 +85,23 @@ impl Discovery {
         Ok(&self.known)
     }
 
-    /// Looks at the definitions themselves. Nothing but a condition depends on it, so that failing is no failure.
+    /// Looks at the definitions themselves. Nothing but what classes say depends on it, so that failing is no failure.
     async fn define(&mut self, client: &Client) {
-        let api = Api::<CustomResourceDefinition>::all(client.clone());
         let mut definitions = Definitions::new();
-        let ours = self.known.served.values();
-        for resource in ours.filter(|resource| resource.group == GATEWAY_GROUP) {
-            let name = format!("{}.{}", resource.plural, resource.group);
-            match api.get_metadata_opt(&name).await {
+        let served = self.known.served.values();
+        let ours: Vec<_> = { served.filter(|resource| resource.group == GATEWAY_GROUP) }
+            .cloned()
+            .collect();
+        for resource in ours {
+            match self.definition(client, &resource).await {
                 Ok(Some(definition)) => {
-                    let mut annotations = definition.metadata.annotations.unwrap_or_default();
-                    let version = annotations.remove(BUNDLE_VERSION);
-                    definitions.insert(resource.plural.clone(), version);
+                    definitions.insert(resource.plural, definition);
                 }
                 Ok(None) => {}
                 Err(error) => {
                     if !std::mem::replace(&mut self.told, true) {
-                        tracing::warn!(definition = %name, %error, "cannot be read: GatewayClasses do not say whether its version is known");
+                        let name = &resource.plural;
+                        tracing::warn!(definition = %name, %error, "cannot be read: GatewayClasses do not say whether its version is known, and claim what all versions have");
                     }
                     return;
                 }
@@ -94,6 +109,45 @@ impl Discovery {
         }
         self.told = false;
         self.known.definitions = definitions;
+    }
+
+    /// A definition as it is installed. Its schema is read when it has changed only.
+    async fn definition(
+        &mut self,
+        client: &Client,
+        resource: &ApiResource,
+    ) -> kube::Result<Option<Definition>> {
+        let api = Api::<CustomResourceDefinition>::all(client.clone());
+        let name = format!("{}.{}", resource.plural, resource.group);
+        let Some(found) = api.get_metadata_opt(&name).await? else {
+            return Ok(None);
+        };
+        let mut annotations = found.metadata.annotations.unwrap_or_default();
+        let mut definition = Definition {
+            version: annotations.remove(BUNDLE_VERSION),
+            channel: annotations.remove(CHANNEL),
+            pruned: BTreeSet::new(),
+        };
+        let fields: BTreeSet<_> = needed_fields(&resource.plural).collect();
+        if fields.is_empty() {
+            return Ok(Some(definition));
+        }
+        let versions = (found.metadata.resource_version, resource.version.clone());
+        if let Some(known) = self.schemas.get(&name)
+            && known.versions == versions
+        {
+            definition.pruned.clone_from(&known.pruned);
+            return Ok(Some(definition));
+        }
+        let Some(whole) = api.get_opt(&name).await? else {
+            return Ok(None);
+        };
+        let schema = schema_of(&whole, &resource.version);
+        let lacks = |field: &&str| !schema.is_some_and(|schema| has(schema, field));
+        definition.pruned = fields.into_iter().filter(lacks).collect();
+        let pruned = definition.pruned.clone();
+        self.schemas.insert(name, Schema { versions, pruned });
+        Ok(Some(definition))
     }
 
     fn settle(&mut self, found: Served) {
@@ -108,6 +162,39 @@ impl Discovery {
         known.extend(found);
         self.missing = missing;
     }
+}
+
+/// The schema of that version of a definition.
+fn schema_of<'a>(
+    definition: &'a CustomResourceDefinition,
+    version: &str,
+) -> Option<&'a JSONSchemaProps> {
+    let mut versions = definition.spec.versions.iter();
+    let found = versions.find(|found| found.name == version)?;
+    found.schema.as_ref()?.open_api_v3_schema.as_ref()
+}
+
+/// Whether a schema has a field, by its path: `spec.rules[].retry`.
+fn has(schema: &JSONSchemaProps, path: &str) -> bool {
+    let mut at = schema;
+    for part in path.split('.') {
+        let (name, list) = match part.strip_suffix("[]") {
+            Some(name) => (name, true),
+            None => (part, false),
+        };
+        let field = at.properties.as_ref().and_then(|fields| fields.get(name));
+        let found = match field.map(|field| (list, field, &field.items)) {
+            Some((false, field, _)) => Some(field),
+            Some((true, _, Some(JSONSchemaPropsOrArray::Schema(item)))) => Some(&**item),
+            _ => None,
+        };
+        match found {
+            Some(found) => at = found,
+            // Fields that no schema names are kept where it says so.
+            None => return at.x_kubernetes_preserve_unknown_fields == Some(true),
+        }
+    }
+    true
 }
 
 /// What is served now.
@@ -208,6 +295,28 @@ mod tests {
         );
         assert_eq!(found[&Kind::TcpRoute].version, "v1alpha2");
         assert_eq!(found.len(), native().len() + 4);
+    }
+
+    #[test]
+    fn a_field_is_found_in_a_schema_by_its_path() {
+        let fields = |fields: serde_json::Value| serde_json::json!({ "type": "object", "properties": fields });
+        let rule = fields(serde_json::json!({ "retry": { "type": "object" } }));
+        let spec = fields(serde_json::json!({ "rules": { "type": "array", "items": rule } }));
+        let schema = serde_json::from_value(fields(serde_json::json!({ "spec": spec })));
+        let schema = schema.unwrap();
+        assert!(has(&schema, "spec.rules[].retry") && has(&schema, "spec.rules[]"));
+        for absent in [
+            "spec.rules.retry",
+            "spec.rules[].name",
+            "spec[].rules",
+            "retry",
+            "spec.rules[].retry.codes",
+        ] {
+            assert!(!has(&schema, absent), "{absent}");
+        }
+        let open = serde_json::json!({ "x-kubernetes-preserve-unknown-fields": true });
+        let schema = serde_json::from_value(fields(serde_json::json!({ "spec": open })));
+        assert!(has(&schema.unwrap(), "spec.rules[].retry"));
     }
 
     #[test]

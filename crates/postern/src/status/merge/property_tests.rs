@@ -117,7 +117,7 @@ fn one_object() -> impl Strategy<Value = (Said, Said)> {
 fn class() -> BoxedStrategy<Said> {
     let status = ours(Place::Class).prop_map(|conditions| GatewayClassStatus {
         conditions,
-        supported_features: &[],
+        supported_features: Vec::new(),
     });
     status.prop_map(Said::Class).boxed()
 }
