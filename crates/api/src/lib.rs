@@ -22,6 +22,7 @@ mod client_policy;
 pub mod condition;
 pub mod gateway;
 pub mod header;
+mod mcp_bridge;
 mod object;
 mod paired;
 mod policy;
@@ -47,6 +48,7 @@ pub use client_policy::{
     EscapedSlashes, TlsVersion, Underscores,
 };
 pub use condition::{Condition, ConditionStatus};
+pub use mcp_bridge::{McpBridge, McpBridgeSpec, Registry};
 pub use object::{Kind, ObjectKey, ObjectRef};
 pub use paired::paired;
 pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, SecretRef};
@@ -73,3 +75,6 @@ pub const EXPERIMENTS_GROUP: &str = "gateway.networking.x-k8s.io";
 
 /// The API group of Gateway API.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+
+/// The API group of Higress' own kinds.
+pub const HIGRESS_GROUP: &str = "networking.higress.io";

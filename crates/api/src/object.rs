@@ -87,6 +87,8 @@ kinds! {
     Ingress "Ingress" "networking.k8s.io" true,
     /// `networking.k8s.io` IngressClass.
     IngressClass "IngressClass" "networking.k8s.io" false,
+    /// Higress' McpBridge.
+    McpBridge "McpBridge" "networking.higress.io" true,
     /// Gateway API GatewayClass.
     GatewayClass "GatewayClass" "gateway.networking.k8s.io" false,
     /// Gateway API Gateway.
@@ -148,6 +150,7 @@ impl Kind {
             | Self::BackendTlsPolicy
             | Self::ReferenceGrant => "gateway.networking.k8s.io/v1",
             Self::XBackend => "gateway.networking.x-k8s.io/v1alpha1",
+            Self::McpBridge => "networking.higress.io/v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::ClusterTrustBundle => "certificates.k8s.io/v1beta1",
             Self::Service | Self::Secret | Self::ConfigMap | Self::Namespace => "v1",
@@ -187,6 +190,7 @@ impl Kind {
             | Self::ClientPolicy => &["v1alpha1"],
             // Ingress and EndpointSlice of v1beta1 have other fields.
             Self::Ingress
+            | Self::McpBridge
             | Self::ListenerSet
             | Self::EndpointSlice
             | Self::Service

@@ -14,8 +14,8 @@ use k8s_openapi::{
 use kube::Resource;
 
 use crate::{
-    BackendPolicy, Beyond, ClientPolicy, Kind, ObjectKey, ObjectRef, Reading, RouteFilter,
-    RoutePolicy, annotation, beyond,
+    BackendPolicy, Beyond, ClientPolicy, Kind, McpBridge, ObjectKey, ObjectRef, Reading,
+    RouteFilter, RoutePolicy, annotation, beyond,
     gateway::{
         BackendTlsPolicy, Gateway, GatewayClass, GrpcRoute, HttpRoute, ListenerSet, ReferenceGrant,
         TcpRoute, TlsRoute, UdpRoute, XBackend,
@@ -209,6 +209,8 @@ resources! {
     ingresses: Ingress,
     /// IngressClass.
     ingress_classes: IngressClass,
+    /// Higress' McpBridge.
+    mcp_bridges: McpBridge,
     /// GatewayClass.
     gateway_classes: GatewayClass,
     /// Gateway.

@@ -26,6 +26,7 @@ mod local_rate_limit;
 mod matching;
 mod mirror;
 mod out_of_scope;
+mod path_condition;
 mod path_match;
 mod redirect;
 mod request_body;
@@ -61,6 +62,7 @@ pub(crate) use forwarded_prefix::ForwardedPrefix;
 pub(crate) use header_control::HeaderControl;
 pub(crate) use host::HostSettings;
 pub(crate) use matching::Matching;
+pub(crate) use path_condition::Joined;
 pub(crate) use redirect::HttpsRedirect;
 pub(crate) use rewrite::has_captures;
 pub(crate) use settings::Settings;
@@ -108,11 +110,14 @@ impl Key {
 /// The key that an annotation is, without our prefixes, and its family.
 #[must_use]
 pub fn find(annotation: &str) -> Option<(&'static Family, &'static Key)> {
-    let of = |family: &&'static Family| {
-        let key = family.keys.iter().find(|key| key.is(annotation))?;
-        Some((*family, key))
+    let by = |is: fn(&Key, &str) -> bool| {
+        FAMILIES.iter().find_map(|family| {
+            let key = family.keys.iter().find(|key| is(key, annotation))?;
+            Some((*family, key))
+        })
     };
-    FAMILIES.iter().find_map(of)
+    // A key may be one of those that carry a name, and one of its own as well.
+    by(|key, annotation| key.name == annotation).or_else(|| by(Key::is))
 }
 
 /// A group of annotations that mean something together.
@@ -134,6 +139,7 @@ pub const FAMILIES: &[&Family] = &[
     &host::HOST,
     &cors::CORS,
     &rewrite::REWRITE,
+    &path_condition::PATH_CONDITION,
     &redirect::REDIRECT,
     &header_control::HEADER_CONTROL,
     &custom_headers::CUSTOM_HEADERS,
@@ -263,31 +269,36 @@ impl<'a> Reader<'a> {
         ingress.map_or_else(Scope::default, Scope::of)
     }
 
-    /// Its paths as they are written.
-    fn paths(&self) -> impl Iterator<Item = &'a str> {
+    /// Its paths, with their types.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let spec = self.ingress().and_then(|ingress| ingress.spec.as_ref());
         let rules = spec
             .into_iter()
             .flat_map(|spec| spec.rules.iter().flatten());
-        let paths = rules
-            .flat_map(|rule| &rule.http)
-            .flat_map(|http| &http.paths);
+        let http = rules.flat_map(|rule| &rule.http);
+        let paths = http.flat_map(|http| &http.paths);
         paths.map(|one| {
-            let text = one.path.as_deref().filter(|one| !one.is_empty());
-            text.unwrap_or("/")
+            let text = one.path.as_deref().filter(|text| !text.is_empty());
+            (text.unwrap_or("/"), &*one.path_type)
         })
     }
 
     /// Whether it has paths, and all of them are this one.
     pub(crate) fn has_only_path(&self, path: &str) -> bool {
         let mut paths = self.paths().peekable();
-        paths.peek().is_some() && paths.all(|one| one == path)
+        paths.peek().is_some() && paths.all(|(text, _)| text == path)
     }
 
     /// Whether any backend of the Ingress is Higress' resource for what is no Service.
     pub(crate) fn has_bridge(&self) -> bool {
         self.ingress()
             .is_some_and(|ingress| crate::ingress::backends(ingress).any(is_bridge))
+    }
+
+    /// Whether all of them are.
+    pub(crate) fn has_only_bridges(&self) -> bool {
+        self.ingress()
+            .is_some_and(|ingress| crate::ingress::backends(ingress).all(is_bridge))
     }
 
     /// The rules that the Ingress is read by.
@@ -375,7 +386,13 @@ pub(crate) fn text_of(value: &str) -> String {
 }
 
 /// Families that a canary brings itself: who gets there, conditions that tell its base from others, and headers.
-const CANARYS_OWN: &[&str] = &["canary", "matching", "header-control", "destination"];
+const CANARYS_OWN: &[&str] = &[
+    "canary",
+    "matching",
+    "path-condition",
+    "header-control",
+    "destination",
+];
 
 /// Reads all annotations of an Ingress. Every one of our prefixes gets a note.
 pub(crate) fn read(

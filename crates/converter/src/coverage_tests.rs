@@ -85,6 +85,7 @@ const BEYOND: &[&str] = &[
     "exact-match-pseudo-header-NAME",
     "prefix-match-pseudo-header-NAME",
     "regex-match-pseudo-header-NAME",
+    "prefix-match-pseudo-header-path",
     "canary-by-header-pattern",
     "whitelist-source-range",
     "denylist-source-range",
@@ -119,6 +120,112 @@ const BEYOND: &[&str] = &[
     "service-upstream",
     "configuration-snippet",
     "server-snippet",
+];
+
+/// Every key that a release of Higress reads under its own prefix, and what its console writes. A capital word stands for a name.
+const HIGRESS_KEYS: &[&str] = &[
+    "affinity",
+    "affinity-mode",
+    "app-root",
+    "auth-realm",
+    "auth-secret",
+    "auth-secret-type",
+    "auth-tls-secret",
+    "auth-type",
+    "authz-type",
+    "backend-protocol",
+    "canary",
+    "canary-by-cookie",
+    "canary-by-header",
+    "canary-by-header-pattern",
+    "canary-by-header-value",
+    "canary-weight",
+    "canary-weight-total",
+    "comment",
+    "cors-allow-credentials",
+    "cors-allow-headers",
+    "cors-allow-methods",
+    "cors-allow-origin",
+    "cors-expose-headers",
+    "cors-max-age",
+    "custom-http-errors",
+    "default-backend",
+    "destination",
+    "enable-cors",
+    "enable-header-control",
+    "enable-proxy-next-upstream",
+    "enable-rewrite",
+    "exact-match-header-NAME",
+    "exact-match-pseudo-header-NAME",
+    "exact-match-pseudo-header-path",
+    "exact-match-query-NAME",
+    "ext-authz-pack-as-bytes",
+    "ext-authz-proto",
+    "ext-authz-req-allowed-headers-exact",
+    "ext-authz-service",
+    "ext-authz-service-port",
+    "ext-authz-timeout",
+    "force-ssl-redirect",
+    "full-path-regex",
+    "ignore-path-case",
+    "load-balance",
+    "match-method",
+    "mcp-server",
+    "mcp-server-enable-path-rewrite",
+    "mcp-server-match-rule-domains",
+    "mcp-server-match-rule-type",
+    "mcp-server-match-rule-value",
+    "mcp-server-path-rewrite-prefix",
+    "mcp-server-upstream-type",
+    "mcp-sse-stateful-param-name",
+    "mirror-percentage",
+    "mirror-target-fqdn",
+    "mirror-target-fqdn-port",
+    "mirror-target-service",
+    "permanent-redirect",
+    "permanent-redirect-code",
+    "prefix-match-header-NAME",
+    "prefix-match-pseudo-header-NAME",
+    "prefix-match-pseudo-header-path",
+    "prefix-match-query-NAME",
+    "proxy-next-upstream",
+    "proxy-next-upstream-timeout",
+    "proxy-next-upstream-tries",
+    "proxy-ssl-name",
+    "proxy-ssl-secret",
+    "proxy-ssl-server-name",
+    "proxy-ssl-verify",
+    "regex-match-header-NAME",
+    "regex-match-pseudo-header-NAME",
+    "regex-match-pseudo-header-path",
+    "regex-match-query-NAME",
+    "request-header-control-add",
+    "request-header-control-remove",
+    "request-header-control-update",
+    "response-header-control-add",
+    "response-header-control-remove",
+    "response-header-control-update",
+    "rewrite-path",
+    "rewrite-target",
+    "route-limit-burst-multiplier",
+    "route-limit-rpm",
+    "route-limit-rps",
+    "rpc-destination-name",
+    "session-cookie-expires",
+    "session-cookie-max-age",
+    "session-cookie-name",
+    "session-cookie-path",
+    "ssl-cipher",
+    "ssl-passthrough",
+    "ssl-redirect",
+    "temporal-redirect",
+    "timeout",
+    "tls-max-protocol-version",
+    "tls-min-protocol-version",
+    "upstream-hash-by",
+    "upstream-vhost",
+    "use-regex",
+    "whitelist-source-range",
 ];
 
 /// The best that can be said of a key that is used as it should be.
@@ -193,6 +300,38 @@ fn every_key_is_known_and_documented() {
             page.contains(&format!("\n| `{name}` |")),
             "{name} has no line in docs/annotations.md"
         );
+    }
+}
+
+/// What is said of a key of Higress, whatever its value, is about that key: known, and in the documentation.
+#[test]
+fn no_key_of_higress_is_unknown() {
+    let page = fs::read_to_string(folder("../../docs/annotations.md")).unwrap();
+    for name in HIGRESS_KEYS {
+        let annotation = name.replace("NAME", "x-stage");
+        let (_, key) = find(&annotation).unwrap_or_else(|| panic!("{name} is unknown"));
+        let line = format!("\n| `{}` |", key.name);
+        assert!(
+            page.contains(&line),
+            "{name} has no line in docs/annotations.md"
+        );
+        for value in ["true", "1", "what"] {
+            let manifest = format!(
+                "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: a, annotations: {{{HIGRESS}{annotation}: {value:?}}}}}\n\
+                 spec: {{ingressClassName: higress, defaultBackend: {{service: {{name: a, port: {{number: 80}}}}}}}}\n"
+            );
+            let notes = expand(&yaml::read(&manifest).into_resources(), &Options::default()).notes;
+            let full = format!("{HIGRESS}{annotation}");
+            let mut said = notes.iter().filter(|note| note.key.as_ref() == Some(&full));
+            let first = said
+                .next()
+                .unwrap_or_else(|| panic!("nothing is said of {name}"));
+            assert!(
+                !first.message.starts_with("unknown"),
+                "{name}: {}",
+                first.message
+            );
+        }
     }
 }
 

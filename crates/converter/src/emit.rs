@@ -10,10 +10,7 @@ use api::{
     Object, ObjectKey, RouteFilter, annotation,
     gateway::{HttpRoute, httproutes::HttpRouteSpec},
 };
-use k8s_openapi::{
-    api::core::v1::Service,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use crate::{
     Options,
@@ -75,11 +72,8 @@ impl<'a> Emitter<'a> {
         let canaries = group.paths.iter().flat_map(|owned| &owned.canaries);
         for source in std::iter::once(source).chain(canaries.map(|canary| &*canary.source)) {
             for external in &source.settings.externals {
-                self.add(Service {
-                    metadata: metadata(source, &external.name),
-                    spec: Some(external.spec()),
-                    status: None,
-                });
+                self.made
+                    .extend(external.objects(|name| metadata(source, name)));
             }
         }
         let mut rules = Vec::new();

@@ -11,7 +11,7 @@ use k8s_openapi::{
 };
 
 use crate::{
-    annotations::{self, Destination, Settings},
+    annotations::{self, Destination, Joined, Settings},
     class::Rules,
     controllers,
     lookup::Lookup,
@@ -130,7 +130,7 @@ fn source(
     controllers::note(&object, annotations, native, notes);
     let settings = annotations::read(&object, annotations, (lookup, profile), notes);
     let tls = tls::read(ingress, &object, (&settings, profile), lookup);
-    let (mut paths, mut hosts) = (Vec::new(), Vec::new());
+    let (mut paths, mut joined, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
     let rules = ingress
         .spec
         .iter()
@@ -164,10 +164,15 @@ fn source(
             if settings.matching.nothing {
                 continue;
             }
-            let path = reading.path(&host, path, format!("{field}.http.paths[{index}]"));
-            paths.extend(path.map(Arc::new));
+            match reading.path(&host, path, format!("{field}.http.paths[{index}]")) {
+                Some((path, true)) => joined.push(Arc::new(path)),
+                Some((path, false)) => paths.push(Arc::new(path)),
+                None => {}
+            }
         }
     }
+    // One that is written as it is goes before one that has become the same.
+    paths.extend(joined);
     let default_backend = default_backend(&object, ingress, &settings, (lookup, notes));
     Source {
         object,
@@ -225,7 +230,13 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn path(&mut self, host: &Arc<str>, path: &HTTPIngressPath, field: String) -> Option<Path> {
+    /// The path, and whether annotations have made another one of it.
+    fn path(
+        &mut self,
+        host: &Arc<str>,
+        path: &HTTPIngressPath,
+        field: String,
+    ) -> Option<(Path, bool)> {
         let text = path
             .path
             .as_deref()
@@ -239,18 +250,43 @@ impl Reading<'_> {
                 return None;
             }
         };
+        let (kind, joined) = match self.joined(kind) {
+            Ok(joined) => joined,
+            Err(why) => {
+                let message = format!("the path {text:?} is not served: {why}");
+                self.notes
+                    .add(self.object, Some(&field), Outcome::Dropped, message);
+                return None;
+            }
+        };
         if let PathKind::Regex(pattern) = &kind {
             check_regex(text, pattern, (self.object, &field), self.notes);
         }
         let backend = self.backend(&path.backend);
         let written = (text.to_owned(), path.path_type.clone());
-        Some(Path {
+        let path = Path {
             host: Arc::clone(host),
             written,
             kind,
             backend,
             field,
-        })
+        };
+        Some((path, joined))
+    }
+
+    /// The path together with what annotations ask of it, and whether that makes another of it.
+    fn joined(&self, kind: PathKind) -> Result<(PathKind, bool), &'static str> {
+        let Some(rule) = &self.settings.matching.path else {
+            return Ok((kind, false));
+        };
+        match rule.join(&kind, self.settings) {
+            Joined::Same => Ok((kind, false)),
+            Joined::Other(kind) => Ok((kind, true)),
+            Joined::Nothing => {
+                Err("nothing is both below it and what match-pseudo-header-path asks for")
+            }
+            Joined::Unclear(why) => Err(why),
+        }
     }
 
     fn backend(&self, backend: &IngressBackend) -> Backend {

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use api::{Kind, ObjectKey, Resources, Store, certificate};
+use api::{Kind, McpBridge, ObjectKey, Resources, Store, certificate};
 use foldhash::HashMap;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 
@@ -26,6 +26,8 @@ pub(crate) enum Read {
     Service(ObjectKey, Option<Arc<Service>>),
     Secret(ObjectKey, Option<Arc<Secret>>),
     ConfigMap(ObjectKey, Option<Arc<ConfigMap>>),
+    /// Those in which names of registries are looked up.
+    Bridges(Vec<Arc<McpBridge>>),
     /// A kind of a namespace, the Service, and whether a ReferenceGrant lets the one refer to the other.
     Permit((Kind, String), ObjectKey, bool),
 }
@@ -58,6 +60,11 @@ impl<'a> Lookup<'a> {
             Read::Service(key, then) => same(&self.resources.services, key, then.as_ref()),
             Read::Secret(key, then) => same(&self.resources.secrets, key, then.as_ref()),
             Read::ConfigMap(key, then) => same(&self.resources.config_maps, key, then.as_ref()),
+            Read::Bridges(then) => {
+                let now = bridges(self.resources);
+                let same = |(now, then)| Arc::ptr_eq(now, then);
+                now.len() == then.len() && now.iter().zip(then).all(same)
+            }
             Read::Permit((kind, home), to, then) => self.granted(*kind, home, to) == *then,
         }
     }
@@ -72,6 +79,13 @@ impl<'a> Lookup<'a> {
         let found = self.resources.config_maps.get(key);
         self.note(Read::ConfigMap(key.clone(), found.cloned()));
         found.map(|found| &**found)
+    }
+
+    /// The McpBridges in which names of registries are looked up: one, unless it is unclear which.
+    pub(crate) fn bridges(&self) -> Vec<Arc<McpBridge>> {
+        let found = bridges(self.resources);
+        self.note(Read::Bridges(found.clone()));
+        found
     }
 
     /// The certificate of a Secret.
@@ -116,4 +130,15 @@ impl<'a> Lookup<'a> {
     fn note(&self, read: Read) {
         self.noted.borrow_mut().push(read);
     }
+}
+
+/// Higress reads the one of its own namespace. Where that is not the usual one, it is the only one of that name.
+fn bridges(resources: &Resources) -> Vec<Arc<McpBridge>> {
+    let usual = ObjectKey::new(McpBridge::NAMESPACE, McpBridge::NAME);
+    if let Some(bridge) = resources.mcp_bridges.get(&usual) {
+        return vec![Arc::clone(bridge)];
+    }
+    let all = resources.mcp_bridges.iter();
+    let named = all.filter(|(key, _)| *key.name == *McpBridge::NAME);
+    named.map(|(_, bridge)| Arc::clone(bridge)).collect()
 }

@@ -1,12 +1,8 @@
-//! Services that annotations name, and those that stand for hosts outside of the cluster.
+//! Services that annotations name.
 
 use api::{FallbackRef, Kind, ObjectKey};
-use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};
 
-use crate::{
-    lookup::Lookup,
-    value::{self, object_name, short_hash},
-};
+use crate::{lookup::Lookup, value};
 
 /// `[namespace/]name[:port]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,48 +116,6 @@ pub(crate) fn missing_grant(
             kind.group()
         )
     })
-}
-
-/// A Service that stands for a host outside of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct External {
-    pub(crate) name: String,
-    host: String,
-    port: u16,
-}
-
-impl External {
-    /// Named after the Ingress that wants it, and the host.
-    pub(crate) fn new(ingress: &str, host: &str, port: u16) -> Self {
-        let hash = short_hash(&["external", host, &port.to_string()]);
-        Self {
-            name: object_name(ingress, &hash),
-            host: host.to_owned(),
-            port,
-        }
-    }
-
-    pub(crate) fn reference(&self) -> ServiceRef {
-        ServiceRef {
-            name: self.name.clone(),
-            namespace: None,
-            port: self.port,
-        }
-    }
-
-    /// What the Service says.
-    pub(crate) fn spec(&self) -> ServiceSpec {
-        ServiceSpec {
-            type_: Some("ExternalName".to_owned()),
-            external_name: Some(self.host.clone()),
-            ports: Some(vec![ServicePort {
-                name: Some("http".to_owned()),
-                port: i32::from(self.port),
-                ..ServicePort::default()
-            }]),
-            ..ServiceSpec::default()
-        }
-    }
 }
 
 #[cfg(test)]

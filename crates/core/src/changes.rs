@@ -21,6 +21,7 @@ const OF_ROUTES: &[Kind] = &[
     // Only `converter` reads these; what it makes of them comes as objects of other kinds.
     Kind::Ingress,
     Kind::IngressClass,
+    Kind::McpBridge,
 ];
 
 /// Objects that are not what they were at the translation before.

@@ -104,7 +104,12 @@ fn load(args: &ManifestArgs, options: converter::Options) -> anyhow::Result<Load
 fn words(cluster: &Update) -> String {
     let place = cluster.cluster.as_deref().unwrap_or_default();
     let count = report::plural(cluster.resources.iter().count(), "object");
-    let absent: Vec<_> = cluster.absent.iter().map(|kind| kind.as_str()).collect();
+    // Where Higress has never been, its kind is not missed.
+    let absent = cluster
+        .absent
+        .iter()
+        .filter(|kind| **kind != api::Kind::McpBridge);
+    let absent: Vec<_> = absent.map(|kind| kind.as_str()).collect();
     let absent = match absent[..] {
         [] => String::new(),
         _ => format!("; not installed there: {}", absent.join(", ")),

@@ -5,7 +5,7 @@ mod metrics;
 
 use std::{fs, path::Path};
 
-use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, Kind};
+use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, HIGRESS_GROUP, Kind};
 
 /// Before a part of the page that is ours, and after it.
 const BEGIN: &str = "<!-- generated: ";
@@ -81,6 +81,7 @@ fn kinds() -> String {
         "",
         "discovery.k8s.io",
         "certificates.k8s.io",
+        HIGRESS_GROUP,
     ];
     let mut rows = Vec::new();
     for group in groups {

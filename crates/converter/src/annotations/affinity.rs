@@ -80,7 +80,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }
     if reader.parse("affinity", affinity) == Some(()) {
         let cookie = session_cookie(reader, is_canary);
-        let odd = reader.paths().find(|path| profile::is_expression(path));
+        let odd =
+            { reader.paths().map(|(path, _)| path) }.find(|path| profile::is_expression(path));
         match odd.filter(|_| cookie.path.is_none() && reader.profile().cookies_have_paths()) {
             Some(odd) if !is_canary => {
                 let message = format!(

@@ -38,7 +38,10 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some(wanted) = reader.parse(KEY, parse) else {
         return;
     };
-    let rewritten = settings.rewrite_target.is_some() || settings.rewrite_path.is_some();
+    // To ingress-nginx, a target that is the path itself is no rewrite.
+    let same = |target: &String| reader.profile() == Profile::Nginx && reader.has_only_path(target);
+    let target = settings.rewrite_target.as_ref();
+    let rewritten = target.is_some_and(|target| !same(target)) || settings.rewrite_path.is_some();
     if !rewritten && wanted.is_some() {
         return reader.pointless(KEY, "rewrite-target or rewrite-path");
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::{Effect, Family, Key, Reader, Settings, canary::leads_here};
+use super::{Effect, Family, Key, Reader, Settings, canary::leads_here, path_condition::PathRule};
 use crate::{
     effect::Written,
     native::{self, HeaderMatch, HeaderType, QueryMatch, QueryType, RouteMatch, Rule},
@@ -55,18 +55,18 @@ pub(super) const MATCHING: Family = Family {
         },
         Key {
             name: "exact-match-pseudo-header-NAME",
-            doc: "What authority (the host, without port), method or scheme has to be; path is refused.",
-            becomes: "authority: match of the header Host, `Exact`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served. So do path and other pseudo-headers.",
+            doc: "What authority (the host, without port), method or scheme has to be; path has a line of its own.",
+            becomes: "authority: match of the header Host, `Exact`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served. So do other pseudo-headers.",
         },
         Key {
             name: "prefix-match-pseudo-header-NAME",
-            doc: "What authority (the host, without port), method or scheme has to begin with; path is refused.",
-            becomes: "authority: match of the header Host, `RegularExpression`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served. So do path and other pseudo-headers.",
+            doc: "What authority (the host, without port), method or scheme has to begin with; path has a line of its own.",
+            becomes: "authority: match of the header Host, `RegularExpression`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name. Then no path of the Ingress is served. So do other pseudo-headers.",
         },
         Key {
             name: "regex-match-pseudo-header-NAME",
-            doc: "Regular expression for authority (the host, without port), method or scheme; path is refused.",
-            becomes: "authority: match of the header Host, `RegularExpression`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name; or no regular expression. Then no path of the Ingress is served. So do path and other pseudo-headers.",
+            doc: "Regular expression for authority (the host, without port), method or scheme; path has a line of its own.",
+            becomes: "authority: match of the header Host, `RegularExpression`; method: method matches; scheme: the listeners that the route attaches to. Refused: an empty value, more than 1,024 characters, a name that cannot be, a second condition on the same name; or no regular expression. Then no path of the Ingress is served. So do other pseudo-headers.",
         },
     ],
     apply,
@@ -85,6 +85,8 @@ pub(crate) struct Matching {
     pub(crate) headers: BTreeMap<String, ValueRule>,
     /// By name.
     pub(crate) query: BTreeMap<String, ValueRule>,
+    /// What the path has to be too.
+    pub(crate) path: Option<PathRule>,
 }
 
 /// How a value is compared, as HTTPRoute has it.
@@ -121,10 +123,11 @@ impl ValueRule {
 /// The longest value of a query parameter match; those of headers may be longer.
 const LONGEST: usize = 1024;
 
-const NOTHING: &str = "no path of this Ingress is served";
+pub(super) const NOTHING: &str = "no path of this Ingress is served";
 
+/// How a condition compares.
 #[derive(Debug, Clone, Copy)]
-enum How {
+pub(super) enum How {
     Exact,
     Prefix,
     Regex,
@@ -141,6 +144,9 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     ] {
         for place in ["header", "query", "pseudo-header"] {
             for (key, name) in reader.named(&format!("{word}-match-{place}-")) {
+                if (place, name) == ("pseudo-header", "path") {
+                    continue;
+                }
                 let text = reader.text(key).unwrap_or_default();
                 let read = match place {
                     "header" => {
@@ -163,7 +169,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
 }
 
 /// What a condition stands in. A canary's tells its base from others.
-const fn effect(canary: bool, effect: Effect) -> Effect {
+pub(super) const fn effect(canary: bool, effect: Effect) -> Effect {
     if canary {
         Effect::InOrDefault(tells_apart)
     } else {
@@ -304,9 +310,8 @@ fn pseudo_header(
             let message = "parentRefs: the HTTP listener, the HTTPS listener or both";
             Ok((effect, message))
         }
-        "path" => Err("the paths of the rules say which paths match: see use-regex".to_owned()),
         other => Err(format!(
-            ":{other} cannot be matched, only :authority, :method and :scheme"
+            ":{other} cannot be matched, only :authority, :method, :path and :scheme"
         )),
     }
 }

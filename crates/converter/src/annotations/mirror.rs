@@ -4,9 +4,11 @@ use api::Kind;
 
 use super::{Effect, Family, Key, Reader, Settings};
 use crate::{
+    external::External,
     native::{self, Rule},
     note::Outcome,
-    service::{self, External, ServiceName, ServiceRef},
+    registry,
+    service::{self, ServiceName, ServiceRef},
     value,
 };
 
@@ -26,8 +28,8 @@ pub(super) const MIRROR: Family = Family {
         },
         Key {
             name: "mirror-target-fqdn",
-            doc: "Name of a host that gets a copy of each request; it wins over mirror-target-service.",
-            becomes: "RequestMirror filter and a Service of type ExternalName. Refused: no name of a host; then nothing is copied.",
+            doc: "Name of a host that gets a copy of each request, or NAME.dns or NAME.static of a McpBridge (see destination); it wins over mirror-target-service.",
+            becomes: "RequestMirror filter and a Service of type ExternalName, or with the endpoints of the registry. Refused: no name of a host, and no registry that can be used; then nothing is copied.",
         },
         Key {
             name: "mirror-target-fqdn-port",
@@ -115,7 +117,8 @@ fn percent(reader: &mut Reader<'_>) -> Result<i32, ()> {
 
 fn outside(reader: &mut Reader<'_>, settings: &mut Settings) -> Option<ServiceRef> {
     const PORT: &str = "mirror-target-fqdn-port";
-    let port = match reader.parse(PORT, service::port) {
+    let asked = reader.parse(PORT, service::port);
+    let port = match asked {
         Some(port) => {
             let effect = match port {
                 80 => Effect::Default,
@@ -127,10 +130,22 @@ fn outside(reader: &mut Reader<'_>, settings: &mut Settings) -> Option<ServiceRe
         None if reader.has(PORT) => return None,
         None => 80,
     };
-    let host = reader.parse("mirror-target-fqdn", value::precise_hostname)?;
-    let message = "RequestMirror and a Service of type ExternalName";
+    let (ingress, lookup) = (&reader.object.key.name, reader.lookup);
+    let external = reader.parse("mirror-target-fqdn", |text| match registry::name(text) {
+        Some(name) => {
+            let service = registry::find(name, asked, lookup)?;
+            Ok(External::registered(ingress, text, service))
+        }
+        None => {
+            let host = value::precise_hostname(text)?;
+            Ok(External::new(ingress, &host, port))
+        }
+    })?;
+    let message = match external.is_registered() {
+        true => "RequestMirror and a Service with the endpoints of the registry",
+        false => "RequestMirror and a Service of type ExternalName",
+    };
     reader.exact("mirror-target-fqdn", Effect::Rule(copies), message);
-    let external = External::new(&reader.object.key.name, &host, port);
     let reference = external.reference();
     settings.externals.push(external);
     Some(reference)

@@ -6,7 +6,7 @@ use super::{
     Canary, Destination, DownstreamTls, ForwardedPrefix, HeaderControl, HostSettings,
     HttpsRedirect, Matching,
 };
-use crate::{native, service::External, variable::Texts};
+use crate::{external::External, native, variable::Texts};
 
 /// What the annotations of one Ingress ask for.
 ///

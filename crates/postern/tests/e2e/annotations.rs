@@ -12,6 +12,7 @@ mod canary;
 mod elsewhere;
 mod fallback;
 mod guard;
+mod higress;
 mod hosts;
 mod limits;
 mod matching;

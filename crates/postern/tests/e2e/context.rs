@@ -331,3 +331,47 @@ fn a_cluster_that_cannot_be_read_is_an_error() {
     let output = postern(&["check"]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn registries_of_higress_are_read_where_they_are_installed() {
+    let manifests = "\
+apiVersion: networking.higress.io/v1
+kind: McpBridge
+metadata: {name: default, namespace: higress-system}
+spec: {registries: [{type: static, name: fixed, domain: 192.0.2.7:8080, port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: site, namespace: default, annotations: {higress.io/destination: fixed.static}}
+spec:
+  ingressClassName: higress
+  rules:
+  - host: example.com
+    http:
+      paths:
+      - path: /
+        pathType: Prefix
+        backend: {resource: {apiGroup: networking.higress.io, kind: McpBridge, name: default}}
+";
+    let server = ApiServer::start(manifests, 500, Wrong::default());
+    let output = on(&server, &["convert"]);
+    let objects = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    for made in ["kind: EndpointSlice\n", "192.0.2.7", "clusterIP: None\n"] {
+        assert!(objects.contains(made), "{made}: {objects}");
+    }
+    let lacking = BTreeSet::from(["networking.higress.io"]);
+    let wrong = Wrong {
+        lacking,
+        ..Wrong::default()
+    };
+    let server = ApiServer::start(manifests, 500, wrong);
+    let output = on(&server, &["convert"]);
+    let told = both(&output);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(
+        told.contains("there is no McpBridge named default"),
+        "{told}"
+    );
+    assert!(!told.contains("not installed there: McpBridge"), "{told}");
+}

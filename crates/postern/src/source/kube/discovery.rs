@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, Kind};
+use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, HIGRESS_GROUP, Kind};
 use gateway_core::{Definition, Definitions, needed_fields};
 use k8s_openapi::{
     api::{
@@ -28,6 +28,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     (GROUP, &["v1alpha1"]),
     (EXPERIMENTS_GROUP, &["v1alpha1"]),
     ("certificates.k8s.io", &["v1beta1", "v1alpha1"]),
+    (HIGRESS_GROUP, &["v1"]),
 ];
 
 /// On a definition of the Gateway API: its release.

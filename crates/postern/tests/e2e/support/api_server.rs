@@ -41,7 +41,7 @@ const fn resource(
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// Those that the tests are about.
-const RESOURCES: [Resource; 12] = [
+const RESOURCES: [Resource; 13] = [
     resource("networking.k8s.io", "v1", "Ingress", "ingresses", true),
     resource(
         "networking.k8s.io",
@@ -70,6 +70,13 @@ const RESOURCES: [Resource; 12] = [
         "v1alpha1",
         "RouteFilter",
         "routefilters",
+        true,
+    ),
+    resource(
+        "networking.higress.io",
+        "v1",
+        "McpBridge",
+        "mcpbridges",
         true,
     ),
 ];
