@@ -102,7 +102,7 @@ pub struct RoutePolicySpec {
     /// How CORS filters of the rule speak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<CorsAnswers>,
-    /// Statuses of the gateway's own answers because a backend cannot answer.
+    /// Statuses of the gateway's own answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_statuses: Option<GatewayStatuses>,
 }
@@ -120,7 +120,7 @@ pub struct Fallback {
     /// Statuses, of a backend or because one did not answer, in whose stead the last of the Services is asked, once: GET
     /// (or HEAD) of `/` with the host that the client asked for, and `X-Code` (the status), `X-Format` (the client's
     /// `Accept`) and `X-Original-URI`, without `Authorization`. What it says is the answer; of 401, 403 and 407 the status
-    /// stays. When it does not answer either, the first answer counts. What the gateway refuses itself (403, 429) is not replaced. Default none.
+    /// stays. When it does not answer either, the first answer counts. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(range(min = 400, max = 599)))]
     pub status_codes: Vec<u16>,
@@ -129,6 +129,10 @@ pub struct Fallback {
     /// because there is no endpoint then has these too, with `X-Code: 503` and `X-Format`. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tell_why: bool,
+    /// Whether the last of the Services is asked in the stead of what the gateway itself refuses, too, where that has one of
+    /// `statusCodes`: 401, 403, 413, 429, 500, 503. Nothing of the request's body is read for it. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refusals: bool,
 }
 
 /// A port of a Service.
@@ -227,7 +231,7 @@ pub enum RateScope {
     Client,
 }
 
-/// Which clients may ask; others are answered 403. An entry that cannot be read closes the rule for everybody.
+/// Which clients may ask; others are answered 403, or `gatewayStatuses.forbidden`. An entry that cannot be read closes the rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientAddresses {
     /// Networks (CIDR) or addresses that may ask; empty: every one.
@@ -248,8 +252,29 @@ pub struct ClientAddresses {
     pub deny: Vec<String>,
 }
 
+/// Networks with every address.
+const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+impl ClientAddresses {
+    /// No client may ask: what a setting becomes that restricts access and cannot be honoured.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            allow: Vec::new(),
+            deny: EVERYWHERE.map(str::to_owned).into(),
+        }
+    }
+
+    /// Whether no client may ask.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        let denied = |network: &&str| self.deny.iter().any(|denied| denied == network);
+        EVERYWHERE.iter().all(denied)
+    }
+}
+
 /// User name and password (RFC 7617). Whoever gives none, or wrong ones, is answered 401. A Secret that is not there, cannot
-/// be read, or has no user in it closes the rule for everybody: 500.
+/// be read, or has no user in it closes the rule: 500, unless `gatewayStatuses.invalidRule` says another status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuth {

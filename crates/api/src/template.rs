@@ -12,6 +12,7 @@ pub const VARIABLES: &[&str] = &[
     "https",
     "server_port",
     "pass_server_port",
+    "pass_port",
     "server_protocol",
     "request_uri",
     "escaped_request_uri",
@@ -24,6 +25,9 @@ pub const VARIABLES: &[&str] = &[
     "remote_addr",
     "the_real_ip",
     "realip_remote_addr",
+    "remote_user",
+    "req_id",
+    "request_id",
     "content_type",
     "content_length",
 ];

@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
                 // Both are there: the nginx one counts, as in Higress.
                 let message = format!("overridden by {key}: {text:?}");
                 if other_text == text {
-                    notes.exact(object, other, Effect::Default, message);
+                    notes.done(object, other, (Outcome::Exact, Effect::Default), message);
                 } else {
                     notes.add(object, Some(other), Outcome::NoEffect, message);
                 }
@@ -324,22 +324,37 @@ impl<'a> Reader<'a> {
         self.values.contains_key(name)
     }
 
-    /// Says what became of an annotation that is there.
+    /// Says what became of an annotation that is there. One that is approximated acts on what is served.
     pub(crate) fn say(&mut self, name: &str, outcome: Outcome, message: impl Into<String>) {
         if let Some((name, (key, _))) = self.values.get_key_value(name) {
             self.spoken.insert(name);
-            self.notes.add(self.object, Some(key), outcome, message);
+            match outcome {
+                Outcome::Approximated => {
+                    let done = (outcome, Effect::Served);
+                    self.notes.done(self.object, key, done, message);
+                }
+                _ => self.notes.add(self.object, Some(key), outcome, message),
+            }
         }
     }
 
     /// Says that an annotation that is there does what it should, and where in the output that stands.
     pub(crate) fn exact(&mut self, name: &str, effect: Effect, message: impl Into<String>) {
+        self.done(name, (Outcome::Exact, effect), message);
+    }
+
+    /// Says that an annotation that is there does something close to what it should, and where in the output that stands.
+    pub(crate) fn close_to(&mut self, name: &str, effect: Effect, message: impl Into<String>) {
+        self.done(name, (Outcome::Approximated, effect), message);
+    }
+
+    fn done(&mut self, name: &str, done: (Outcome, Effect), message: impl Into<String>) {
         let Some((name, (key, _))) = self.values.get_key_value(name) else {
             return;
         };
         self.spoken.insert(name);
         match self.inherits {
-            None => self.notes.exact(self.object, key, effect, message),
+            None => self.notes.done(self.object, key, done, message),
             Some(outcome) => {
                 let message = "a canary has the settings of its base; this one is not used";
                 self.notes.add(self.object, Some(key), outcome, message);

@@ -7,9 +7,6 @@ use crate::{
     note::{Notes, Outcome},
 };
 
-/// What becomes of all requests that come.
-const REFUSED: &str = "requests are answered with 500";
-
 /// Says of each path that has such a backend, and that requests come to, what becomes of them.
 pub(crate) fn note(groups: &[HostGroup], notes: &mut Notes) {
     for group in groups {
@@ -17,13 +14,14 @@ pub(crate) fn note(groups: &[HostGroup], notes: &mut Notes) {
         if group.source.settings.rule.redirect.is_some() {
             continue;
         }
+        let status = group.source.profile.broken_status();
         for owned in &group.paths {
             if let Backend::Broken(why) = &owned.path.backend {
                 let effect = match owned.canaries.iter().any(takes_share) {
                     true => {
-                        "what no canary takes by header or cookie goes to the canaries with a weight"
+                        "what no canary takes by header or cookie goes to the canaries with a weight".to_owned()
                     }
-                    false => REFUSED,
+                    false => refused(status),
                 };
                 let message = format!("{why}; {effect}");
                 let field = field(&owned.path.field);
@@ -36,7 +34,7 @@ pub(crate) fn note(groups: &[HostGroup], notes: &mut Notes) {
             }
             for canary in &owned.canaries {
                 if let Backend::Broken(why) = &canary.backend {
-                    let message = format!("{why}; {}", of_canary(canary, owned));
+                    let message = format!("{why}; {}", of_canary(canary, owned, status));
                     let field = field(&canary.field);
                     notes.add(
                         &canary.source.object,
@@ -50,14 +48,19 @@ pub(crate) fn note(groups: &[HostGroup], notes: &mut Notes) {
     }
 }
 
-fn of_canary(canary: &Attached, owned: &Owned) -> &'static str {
+/// What becomes of all requests that come.
+fn refused(status: u16) -> String {
+    format!("requests are answered with {status}")
+}
+
+fn of_canary(canary: &Attached, owned: &Owned, status: u16) -> String {
     let usable = !matches!(owned.path.backend, Backend::Broken(_));
     if canary.canary.header.is_some() || canary.canary.cookie.is_some() {
-        "requests that it takes by header or cookie are answered with 500"
+        format!("requests that it takes by header or cookie are answered with {status}")
     } else if usable || owned.canaries.iter().any(takes_share) {
-        "its share of the requests goes to the others"
+        "its share of the requests goes to the others".to_owned()
     } else {
-        REFUSED
+        refused(status)
     }
 }
 

@@ -64,6 +64,17 @@ pub(crate) fn draft(group: &HostGroup, owned: &Owned) -> Draft {
         draft.rules.push(sent(name, owned, &settings.matching, to));
         return draft;
     }
+    if matches!(owned.path.backend, Backend::Unmatched) && !settings.redirects() {
+        let cors = settings.rule.cors.as_deref();
+        let filters = cors.map(|cors| vec![native::cors(native::Cors::clone(cors))]);
+        draft.rules.push(Rule {
+            name: Some(name),
+            matches: Some(matches(&owned.path.kind, &settings.matching, None)),
+            filters,
+            ..Rule::default()
+        });
+        return draft;
+    }
     let filter = extension::filter(group, owned, &settings);
     let builder = Builder {
         settings: &settings,

@@ -1,7 +1,7 @@
 //! Where the effect of an annotation stands, so that what is said of it is settled by what was written.
 //!
-//! A family says *exact* together with an [`Effect`]. Once the objects of an Ingress are written, [`settled`] looks for it
-//! there: a note whose effect stands nowhere is not exact, and says why.
+//! A family says *exact* or *approximated* together with an [`Effect`]. Once the objects of an Ingress are written, [`settled`]
+//! looks for it there: a note whose effect stands nowhere is neither, and says why.
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
@@ -35,6 +35,8 @@ pub(crate) enum Effect {
     InOr(fn(&Written<'_>) -> bool, Outcome, &'static str),
     /// Likewise; where it stands nowhere, the annotation asks for what is so anyway.
     InOrDefault(fn(&Written<'_>) -> bool),
+    /// In all that is served of the Ingress, whatever it is.
+    Served,
 }
 
 impl Effect {
@@ -49,6 +51,7 @@ impl Effect {
             }
             Self::ClientTls(is) => written.clients.iter().copied().any(is),
             Self::In(is) | Self::InOr(is, ..) | Self::InOrDefault(is) => is(written),
+            Self::Served => written.rules().next().is_some(),
         }
     }
 
@@ -220,10 +223,12 @@ fn leads_to_https(rule: &Rule) -> bool {
 /// Whether a note has to be settled.
 pub(crate) fn is_open(note: &Note) -> bool {
     let certain = |effect| matches!(effect, Effect::Default | Effect::InOrDefault(_));
-    note.outcome == Outcome::Exact && note.effect.is_some_and(|effect| !certain(effect))
+    matches!(note.outcome, Outcome::Exact | Outcome::Approximated)
+        && note.effect.is_some_and(|effect| !certain(effect))
 }
 
-/// The notes of an Ingress by what was written for it. They stay as they are where all that is called exact is there.
+/// The notes of an Ingress by what was written for it. They stay as they are where all that is called exact or approximated is
+/// there.
 pub(crate) fn settled(notes: Arc<[Note]>, written: &Written<'_>) -> Arc<[Note]> {
     let missing = |note: &Note| {
         let effect = note.effect.filter(|_| is_open(note));

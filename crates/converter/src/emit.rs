@@ -64,9 +64,10 @@ impl<'a> Emitter<'a> {
 
     fn group(&mut self, group: &HostGroup) {
         let source = &*group.source;
-        let hash = match group.challenges {
-            false => short_hash(&[&group.host]),
-            true => short_hash(&[&group.host, "challenges"]),
+        let hash = match (group.challenges, group.unmatched) {
+            (true, _) => short_hash(&[&group.host, "challenges"]),
+            (false, true) => short_hash(&[&group.host, "unmatched"]),
+            (false, false) => short_hash(&[&group.host]),
         };
         let name = object_name(&source.object.key.name, &hash);
         let canaries = group.paths.iter().flat_map(|owned| &owned.canaries);

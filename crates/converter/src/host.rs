@@ -3,6 +3,8 @@
 //! [`Facts`] are gathered from all Ingresses. Each Ingress is then told what concerns it, and settled: that is a function of
 //! the Ingress and of what it was told, so it is kept for as long as both stay the same.
 
+mod rest;
+
 use std::sync::Arc;
 
 use api::ObjectKey;
@@ -89,6 +91,8 @@ struct Told {
     slashes: Vec<usize>,
     /// Its default backend has what no rule of the host matches.
     default_backend: bool,
+    /// What no rule of the host matches is not found, behind what its annotations ask for.
+    unmatched: bool,
 }
 
 /// What is known about hosts.
@@ -118,6 +122,8 @@ struct HostFacts {
     alone: Option<ObjectKey>,
     /// A rule is for whatever begins with `/`.
     root: bool,
+    /// A rule has a path.
+    paths: bool,
 }
 
 impl Facts {
@@ -136,6 +142,7 @@ impl Facts {
                 let host = facts.hosts.entry(Arc::clone(&path.host)).or_default();
                 host.exact_root |= source.settings.matching == Matching::default()
                     && matches!(&path.kind, PathKind::Exact(text) if text == "/");
+                host.paths = true;
                 host.root |= source.settings.matching == Matching::default()
                     && path.written.0 == "/"
                     && !matches!(path.kind, PathKind::Exact(_));
@@ -186,9 +193,11 @@ impl Facts {
                     Vec::new()
                 },
                 default_backend: is_base && !facts.root && facts.has_default(host, source),
+                unmatched: is_base && facts.is_left_to(host, source),
             };
             let says = told.app_root
                 || told.default_backend
+                || told.unmatched
                 || told.regex.is_some()
                 || told.redirected.is_some()
                 || !(told.aliases.is_empty() && told.slashes.is_empty());
@@ -324,6 +333,17 @@ impl HostFacts {
             && !host.is_empty()
             && self.alone.as_ref() == Some(&source.object.key)
     }
+
+    /// Whether an Ingress without a backend for it says what becomes of what no rule of the host matches: the first that names the
+    /// host, where its annotations guard or redirect, or where the host has no path at all.
+    fn is_left_to(&self, host: &str, source: &Source) -> bool {
+        let settings = &source.settings;
+        !self.root
+            && !host.is_empty()
+            && source.default_backend.is_none()
+            && self.alone.as_ref() == Some(&source.object.key)
+            && (!self.paths || settings.has_guards() || settings.redirects())
+    }
 }
 
 /// Paths `/x/` of a host where nobody has `/x`.
@@ -343,10 +363,7 @@ fn apply(read: &Source, told: &[Told]) -> Source {
     let mut said = Notes::default();
     said.repeat(read.notes.as_deref());
     let mut more: Vec<Path> = Vec::new();
-    for told in told.iter().filter(|told| told.default_backend) {
-        let path = default_backend(read, &told.host);
-        source.paths.extend(path.map(Arc::new));
-    }
+    rest::add(read, told, &mut source, &mut said);
     for told in told {
         add_slashes(read, told, &mut more, &mut said);
         if let Some((_, target)) = read
@@ -399,19 +416,6 @@ fn apply(read: &Source, told: &[Told]) -> Source {
     source
 }
 
-/// The default backend as a path of a host, with everything that annotations say of paths.
-fn default_backend(read: &Source, host: &Arc<str>) -> Option<Path> {
-    let written = ("/".to_owned(), "Prefix".to_owned());
-    let kind = ingress::kind((&read.settings, read.profile), &written.0, &written.1).ok()?;
-    Some(Path {
-        host: Arc::clone(host),
-        written,
-        kind,
-        backend: read.default_backend.clone()?,
-        field: ingress::DEFAULT_BACKEND.to_owned(),
-    })
-}
-
 /// One expression makes expressions of every path of its host.
 fn make_regex(source: &mut Source, told: &Told, said: &mut Notes) {
     let Some(by) = &told.regex else {
@@ -424,7 +428,8 @@ fn make_regex(source: &mut Source, told: &Told, said: &mut Notes) {
         let whole = source.settings.full_path_regex;
         let pattern = source.profile.expression(&path.written.0, whole);
         let place = (&source.object, path.field.as_str());
-        if ingress::check_regex(&path.written.0, &pattern, place, said) {
+        let unmatched = matches!(path.backend, Backend::Unmatched);
+        if !unmatched && ingress::check_regex(&path.written.0, &pattern, place, said) {
             let message = format!(
                 "a regular expression that paths have to begin with, in any case: class nginx reads every path of a host so once one Ingress (here {by}) has use-regex or rewrite-target"
             );

@@ -90,8 +90,10 @@ pub(crate) enum Backend {
     Redirect(Box<RequestRedirect>),
     /// Nowhere either: they are sent to a URL that is made for each request.
     Location(Box<Location>),
-    /// It cannot be used, and why; requests are answered with 500.
+    /// It cannot be used, and why; requests are answered with the class' status for that.
     Broken(Arc<str>),
+    /// Nowhere: what no rule of the host matches, in the Ingress that named it first, is not found.
+    Unmatched,
 }
 
 impl Backend {
@@ -100,7 +102,9 @@ impl Backend {
         let (one, several) = match self {
             Self::Service(service) => (Some(service), &[][..]),
             Self::Outside(destinations) => (None, &destinations[..]),
-            Self::Redirect(_) | Self::Location(_) | Self::Broken(_) => (None, &[][..]),
+            Self::Redirect(_) | Self::Location(_) | Self::Broken(_) | Self::Unmatched => {
+                (None, &[][..])
+            }
         };
         let several = several.iter().map(|destination| &destination.reference);
         one.into_iter().chain(several)

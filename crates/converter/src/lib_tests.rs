@@ -315,6 +315,12 @@ proptest! {
     ) {
         prop_assume!(!others.iter().any(|(key, _)| key.ends_with("/proxy-ssl-verify")));
         let key = format!("{prefix}proxy-ssl-secret");
+        let mut others = others;
+        if class == "nginx" {
+            // There, this alone decides on TLS; and another one may say that there is none.
+            others.retain(|(key, _)| !key.ends_with("/backend-protocol"));
+            others.push((format!("{NGINX}backend-protocol"), "HTTPS".to_owned()));
+        }
         let open = unverified_routes(&with_others((class, "a.com"), (&key, &text), &others));
         prop_assert!(open.is_empty(), "{open:?}");
     }

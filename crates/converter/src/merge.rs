@@ -18,7 +18,7 @@ pub(crate) struct Owned {
     pub(crate) path: Arc<Path>,
     /// Oldest first.
     pub(crate) canaries: Vec<Attached>,
-    /// Made from `spec.defaultBackend`.
+    /// It is for what no rule matches: made from `spec.defaultBackend`, or of the host alone.
     pub(crate) is_default: bool,
 }
 
@@ -88,6 +88,8 @@ pub(crate) struct HostGroup {
     pub(crate) https_by_default: Redirect,
     /// These are the paths of challenges by HTTP, which are not sent to https as the others are.
     pub(crate) challenges: bool,
+    /// This is what no rule of the host matches, and has no backend.
+    pub(crate) unmatched: bool,
     /// The host's HTTPS listener asks clients for certificates.
     pub(crate) certificates: bool,
 }
@@ -104,6 +106,7 @@ impl HostGroup {
             https: Redirect::Never,
             https_by_default: Redirect::Never,
             challenges: false,
+            unmatched: false,
             certificates: false,
         }
     }
@@ -119,6 +122,7 @@ impl PartialEq for HostGroup {
             && self.https == other.https
             && self.https_by_default == other.https_by_default
             && self.challenges == other.challenges
+            && self.unmatched == other.unmatched
             && self.certificates == other.certificates
     }
 }
@@ -141,7 +145,10 @@ pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGrou
                     let owner = &owner.object;
                     let message =
                         format!("{owner} has the same path of the same host, and came first");
-                    if !matches!(path.backend, Backend::Redirect(_) | Backend::Location(_)) {
+                    if !matches!(
+                        path.backend,
+                        Backend::Redirect(_) | Backend::Location(_) | Backend::Unmatched
+                    ) {
                         notes.add(&source.object, Some(&path.field), Outcome::Dropped, message);
                     }
                     continue;
@@ -150,11 +157,19 @@ pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGrou
                 paths.push(Owned {
                     path: Arc::clone(path),
                     canaries: Vec::new(),
-                    is_default: false,
+                    is_default: matches!(path.backend, Backend::Unmatched),
                 });
             }
+            let is_unmatched = |owned: &mut Owned| matches!(owned.path.backend, Backend::Unmatched);
+            let unmatched: Vec<_> = paths.extract_if(.., is_unmatched).collect();
             if !paths.is_empty() {
                 groups.push(HostGroup::new(source, host, paths));
+            }
+            if !unmatched.is_empty() {
+                groups.push(HostGroup {
+                    unmatched: true,
+                    ..HostGroup::new(source, host, unmatched)
+                });
             }
         }
     }

@@ -42,6 +42,7 @@ impl Neighbours {
     pub(crate) fn update(&mut self, changes: Vec<Change>) -> Concerned {
         let mut concerned = Concerned::default();
         let mut walk = Walk::default();
+        let mut gone = Vec::new();
         for change in changes {
             if let Some(before) = &change.before {
                 let shared = shared_names(before);
@@ -51,6 +52,7 @@ impl Neighbours {
                 walk.visit(shared, Why::MayChange);
                 walk.any_host |= tls::takes_any_host(before);
                 self.sources.remove(&change.key);
+                gone.push(Arc::clone(before));
             }
             if let Some(now) = change.now {
                 let shared = shared_names(&now);
@@ -65,6 +67,10 @@ impl Neighbours {
             concerned.keys.insert(change.key);
         }
         walk.any_host |= self.takes_any_host();
+        // Listeners that it was served on may stand among those of a wider host.
+        for before in gone {
+            walk.visit(self.above(&before, walk.any_host), Why::MayChange);
+        }
         while let Some((name, why)) = walk.names.pop() {
             for key in self.by_name.get(&name).into_iter().flatten() {
                 concerned.keys.insert(key.clone());

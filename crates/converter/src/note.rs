@@ -68,7 +68,7 @@ pub struct Note {
     pub outcome: Outcome,
     /// What it became, or what is wrong and what to do.
     pub message: String,
-    /// Where in the output it stands, if it is exact.
+    /// Where in the output it stands, if it is exact or approximated.
     #[serde(skip)]
     pub(crate) effect: Option<Effect>,
 }
@@ -107,20 +107,15 @@ impl Notes {
         self.say(object, key, (outcome, None), message.into());
     }
 
-    /// Says that a key does what it says, and where in the output that stands.
-    pub(crate) fn exact(
+    /// Says that a key does what it says, or something close, and where in the output that stands.
+    pub(crate) fn done(
         &mut self,
         object: &ObjectRef,
         key: &str,
-        effect: Effect,
+        (outcome, effect): (Outcome, Effect),
         message: impl Into<String>,
     ) {
-        self.say(
-            object,
-            Some(key),
-            (Outcome::Exact, Some(effect)),
-            message.into(),
-        );
+        self.say(object, Some(key), (outcome, Some(effect)), message.into());
     }
 
     fn say(

@@ -8,7 +8,13 @@ use k8s_openapi::api::networking::v1::Ingress;
 use regex::Regex;
 
 /// Names of values that ingress-nginx sets for each path, and that are known beforehand.
-const CONSTANTS: &[&str] = &["namespace", "ingress_name", "server_name"];
+const CONSTANTS: &[&str] = &[
+    "namespace",
+    "ingress_name",
+    "service_name",
+    "location_path",
+    "server_name",
+];
 
 /// What the paths of an Ingress have to offer for its texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -152,6 +158,10 @@ pub(crate) struct Place<'a> {
     pub(crate) host: &'a str,
     pub(crate) namespace: &'a str,
     pub(crate) ingress: &'a str,
+    /// The Service that it leads to; nothing, where it leads to none.
+    pub(crate) service: &'a str,
+    /// As it is written.
+    pub(crate) path: &'a str,
 }
 
 /// Templates for one path.
@@ -197,6 +207,8 @@ impl<'a> Templates<'a> {
             out.push_str(match &*lower {
                 "namespace" => self.place.namespace,
                 "ingress_name" => self.place.ingress,
+                "service_name" => self.place.service,
+                "location_path" => self.place.path,
                 "server_name" => self.place.host,
                 _ => "",
             });

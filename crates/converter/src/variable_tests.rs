@@ -23,6 +23,8 @@ fn made(pattern: Option<&str>, text: &str) -> (String, bool) {
         pattern,
         host: "a.test",
         namespace: "shop",
+        service: "shop",
+        path: "/written",
         ingress: "web",
     });
     let template = templates.template(text);
@@ -36,7 +38,8 @@ fn what_has_no_value_is_named() {
         "/$1/${9}",
         "/$rest$REST",
         "$Host$http_x$arg_a$cookie_b",
-        "$namespace$server_name",
+        "$namespace$server_name$service_name$location_path",
+        "$remote_user$req_id$best_http_host",
         "${literal_dollar}",
     ] {
         assert_eq!(check(text, &scope), Ok(()), "{text}");
@@ -46,7 +49,7 @@ fn what_has_no_value_is_named() {
         ("/$other", "$other"),
         ("/$0", "$0"),
         ("/a$", "dollar"),
-        ("/$request_id", "$request_id"),
+        ("/$service_port", "$service_port"),
     ] {
         let why = check(text, &scope).unwrap_err();
         assert!(why.contains(named), "{text}: {why}");

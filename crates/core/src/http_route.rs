@@ -158,14 +158,18 @@ impl Outcome {
         // > The message for this condition MUST start with the prefix "Dropped Rule" and include information about
         // > which Rules have been dropped.
         if let Some(fault) = Fault::join(&rule.faults) {
+            let own = rule.variants.first();
+            let own = own.and_then(|variant| variant.rule.statuses.invalid_rule);
+            let status = own.map_or(500, |own| own.as_u16());
             let effect = match (rule.no_match, rule.lost_matches) {
                 (true, _) => {
                     "which matches nothing: requests meet other rules, or are answered 404"
+                        .to_owned()
                 }
-                (false, 0) => "which answers 500",
-                (false, _) => {
-                    "which answers 500, and whose matches that cannot be read match nothing"
-                }
+                (false, 0) => format!("which answers {status}"),
+                (false, _) => format!(
+                    "which answers {status}, and whose matches that cannot be read match nothing"
+                ),
             };
             let message = format!("Dropped Rule {label}, {effect}: {}", fault.message);
             self.faults.push(Fault::new(fault.reason, message));

@@ -121,6 +121,9 @@ pub struct Fallback {
     /// The last cluster is told why it is asked, also where it gets the request of a backend without endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Box<Told>>,
+    /// It is asked in the stead of what the gateway itself refuses, too, with one of the statuses.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refusals: bool,
 }
 
 /// What the last cluster of a [`Fallback`] is told beside the status (`X-Code`) and the client's `Accept` (`X-Format`).

@@ -7,7 +7,7 @@ use crate::serialize;
 
 /// A field of a request that tells the backend who asks, and how. What the client sent under its name is replaced.
 ///
-/// `X-Forwarded-For`, `-Proto` and `-Host` need no word: every backend gets them.
+/// `X-Forwarded-For`, `-Proto` and `-Host` need no word: every backend gets them, with all that trusted proxies said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[repr(u8)]
@@ -26,11 +26,13 @@ pub enum ForwardedField {
     ForwardedScheme,
     /// `X-Scheme`: likewise.
     Scheme,
+    /// `X-Forwarded-Host`: the first host alone that a trusted proxy says, else that of the request; and `Host` is the same.
+    HostAlone,
 }
 
 impl ForwardedField {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RequestId,
         Self::RealIp,
         Self::ClientAlone,
@@ -38,6 +40,7 @@ impl ForwardedField {
         Self::Port,
         Self::ForwardedScheme,
         Self::Scheme,
+        Self::HostAlone,
     ];
 
     const fn bit(self) -> u8 {
@@ -57,6 +60,7 @@ impl ForwardedField {
             Self::Port => const { HeaderName::from_static("x-forwarded-port") },
             Self::ForwardedScheme => const { HeaderName::from_static("x-forwarded-scheme") },
             Self::Scheme => const { HeaderName::from_static("x-scheme") },
+            Self::HostAlone => const { HeaderName::from_static("x-forwarded-host") },
         }
     }
 }
@@ -124,7 +128,7 @@ impl StrictTransport {
     }
 }
 
-/// Statuses of answers that the gateway gives because a backend cannot; `None`: as for every rule.
+/// Statuses of answers that the gateway gives itself; `None`: as for every rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnStatuses {
@@ -140,6 +144,24 @@ pub struct OwnStatuses {
         skip_serializing_if = "Option::is_none"
     )]
     pub invalid_backend: Option<StatusCode>,
+    /// The rule names no backend; else 500.
+    #[serde(
+        serialize_with = "serialize::option_status",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub no_backend: Option<StatusCode>,
+    /// The rule is closed, because something in it cannot be honoured; else 500.
+    #[serde(
+        serialize_with = "serialize::option_status",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub invalid_rule: Option<StatusCode>,
+    /// The client's address is not let in; else 403.
+    #[serde(
+        serialize_with = "serialize::option_status",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub forbidden: Option<StatusCode>,
 }
 
 impl OwnStatuses {

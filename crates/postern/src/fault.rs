@@ -12,9 +12,11 @@ use crate::pipeline::Made;
 
 /// What is wrong with a rule, where the message of a route names one rule and what becomes of its requests.
 fn effect(message: &str) -> Option<&str> {
-    const EFFECT: &str = ", which answers 500: ";
-    let (_, cause) = message.split_once(EFFECT)?;
-    (!cause.contains(EFFECT)).then_some(cause)
+    const EFFECT: &str = ", which answers ";
+    let (_, rest) = message.split_once(EFFECT)?;
+    let (status, cause) = rest.split_once(": ")?;
+    let whole = status.len() == 3 && status.bytes().all(|b| b.is_ascii_digit());
+    (whole && !cause.contains(EFFECT)).then_some(cause)
 }
 
 /// A condition that tells of something wrong.
@@ -101,7 +103,7 @@ fn without_repetition(all: Vec<Fault<'_>>) -> Vec<Fault<'_>> {
         messages.push(&fault.condition.message);
     }
     let repeats = |fault: &Fault<'_>| {
-        let target = fault.place.split('#').next().unwrap_or_default();
+        let target = target(fault).unwrap_or_default();
         let cause = format!(": {}", fault.condition.message);
         let mut messages = told.get(target).into_iter().flatten();
         !is_route(&fault.object) && messages.any(|message| message.ends_with(&cause))
@@ -114,10 +116,26 @@ fn is_route(object: &ObjectRef) -> bool {
     Kind::ROUTES.contains(&object.kind)
 }
 
-/// Those of one object.
+/// Those of one object; of a policy without those that the routes which it is for tell of.
 pub(crate) fn of<'a>(object: &ObjectRef, made: &'a Made, input: &Resources) -> Vec<Fault<'a>> {
     let told = made.status.problems_of(object.kind, &object.key);
-    causes(object, told, made, input)
+    let mut faults = causes(object, told, made, input);
+    if !is_route(object) {
+        faults.retain(|fault| {
+            let cause = format!(": {}", fault.condition.message);
+            let route = target(fault).and_then(|route| route.parse::<ObjectRef>().ok());
+            let route = route.filter(is_route);
+            let told = route.map(|route| made.status.problems_of(route.kind, &route.key));
+            let mut messages = told.iter().flatten();
+            !messages.any(|(_, condition)| condition.message.ends_with(&cause))
+        });
+    }
+    faults
+}
+
+/// What the fault of a policy is about, if it is about a target.
+fn target<'f>(fault: &'f Fault<'_>) -> Option<&'f str> {
+    fault.place.split('#').next()
 }
 
 fn causes<'a>(

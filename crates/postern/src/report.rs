@@ -43,6 +43,9 @@ pub(crate) struct Report<'a> {
     tolerated: &'a [crate::source::Problem],
     /// Objects of the input that stand where one would be made.
     clashes: &'a [api::ObjectRef],
+    /// How many objects a Postern in the cluster keeps, which are not printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<usize>,
     /// What has to be there beside the objects, so that all of it is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) needs: Option<String>,
@@ -72,6 +75,7 @@ impl<'a> Report<'a> {
             files: &update.problems,
             tolerated: &update.tolerated,
             clashes: &made.clashes,
+            kept: Some(update.kept.len()).filter(|kept| *kept > 0),
             needs: None,
             left_out: LeftOut::new(update, made),
             update,
@@ -101,6 +105,13 @@ impl<'a> Report<'a> {
         }
         if !many {
             text.push_str(&notes(self.notes.iter(), self.update, style));
+        }
+        if let Some(kept) = self.kept {
+            let what = plural(kept, "object");
+            let _ = writeln!(
+                text,
+                "{what} of a Postern that runs in the cluster: kept by it, and not printed"
+            );
         }
         if let Some(needs) = &self.needs {
             let _ = writeln!(text, "{needs}");

@@ -6,4 +6,4 @@ mod known;
 mod md5_crypt;
 mod password;
 
-pub(crate) use basic::{Credentials, Verifier, is_right};
+pub(crate) use basic::{Credentials, Verifier, is_right, user};

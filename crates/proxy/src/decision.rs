@@ -282,7 +282,10 @@ pub(crate) fn act(rule: &RuleState, view: &View, listener: u16) -> Act {
             headers::apply_all(&rule.rule.response, answer.headers_mut());
             made_for(request, rule, answer)
         }
-        Action::Respond { status, reason } => Act::Respond(*status, *reason),
+        Action::Respond { status, reason } => {
+            let own = own_status(rule, ProxyError::Rule(*reason));
+            Act::Respond(own.unwrap_or(*status), *reason)
+        }
         Action::Forward(_) => match forwards_left(&view.method, &view.headers) {
             Some(0) => Act::Answer(last_hop(), "last_hop"),
             _ => Act::Forward,
@@ -350,15 +353,22 @@ fn last_hop() -> Response<()> {
     answer
 }
 
-/// The status of an error where the rule's backends cannot answer.
+/// The status of an error on a rule.
 pub(crate) fn status(rule: &RuleState, error: ProxyError) -> StatusCode {
+    own_status(rule, error).unwrap_or(error.status())
+}
+
+/// The status that a rule has for an error, where it says one.
+fn own_status(rule: &RuleState, error: ProxyError) -> Option<StatusCode> {
     let own = &rule.rule.statuses;
-    let said = match error {
+    match error {
         ProxyError::ConnectFailed => own.connect_failed,
         ProxyError::Rule(Reason::InvalidBackend) => own.invalid_backend,
+        ProxyError::Rule(Reason::NoBackend) => own.no_backend,
+        ProxyError::Rule(Reason::InvalidRule | Reason::PolicyFailed) => own.invalid_rule,
+        ProxyError::Forbidden => own.forbidden,
         _ => None,
-    };
-    said.unwrap_or(error.status())
+    }
 }
 
 /// The cluster behind one of the rule's backends.

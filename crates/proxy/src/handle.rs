@@ -7,6 +7,7 @@ mod forward;
 mod guard;
 mod mirror;
 mod question;
+mod refusal;
 mod repeat;
 pub(crate) mod request;
 mod source;
@@ -36,6 +37,7 @@ use crate::{
     view::View,
 };
 use decor::Asker;
+use refusal::Denial;
 
 /// A request after matching: answered already, to be forwarded, or to be let in first. Everything that lasts beyond this point is in one
 /// allocation, which keeps the futures of requests small; they are moved more than once.
@@ -45,6 +47,7 @@ pub(crate) enum Begun {
     Held(Box<guard::Held>),
     /// Its listener wants it let in before a route is looked for.
     Asked(Box<guard::Asked>),
+    Refused(Box<refusal::Refused>),
 }
 
 impl Begun {
@@ -60,6 +63,7 @@ impl Begun {
         match begun {
             Self::Answered(response) => *response,
             Self::Forwarded(call) => forward::forward(call).await,
+            Self::Refused(refused) => Box::pin(refusal::page(refused)).await,
             // No request is held or asked about twice.
             Self::Held(held) => refuse(ProxyError::Unauthorized, held.arrival.exchange),
             Self::Asked(asked) => refuse(ProxyError::Unauthorized, asked.arrival.exchange),
@@ -146,44 +150,31 @@ fn decided(mut arrival: Arrival, snapshot: Arc<Snapshot>, stage: Stage) -> Begun
     if rule.rule.forwarded.has(ForwardedField::RequestId) {
         arrival.view.identify();
     }
-    let refused = match decision.verdict {
+    let denial = match decision.verdict {
         Verdict::Passes | Verdict::Asks(_) => match take(&rule, &arrival.view) {
             Ok(permit) => {
                 arrival.exchange.holds(permit);
-                let held = guard::Held {
-                    arrival,
-                    rule,
-                    asker,
-                };
-                return if held.rule.rule.gates.asks_who() {
-                    Begun::Held(Box::new(held))
-                } else {
-                    act(held)
-                };
+                None
             }
-            Err(refused) => refused,
+            Err(denial) => Some(denial),
         },
         Verdict::Preflight(answer) => {
             let mut response = made(*answer, "cors_preflight", arrival.exchange);
             asker.decorate(&rule, response.headers_mut());
             return Begun::Answered(Box::new(response));
         }
-        Verdict::Refused(error) => Refused {
-            error,
-            retry_after: None,
-        },
+        Verdict::Refused(error) => Some(error.into()),
     };
-    let error = refused.error;
-    let mut response = refused.answer(arrival.exchange);
-    if error == ProxyError::BodyTooLarge {
-        leave_unread(&conn, &arrival.view, arrival.body, response.headers_mut());
+    let held = guard::Held {
+        arrival,
+        rule,
+        asker,
+    };
+    match denial {
+        Some(denial) => denial.begun(held),
+        None if held.rule.rule.gates.asks_who() => Begun::Held(Box::new(held)),
+        None => act(held),
     }
-    if error == ProxyError::Forbidden {
-        asker.keep_to_https(&rule, response.headers_mut());
-    } else {
-        asker.decorate(&rule, response.headers_mut());
-    }
-    Begun::Answered(Box::new(response))
 }
 
 /// The view of a request, or the account of one that there is no view of. Cheap refusals come before any work.
@@ -212,19 +203,15 @@ fn read(conn: &Conn, head: Parts, exchange: &mut Exchange) -> Result<View, Proxy
 }
 
 /// The gates whose answer changes from request to request: rates, then requests in flight.
-fn take(rule: &RuleState, view: &View) -> Result<Option<Permit>, Refused> {
+fn take(rule: &RuleState, view: &View) -> Result<Option<Permit>, Denial> {
     if !rule.is_limited() {
         return Ok(None);
     }
-    let refused = |error, wait| Refused {
-        error,
-        retry_after: Some(wait),
-    };
     let client = view.client();
     rule.take_tokens(client)
-        .map_err(|wait| refused(ProxyError::RateLimited, wait))?;
+        .map_err(|wait| Denial::Error(ProxyError::RateLimited, Some(wait)))?;
     rule.enter(client)
-        .map_err(|error| refused(error, Duration::from_secs(1)))
+        .map_err(|error| Denial::Error(error, Some(Duration::from_secs(1))))
 }
 
 /// What the rule does with a request that it lets in.
@@ -266,25 +253,6 @@ fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     match is_one_length(&parts.headers) && parts.headers.values().all(is_trimmed) {
         true => Ok(()),
         false => Err(ProxyError::BadRequest),
-    }
-}
-
-/// Why a rule lets a request not pass.
-struct Refused {
-    error: ProxyError,
-    retry_after: Option<Duration>,
-}
-
-impl Refused {
-    fn answer(self, exchange: Exchange) -> Response<DownBody> {
-        let mut response = refuse(self.error, exchange);
-        if let Some(wait) = self.retry_after {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
-        response
     }
 }
 
@@ -346,7 +314,8 @@ fn refuse_with(
             .headers_mut()
             .insert(header::ALLOW, decision::ALLOWED);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    let lasts = matches!(error, ProxyError::Forbidden | ProxyError::Rule(_));
+    if status == StatusCode::SERVICE_UNAVAILABLE && !lasts {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -107,6 +107,8 @@ pub struct View {
     /// Some names have bytes that backends may take for hyphens.
     aliases: bool,
     hops: u8,
+    /// `Authorization`, where the backend does not get the client's.
+    kept_back: Option<HeaderValue>,
 }
 
 impl View {
@@ -168,6 +170,7 @@ impl View {
             offered: found.offered,
             aliases: found.aliases,
             hops,
+            kept_back: None,
         })
     }
 
@@ -216,6 +219,17 @@ impl View {
             None => (sent.clone(), None),
         };
         Ok(())
+    }
+
+    /// Takes the client's `Authorization` off: no backend gets it.
+    pub(crate) fn keep_back(&mut self) {
+        self.kept_back = self.headers.remove(header::AUTHORIZATION);
+    }
+
+    /// The client's `Authorization`, whether or not backends get it.
+    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
+        let kept = self.kept_back.as_ref();
+        kept.or_else(|| self.headers.get(header::AUTHORIZATION))
     }
 
     /// The query without `?`, as it came.

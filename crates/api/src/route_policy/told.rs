@@ -15,6 +15,9 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// `X-Original-Forwarded-For`: what came as `X-Forwarded-For`, from a trusted proxy or from anybody. A backend must not believe it.
     XOriginalForwardedFor,
+    /// `X-Forwarded-Host`: the first host alone that a trusted proxy says there, else the one that was asked for; and `Host` is the
+    /// same, unless a rewrite says another. Rules are found by the host that was asked for in any case.
+    XForwardedHost,
     /// `X-Forwarded-Port`: the port that the client connected to.
     XForwardedPort,
     /// `X-Forwarded-Scheme`: `http` or `https`.
@@ -86,7 +89,7 @@ pub enum CorsAllowances {
     EveryAnswer,
 }
 
-/// Statuses of the gateway's own answers because a backend cannot answer.
+/// Statuses of the gateway's own answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayStatuses {
@@ -99,4 +102,17 @@ pub struct GatewayStatuses {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 500, max = 599))]
     pub invalid_backend: Option<u16>,
+    /// The rule has neither a backendRef nor a filter that answers. Default 500, as Gateway API has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 400, max = 599))]
+    pub no_backend: Option<u16>,
+    /// The rule is closed as a whole, because something in it or in a policy of it cannot be honoured: a Secret with users
+    /// that does not exist, a filter that is not known. Default 500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 500, max = 599))]
+    pub invalid_rule: Option<u16>,
+    /// `clientAddresses` do not let the client in. Default 403.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 400, max = 599))]
+    pub forbidden: Option<u16>,
 }

@@ -11,7 +11,7 @@ pub(super) const AUTH: Family = Family {
     keys: &[
         Key {
             name: "auth-type",
-            doc: "basic: clients have to give user name and password; others are answered with 401. Anything else, digest and an empty value too, lets nobody in. In class nginx the backend does not get the password.",
+            doc: "basic: clients have to give user name and password; others are answered with 401. Anything else, digest and an empty value too, lets nobody in. In class nginx the backend does not get the password, and where nobody is let in the answer is 503.",
             becomes: "RoutePolicy `basicAuth`. Refused: digest and whatever else is not basic; nobody is let in.",
         },
         Key {
@@ -38,7 +38,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         if reader.has("auth-secret") {
             let message = "without auth-type nobody knows what it is for; nobody is let in: set auth-type: basic, or take it away";
             reader.say("auth-secret", Outcome::Refused, message);
-            settings.close();
+            settings.deny();
         }
         for key in ["auth-secret-type", "auth-realm"] {
             reader.pointless(key, "auth-type: basic");
@@ -58,7 +58,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
                 "auth-type cannot be honoured; nobody is let in",
             );
         }
-        return settings.close();
+        return settings.deny();
     }
     match basic(reader) {
         Ok(auth) => {
@@ -72,7 +72,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         Err(key) => {
             let message = format!("{key} cannot be honoured; nobody is let in");
             reader.say("auth-type", Outcome::Refused, message);
-            settings.close();
+            settings.deny();
         }
     }
 }
@@ -109,7 +109,7 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
                 "{SECRET}; a ReferenceGrant in namespace {namespace} has to let RoutePolicies of namespace {} use the Secret, and until then nobody is let in",
                 reader.namespace()
             );
-            reader.say("auth-secret", Outcome::Approximated, message);
+            reader.close_to("auth-secret", Effect::RoutePolicy(asks), message);
         }
     }
     let format = |text: &str| match text {

@@ -75,12 +75,12 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         let used = seconds.min(MOST);
         let message = format!("BackendPolicy timeouts.{field} {}", value::duration(used));
         let same = slot.replace(value::duration(used)) == *slot;
+        let effect = if same { Effect::Default } else { effect };
         if used == seconds {
-            let effect = if same { Effect::Default } else { effect };
             reader.exact(key, effect, message);
         } else {
             let message = format!("lowered to a day: {message}");
-            reader.say(key, Outcome::Approximated, message);
+            reader.close_to(key, effect, message);
         }
     }
     if timeouts != BackendTimeouts::default() {

@@ -216,9 +216,9 @@ fn weight(reader: &mut Reader<'_>) -> Option<Weight> {
             "weight of a backendRef",
         );
     } else {
-        reader.say(
+        reader.close_to(
             "canary-weight",
-            Outcome::Approximated,
+            Effect::In(by_weight),
             format!("clamped to {clamped} of {total}"),
         );
     }

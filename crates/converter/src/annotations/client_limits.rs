@@ -73,7 +73,11 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             "RoutePolicy rateLimits: {requests} a {} for each client, {burst} at once; counted for each path by itself, and answered with 429 rather than 503",
             word(unit)
         );
-        reader.say(key, Outcome::Approximated, message);
+        let limited = Effect::RoutePolicy(|policy| {
+            let mut limits = policy.rate_limits.iter();
+            limits.any(|limit| limit.scope == RateScope::Client)
+        });
+        reader.close_to(key, limited, message);
     }
     if let Some(requests) = connections {
         let requests = at_most(requests);
@@ -81,7 +85,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         let message = format!(
             "RoutePolicy concurrency: {requests} in flight for each client; counted for each path by itself, and answered with 429 rather than 503"
         );
-        reader.say("limit-connections", Outcome::Approximated, message);
+        let limited = Effect::RoutePolicy(|policy| policy.concurrency.is_some());
+        reader.close_to("limit-connections", limited, message);
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const CORS: Family = Family {
         },
         Key {
             name: "cors-allow-origin",
-            doc: "Origins, comma-separated; without scheme both http and https; *.example.com for any depth. Default *, for which the origin that asks is answered. In class nginx: with scheme, *.example.com for one label, and * is answered as it is.",
+            doc: "Origins, comma-separated; without scheme both http and https; *.example.com for any depth. Default *, for which the origin that asks is answered. In class nginx: with any scheme, *.example.com for one label, and * is answered as it is.",
             becomes: "`allowOrigins` of the CORS filter. No effect: without enable-cors. Refused: entries that are no origin (null too), and those beyond 64; the others count, and if none is left nothing is allowed.",
         },
         Key {
@@ -125,9 +125,9 @@ fn max_age(reader: &mut Reader<'_>) -> i32 {
     if i64::from(kept) == seconds {
         reader.exact("cors-max-age", changed(kept != DEFAULT), "maxAge");
     } else {
-        reader.say(
+        reader.close_to(
             "cors-max-age",
-            Outcome::Approximated,
+            changed(kept != DEFAULT),
             format!("Gateway API takes 1 to 2147483647; {kept} is used"),
         );
     }
@@ -211,6 +211,14 @@ fn origin(text: &str, with_scheme: bool) -> Result<Vec<String>, String> {
     }
     let (schemes, rest) = match lower.split_once("://") {
         Some((scheme @ ("http" | "https"), rest)) => (vec![scheme], rest),
+        // Of applications that are not in a browser; ingress-nginx takes letters alone.
+        Some((scheme, rest))
+            if with_scheme
+                && !scheme.is_empty()
+                && scheme.bytes().all(|b| b.is_ascii_lowercase()) =>
+        {
+            (vec![scheme], rest)
+        }
         Some(_) => return Err(wrong()),
         None if with_scheme => return Err(wrong()),
         None => (vec!["http", "https"], lower.as_str()),

@@ -33,7 +33,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         Ok(headers) => set(reader, settings, headers),
         Err(why) => {
             reader.say(KEY, Outcome::Refused, format!("{why}; nobody is let in"));
-            settings.close();
+            settings.deny();
         }
     }
 }

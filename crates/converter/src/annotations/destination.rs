@@ -75,12 +75,14 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     if !lost.is_empty() {
         let message = format!("{}; requests for it are answered with 503", lost.join("; "));
         reader.say(KEY, Outcome::Refused, message);
-    } else if !missing.is_empty() {
-        reader.say(KEY, Outcome::Approximated, missing.join("; "));
+        return;
+    }
+    let effect = Effect::Rule(|rule| rule.backend_refs.iter().flatten().next().is_some());
+    if !missing.is_empty() {
+        reader.close_to(KEY, effect, missing.join("; "));
     } else if let Some(why) = protocol {
-        reader.say(KEY, Outcome::Approximated, why);
+        reader.close_to(KEY, effect, why);
     } else {
-        let effect = Effect::Rule(|rule| rule.backend_refs.iter().flatten().next().is_some());
         let message = match encrypted {
             true => {
                 "weighted backendRefs; by TLS where the registry says so, and no certificate is looked at"

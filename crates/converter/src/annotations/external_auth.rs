@@ -120,7 +120,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             for other in ["auth-url"].iter().chain(BESIDE) {
                 reader.say(other, Outcome::Refused, message.clone());
             }
-            settings.close();
+            settings.deny();
         }
     }
 }
@@ -234,7 +234,7 @@ fn told(reader: &mut Reader<'_>, url: &str) {
         reader.exact("auth-url", Effect::RoutePolicy(asks), message);
     } else {
         let message = format!("RoutePolicy externalAuth.url; {}", differs.join("; "));
-        reader.say("auth-url", Outcome::Approximated, message);
+        reader.close_to("auth-url", Effect::RoutePolicy(asks), message);
     }
 }
 

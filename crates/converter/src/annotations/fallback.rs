@@ -21,7 +21,7 @@ pub(super) const FALLBACK: Family = Family {
         Key {
             name: "custom-http-errors",
             doc: "Statuses from 400 to 599, separated by commas, of the backend or because it did not answer: default-backend is asked for / in its stead, with X-Code, X-Format and X-Original-URI. Default none.",
-            becomes: "RoutePolicy `fallback.statusCodes`. Approximated: there is no usable default-backend, and no default for all; ingress-nginx would also replace what the gateway itself refuses, and ask with the client's method. Refused: entries that are no such status; the others count.",
+            becomes: "RoutePolicy `fallback.statusCodes`. In class nginx also `fallback.refusals`: what the gateway itself refuses is replaced, too. Approximated: there is no usable default-backend, and no default for all; ingress-nginx asks with the client's method and body, and has the page's status for 401 and 403. Refused: entries that are no such status; the others count.",
         },
     ],
     apply,
@@ -43,21 +43,21 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let Some(reference) = reference else {
         return;
     };
+    let effect = Effect::RoutePolicy(|policy| policy.fallback.is_some());
     match service::missing_grant(Kind::RoutePolicy, &home, &reference, lookup) {
-        None => {
-            let effect = Effect::In(|written| {
-                let mut policies = written.route_policies();
-                policies.any(|policy| policy.fallback.is_some())
-            });
-            let message = "RoutePolicy fallback.backendRefs";
-            reader.exact("default-backend", effect, message);
-        }
-        Some(missing) => reader.say("default-backend", Outcome::Approximated, missing),
+        None => reader.exact(
+            "default-backend",
+            effect,
+            "RoutePolicy fallback.backendRefs",
+        ),
+        Some(missing) => reader.close_to("default-backend", effect, missing),
     }
+    let nginx = reader.profile().tells_why();
     settings.route_policy_mut().fallback = Some(Fallback {
         backend_refs: vec![reference.fallback()],
+        refusals: nginx && !statuses.is_empty(),
         status_codes: statuses,
-        tell_why: reader.profile().tells_why(),
+        tell_why: nginx,
     });
 }
 
@@ -84,15 +84,18 @@ fn statuses(reader: &mut Reader<'_>, has_backend: bool) -> Vec<u16> {
     } else if !has_backend {
         let message = "there is no usable default-backend to answer instead, so the backend's own answers are passed on";
         reader.say(KEY, Outcome::Approximated, message);
-    } else if reader.profile().tells_why() {
-        let message = "RoutePolicy fallback.statusCodes; what the gateway itself refuses (401, 403, 413, 429) is not replaced, and pages are asked for with GET";
-        reader.say(KEY, Outcome::Approximated, message);
     } else {
-        let effect = Effect::In(|written| {
-            let mut fallbacks = written.route_policies().flat_map(|policy| &policy.fallback);
-            fallbacks.any(|fallback| !fallback.status_codes.is_empty())
+        let effect = Effect::RoutePolicy(|policy| {
+            let fallback = policy.fallback.as_ref();
+            fallback.is_some_and(|fallback| !fallback.status_codes.is_empty())
         });
-        reader.exact(KEY, effect, "RoutePolicy fallback.statusCodes");
+        match reader.profile().tells_why() {
+            true => {
+                let message = "RoutePolicy fallback.statusCodes and fallback.refusals; pages are asked for with GET and without the request's body, and of 401 and 403 the status stays";
+                reader.close_to(KEY, effect, message);
+            }
+            false => reader.exact(KEY, effect, "RoutePolicy fallback.statusCodes"),
+        }
     }
     good
 }

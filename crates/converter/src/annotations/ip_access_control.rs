@@ -68,7 +68,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
             Err(why) => {
                 let message = format!("{why}; nobody is let in");
                 reader.say(key, Outcome::Refused, message);
-                return settings.close();
+                return settings.deny();
             }
         }
     }

@@ -49,7 +49,11 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
                 let effect = Effect::BackendPolicy(|policy| policy.load_balancing.is_some());
                 reader.exact("load-balance", effect, "BackendPolicy loadBalancing.type");
             }
-            (None, false) => reader.say("load-balance", Outcome::Approximated, "BackendPolicy loadBalancing.type LeastRequest: the fewest requests in flight, without regard to how long they take"),
+            (None, false) => {
+                let effect = Effect::BackendPolicy(|policy| policy.load_balancing.is_some());
+                let message = "BackendPolicy loadBalancing.type LeastRequest: the fewest requests in flight, without regard to how long they take";
+                reader.close_to("load-balance", effect, message);
+            }
         }
     }
     let type_ = match (&hashed, algorithm) {

@@ -103,7 +103,7 @@ fn percent(reader: &mut Reader<'_>) -> Result<i32, ()> {
     };
     let percent = reader.parse(KEY, whole).ok_or(())?;
     if percent > 100 {
-        reader.say(KEY, Outcome::Approximated, "lowered to 100");
+        reader.close_to(KEY, Effect::Default, "lowered to 100");
     } else {
         let effect = match percent {
             100 => Effect::Default,
@@ -159,7 +159,7 @@ fn inside(reader: &mut Reader<'_>) -> Option<ServiceRef> {
     })?;
     match service::missing_grant(Kind::HttpRoute, &home, &target, lookup) {
         None => reader.exact(KEY, Effect::Rule(copies), "RequestMirror"),
-        Some(missing) => reader.say(KEY, Outcome::Approximated, missing),
+        Some(missing) => reader.close_to(KEY, Effect::Rule(copies), missing),
     }
     Some(target)
 }

@@ -275,7 +275,7 @@ fn url(reader: &mut Reader<'_>, key: &'static str, code: i64) -> Option<RequestR
     let (filter, more) = parsed?;
     if more {
         let message = "RequestRedirect; the query and fragment of the URL are dropped, the request's query is kept";
-        reader.say(key, Outcome::Approximated, message);
+        reader.close_to(key, Effect::Rule(leads_elsewhere), message);
     } else {
         let message = format!("RequestRedirect {code}");
         reader.exact(key, Effect::Rule(leads_elsewhere), message);

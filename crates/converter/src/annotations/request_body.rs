@@ -1,7 +1,7 @@
 //! `proxy-body-size`.
 
 use super::{Effect, Family, Key, Reader, Settings};
-use crate::{note::Outcome, value};
+use crate::value;
 
 /// See [`Family`].
 pub(super) const REQUEST_BODY: Family = Family {
@@ -45,7 +45,7 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         }
         _ => {
             let message = format!("RoutePolicy maxRequestBodyBytes: {MOST}, the most there is");
-            reader.say("proxy-body-size", Outcome::Approximated, message);
+            reader.close_to("proxy-body-size", effect, message);
         }
     }
 }

@@ -61,7 +61,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         retry.retries = retries.unwrap_or(MOST).min(MOST);
         if retries.is_none_or(|retries| retries > MOST) {
             let message = format!("at most {MOST} retries are made");
-            reader.say(TRIES, Outcome::Approximated, message);
+            let effect = effect(reader, TRIES, retry.retries == defaults.retries);
+            reader.close_to(TRIES, effect, message);
         } else {
             let effect = effect(reader, TRIES, retry.retries == defaults.retries);
             reader.exact(TRIES, effect, format!("retry.attempts {}", retry.retries));

@@ -37,10 +37,9 @@ pub(crate) struct Settings {
     pub(crate) route_policy: Option<Box<RoutePolicySpec>>,
     /// See [`Settings::backend_policy_mut`].
     pub(crate) backend_policy: Option<Box<BackendPolicySpec>>,
+    /// See [`Settings::deny`]. `None`: what every client is answered that is not let in.
+    pub(crate) denied_status: Option<u16>,
 }
-
-/// Networks with every address.
-const NOBODY: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 /// What every rule of an Ingress has, in HTTPRoute's own types; matches and backends are those of its path.
 #[derive(Debug, Clone, Default)]
@@ -82,16 +81,33 @@ impl Settings {
 
     /// Lets nobody in: a security setting could not be honoured.
     pub(crate) fn close(&mut self) {
-        self.route_policy_mut().client_addresses = Some(ClientAddresses {
-            deny: NOBODY.map(str::to_owned).into(),
-            ..ClientAddresses::default()
-        });
+        self.route_policy_mut().client_addresses = Some(ClientAddresses::none());
+    }
+
+    /// Likewise, where the controller that it was written for denies it too, and says so with a status of its own.
+    pub(crate) fn deny(&mut self) {
+        self.close();
+        if self.denied_status.is_some() {
+            let status = self.denied_status;
+            let statuses = &mut self.route_policy_mut().gateway_statuses;
+            statuses.get_or_insert_default().forbidden = status;
+        }
+    }
+
+    /// Whether requests have to pass anything that not every one does.
+    pub(crate) fn has_guards(&self) -> bool {
+        let policy = self.route_policy.as_deref();
+        policy.is_some_and(|policy| {
+            policy.client_addresses.is_some()
+                || policy.basic_auth.is_some()
+                || policy.external_auth.is_some()
+        })
     }
 
     /// Whether nobody is let in.
     pub(crate) fn is_closed(&self) -> bool {
         let policy = self.route_policy.as_deref();
         let addresses = policy.and_then(|policy| policy.client_addresses.as_ref());
-        addresses.is_some_and(|addresses| addresses.deny == NOBODY)
+        addresses.is_some_and(ClientAddresses::is_none)
     }
 }

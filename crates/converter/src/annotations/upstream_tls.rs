@@ -11,8 +11,8 @@ pub(super) const UPSTREAM_TLS: Family = Family {
     keys: &[
         Key {
             name: "proxy-ssl-secret",
-            doc: "Secret (namespace/name) with the certificate that is shown to the backend, and the authorities that the backend's must come from; turns TLS on by itself.",
-            becomes: "BackendPolicy `tls.clientCertificateRef` and `tls.caCertificateRef`, mode VerifiedChain, or Verified with proxy-ssl-name. Refused: no name of a Secret; no request reaches the backend.",
+            doc: "Secret (namespace/name) with the certificate that is shown to the backend, and the authorities that the backend's must come from; turns TLS on by itself, except in class nginx, where backend-protocol has to be HTTPS or GRPCS.",
+            becomes: "BackendPolicy `tls.clientCertificateRef` and `tls.caCertificateRef`, mode VerifiedChain, or Verified with proxy-ssl-name. No effect: in class nginx, without TLS to the backend. Approximated: in class nginx, without proxy-ssl-verify, whose default is off there: the backend is verified. Refused: no name of a Secret; no request reaches the backend.",
         },
         Key {
             name: "proxy-ssl-name",
@@ -39,6 +39,15 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     let policy = settings.backend_policy.as_ref();
     let tls = policy.and_then(|policy| policy.tls.as_ref());
     let encrypted = tls.is_some_and(|tls| tls.mode != BackendTlsMode::Off);
+    if !encrypted && !reader.profile().secret_means_tls() {
+        if broken {
+            settings.deny();
+        }
+        for key in UPSTREAM_TLS.keys {
+            reader.pointless(key.name, "backend-protocol HTTPS or GRPCS");
+        }
+        return;
+    }
     if secret.is_none() && !broken && !encrypted {
         for key in [
             "proxy-ssl-name",
@@ -94,11 +103,18 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
 /// TLS with the Secret of the annotation: shown, and verified by.
 fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> BackendTls {
     let verify = reader.parse("proxy-ssl-verify", value::on_off);
-    reader.exact(
-        "proxy-ssl-secret",
-        Effect::BackendPolicy(|policy| has(policy, |tls| tls.client_certificate_ref.is_some())),
-        "BackendPolicy tls.clientCertificateRef and tls.caCertificateRef",
-    );
+    let effect =
+        Effect::BackendPolicy(|policy| has(policy, |tls| tls.client_certificate_ref.is_some()));
+    const BECOMES: &str = "BackendPolicy tls.clientCertificateRef and tls.caCertificateRef";
+    match verify {
+        None if !reader.profile().secret_means_tls() => {
+            let message = format!(
+                "{BECOMES}; the backend's certificate is verified, as ingress-nginx does only where proxy-ssl-verify is on"
+            );
+            reader.close_to("proxy-ssl-secret", effect, message);
+        }
+        _ => reader.exact("proxy-ssl-secret", effect, BECOMES),
+    }
     if let Some(verify) = verify {
         let effect = if verify {
             Effect::Default

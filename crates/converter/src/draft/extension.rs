@@ -125,14 +125,17 @@ fn rewrite(
     })
 }
 
-fn place<'a>(group: &'a HostGroup, owned: &Owned, pattern: &'a str) -> Place<'a> {
+fn place<'a>(group: &'a HostGroup, owned: &'a Owned, pattern: &'a str) -> Place<'a> {
     let key = &group.source.object.key;
+    let mut services = owned.path.backend.services();
     let is_regex = matches!(owned.path.kind, PathKind::Regex(_));
     Place {
         pattern: is_regex.then_some(pattern),
         host: &group.host,
         namespace: &key.namespace,
         ingress: &key.name,
+        service: services.next().map_or("", |service| &service.name),
+        path: &owned.path.written.0,
     }
 }
 

@@ -10,10 +10,12 @@ use crate::{
     service::ServiceRef,
 };
 
-/// Backend references; a broken backend is none at all, which answers 500.
+/// Backend references; a broken backend is none at all, for which there is a status.
 pub(super) fn refs(backend: &Backend, weight: Option<u64>) -> Vec<BackendRef> {
     match backend {
-        Backend::Broken(_) | Backend::Redirect(_) | Backend::Location(_) => Vec::new(),
+        Backend::Broken(_) | Backend::Redirect(_) | Backend::Location(_) | Backend::Unmatched => {
+            Vec::new()
+        }
         Backend::Service(reference) => vec![native::backend_ref(reference, weight)],
         Backend::Outside(destinations) => {
             let all: u64 = destinations.iter().map(|one| one.share).sum();
@@ -64,7 +66,9 @@ pub(crate) fn standbys(group: &HostGroup) -> Vec<(String, Vec<FallbackRef>)> {
 /// The Services of a backend, without weights; as many as leave room for another in a RoutePolicy.
 fn standby(backend: &Backend) -> Vec<FallbackRef> {
     match backend {
-        Backend::Broken(_) | Backend::Redirect(_) | Backend::Location(_) => Vec::new(),
+        Backend::Broken(_) | Backend::Redirect(_) | Backend::Location(_) | Backend::Unmatched => {
+            Vec::new()
+        }
         Backend::Service(reference) => vec![reference.fallback()],
         Backend::Outside(destinations) => {
             let references = destinations.iter().map(|one| &one.reference);

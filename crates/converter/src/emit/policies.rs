@@ -47,7 +47,7 @@ impl Emitter<'_> {
             let spec = if moved {
                 always(spec)
             } else {
-                for_route(spec.clone(), &group.host, (rules, redirects))
+                for_route(spec.clone(), group, (rules, redirects))
             };
             if spec != RoutePolicySpec::default() {
                 self.add(RoutePolicy {
@@ -60,7 +60,7 @@ impl Emitter<'_> {
                 });
             }
         }
-        if redirects {
+        if redirects || group.unmatched {
             return;
         }
         self.standby_policies(group, route, rules);
@@ -152,6 +152,7 @@ impl Emitter<'_> {
             backend_refs.extend(own.iter().flat_map(|own| own.backend_refs.iter().cloned()));
             let status_codes = own.map_or_else(Vec::new, |own| own.status_codes.clone());
             let tell_why = own.is_some_and(|own| own.tell_why);
+            let refusals = own.is_some_and(|own| own.refusals);
             self.add(RoutePolicy {
                 metadata: metadata(source, &name),
                 spec: RoutePolicySpec {
@@ -160,6 +161,7 @@ impl Emitter<'_> {
                         backend_refs,
                         status_codes,
                         tell_why,
+                        refusals,
                     }),
                     ..RoutePolicySpec::default()
                 },
@@ -178,20 +180,23 @@ fn always(spec: &RoutePolicySpec) -> RoutePolicySpec {
     }
 }
 
-/// A RoutePolicy for a route of this host with these rules.
+/// A RoutePolicy for a route of this group with these rules.
 fn for_route(
     mut spec: RoutePolicySpec,
-    host: &str,
+    group: &HostGroup,
     (rules, redirects): (&[Rule], bool),
 ) -> RoutePolicySpec {
     if !rules.iter().any(|rule| rule.retry.is_some()) {
         spec.retry = None;
     }
-    if redirects {
+    if redirects || group.unmatched {
         spec.fallback = None;
     }
+    if group.unmatched && !redirects {
+        spec.gateway_statuses.get_or_insert_default().no_backend = Some(404);
+    }
     if let Some(auth) = &mut spec.external_auth {
-        external_auth_for(auth, host);
+        external_auth_for(auth, &group.host);
     }
     spec
 }

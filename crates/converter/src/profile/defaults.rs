@@ -10,12 +10,13 @@ use api::{
 use super::Profile;
 use crate::annotations::Settings;
 
-/// What ingress-nginx tells backends, beside `X-Forwarded-Host` and `-Proto`.
-const FORWARDED: [ForwardedHeader; 7] = [
+/// What ingress-nginx tells backends, beside `X-Forwarded-Proto`.
+const FORWARDED: [ForwardedHeader; 8] = [
     ForwardedHeader::XRequestID,
     ForwardedHeader::XRealIP,
     ForwardedHeader::XForwardedFor,
     ForwardedHeader::XOriginalForwardedFor,
+    ForwardedHeader::XForwardedHost,
     ForwardedHeader::XForwardedPort,
     ForwardedHeader::XForwardedScheme,
     ForwardedHeader::XScheme,
@@ -28,10 +29,13 @@ const STRICT: StrictTransportSecurity = StrictTransportSecurity {
     preload: false,
 };
 
-/// A refused connection is a bad gateway; a Service that is not there has no endpoints.
+/// A refused connection is a bad gateway; a Service that is not there has no endpoints, and a path that is denied is not served.
 const STATUSES: GatewayStatuses = GatewayStatuses {
     connect_failed: Some(502),
     invalid_backend: Some(503),
+    no_backend: Some(503),
+    invalid_rule: Some(503),
+    forbidden: None,
 };
 
 /// Its `proxy-connect-timeout`, and `proxy-read-timeout` and `proxy-send-timeout`.
@@ -43,6 +47,7 @@ impl Profile {
         match self {
             Self::Higress => {}
             Self::Nginx => {
+                settings.denied_status = Some(503);
                 let policy = settings.route_policy_mut();
                 policy.forwarded_headers = FORWARDED.to_vec();
                 policy.strict_transport_security = Some(STRICT);
@@ -57,6 +62,19 @@ impl Profile {
                 });
             }
         }
+    }
+
+    /// What paths answer whose backend is none.
+    pub(crate) const fn broken_status(self) -> u16 {
+        match self {
+            Self::Higress => 500,
+            Self::Nginx => 503,
+        }
+    }
+
+    /// Whether TLS to the backend is spoken because `proxy-ssl-secret` is there. ingress-nginx goes by `backend-protocol` alone.
+    pub(crate) const fn secret_means_tls(self) -> bool {
+        matches!(self, Self::Higress)
     }
 
     /// How CORS is spoken. ingress-nginx says what it allows in every answer to an allowed origin, and `*` where that is any.

@@ -69,6 +69,12 @@ fn field(text: &str) -> Result<(), Fault> {
     header::name(text).map(drop)
 }
 
+/// RFC 3986 section 3.1. Browsers send `https` and `http`; applications and extensions have schemes of their own.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && { text.bytes() }
+        .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+}
+
 fn origin(text: &str, one_label: bool) -> Result<OriginMatch, Fault> {
     if text == "*" {
         return Ok(OriginMatch::Any);
@@ -80,7 +86,7 @@ fn origin(text: &str, one_label: bool) -> Result<OriginMatch, Fault> {
     };
     let lower = text.to_ascii_lowercase();
     let (scheme, rest) = lower.split_once("://").ok_or_else(wrong)?;
-    if !matches!(scheme, "http" | "https") {
+    if !is_scheme(scheme) {
         return Err(wrong());
     }
     let (host, port) = match rest.rsplit_once(':') {

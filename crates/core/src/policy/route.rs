@@ -63,20 +63,23 @@ pub(crate) fn fallback_statuses(fallback: &Fallback) -> Result<Vec<StatusCode>, 
     Ok(statuses)
 }
 
-/// The statuses of the gateway's own answers, which are errors of a server.
+/// The statuses of the gateway's own answers, which are errors: of a server, where nothing a client could do would help.
 pub(crate) fn own_statuses(declared: &GatewayStatuses) -> Result<OwnStatuses, Fault> {
-    let status = |field: &str, code: Option<u16>| {
+    let status = |field: &str, code: Option<u16>, least: u16| {
         let Some(code) = code else { return Ok(None) };
         let status = StatusCode::from_u16(code).ok();
-        let status = status.filter(StatusCode::is_server_error);
+        let status = status.filter(|_| (least..=599).contains(&code));
         status.map(Some).ok_or_else(|| {
-            let message = format!("gatewayStatuses.{field}: {code} is not between 500 and 599");
+            let message = format!("gatewayStatuses.{field}: {code} is not between {least} and 599");
             Fault::new(reasons::INVALID, message)
         })
     };
     Ok(OwnStatuses {
-        connect_failed: status("connectFailed", declared.connect_failed)?,
-        invalid_backend: status("invalidBackend", declared.invalid_backend)?,
+        connect_failed: status("connectFailed", declared.connect_failed, 500)?,
+        invalid_backend: status("invalidBackend", declared.invalid_backend, 500)?,
+        no_backend: status("noBackend", declared.no_backend, 400)?,
+        invalid_rule: status("invalidRule", declared.invalid_rule, 500)?,
+        forbidden: status("forbidden", declared.forbidden, 400)?,
     })
 }
 

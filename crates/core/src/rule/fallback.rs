@@ -56,6 +56,7 @@ pub(super) fn translate(
         statuses: if last_is_there { statuses } else { Vec::new() },
         told: (declared.tell_why && last_is_there)
             .then(|| Box::new(told(route_rule, owner, lookup))),
+        refusals: declared.refusals && last_is_there,
     })
 }
 

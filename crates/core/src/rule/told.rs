@@ -54,6 +54,7 @@ const fn field(header: &ForwardedHeader) -> ForwardedField {
         ForwardedHeader::XRealIP => ForwardedField::RealIp,
         ForwardedHeader::XForwardedFor => ForwardedField::ClientAlone,
         ForwardedHeader::XOriginalForwardedFor => ForwardedField::OriginalForwardedFor,
+        ForwardedHeader::XForwardedHost => ForwardedField::HostAlone,
         ForwardedHeader::XForwardedPort => ForwardedField::Port,
         ForwardedHeader::XForwardedScheme => ForwardedField::ForwardedScheme,
         ForwardedHeader::XScheme => ForwardedField::Scheme,

@@ -12,13 +12,15 @@ use crate::Pattern;
 pub enum Variable {
     /// `$host`: lower case, without port.
     Host,
-    /// `$http_host` or `$best_http_host`: with port, where it is not the scheme's own.
+    /// `$http_host`: with port, where it is not the scheme's own.
     Authority,
+    /// `$best_http_host`: the first host that a trusted proxy says in `X-Forwarded-Host`, else as `$http_host`.
+    ForwardedHost,
     /// `$scheme` or `$pass_access_scheme`: `http` or `https`, as the client sees it.
     Scheme,
     /// `$https`: `on`, or nothing.
     Https,
-    /// `$server_port` or `$pass_server_port`: the port that the client connected to.
+    /// `$server_port`, `$pass_server_port` or `$pass_port`: the port that the client connected to.
     Port,
     /// `$server_protocol`: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
     Protocol,
@@ -38,6 +40,10 @@ pub enum Variable {
     ClientAddress,
     /// `$realip_remote_addr`: the address at the other end of the connection.
     PeerAddress,
+    /// `$remote_user`: the user name of `Authorization: Basic`, whether or not anything looks at the password.
+    User,
+    /// `$req_id` or `$request_id`: `X-Request-ID` as the backend gets it.
+    RequestId,
     /// `$http_NAME`: a header, with dashes for the underscores of its name. Several are joined by commas.
     Header(HeaderName),
     /// `$arg_NAME`: the first parameter of the query with that name, whatever its case; as it stands there.
@@ -52,12 +58,13 @@ pub enum Variable {
 const VARIABLES: &[(&str, Variable)] = &[
     ("host", Variable::Host),
     ("http_host", Variable::Authority),
-    ("best_http_host", Variable::Authority),
+    ("best_http_host", Variable::ForwardedHost),
     ("scheme", Variable::Scheme),
     ("pass_access_scheme", Variable::Scheme),
     ("https", Variable::Https),
     ("server_port", Variable::Port),
     ("pass_server_port", Variable::Port),
+    ("pass_port", Variable::Port),
     ("server_protocol", Variable::Protocol),
     ("request_uri", Variable::RequestUri),
     ("escaped_request_uri", Variable::EscapedRequestUri),
@@ -70,6 +77,9 @@ const VARIABLES: &[(&str, Variable)] = &[
     ("remote_addr", Variable::ClientAddress),
     ("the_real_ip", Variable::ClientAddress),
     ("realip_remote_addr", Variable::PeerAddress),
+    ("remote_user", Variable::User),
+    ("req_id", Variable::RequestId),
+    ("request_id", Variable::RequestId),
     ("content_type", Variable::Header(header::CONTENT_TYPE)),
     ("content_length", Variable::Header(header::CONTENT_LENGTH)),
 ];
@@ -130,7 +140,10 @@ impl Variable {
     /// Whether the gateway itself says what it is, from what it has checked, so that it may make a host.
     #[must_use]
     pub const fn is_host(&self) -> bool {
-        matches!(self, Self::Host | Self::Authority | Self::Port)
+        matches!(
+            self,
+            Self::Host | Self::Authority | Self::ForwardedHost | Self::Port
+        )
     }
 
     /// Whether its value is part of the request's URL, and so has its escapes.

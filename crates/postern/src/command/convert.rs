@@ -45,14 +45,15 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
     Ok(ended)
 }
 
-/// What the cluster does not have yet, or has otherwise from an earlier conversion. What stands there under such a name and is not
+/// What the cluster does not have yet, or has otherwise from an earlier conversion. What a Postern keeps there is its own affair. What stands there under such a name and is not
 /// marked as converted is somebody's own: it is told of as a clash, and not overwritten.
 fn missing(loaded: &Loaded) -> Resources {
     let mut missing = Resources::default();
     for object in loaded.made.generated.iter() {
         let reference = object.reference();
         let there = loaded.update.resources.get(&reference);
-        let kept = there.is_some_and(|there| holds(&object, &there));
+        let kept = loaded.update.kept.contains(&reference)
+            || there.is_some_and(|there| holds(&object, &there));
         if !kept && !loaded.made.clashes.contains(&reference) {
             missing.insert(object);
         }

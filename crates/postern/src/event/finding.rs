@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{
-    Condition, Kind, ObjectKey, ObjectRef, Resources, RoutePolicy,
+    ClientAddresses, Condition, Kind, ObjectKey, ObjectRef, Resources,
     condition::{reasons, types},
 };
 use converter::{Note, Outcome};
@@ -30,7 +30,10 @@ pub(super) struct Finding {
 /// Everything that is to be said.
 pub(super) fn findings(made: &Made, resources: &Resources) -> Vec<Finding> {
     let closed: BTreeSet<ObjectKey> = { made.generated.route_policies.values() }
-        .filter(|policy| lets_nobody_in(policy))
+        .filter(|policy| {
+            let addresses = policy.spec.client_addresses.as_ref();
+            addresses.is_some_and(ClientAddresses::is_none)
+        })
         .filter_map(|policy| origin(policy.annotations()))
         .collect();
     let notes = made.notes.iter();
@@ -61,15 +64,6 @@ pub(super) fn findings(made: &Made, resources: &Resources) -> Vec<Finding> {
         said.entry(key).or_insert(fault);
     }
     notes.chain(taken).chain(said.into_values()).collect()
-}
-
-/// As the converter writes it where a setting that keeps somebody out cannot be honoured.
-fn lets_nobody_in(policy: &RoutePolicy) -> bool {
-    let addresses = policy.spec.client_addresses.as_ref();
-    let deny = addresses.map_or(&[][..], |addresses| &addresses.deny);
-    ["0.0.0.0/0", "::/0"]
-        .iter()
-        .all(|all| deny.iter().any(|denied| denied == all))
 }
 
 fn origin(annotations: &BTreeMap<String, String>) -> Option<ObjectKey> {

@@ -65,3 +65,35 @@ fn only_what_is_new_is_told() {
     }
     assert_eq!(findings.len(), 0);
 }
+
+/// A policy's fault that its route tells too, with what becomes of requests, is one line.
+#[test]
+fn a_secret_that_a_policy_misses_is_one_line() {
+    let mut pipeline = Pipeline::new(converter::Options::default());
+    let mut resources = Resources::default();
+    let value = json!({
+        "metadata": { "namespace": "shop", "name": "a", "annotations": {
+            "higress.io/auth-type": "basic", "higress.io/auth-secret": "lost",
+        } },
+        "spec": {
+            "ingressClassName": "higress",
+            "rules": [{ "host": "a.example", "http": { "paths": [{
+                "path": "/", "pathType": "Prefix",
+                "backend": { "service": { "name": "there", "port": { "number": 80 } } },
+            }] } }],
+        },
+    });
+    resources.insert(Object::from_json(Kind::Ingress, value).unwrap());
+    let service = json!({
+        "metadata": { "namespace": "shop", "name": "there" }, "spec": { "ports": [{ "port": 80 }] },
+    });
+    resources.insert(Object::from_json(Kind::Service, service).unwrap());
+    let now = current(&mut pipeline, &resources);
+    let news = Findings::default().update(None, &now);
+    let told = news.new.iter();
+    let told: Vec<_> = told
+        .filter(|line| line.contains("Secret shop/lost"))
+        .collect();
+    assert_eq!(told.len(), 1, "{:?}", news.new);
+    assert!(told[0].starts_with("HTTPRoute/shop/a-"), "{told:?}");
+}

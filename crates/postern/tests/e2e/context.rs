@@ -144,6 +144,32 @@ fn convert_prints_what_it_makes_and_not_what_is_there() {
         "{}",
         both(&output)
     );
+    // What a Postern in the cluster keeps is its own affair, whatever it has made of the Ingress; and that is said.
+    let keeps = |object: &str| match object.contains("kind: HTTPRoute\n") {
+        true => object
+            .replace(
+                "  annotations:\n",
+                "  annotations:\n    postern.dev/controller: postern.dev/gateway-controller\n",
+            )
+            .replace(
+                "  labels:\n",
+                "  labels:\n    postern.dev/translated: \"true\"\n",
+            )
+            .replace("5s", "4s"),
+        false => object.to_owned(),
+    };
+    let kept: Vec<_> = objects.split("---\n").map(keeps).collect();
+    let kept = format!("{manifests}---\n{}", kept.join("---\n"));
+    let output = on(
+        &ApiServer::start(&kept, 500, Wrong::default()),
+        &["convert"],
+    );
+    assert_eq!(text(&output.stdout), "", "{}", both(&output));
+    assert!(
+        text(&output.stderr).contains("1 object of a Postern that runs in the cluster"),
+        "{}",
+        both(&output)
+    );
     let all = on(&server, &["convert", "--all"]);
     assert_eq!(all.status.code(), Some(2), "{}", both(&all));
 }

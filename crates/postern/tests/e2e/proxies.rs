@@ -43,6 +43,37 @@ fn a_redirect_to_https_spares_clients_that_came_over_tls() {
     }
 }
 
+/// As in ingress-nginx with `use-forwarded-headers`: `Host` is the first that the proxy says, and what keeps clients to https goes
+/// by the connection.
+#[test]
+fn class_nginx_takes_the_host_that_a_trusted_proxy_says() {
+    let backend = Backend::start("app");
+    let folder = tempfile::tempdir().unwrap();
+    let nginx = manifests(&backend)
+        .replace("higress.io/ssl-redirect: 'true'", "")
+        .replace("ingressClassName: higress", "ingressClassName: nginx");
+    fs::write(folder.path().join("all.yaml"), nginx).unwrap();
+    for (network, host, scheme) in [
+        ("127.0.0.1/32", "pub.com", "https"),
+        ("10.0.0.0/8", "a.com", "http"),
+    ] {
+        let args = ["--trusted-proxy", network, "--ingress-class", "nginx"];
+        let start = args
+            .iter()
+            .fold(Start::default(), |start, arg| start.arg(arg));
+        let gateway = start.serve(folder.path());
+        let call = Call::get(gateway.address(80), "http://a.com/")
+            .header("x-forwarded-host", "pub.com, in.com")
+            .header("x-forwarded-proto", "https");
+        let answer = call.send_blocking().unwrap();
+        assert_eq!(&*backend.seen()[backend.hits() - 1].host, host, "{network}");
+        let told = answer.json()["headers"].clone();
+        assert_eq!(told["x-forwarded-host"][0], host);
+        assert_eq!(told["x-forwarded-proto"][0], scheme);
+        assert_eq!(answer.header("strict-transport-security"), "");
+    }
+}
+
 #[test]
 fn explain_says_what_traffic_gets() {
     let backend = Backend::start("app");

@@ -10,7 +10,7 @@ use std::{
 
 use aws_lc_rs::{hmac, rand::SystemRandom};
 use base64::{Engine, engine::general_purpose::GeneralPurpose};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use ir::{BasicAuth, PasswordHash, Redacted};
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -46,6 +46,10 @@ impl Credentials {
         let (Some(value), None) = (values.next(), values.next()) else {
             return None;
         };
+        Self::read(value)
+    }
+
+    fn read(value: &HeaderValue) -> Option<Self> {
         let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
@@ -59,6 +63,11 @@ impl Credentials {
             password: Redacted::new(password.into()),
         })
     }
+}
+
+/// The user name in the value of `Authorization`, if it is a Basic one.
+pub(crate) fn user(value: &HeaderValue) -> Option<Box<[u8]>> {
+    Credentials::read(value).map(|credentials| credentials.user)
 }
 
 /// Whether the credentials are those of a user. It takes as long as the password's hash does: not for traffic.

@@ -78,7 +78,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The backend of a rule cannot answer.
+    /// The rule refuses, or its backend cannot answer.
     fn failed(rule: &RuleState, error: ProxyError) -> Self {
         Self::Answered {
             status: super::status(rule, error),
@@ -248,7 +248,10 @@ fn outcome(decision: &Decision<'_>, view: &View) -> Option<Outcome> {
         Verdict::Passes | Verdict::Asks(_) => rule.and_then(|rule| who(rule, view).err()),
     };
     let error = refused?;
-    let mut outcome = Outcome::error(error);
+    let mut outcome = rule.map_or_else(
+        || Outcome::error(error),
+        |rule| Outcome::failed(rule, error),
+    );
     if let (ProxyError::Unauthorized, Some(rule), Outcome::Answered { headers, .. }) =
         (error, rule, &mut outcome)
         && let Some(auth) = &rule.rule.gates.basic_auth
@@ -292,7 +295,7 @@ fn conditions(rule: &RuleState) -> Vec<&'static str> {
 fn backends(rule: &RuleState, mut view: View, listener: u16) -> Vec<(u64, Outcome)> {
     let basic = rule.rule.gates.basic_auth.as_ref();
     if basic.is_some_and(|auth| auth.kept_back) {
-        view.headers.remove(header::AUTHORIZATION);
+        view.keep_back();
     }
     let upgrade = super::upgrade(rule, &view);
     let declared = rule.forward().map_or(&[][..], |forward| &forward.backends);

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use ir::{
-    AnswerHeaders, Captures, Composed, HeaderTemplates, Location, Pattern, Piece, Place, Template,
-    Variable,
+    AnswerHeaders, Captures, Composed, ForwardedField, HeaderTemplates, Location, Pattern, Piece,
+    Place, Template, Variable,
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
 use super::rewrite;
-use crate::{error::ProxyError, view::View};
+use crate::{auth, error::ProxyError, view::View};
 
 /// Everything but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -252,6 +252,7 @@ impl<'a> Request<'a> {
         match variable {
             Variable::Host => out(view.host().as_bytes()),
             Variable::Authority => out(view.authority().as_bytes()),
+            Variable::ForwardedHost => out(view.forwarded_host(&view.headers).as_bytes()),
             Variable::Scheme => out(view.scheme().as_bytes()),
             Variable::Https => out(if view.https() { b"on" } else { b"" }),
             Variable::Port => out(view.port(self.listener).to_string().as_bytes()),
@@ -270,6 +271,11 @@ impl<'a> Request<'a> {
             Variable::Method => out(view.method.as_str().as_bytes()),
             Variable::ClientAddress => out(client(view).as_bytes()),
             Variable::PeerAddress => out(view.peer().as_bytes()),
+            Variable::User => {
+                let user = view.authorization().and_then(auth::user);
+                out(user.as_deref().unwrap_or_default());
+            }
+            Variable::RequestId => lines(&view.headers, &ForwardedField::RequestId.name(), out),
             Variable::Header(name) => lines(&view.headers, name, out),
             Variable::Argument(name) => out(argument(view.query(), name).as_bytes()),
             Variable::Cookie(name) => out(cookie(&view.headers, name)),

@@ -13,7 +13,9 @@ use super::{
     decor::Asker,
     fallback::{self, Original},
     guard::{Cookies, Held},
-    made, mirror, refuse, refuse_for, refuse_with, repeat, request,
+    made, mirror,
+    refusal::Denial,
+    refuse, refuse_for, refuse_with, repeat, request,
     source::Source,
     tunnel::{self, Asked},
 };
@@ -75,7 +77,31 @@ pub(crate) struct Call {
 ///
 /// `listener` is its port, as clients know it.
 pub(super) fn prepare(held: Held, listener: u16) -> Begun {
-    let (rule, asker) = (held.rule, held.asker);
+    let rule = Arc::clone(&held.rule);
+    let view = &held.arrival.view;
+    let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
+    let claim =
+        cookie.and_then(|cookie| session::claim(cookie, &view.headers, |claim| rule.made(claim)));
+    let sticky = claim
+        .filter(|_| cookie.is_some_and(|cookie| !cookie.after_weights))
+        .and_then(|claim| rule.pick_claimed(&claim));
+    let Some(picked) = sticky.or_else(|| rule.pick()) else {
+        return Denial::from(ProxyError::Rule(Reason::NoBackend)).begun(held);
+    };
+    if let Some(act) = decision::act_for(&rule, picked.0, view, listener) {
+        let Arrival {
+            cookies, exchange, ..
+        } = held.arrival;
+        return settled(act, &rule, (held.asker, cookies), exchange);
+    }
+    let (backend, cluster) = rule.standing(picked);
+    let told = rule.told(picked.1, cluster);
+    let cluster = match decision::backend(&rule, (backend, cluster)) {
+        Ok(cluster) => Arc::clone(cluster),
+        Err(error) => return Denial::from(error).begun(held),
+    };
+    let session = cookie.map(|cookie| Session::new(cookie, claim, &cluster, view));
+    let asker = held.asker;
     let Arrival {
         conn,
         view,
@@ -84,31 +110,11 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
         cookies,
         exchange,
     } = held.arrival;
-    let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
-    let claim =
-        cookie.and_then(|cookie| session::claim(cookie, &view.headers, |claim| rule.made(claim)));
-    let sticky = claim
-        .filter(|_| cookie.is_some_and(|cookie| !cookie.after_weights))
-        .and_then(|claim| rule.pick_claimed(&claim));
-    let Some(picked) = sticky.or_else(|| rule.pick()) else {
-        let error = ProxyError::Rule(Reason::NoBackend);
-        return refused(error, &rule, (asker, cookies), exchange);
-    };
-    if let Some(act) = decision::act_for(&rule, picked.0, &view, listener) {
-        return settled(act, &rule, (asker, cookies), exchange);
-    }
-    let (backend, cluster) = rule.standing(picked);
-    let told = rule.told(picked.1, cluster);
-    let cluster = match decision::backend(&rule, (backend, cluster)) {
-        Ok(cluster) => Arc::clone(cluster),
-        Err(error) => return refused(error, &rule, (asker, cookies), exchange),
-    };
-    let session = cookie.map(|cookie| Session::new(cookie, claim, &cluster, &view));
     let key = match &cluster.cluster.balance {
         Balance::Hash(by) => request::hash_key(by, &view),
         _ => None,
     };
-    let original = rule.error_page().map(|_| Original::of(&view));
+    let original = rule.error_page().map(|_| Original::of(&rule, &view));
     let offered =
         client.and_then(|client| Some(Asked::new(client, decision::upgrade(&rule, &view)?)));
     let offer = offered.as_ref().map(|asked| &asked.offered);

@@ -4,19 +4,15 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use ir::{AuthCookies, ExternalAuth};
-use tokio::time::{Instant, sleep_until};
 
-use super::{Arrival, Begun, act, decided, decor::Asker, question, refuse};
+use super::{Arrival, Begun, act, decided, decor::Asker, question, refusal::Denial};
 use crate::{
     auth::external,
     balance::ClusterState,
-    body::{DownBody, Waits},
     decision::{self, Stage},
     error::ProxyError,
-    exchange::Exchange,
     filter::compose,
     snapshot::{Authenticator, RuleState, Snapshot},
-    upstream::Answer,
     view::fields,
 };
 
@@ -58,27 +54,11 @@ impl Cookies {
     }
 }
 
-/// Why a request does not come in.
-enum Denial {
-    /// Our own answer.
-    Error(ProxyError),
-    /// To where the client can sign in.
-    SignIn(HeaderValue),
-    /// The authenticator's answer.
-    Answer(Box<Answer>),
-}
-
-impl From<ProxyError> for Denial {
-    fn from(error: ProxyError) -> Self {
-        Self::Error(error)
-    }
-}
-
 /// Lets the request in, or answers it.
 pub(super) async fn pass(mut held: Box<Held>) -> Begun {
     match checks(&mut held).await {
         Ok(()) => act(*held),
-        Err(denial) => Begun::Answered(Box::new(deny(*held, denial))),
+        Err(denial) => denial.begun(*held),
     }
 }
 
@@ -94,7 +74,7 @@ pub(super) async fn admit(asked: Box<Asked>) -> Begun {
     } = *asked;
     for (auth, cluster) in &*auths {
         if let Err(denial) = external(&mut arrival, auth, cluster.as_deref()).await {
-            let mut response = said(denial, arrival.exchange);
+            let mut response = denial.said(arrival.exchange);
             arrival.cookies.add(&mut response);
             return Begun::Answered(Box::new(response));
         }
@@ -114,7 +94,7 @@ async fn checks(held: &mut Held) -> Result<(), Denial> {
     }
     // An authenticator may have put one of its own in its place.
     if kept_back.is_some() && sent(&held.arrival) == kept_back {
-        held.arrival.view.headers.remove(header::AUTHORIZATION);
+        held.arrival.view.keep_back();
     }
     Ok(())
 }
@@ -169,55 +149,8 @@ async fn external(
             if auth.cookies == AuthCookies::Successes {
                 headers.remove(header::SET_COOKIE);
             }
-            Err(Denial::Answer(Box::new(answer)))
+            Err(Denial::Answered(Box::new(answer)))
         }
         _ => Err(ProxyError::AuthFailed.into()),
-    }
-}
-
-/// A denial is answered here and now: nothing that replaces answers of backends may touch it.
-fn deny(held: Held, denial: Denial) -> Response<DownBody> {
-    let Held {
-        arrival,
-        rule,
-        asker,
-    } = held;
-    let unknown = matches!(denial, Denial::Error(ProxyError::Unauthorized));
-    let mut response = said(denial, arrival.exchange);
-    if let Some(auth) = rule.rule.gates.basic_auth.as_ref().filter(|_| unknown) {
-        let challenge = auth.challenge.clone();
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    arrival.cookies.add(&mut response);
-    asker.decorate(&rule, response.headers_mut());
-    response
-}
-
-/// What a denial says.
-fn said(denial: Denial, mut exchange: Exchange) -> Response<DownBody> {
-    match denial {
-        Denial::Error(error) => refuse(error, exchange),
-        Denial::SignIn(location) => {
-            exchange.answered(StatusCode::FOUND, Some("auth_sign_in"));
-            let mut response = Response::new(DownBody::text("", exchange));
-            *response.status_mut() = StatusCode::FOUND;
-            response.headers_mut().insert(header::LOCATION, location);
-            response
-        }
-        Denial::Answer(answer) => {
-            let Answer { response, lease } = *answer;
-            exchange.answered(response.status(), Some("auth_denied"));
-            let (mut parts, body) = response.into_parts();
-            parts.version = http::Version::HTTP_11;
-            let deadline = Box::pin(sleep_until(Instant::now() + external::REST_OF_A_NO));
-            let waits = Waits {
-                deadline: Some(deadline),
-                silence: None,
-            };
-            let body = DownBody::upstream(body, lease, waits, true, exchange);
-            Response::from_parts(parts, body)
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a backend shall see of a request.
 
 use http::{HeaderValue, header};
-use ir::{Backend, HashKey, RequestStep, Rewrite};
+use ir::{Backend, ForwardedField, HashKey, RequestStep, Rewrite};
 
 use crate::{
     balance, decision,
@@ -68,7 +68,10 @@ pub(crate) fn head(
     if !rule.rule.forwarded.is_empty() {
         view.tell(rule.rule.forwarded, listener, &mut headers);
     }
-    let host = view.authority().clone();
+    let host = match rule.rule.forwarded.has(ForwardedField::HostAlone) {
+        true => view.forwarded_host(&headers),
+        false => view.authority().clone(),
+    };
     let rewritten = rule.rule.request.iter().any(rewrites_path)
         || own.is_some_and(|rewrite| rewrite.path.is_some());
     let mut head = Head {

@@ -173,6 +173,15 @@ impl RuleState {
         (!fallback.statuses.is_empty()).then_some((&fallback.statuses[..], page))
     }
 
+    /// Whether the error page is asked in the stead of a refusal of the gateway itself with this status.
+    pub(crate) fn pages_refusals(&self, status: StatusCode) -> bool {
+        let fallback = self.forward().and_then(|forward| forward.fallback.as_ref());
+        fallback.is_some_and(|fallback| fallback.refusals)
+            && self
+                .error_page()
+                .is_some_and(|(statuses, _)| statuses.contains(&status))
+    }
+
     /// How the rule forwards, if it does.
     pub(crate) fn forward(&self) -> Option<&Forward> {
         self.rule.forward()

@@ -51,7 +51,11 @@ impl Authority {
         }
     }
 
-    fn parse(raw: &HeaderValue, https: bool) -> Result<Self, BadHost> {
+    /// That of a single value.
+    ///
+    /// # Errors
+    /// [`BadHost`].
+    pub(super) fn parse(raw: &HeaderValue, https: bool) -> Result<Self, BadHost> {
         if let Some((host, port)) = canonical(raw.as_bytes())
             && port != Some(default_port(https))
         {

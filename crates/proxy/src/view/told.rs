@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ir::{ForwardedField, ForwardedFields};
 
-use super::{View, fields};
+use super::{Authority, View, fields};
 
 const REQUEST_ID: HeaderName = ForwardedField::RequestId.name();
 
@@ -42,6 +42,7 @@ impl View {
                 ForwardedField::RequestId => continue,
                 ForwardedField::RealIp | ForwardedField::ClientAlone => Some(self.client_text()),
                 ForwardedField::OriginalForwardedFor => self.said.clone(),
+                ForwardedField::HostAlone => Some(self.forwarded_host(map)),
                 ForwardedField::Port => Some(HeaderValue::from(self.port(listener))),
                 ForwardedField::ForwardedScheme | ForwardedField::Scheme => {
                     Some(HeaderValue::from_static(self.scheme()))
@@ -52,6 +53,19 @@ impl View {
                 None => drop(map.remove(field.name())),
             }
         }
+    }
+
+    /// The host that a trusted proxy says the client asked for, with a port or without: the first of what `X-Forwarded-Host` has in
+    /// a head. Else, and where that is no host, the one that the request is for.
+    pub(crate) fn forwarded_host(&self, map: &HeaderMap) -> HeaderValue {
+        // Only a trusted peer's is still there.
+        let told = map.get(fields::FORWARDED_HOST).and_then(|told| {
+            let first = told.as_bytes().split(|b| *b == b',').next()?.trim_ascii();
+            let first = HeaderValue::from_bytes(first).ok()?;
+            let told = Authority::parse(&first, self.https).ok()?;
+            (!told.host().is_empty()).then(|| told.text().clone())
+        });
+        told.unwrap_or_else(|| self.authority.text().clone())
     }
 
     /// The client's address, or the word that proxies have for one that is not known.

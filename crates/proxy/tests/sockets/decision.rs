@@ -113,6 +113,9 @@ fn phase() -> impl Strategy<Value = Phase> {
     let statuses = OwnStatuses {
         connect_failed: None,
         invalid_backend: Some(StatusCode::SERVICE_UNAVAILABLE),
+        no_backend: Some(StatusCode::NOT_FOUND),
+        invalid_rule: Some(StatusCode::BAD_GATEWAY),
+        forbidden: Some(StatusCode::SERVICE_UNAVAILABLE),
     };
     let prefix = PathRewrite::Prefix {
         matched: "/a".into(),

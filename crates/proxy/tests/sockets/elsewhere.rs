@@ -203,6 +203,7 @@ fn whoever_is_asked_beside_the_backend_is_tried_elsewhere_too() {
         clusters: vec![ClusterKey("page".into())],
         statuses: vec![StatusCode::BAD_GATEWAY],
         told: None,
+        refusals: false,
     });
     let phases = vec![Phase::ExternalAuth(Arc::new(auth_by))];
     let config = Config1 {

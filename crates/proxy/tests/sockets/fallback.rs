@@ -1,12 +1,13 @@
 //! Who answers where a backend cannot.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
 
 use crate::support::{Config1, Phase, cluster, forward, http, route, serve, simple, start};
 use http::StatusCode;
 use ir::{
-    Action, Backend, BackendTimeouts, ClusterKey, Fallback, Forward, HeaderMods, Reason, Rewrite,
-    SessionCookie, Target, VaryingAttributes,
+    Action, Backend, BackendTimeouts, BasicAuth, ClusterKey, Fallback, Forward, HeaderMods,
+    PasswordHash, RateLimit, RateUnit, Reason, Redacted, Rewrite, SessionCookie, Target, Users,
+    VaryingAttributes,
 };
 use testkit::{
     call::{Answer, Call},
@@ -32,6 +33,7 @@ fn falling(mut action: Forward, clusters: &[&str], statuses: &[u16]) -> Forward 
             .map(|status| StatusCode::from_u16(*status).unwrap())
             .collect(),
         told: None,
+        refusals: false,
     });
     action
 }
@@ -249,6 +251,119 @@ fn a_page_takes_no_denial_back() {
     serve(&proxy, config.ir());
     assert_eq!(get(&proxy, "/?status=404").status, 403);
     assert_eq!(page.hits(), before, "what the gateway refuses has no page");
+}
+
+/// What a rule asks of clients, the status of those that are refused for it, that of the page in its stead, and a field of both.
+type Refusing = (
+    &'static str,
+    Vec<Phase>,
+    u16,
+    u16,
+    (&'static str, &'static str),
+);
+
+fn refusing() -> [Refusing; 4] {
+    let denied = || {
+        Phase::Addresses(ir::ClientAddresses {
+            allow: vec![],
+            deny: vec!["127.0.0.0/8".parse().unwrap()],
+        })
+    };
+    let login = || {
+        let john = PasswordHash::parse("$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0").unwrap();
+        Phase::BasicAuth(Arc::new(BasicAuth {
+            challenge: BasicAuth::challenge("office").unwrap(),
+            source: "Secret/test/users".into(),
+            users: Redacted::new(Users::new(vec![("john".into(), john)]).unwrap()),
+            kept_back: false,
+        }))
+    };
+    let empty = Phase::Rate(RateLimit {
+        requests: NonZeroU32::MIN,
+        unit: RateUnit::Hour,
+        burst: NonZeroU32::MIN,
+        per_client: false,
+        exempt: vec![],
+    });
+    [
+        ("addresses", vec![denied()], 403, 403, ("", "")),
+        (
+            "login",
+            vec![login()],
+            401,
+            401,
+            ("www-authenticate", "Basic realm=\"office\""),
+        ),
+        ("body", vec![Phase::MaxBody(3)], 413, 200, ("", "")),
+        ("rate", vec![empty], 429, 200, ("retry-after", "3600")),
+    ]
+}
+
+/// What the gateway refuses has a page where the rule says so; what it was refused for stays.
+#[test]
+fn refusals_have_pages_too() {
+    let (main, page) = (Echo::start("main"), Echo::start("page"));
+    let proxy = start(|_| ());
+    for (name, phases, refused, paged, about) in refusing() {
+        for (statuses, refusals, status, who) in [
+            (&[401, 403, 413, 429, 503][..], true, paged, "page"),
+            (&[401, 403, 413, 429, 503], false, refused, ""),
+            (&[404], true, refused, ""),
+        ] {
+            let mut action = falling(forward("a"), &["page"], statuses);
+            action.fallback.as_mut().unwrap().refusals = refusals;
+            let mut config = config(&main, action.clone());
+            config.routes = vec![route("/", phases.clone(), Action::Forward(action))];
+            config.clusters.push(cluster("page", &[page.address()]));
+            serve(&proxy, config.ir());
+            let ask = || {
+                Call::new(http(&proxy), "POST", "http://a.com/x?y=z")
+                    .header("accept", "text/html")
+                    .header("x-code", "999")
+                    .header("authorization", "Basic eDp5")
+                    .body("hello")
+                    .send_blocking()
+                    .unwrap()
+            };
+            if name == "rate" {
+                // The one that there is a token for; state is kept while the rule stays the same.
+                ask();
+            }
+            let before = page.hits();
+            let answer = ask();
+            assert_eq!(
+                (answer.status.as_u16(), answer.backend()),
+                (status, who),
+                "{name} {statuses:?} {refusals}"
+            );
+            if !about.0.is_empty() {
+                assert_eq!(answer.header(about.0), about.1, "{name}");
+            }
+            if who == "page" {
+                assert_eq!(page.hits(), before + 1);
+                let asked = &page.seen()[before];
+                assert_eq!(
+                    (
+                        asked.method.as_str(),
+                        &*asked.target,
+                        &*asked.host,
+                        asked.body
+                    ),
+                    ("GET", "/", "a.com", 0)
+                );
+                for (header, value) in [
+                    ("x-code", refused.to_string().as_str()),
+                    ("x-format", "text/html"),
+                    ("x-original-uri", "/x?y=z"),
+                    ("authorization", ""),
+                    ("content-length", ""),
+                ] {
+                    assert_eq!(seen(&page, before, header), value, "{name} {header}");
+                }
+            }
+        }
+    }
+    assert!(main.seen().iter().all(|seen| seen.target == "/x?y=z"));
 }
 
 fn sessions(after_weights: bool, kept_on_failure: bool) -> SessionCookie {

@@ -435,6 +435,7 @@ fn whoever_is_asked_beside_the_backend_is_looked_up_once_too() {
         clusters: vec![ClusterKey("page".into())],
         statuses: vec![StatusCode::BAD_GATEWAY],
         told: None,
+        refusals: false,
     });
     let phases = vec![Phase::ExternalAuth(Arc::new(asked)), Phase::Mirror(mirror)];
     let behind =

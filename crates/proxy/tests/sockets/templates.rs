@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode};
 use ir::{
-    Action, AnswerHeaders, Composed, HeaderTemplates, Location, Pattern, RequestStep, Route, Rule,
-    Template,
+    Action, AnswerHeaders, BasicAuth, Composed, ForwardedField, HeaderTemplates, Location,
+    PasswordHash, Pattern, Redacted, RequestStep, Route, Rule, Template, Users,
 };
 use proxy::Proxy;
 use serde_json::json;
@@ -94,6 +94,61 @@ fn backends_see_what_was_made_for_them() {
     assert_eq!(told["headers"]["x-was"], json!(["/r/a%20b&c?x=1"]));
     assert!(told["headers"]["x_was"].is_null());
     assert_eq!(answer.headers["x-answer"], "127.0.0.1 7");
+}
+
+#[test]
+fn who_asks_and_for_what_has_names() {
+    let echo = Echo::start("a");
+    let john = PasswordHash::parse("$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0").unwrap();
+    let text = "$remote_user $best_http_host $pass_port";
+    let named = |kept_back| {
+        let auth = BasicAuth {
+            challenge: BasicAuth::challenge("office").unwrap(),
+            source: "Secret/test/users".into(),
+            users: Redacted::new(Users::new(vec![("john".into(), john.clone())]).unwrap()),
+            kept_back,
+        };
+        changed("/", Action::Forward(forward("a")), |rule| {
+            rule.gates.basic_auth = Some(Arc::new(auth));
+            rule.forwarded = [ForwardedField::RequestId].into_iter().collect();
+            let mut set = header("x-named", text);
+            set.0.extend(header("x-id", "$req_id $request_id").0);
+            let step = Composed {
+                groups: None,
+                host: None,
+                path: None,
+                query: None,
+                drops_query: false,
+                set,
+            };
+            rule.request.push(RequestStep::Composed(Box::new(step)));
+        })
+    };
+    for trusted in [true, false] {
+        let proxy = start(|config| {
+            config.trusted_proxies = trusted
+                .then(|| "127.0.0.0/8".parse().unwrap())
+                .into_iter()
+                .collect();
+        });
+        for kept_back in [true, false] {
+            let config = Config1 {
+                routes: vec![named(kept_back)],
+                clusters: vec![cluster("a", &[echo.address()])],
+            };
+            serve(&proxy, config.ir());
+            let call = Call::get(http(&proxy), "http://a.com/")
+                .header("authorization", "Basic am9objpzZWNyZXQ=")
+                .header("x-forwarded-host", "pub.com:81, in.com")
+                .header("x-request-id", "7");
+            let answer = call.send_blocking().unwrap();
+            let seen = &answer.json()["headers"];
+            let host = if trusted { "pub.com:81" } else { "a.com" };
+            assert_eq!(seen["x-named"], json!([format!("john {host} 80")]));
+            assert_eq!(seen["x-id"], json!(["7 7"]));
+            assert_eq!(seen["authorization"].is_null(), kept_back);
+        }
+    }
 }
 
 #[test]

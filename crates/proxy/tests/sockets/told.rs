@@ -140,7 +140,10 @@ fn a_rule_that_says_nothing_tells_nothing_more() {
     serve(&proxy, config(&echo, vec![]).ir());
     let told = seen(Call::get(http(&proxy), "http://a.com/").header("x-real-ip", "6.6.6.6"));
     for field in ForwardedField::ALL {
-        let own = field == ForwardedField::ClientAlone;
+        let own = matches!(
+            field,
+            ForwardedField::ClientAlone | ForwardedField::HostAlone
+        );
         assert_eq!(told[field.name().as_str()].is_null(), !own, "{field:?}");
     }
 }
@@ -396,6 +399,7 @@ fn a_rule_says_with_which_status_it_fails() {
         Phase::Statuses(OwnStatuses {
             connect_failed: Some(StatusCode::BAD_GATEWAY),
             invalid_backend: Some(StatusCode::SERVICE_UNAVAILABLE),
+            ..OwnStatuses::default()
         })
     };
     let mut missing = forward("a");
@@ -407,6 +411,7 @@ fn a_rule_says_with_which_status_it_fails() {
         clusters: vec![ClusterKey("page".into())],
         statuses: vec![StatusCode::BAD_GATEWAY],
         told: None,
+        refusals: false,
     });
     for (action, by_default, with_own) in [
         (forward("down"), 503, 502),
@@ -431,6 +436,96 @@ fn a_rule_says_with_which_status_it_fails() {
 }
 
 #[test]
+fn a_rule_says_with_which_status_it_refuses() {
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    let own = Phase::Statuses(OwnStatuses {
+        no_backend: Some(StatusCode::NOT_FOUND),
+        invalid_rule: Some(StatusCode::SERVICE_UNAVAILABLE),
+        forbidden: Some(StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS),
+        ..OwnStatuses::default()
+    });
+    let respond = |reason| Action::Respond {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        reason,
+    };
+    let denied = || {
+        Phase::Addresses(ClientAddresses {
+            allow: vec![],
+            deny: vec!["127.0.0.0/8".parse().unwrap()],
+        })
+    };
+    let mut quarantined = forward("a");
+    quarantined.backends[0].target = Target::Invalid(Reason::InvalidRule);
+    for (action, closed, by_default, with_own) in [
+        (respond(Reason::NoBackend), false, 500, 404),
+        (respond(Reason::InvalidRule), false, 500, 503),
+        (Action::Forward(quarantined), false, 500, 503),
+        (Action::Forward(forward("a")), true, 403, 451),
+        (respond(Reason::NoBackend), true, 403, 451),
+    ] {
+        for (own, expected) in [(None, by_default), (Some(own.clone()), with_own)] {
+            let mut phases: Vec<_> = own.into_iter().collect();
+            phases.extend(closed.then(denied));
+            let mut config = config(&echo, vec![]);
+            config.routes = vec![route("/", phases, action.clone())];
+            serve(&proxy, config.ir());
+            let answer = Call::get(http(&proxy), "http://a.com/").send_blocking();
+            let answer = answer.unwrap();
+            assert_eq!((answer.status.as_u16(), answer.backend()), (expected, ""));
+            assert_eq!(answer.header("retry-after"), "", "it lasts");
+        }
+    }
+}
+
+#[test]
+fn the_host_is_the_one_that_a_trusted_proxy_says() {
+    let echo = Echo::start("a");
+    let trusting = start(|config| config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
+    let plain = start(|_| ());
+    let alone = [ForwardedField::HostAlone].into_iter().collect();
+    for (proxy, told, phases, host, forwarded) in [
+        (
+            &trusting,
+            Some("Pub.test, in.test"),
+            true,
+            "pub.test",
+            "pub.test",
+        ),
+        (
+            &trusting,
+            Some("pub.test:8443"),
+            true,
+            "pub.test:8443",
+            "pub.test:8443",
+        ),
+        (&trusting, Some("no host!"), true, "a.com", "a.com"),
+        (&trusting, Some(""), true, "a.com", "a.com"),
+        (&trusting, None, true, "a.com", "a.com"),
+        (&trusting, Some("pub.test"), false, "a.com", "pub.test"),
+        (&plain, Some("pub.test"), true, "a.com", "a.com"),
+    ] {
+        let phases: Vec<_> = phases
+            .then_some(Phase::Forwarded(alone))
+            .into_iter()
+            .collect();
+        serve(proxy, config(&echo, phases).ir());
+        let call = Call::get(http(proxy), "http://a.com/");
+        let call = match told {
+            Some(told) => call.header("x-forwarded-host", told),
+            None => call,
+        };
+        let answer = call.send_blocking().unwrap();
+        let seen = &echo.seen()[echo.hits() - 1];
+        assert_eq!(&*seen.host, host, "{told:?}");
+        assert_eq!(
+            answer.json()["headers"]["x-forwarded-host"],
+            json!([forwarded])
+        );
+    }
+}
+
+#[test]
 fn who_stands_in_is_told_why() {
     let (echo, base, page) = (Echo::start("a"), Echo::start("base"), Echo::start("page"));
     let proxy = start(|_| ());
@@ -450,6 +545,7 @@ fn who_stands_in_is_told_why() {
             clusters: others.iter().map(|n| ClusterKey((*n).into())).collect(),
             statuses: vec![StatusCode::NOT_FOUND],
             told: told.cloned().map(Box::new),
+            refusals: false,
         });
         let mut config = simple(echo.address());
         config.routes = vec![route("/", vec![], Action::Forward(action))];

@@ -180,6 +180,9 @@ impl Mirror {
     pub(super) fn whole(self) -> Update {
         Update {
             problems: self.problems().collect(),
+            kept: { self.observed.written().into_iter() }
+                .filter_map(|(object, seen)| seen.written.is_some().then_some(object))
+                .collect(),
             resources: Arc::new(self.resources),
             absent: self.absent,
             ..Update::default()

@@ -121,6 +121,102 @@ fn hosts_are_alone_and_wildcards_have_one_label() {
     );
 }
 
+/// Hosts of which not every path has a rule.
+fn with_gaps() -> String {
+    let users = secret(
+        "users",
+        &[("auth", "jane:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")],
+    );
+    let password = [("auth-type", "basic"), ("auth-secret", "users")];
+    let addresses = [("whitelist-source-range", "10.0.0.0/8")];
+    let at = |host| (CLASS, host);
+    let admin = &[("Prefix", "/admin", "one")];
+    let bare = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: bare}\nspec:\n  \
+        ingressClassName: nginx\n  rules: [{host: bare.wild.com}]\n---\n";
+    let bare_rest = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: bare-rest}\nspec:\n  \
+        ingressClassName: nginx\n  rules: [{host: rest.wild.com}]\n  \
+        defaultBackend: {service: {name: three, port: {number: 80}}}\n---\n";
+    [
+        users + "---\n",
+        ingress("password", at("password.com"), &password, admin, ""),
+        ingress("addresses", at("addresses.com"), &addresses, admin, ""),
+        ingress(
+            "root",
+            at("root.com"),
+            &addresses,
+            &[("Prefix", "/", "one")],
+            "",
+        ),
+        ingress(
+            "a-open",
+            at("shared.com"),
+            &[],
+            &[("Prefix", "/open", "two")],
+            "",
+        ),
+        ingress("b-closed", at("shared.com"), &addresses, admin, ""),
+        ingress("a-closed", at("other.com"), &addresses, admin, ""),
+        ingress(
+            "b-open",
+            at("other.com"),
+            &[],
+            &[("Prefix", "/open", "two")],
+            "",
+        ),
+        ingress(
+            "moved",
+            at("moved.com"),
+            &[("permanent-redirect", "https://new.com/x")],
+            admin,
+            "",
+        ),
+        ingress(
+            "denied",
+            at("denied.com"),
+            &[("auth-type", "basic"), ("auth-secret", "lost")],
+            admin,
+            "",
+        ),
+        ingress("wild", at("*.wild.com"), &[], &[("Prefix", "/", "two")], ""),
+        bare.to_owned(),
+        bare_rest.to_owned(),
+    ]
+    .concat()
+}
+
+/// ingress-nginx makes a location for what no rule of a host matches, of the first Ingress that names the host.
+#[test]
+fn what_no_rule_matches_is_behind_the_same_guards() {
+    both(&[CLASS], &["one", "two", "three"], &with_gaps(), |site| {
+        for (url, seen) in [
+            ("http://password.com/admin", "401"),
+            ("http://password.com/else", "401"),
+            ("http://password.com/", "401"),
+            ("http://addresses.com/admin", "403"),
+            ("http://addresses.com/else", "403"),
+            ("http://root.com/else", "403"),
+            ("http://shared.com/open", "two /open"),
+            ("http://shared.com/admin", "403"),
+            ("http://shared.com/else", "404"),
+            ("http://other.com/open", "two /open"),
+            ("http://other.com/else", "403"),
+            ("http://moved.com/else", "301 https://new.com/x"),
+            ("http://denied.com/admin", "503"),
+            ("http://denied.com/else", "503"),
+            ("http://bare.wild.com/", "404"),
+            ("http://rest.wild.com/x", "three /x"),
+            ("http://any.wild.com/x", "two /x"),
+        ] {
+            assert_eq!(site.get(url), seen, "{url}");
+        }
+        let call = |path: &str| {
+            let url = format!("http://password.com{path}");
+            site.get_with(&url, &[("authorization", "Basic amFuZTpzZWNyZXQ=")])
+        };
+        assert_eq!((&*call("/admin"), &*call("/else")), ("one /admin", "404"));
+    });
+}
+
 #[test]
 fn fields_with_underscores_do_not_get_in() {
     let manifests = [

@@ -69,37 +69,37 @@ const CASES: &[Case] = &[
     (
         "allow",
         &[("whitelist-source-range", "127.0.0.0/33")],
-        "403",
+        "503",
         "nobody is let in",
     ),
     (
         "digest",
         &[("auth-type", "digest"), ("auth-secret", "users")],
-        "403",
+        "503",
         "digest is not spoken",
     ),
     (
         "unnamed",
         &[("auth-type", "basic"), ("auth-secret", "a/b/c")],
-        "403",
+        "503",
         "nobody is let in",
     ),
     (
         "alone",
         &[("auth-secret", "users")],
-        "403",
+        "503",
         "nobody is let in",
     ),
     (
         "relative",
         &[("auth-url", "/check")],
-        "403",
+        "503",
         "not an absolute http or https URL",
     ),
     (
         "variable",
         &[("auth-url", "http://auth.com/$uid_got")],
-        "403",
+        "503",
         "$uid_got has no value here",
     ),
     (
@@ -174,12 +174,18 @@ const SECRETS: &[(&str, Annotations<'_>, &str)] = &[
     ),
     (
         "lost-cert",
-        &[("proxy-ssl-secret", "default/lost-cert")],
+        &[
+            ("proxy-ssl-secret", "default/lost-cert"),
+            ("backend-protocol", "HTTPS"),
+        ],
         "does not exist",
     ),
     (
         "odd-cert",
-        &[("proxy-ssl-secret", "default/odd-cert")],
+        &[
+            ("proxy-ssl-secret", "default/odd-cert"),
+            ("backend-protocol", "HTTPS"),
+        ],
         "ca.crt",
     ),
     (
@@ -214,10 +220,8 @@ fn a_secret_that_is_missing_or_broken_is_named() {
     ];
     let manifests = [odd.join("---\n"), "---\n".to_owned(), certificate, sites].concat();
     both(&[CLASS], &["one"], &manifests, |site| {
-        for (at, (name, ..)) in SECRETS[..5].iter().enumerate() {
-            // What becomes of a policy, and of a backend in class nginx.
-            let answer = if at < 3 { "500" } else { "503" };
-            assert_eq!(site.get(&format!("http://{name}.com/")), answer, "{name}");
+        for (name, ..) in &SECRETS[..5] {
+            assert_eq!(site.get(&format!("http://{name}.com/")), "503", "{name}");
         }
         let call = Call::get(site.https.unwrap(), "https://lost-cacert.com/");
         let refused = call

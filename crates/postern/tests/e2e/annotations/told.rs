@@ -99,7 +99,10 @@ fn a_password_stays_here() {
 #[test]
 fn origins() {
     let on = ("enable-cors", "true");
-    let listed = ("cors-allow-origin", "https://a.com, https://*.b.com");
+    let listed = (
+        "cors-allow-origin",
+        "https://a.com, https://*.b.com, app://localhost",
+    );
     let manifests = [
         plain("alone", &[on]),
         plain("listed", &[on, listed]),
@@ -128,6 +131,8 @@ fn origins() {
         for (origin, allowed) in [
             ("https://a.com", true),
             ("https://x.b.com", true),
+            ("app://localhost", true),
+            ("app://other", false),
             ("https://y.x.b.com", false),
             ("https://evil.example", false),
         ] {
@@ -163,15 +168,19 @@ fn ports_do_not_say_what_is_spoken() {
     }
 }
 
-#[test]
-fn backends_that_cannot_answer() {
-    let page = [("default-backend", "page"), ("custom-http-errors", "404")];
-    let down = format!(
+/// Services that lead to nothing that listens, and to nothing at all.
+fn unreachable() -> String {
+    format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: down, annotations: {{postern.dev/endpoints: \"{}\"}}}}\n\
          spec: {{ports: [{{port: 80}}]}}\n---\n\
          apiVersion: v1\nkind: Service\nmetadata: {{name: empty}}\nspec: {{ports: [{{port: 80}}]}}\n---\n",
         unused_address()
-    );
+    )
+}
+
+#[test]
+fn backends_that_cannot_answer() {
+    let page = [("default-backend", "page"), ("custom-http-errors", "404")];
     let paths = |class: &str| {
         let paths = [
             ("Exact", "/down", "down"),
@@ -182,7 +191,7 @@ fn backends_that_cannot_answer() {
     };
     let paged = [("Prefix", "/", "one"), ("Prefix", "/empty", "empty")];
     let manifests = [
-        down,
+        unreachable(),
         paths(CLASS),
         paths("higress"),
         ingress("paged", (CLASS, "paged.com"), &page, &paged, ""),
@@ -217,6 +226,72 @@ fn backends_that_cannot_answer() {
 }
 
 #[test]
+fn what_the_gateway_refuses_has_a_page_too() {
+    let refusing = [
+        ("default-backend", "page"),
+        ("custom-http-errors", "401,403,413,502"),
+        ("auth-type", "basic"),
+        ("auth-secret", "users"),
+        ("proxy-body-size", "3"),
+    ];
+    let manifests = [
+        unreachable(),
+        ingress("refusing", (CLASS, "refusing.com"), &refusing, ROOT, ""),
+        ingress(
+            "unreached",
+            (CLASS, "unreached.com"),
+            &refusing[..2],
+            &[("Prefix", "/", "down")],
+            "",
+        ),
+        secret(
+            "users",
+            &[("auth", "jane:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")],
+        ),
+    ]
+    .concat();
+    both(&[CLASS], &["one", "page"], &manifests, |site| {
+        // What the gateway itself refuses, and a backend that cannot be reached, has a page too.
+        let url = "http://refusing.com/x?y=z";
+        let call = || Call::new(site.http, "POST", url).header("accept", "text/html");
+        for (answer, status, code) in [
+            (call().send_blocking(), 401, "401"),
+            (call().body("hello").send_blocking(), 200, "413"),
+            (
+                Call::get(site.http, "http://unreached.com/").send_blocking(),
+                200,
+                "502",
+            ),
+        ] {
+            let answer = answer.unwrap();
+            assert_eq!((answer.status.as_u16(), answer.backend()), (status, "page"));
+            let told = answer.json();
+            assert_eq!(
+                (&told["path"], &told["method"]),
+                (&"/".into(), &"GET".into())
+            );
+            let told = &told["headers"];
+            assert_eq!(told["x-code"][0], code);
+            if code != "502" {
+                for (name, value) in [
+                    ("x-format", "text/html"),
+                    ("x-original-uri", "/x?y=z"),
+                    ("x-ingress-name", "refusing"),
+                    ("x-service-name", "one"),
+                    ("x-service-port", "80"),
+                    ("x-namespace", "default"),
+                ] {
+                    assert_eq!(told[name][0], value, "{code} {name}");
+                }
+                assert_eq!(told["x-request-id"][0].as_str().map(str::len), Some(32));
+            }
+        }
+        let asked = call().send_blocking().unwrap();
+        assert!(asked.header("www-authenticate").starts_with("Basic realm="));
+    });
+}
+
+#[test]
 fn a_guard_that_says_nothing_lets_nobody_in() {
     let guards = [
         ("whitelist", &[("whitelist-source-range", "")][..]),
@@ -239,15 +314,18 @@ fn a_guard_that_says_nothing_lets_nobody_in() {
         let guarded = guards
             .map(|(name, guard)| ingress(name, (class, &format!("{name}.com")), guard, ROOT, ""));
         both(&[class], &["one"], &guarded.concat(), |site| {
-            for (name, _) in guards {
+            for (name, _) in &guards {
                 let answer = get(site, &format!("http://{name}.com/"), &[]);
-                assert_eq!(answer.status, 403, "{class} {name}");
+                // What ingress-nginx has no such guard for, it does not deny either.
+                let denied = class == CLASS && *name != "cn";
+                let status = if denied { 503 } else { 403 };
+                assert_eq!(answer.status, status, "{class} {name}");
             }
             assert_eq!(site.hits(0), 0);
         });
     }
     let star = [("whitelist-source-range", "*")];
-    for (class, status) in [(CLASS, 403), ("higress", 200)] {
+    for (class, status) in [(CLASS, 503), ("higress", 200)] {
         let open = ingress("star", (class, "star.com"), &star, ROOT, "");
         both(&[class], &["one"], &open, |site| {
             assert_eq!(get(site, "http://star.com/", &[]).status, status, "{class}");
