@@ -514,7 +514,7 @@ fn status_of_any_shape_is_not_read() {
             "Gateway" => "spec: {gatewayClassName: a, listeners: []}",
             "GatewayClass" => "spec: {controllerName: a}",
             "ListenerSet" => "spec: {parentRef: {name: a}, listeners: []}",
-            "HTTPRoute" | "GRPCRoute" => "spec: {}",
+            "HTTPRoute" | "GRPCRoute" | "McpBridge" => "spec: {}",
             "TLSRoute" => "spec: {hostnames: [], rules: []}",
             "TCPRoute" | "UDPRoute" => "spec: {rules: []}",
             "BackendTLSPolicy" => "spec: {targetRefs: [], validation: {hostname: a}}",

@@ -12,6 +12,7 @@ mod bad_input;
 mod classes;
 mod context;
 mod faults;
+mod registries;
 mod relay;
 mod routes;
 mod support;

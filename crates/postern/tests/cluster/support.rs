@@ -62,6 +62,7 @@ fn resource(kind: &str) -> ApiResource {
         "Lease" => ("coordination.k8s.io", "v1"),
         "Service" | "Namespace" | "Secret" | "ConfigMap" => ("", "v1"),
         "RoutePolicy" | "BackendPolicy" | "ClientPolicy" => ("postern.dev", "v1alpha1"),
+        "McpBridge" => ("networking.higress.io", "v1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         _ => ("gateway.networking.k8s.io", "v1"),
     };
@@ -231,17 +232,23 @@ impl World {
         let definitions = self.api("", "CustomResourceDefinition");
         let name = format!("{plural}.postern.dev");
         let taken = definitions.get(&name).await.unwrap();
-        let parameters = DeleteParams::default();
-        definitions.delete(&name, &parameters).await.unwrap();
-        let start = Instant::now();
-        while definitions.get_opt(&name).await.unwrap().is_some() {
-            assert!(start.elapsed() < DEADLINE, "{name} does not go");
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.remove_definition(&name).await;
         json!({
             "metadata": { "name": name, "labels": taken.metadata.labels, "annotations": taken.metadata.annotations },
             "spec": taken.data["spec"],
         })
+    }
+
+    /// Removes a definition.
+    pub(crate) async fn remove_definition(&self, name: &str) {
+        let definitions = self.api("", "CustomResourceDefinition");
+        let parameters = DeleteParams::default();
+        definitions.delete(name, &parameters).await.unwrap();
+        let start = Instant::now();
+        while definitions.get_opt(name).await.unwrap().is_some() {
+            assert!(start.elapsed() < DEADLINE, "{name} does not go");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Puts it back, and waits until its objects can be written: a definition is established a moment before the

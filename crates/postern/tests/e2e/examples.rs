@@ -11,7 +11,7 @@ mod gateway_api;
 mod headers;
 mod limits;
 mod own_kinds;
-mod tls;
+pub(crate) mod tls;
 mod traffic;
 
 use std::{collections::BTreeSet, fs};

@@ -1,6 +1,9 @@
 //! What Higress' own tests of plain Ingresses look at, where no other test here does, and what is Higress' own: registries
 //! of a McpBridge, conditions on the path.
 
+use std::sync::Arc;
+
+use rustls::version::{TLS12, TLS13};
 use testkit::{
     call::Call,
     certs::{Ca, recording_names},
@@ -8,6 +11,7 @@ use testkit::{
 };
 
 use super::{both, both_around, certificate, ingress};
+use crate::{examples::tls::speaking, support::secret};
 
 const CLASS: &str = "higress";
 const HOST: (&str, &str) = (CLASS, "example.com");
@@ -323,6 +327,42 @@ fn https_without_a_name() {
         assert_eq!(ask("example.com", "example.com"), "two /foo");
         assert_eq!(ask("other.com", "127.0.0.1"), "one /foo");
         assert_eq!(ask("example.com", "127.0.0.1"), "421");
+    });
+}
+
+/// Of a list without any suite for the host's key, clients of TLS 1.2 have none in common with the gateway.
+#[test]
+fn suites_of_which_none_is_for_the_certificate() {
+    let ca = Ca::new("servers");
+    let hosts = ["fits.com", "unfit.com"];
+    let issued = ca.issue(&hosts);
+    let entries = [
+        ("tls.crt", issued.cert_pem.as_str()),
+        ("tls.key", issued.key_pem.as_str()),
+    ];
+    let with = |host: &str, kind: &str| {
+        let suite = format!("ECDHE-{kind}-AES128-GCM-SHA256");
+        let tls = format!("  tls: [{{hosts: [{host}], secretName: cert}}]\n");
+        ingress(host, (CLASS, host), &[("ssl-cipher", &suite)], ROOT, &tls)
+    };
+    let manifests = [
+        secret("cert", &entries) + "---\n",
+        with(hosts[0], "ECDSA"),
+        with(hosts[1], "RSA"),
+    ]
+    .concat();
+    both(&[CLASS], &["one"], &manifests, |site| {
+        for (host, version, served) in [
+            (hosts[0], &TLS12, true),
+            (hosts[0], &TLS13, true),
+            (hosts[1], &TLS12, false),
+            (hosts[1], &TLS13, true),
+        ] {
+            let call = Call::get(site.https.unwrap(), &format!("https://{host}/"));
+            let call = call.tls(Arc::new(speaking(&ca, version)), host);
+            let answer = call.send_blocking();
+            assert_eq!(answer.is_ok(), served, "{host} {version:?}: {answer:?}");
+        }
     });
 }
 

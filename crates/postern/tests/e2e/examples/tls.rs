@@ -163,7 +163,10 @@ fn tls_ciphers() {
 }
 
 /// A client of this authority that speaks one version only.
-fn speaking(ca: &Ca, version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
+pub(crate) fn speaking(
+    ca: &Ca,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> ClientConfig {
     speaking_only(ca, version, "")
 }
 
