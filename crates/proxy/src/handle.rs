@@ -119,8 +119,10 @@ fn decided(mut arrival: Arrival, snapshot: Arc<Snapshot>, stage: Stage) -> Begun
     let length = arrival.body.size_hint().exact();
     let how = (length, stage);
     let decision = decision::decide(&snapshot, conn.place(), &mut arrival.view, how);
-    // Listener and host have had their say on how it is read.
-    arrival.exchange.read(&arrival.view);
+    // Listener and host have had their say on how it is read. It is told once.
+    if stage == Stage::Arrived {
+        arrival.exchange.read(&arrival.view);
+    }
     if let Verdict::Asks(auths) = decision.verdict {
         return Begun::Asked(Box::new(guard::Asked {
             arrival,

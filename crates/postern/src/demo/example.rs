@@ -97,12 +97,14 @@ impl Example {
     ) -> Result<Resources, E> {
         let mut resources = Resources::default();
         for text in &self.manifests {
-            for (object, _) in yaml::read(text).objects {
+            let read = yaml::read(text);
+            for (object, _) in read.objects {
                 resources.insert(match object {
                     Object::EndpointSlice(slice) => lead_to(slice, &mut port_for)?.into(),
                     other => other,
                 });
             }
+            resources.beyond.extend(read.beyond);
         }
         Ok(resources)
     }

@@ -14,7 +14,10 @@ use testkit::{
     wait::eventually,
 };
 
-use crate::support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with};
+use crate::{
+    logged::Logged,
+    support::{Config1, Phase, cluster, forward, http, route, serve, start, start_with},
+};
 
 /// The authenticator answers as the request's query says.
 fn auth() -> ExternalAuth {
@@ -473,4 +476,19 @@ fn a_listener_that_cannot_ask_answers_nobody() {
         filtered([&a, &a], [&first, &first], Admission::Open),
     );
     assert_eq!(status("/").0, 200);
+}
+
+#[test]
+fn a_request_that_its_listener_asks_about_is_told_once() {
+    let (a, first) = (Echo::start("a"), Echo::start("first"));
+    let logged = Logged::new();
+    let proxy = start_with(|_| (), &logged.telemetry);
+    let ask = Admission::Ask(vec![Arc::new(auth())]);
+    serve(&proxy, filtered([&a, &a], [&first, &first], ask));
+    for (path, status) in [("/yes", 200), ("/no", 403)] {
+        let call = Call::get(http(&proxy), &format!("http://a.com{path}?status={status}"));
+        assert_eq!(call.send_blocking().unwrap().status, status);
+    }
+    assert_eq!(logged.outcomes("/yes"), [(200, String::new())]);
+    assert_eq!(logged.outcomes("/no"), [(403, "auth_denied".to_owned())]);
 }
