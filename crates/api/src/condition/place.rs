@@ -46,6 +46,7 @@ impl Place {
                 types::PROGRAMMED,
                 types::RESOLVED_REFS,
                 types::INSECURE_FRONTEND,
+                types::ADDRESSES_ASSIGNED,
             ],
             Self::ListenerSet => &[types::ACCEPTED, types::PROGRAMMED],
             Self::Listener => &[
