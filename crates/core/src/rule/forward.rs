@@ -91,7 +91,7 @@ impl<'a> Draft<'a> {
         }
         Ok(Forward {
             backends,
-            timeouts: self.timeouts.clone(),
+            timeouts: self.timeouts,
             retry: self.retry.clone(),
             session: self.session.clone(),
             fallback: self.fallback.clone(),

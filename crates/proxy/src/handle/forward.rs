@@ -134,12 +134,7 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
     if rule.has_mirrors() {
         mirror::copy(&conn.worker, &rule, &head, source.replay());
     }
-    if let Some(own) = rule.backend(backend) {
-        request::change_for(own, &mut head);
-    }
-    if let Some(told) = told {
-        fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, &mut head.headers);
-    }
+    change_for((&rule, backend), told, &mut head);
     let limit = rule.forward().and_then(|forward| forward.timeouts.request);
     Begun::Forwarded(Box::new(Call {
         backend,
@@ -162,6 +157,16 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
         rule,
         cluster,
     }))
+}
+
+/// What this backend alone gets of the head; mirrors do not.
+fn change_for((rule, backend): (&RuleState, usize), told: Option<&ir::Told>, head: &mut Head) {
+    if let Some(own) = rule.backend(backend) {
+        request::change_for(own, head);
+    }
+    if let Some(told) = told {
+        fallback::tell(told, StatusCode::SERVICE_UNAVAILABLE, &mut head.headers);
+    }
 }
 
 /// Headers that were made for a request, if any.

@@ -244,6 +244,7 @@ impl Mirror {
             // It is written by others, and would be news each time.
             fields.remove("status");
         }
+        let told = has_status(kind) || is_known(&object.metadata, &self.controller);
         if is_written(&object.metadata, &self.controller) {
             if let Ok(Reading { object, .. }) = typed(kind, object) {
                 seen.written = Some(Written { object, edited });
@@ -254,8 +255,7 @@ impl Mirror {
             seen.released = released(&object.metadata, &self.controller);
             self.take(&reference, object);
         }
-        self.observed
-            .set(&reference, is_written_to(kind).then_some(seen));
+        self.observed.set(&reference, told.then_some(seen));
     }
 
     /// Takes an object in, unless it is what it was.
@@ -345,20 +345,19 @@ fn lacking(absent: &BTreeSet<Kind>) -> impl Iterator<Item = Problem> {
     problems.into_iter()
 }
 
-/// Kinds that are written to, their status or as a whole. Their writers have to know what is there before the next state that
-/// is served does, or they would take the name of an object that has become someone's own for free.
-const fn is_written_to(kind: Kind) -> bool {
-    has_status(kind) || matches!(kind, Kind::RouteFilter)
+/// Whether we wrote the object once. One that has become someone's own stays known by that: before the next state that is
+/// served has it, its name would else be taken for free.
+fn is_known(metadata: &ObjectMeta, controller: &str) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    let ours = annotations.and_then(|all| all.get(annotation::CONTROLLER));
+    ours.is_some_and(|ours| ours == controller)
 }
 
 /// Whether we wrote the object for an Ingress. Another installation may have written others.
 fn is_written(metadata: &ObjectMeta, controller: &str) -> bool {
     let labels = metadata.labels.as_ref();
-    let annotations = metadata.annotations.as_ref();
     labels.is_some_and(|labels| labels.contains_key(annotation::TRANSLATED))
-        && annotations
-            .and_then(|a| a.get(annotation::CONTROLLER))
-            .is_some_and(|c| c == controller)
+        && is_known(metadata, controller)
 }
 
 /// Of an object that we wrote for an Ingress once: its other owners, if it hangs on the Ingress still.

@@ -280,7 +280,7 @@ fn a_star_among_addresses() {
         .collect();
     both(&both_classes, &["one"], &manifests, |site| {
         assert_eq!(site.get("http://higress.com/"), "one /");
-        assert_eq!(site.get("http://nginx.com/"), "403");
+        assert_eq!(site.get("http://nginx.com/"), "503");
     });
 }
 

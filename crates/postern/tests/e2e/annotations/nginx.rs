@@ -331,6 +331,6 @@ fn headers_of_answers_come_from_a_config_map() {
             "$remote_addr",
             "as ingress-nginx sends it"
         );
-        assert_eq!(site.get("http://absent.com/"), "403");
+        assert_eq!(site.get("http://absent.com/"), "503");
     });
 }
