@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
-use crate::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, Kind, Object, gateway::ListenerFilters};
+use crate::{
+    EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, Kind, Object,
+    gateway::{ListenerFilters, SessionFields},
+};
 
 pub(crate) use reader::read;
 
@@ -36,6 +39,7 @@ pub struct Beyond {
     omitted: usize,
     filters: BTreeMap<usize, ListenerFilters>,
     routabilities: BTreeMap<usize, Box<str>>,
+    sessions: BTreeMap<usize, SessionFields>,
 }
 
 impl Beyond {
@@ -63,6 +67,12 @@ impl Beyond {
         self.routabilities.get(&address).map(|text| &**text)
     }
 
+    /// `sessionPersistence.cookie` and `.header` of the rule at that place (from 0) of a route (Gateway API 1.7).
+    #[must_use]
+    pub fn session(&self, rule: usize) -> Option<&SessionFields> {
+        self.sessions.get(&rule)
+    }
+
     /// Whether there is nothing in it that is not known.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -81,6 +91,14 @@ impl Beyond {
                 address["routability"] = Value::from(&**routability);
             }
         }
+        for (rule, session) in &self.sessions {
+            let rule = object["spec"]["rules"].get_mut(rule);
+            let declared = rule.and_then(|rule| rule["sessionPersistence"].as_object_mut());
+            let fields = serde_json::to_value(session)?;
+            if let (Some(declared), Value::Object(fields)) = (declared, fields) {
+                declared.extend(fields);
+            }
+        }
         Ok(())
     }
 
@@ -90,8 +108,10 @@ impl Beyond {
             omitted: _,
             filters,
             routabilities,
+            sessions,
         } = self;
-        self.is_known() && filters.is_empty() && routabilities.is_empty()
+        let known = filters.is_empty() && routabilities.is_empty() && sessions.is_empty();
+        self.is_known() && known
     }
 
     fn note(&mut self, field: UnknownField) {

@@ -1,6 +1,7 @@
 //! Gateway API types under the names that the specification uses.
 
 mod listener_filters;
+mod session_persistence;
 mod stream_route;
 mod x_backend;
 
@@ -19,6 +20,9 @@ pub use gateway_api::{
     },
 };
 pub use listener_filters::{ListenerFilter, ListenerFilterType, ListenerFilters};
+pub use session_persistence::{
+    SessionCookieFields, SessionFields, SessionHeaderFields, SessionLifetime, SessionPersistence,
+};
 pub use stream_route::{
     StreamBackendRef, StreamParentRef, StreamRule, TcpRoute, TcpRouteSpec, UdpRoute, UdpRouteSpec,
 };

@@ -97,7 +97,7 @@ impl Requests<'_> {
         let (mut entries, mut clusters) = (Vec::with_capacity(matches.sum()), Vec::new());
         for (index, (declared, id)) in self.rules.iter().zip(ids(self.rules)).enumerate() {
             let closed = unknown.rule(index, reasons::ROUTE_UNSUPPORTED_VALUE);
-            let mut rule = rule::translate(declared, (&id, closed), owner, lookup);
+            let mut rule = rule::translate(declared, (&id, index, closed), owner, lookup);
             clusters.append(&mut rule.clusters);
             for variant in std::mem::take(&mut rule.variants) {
                 for (match_index, matches) in variant.matches {
@@ -115,6 +115,7 @@ impl Requests<'_> {
             outcome.add(index, declared.name.as_deref(), rule);
         }
         warnings.append(&mut outcome.warnings);
+        warnings.extend(same_names(self.rules));
         let hostless = hosts.as_ref().is_some_and(Vec::is_empty);
         let (rejected, partially_invalid) = if hostless {
             (Fault::join(&host_faults), None)
@@ -276,19 +277,41 @@ fn ids(rules: &[HttpRouteRules]) -> Vec<String> {
     rules.iter().map(id).collect()
 }
 
+/// What is to be said of rules that share a name.
+///
+/// > Rule name must be unique within the route.
+///
+/// API servers see to it since 1.7; older definitions and files do not.
+fn same_names(rules: &[HttpRouteRules]) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let names = rules.iter().filter_map(|rule| rule.name.as_deref());
+    let shared: BTreeSet<_> = names.filter(|name| !seen.insert(*name)).collect();
+    let shared: Vec<_> = shared.into_iter().collect();
+    (!shared.is_empty()).then(|| {
+        format!(
+            "several rules have the name {}: a policy for that name holds for each of them; names of rules are to be unique",
+            shared.join(", ")
+        )
+    })
+}
+
 /// What an API server lets pass; anything else might look like one of the marks that tell identities apart.
 fn legal_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
     !name.is_empty() && name.bytes().all(legal)
 }
 
-/// A short hash of matches (FNV-1a), the same in every build.
+/// A short hash of matches.
 fn digest(matches: &[HttpRouteRulesMatches]) -> String {
     let json = serde_json::to_vec(matches).expect("plain structs with text keys are valid JSON");
-    let hash = json.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    format!("{:010x}", fnv(&json) >> 24)
+}
+
+/// FNV-1a, the same in every build.
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{:010x}", hash >> 24)
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod fallback;
 mod forward;
+mod session;
 mod timing;
 mod told;
 
@@ -9,9 +10,7 @@ use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 
 use api::{Kind, ObjectKey, ObjectRef, condition::reasons, gateway::httproutes::HttpRouteRules};
 use http::StatusCode;
-use ir::{
-    Action, Forward, Gates, PathMatch, Paths, Reason, RequestMatch, Rule, RuleKey, SessionCookie,
-};
+use ir::{Action, Forward, Gates, PathMatch, Paths, Reason, RequestMatch, Rule, RuleKey};
 
 use crate::{
     backend::ClusterRef,
@@ -71,10 +70,11 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// Translates one rule; `id` tells it from the others of its route, and `closed` is why it must not be served whatever it says.
+/// Translates one rule; `id` tells it from the others of its route, `place` is where it stands there, and `closed` is why it
+/// must not be served whatever it says.
 pub(crate) fn translate(
     declared: &HttpRouteRules,
-    (id, closed): (&str, Option<Fault>),
+    (id, place, closed): (&str, usize, Option<Fault>),
     owner: Owner<'_>,
     lookup: &Lookup<'_>,
 ) -> TranslatedRule {
@@ -89,7 +89,7 @@ pub(crate) fn translate(
             matches.path = matches.path.clone().ignoring_case();
         }
     }
-    let mut draft = Draft::of(declared, owner, lookup, &mut rule);
+    let mut draft = Draft::of((declared, id, place), owner, lookup, &mut rule);
     let gates = gates(declared.name.as_deref(), owner, lookup, &mut rule);
     let told = Told::of(declared.name.as_deref(), owner, lookup, &mut rule);
     let unlogged = is_unlogged(declared.name.as_deref(), owner, lookup);
@@ -215,26 +215,6 @@ fn respond(reason: Reason) -> Action {
     Action::Respond {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         reason,
-    }
-}
-
-/// The session cookie that a BackendPolicy of the rule or its route asks for.
-fn session(
-    name: Option<&str>,
-    owner: Owner<'_>,
-    lookup: &Lookup<'_>,
-    rule: &mut TranslatedRule,
-) -> Option<SessionCookie> {
-    let policies = lookup.rule_backend_policies(owner.reference, name);
-    let declared = policies
-        .iter()
-        .find_map(|policy| policy.spec.session_cookie.as_ref())?;
-    match policy::session_cookie(declared) {
-        Ok(cookie) => Some(cookie),
-        Err(fault) => {
-            rule.faults.push(fault);
-            None
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
@@ -23,7 +23,8 @@ pub struct Timeouts {
 /// When and how often a failed attempt is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retry {
-    /// Attempts beyond the first. 0: none, not even where no connection could be made.
+    /// Attempts beyond the first. 0: none, not even where no connection could be made, or where the backend refused to process
+    /// the request. A pooled connection that was found dead before anything was sent is no attempt.
     pub retries: u32,
     /// Pause before each repeat.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
@@ -32,6 +33,9 @@ pub struct Retry {
     pub on: RetryOn,
     /// Repeat methods that are not idempotent too.
     pub non_idempotent: bool,
+    /// Those methods are not repeated where the connection was lost after the request had been sent: it may have been processed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub spares_lost: bool,
 }
 
 /// What counts as a failed attempt.
@@ -138,6 +142,13 @@ pub struct SessionCookie {
     /// An endpoint that comes takes its share of the clients: all values are hashed, and none names an endpoint.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rebalanced: bool,
+    /// The value stands in this header of answers and requests rather than in a cookie; then name and attributes are of no
+    /// account.
+    #[serde(
+        serialize_with = "serialize::option_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub header: Option<HeaderName>,
 }
 
 /// Attributes of a cookie that depend on the request, or on when it is answered.

@@ -95,7 +95,7 @@ pub struct Forward {
     pub timeouts: Timeouts,
     /// Retries. `None` leaves what the data plane does by itself: one more try when a pooled connection died before any byte
     /// of the answer, and up to two other endpoints when no connection could be made. With a rule, this one alone says how
-    /// often another endpoint is tried; with 0 retries, none is.
+    /// often another endpoint is tried; with 0 retries, none is, and nothing is sent twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     /// Stickiness; it goes before weights and before the clusters' own balancing.

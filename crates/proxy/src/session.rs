@@ -9,7 +9,7 @@ mod misread;
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ir::{Endpoint, SessionCookie};
 
 use crate::{
@@ -42,6 +42,10 @@ pub(crate) fn claim(
     headers: &HeaderMap,
     ours: impl Fn(&Claim) -> bool,
 ) -> Option<Claim> {
+    if let Some(name) = &cookie.header {
+        let claim = read(headers.get(name)?.to_str().ok()?)?;
+        return (ours(&claim) || !matches!(claim, Claim::Named(_))).then_some(claim);
+    }
     let values = headers.get_all(header::COOKIE).iter();
     let pairs = values
         .filter_map(|value| value.to_str().ok())
@@ -205,8 +209,8 @@ impl Session {
         found
     }
 
-    /// The header that ties the client to the endpoint which answered, unless it is tied there.
-    pub(crate) fn set_cookie(&self, cookie: &SessionCookie) -> Option<HeaderValue> {
+    /// The field that ties the client to the endpoint which answered, unless it is tied there.
+    pub(crate) fn field(&self, cookie: &SessionCookie) -> Option<(HeaderName, HeaderValue)> {
         let last = self.last?;
         let moved = match self.bond {
             Bond::New => true,
@@ -217,10 +221,14 @@ impl Session {
             return None;
         }
         let (name, client, backend) = (&cookie.name, self.client, self.backend);
-        let mut text = format!("{name}={client:016x}.{backend:016x}");
+        let mut value = format!("{client:016x}.{backend:016x}");
         if !cookie.rebalanced {
-            text.push_str(&format!(".{last:016x}"));
+            value.push_str(&format!(".{last:016x}"));
         }
+        if let Some(name) = &cookie.header {
+            return Some((name.clone(), HeaderValue::try_from(value).ok()?));
+        }
+        let mut text = format!("{name}={value}");
         text.push_str(&cookie.attributes);
         if let Some(seconds) = cookie.varying.expires {
             let end = SystemTime::now() + Duration::from_secs(u64::from(seconds));
@@ -233,7 +241,7 @@ impl Session {
         if cookie.varying.secure_over_https && self.https {
             text.push_str("; Secure");
         }
-        HeaderValue::try_from(text).ok()
+        Some((header::SET_COOKIE, HeaderValue::try_from(text).ok()?))
     }
 }
 

@@ -12,6 +12,7 @@ fn cookie() -> SessionCookie {
         after_weights: false,
         kept_on_failure: false,
         rebalanced: false,
+        header: None,
     }
 }
 

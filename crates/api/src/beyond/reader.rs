@@ -13,7 +13,10 @@ use serde::{
 use serde_json::{Error, Value};
 
 use super::{Beyond, LONGEST, Step, UnknownField};
-use crate::{Kind, gateway::ListenerFilters};
+use crate::{
+    Kind,
+    gateway::{ListenerFilters, SessionCookieFields, SessionHeaderFields},
+};
 
 /// Reads an object of a kind. A value that an enumeration does not have is noted, and another one read instead of it:
 /// whoever uses the object has to look for what was noted.
@@ -44,6 +47,7 @@ impl Notes {
     fn ignored(&self, at: &Path<'_>, value: Value) {
         let path = at.steps();
         let listener = matches!(self.kind, Kind::Gateway | Kind::ListenerSet);
+        let route = matches!(self.kind, Kind::HttpRoute | Kind::GrpcRoute);
         let node = Node {
             value,
             at,
@@ -65,7 +69,25 @@ impl Notes {
                     Err(error) => self.unreadable(path, &error),
                 }
             }
-            Field::ListenerFilters(_) | Field::Routability(_) | Field::Unknown => {
+            Field::SessionCookie(rule) if route => match SessionCookieFields::deserialize(node) {
+                Ok(fields) => {
+                    let mut found = self.found.borrow_mut();
+                    found.sessions.entry(rule).or_default().cookie = Some(fields);
+                }
+                Err(error) => self.unreadable(path, &error),
+            },
+            Field::SessionHeader(rule) if route => match SessionHeaderFields::deserialize(node) {
+                Ok(fields) => {
+                    let mut found = self.found.borrow_mut();
+                    found.sessions.entry(rule).or_default().header = Some(fields);
+                }
+                Err(error) => self.unreadable(path, &error),
+            },
+            Field::ListenerFilters(_)
+            | Field::Routability(_)
+            | Field::SessionCookie(_)
+            | Field::SessionHeader(_)
+            | Field::Unknown => {
                 self.found
                     .borrow_mut()
                     .note(UnknownField { path, value: None });
@@ -96,6 +118,10 @@ enum Field {
     ListenerFilters(usize),
     /// Of an address, by its place.
     Routability(usize),
+    /// Of a rule, by its place.
+    SessionCookie(usize),
+    /// Likewise.
+    SessionHeader(usize),
     Unknown,
 }
 
@@ -107,6 +133,11 @@ impl Field {
             ("apiVersion" | "kind" | "status", ..) => Self::Outside,
             ("spec", "listeners", Some(place), "filters", 4) => Self::ListenerFilters(place),
             ("spec", "addresses", Some(place), "routability", 4) => Self::Routability(place),
+            ("spec", "rules", Some(place), "sessionPersistence", 5) => match name(4) {
+                "cookie" => Self::SessionCookie(place),
+                "header" => Self::SessionHeader(place),
+                _ => Self::Unknown,
+            },
             _ => Self::Unknown,
         }
     }

@@ -261,5 +261,6 @@ pub(crate) fn session_cookie(declared: &SessionCookie) -> Result<ir::SessionCook
         after_weights: declared.scope == SessionScope::Backend,
         kept_on_failure: !declared.change_on_failure,
         rebalanced: declared.mode == SessionMode::Balanced,
+        header: None,
     })
 }

@@ -35,15 +35,11 @@ struct Share<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn of(
-        declared: &'a HttpRouteRules,
+        (declared, id, place): (&'a HttpRouteRules, &str, usize),
         owner: Owner<'_>,
         lookup: &Lookup<'_>,
         rule: &mut TranslatedRule,
     ) -> Self {
-        if declared.session_persistence.is_some() {
-            rule.warnings
-                .push("sessionPersistence is not supported and is not used".to_owned());
-        }
         let name = declared.name.as_deref();
         let policies = lookup.route_policies(owner.reference, name);
         let policy = policies
@@ -58,7 +54,7 @@ impl<'a> Draft<'a> {
         let shares = backends
             .filter_map(|backend| Share::of(backend, (owner.reference, name), lookup, rule))
             .collect();
-        let session = session(name, owner, lookup, rule);
+        let session = session::of((declared, id, place), owner, lookup, rule);
         let fallback = policies
             .iter()
             .find_map(|policy| policy.spec.fallback.as_ref())

@@ -12,7 +12,7 @@ use ir::{Retry, RetryOn, Timeouts};
 use super::TranslatedRule;
 use crate::{fault::Fault, filter::unsupported};
 
-/// > When this field is left unspecified, the number of attempts to retry is implementation-specific.
+/// The default of Gateway API 1.7; before, it was for implementations to say.
 const DEFAULT_RETRIES: i64 = 1;
 
 /// More would hammer a backend that is down, without end when there is no deadline.
@@ -57,11 +57,14 @@ pub(crate) fn duration(field: &str, text: Option<&str>) -> Result<Option<Duratio
 }
 
 /// Without a policy: the listed codes, failed connections, and, where 504 is listed, attempts that ran into their
-/// deadline, since that is what 504 says; for every method. No attempts beyond the first is a rule too: the data plane tries
-/// nothing by itself then.
+/// deadline, since that is what 504 says; for every method. Where a connection was lost after the request had been sent, only
+/// methods that are idempotent. No attempts beyond the first is a rule too: the data plane tries nothing by itself then.
 ///
-/// > Implementations SHOULD retry on connection errors (disconnect, reset, timeout, TCP failure) if a retry stanza is
-/// > configured.
+/// > Implementations SHOULD retry when a retry stanza is configured and the connection could not be established, or the
+/// > backend explicitly rejected the request before processing it. Implementations SHOULD NOT retry by default on failures
+/// > where the request may have been processed. An explicit zero value MUST disable retries.
+///
+/// (`HTTPRouteRetry` of Gateway API 1.7.)
 pub(super) fn retry(
     declared: &HttpRouteRulesRetry,
     policy: Option<&RetryPolicy>,
@@ -118,5 +121,6 @@ pub(super) fn retry(
         backoff,
         on,
         non_idempotent: policy.is_none_or(|policy| policy.non_idempotent),
+        spares_lost: policy.is_none(),
     })
 }

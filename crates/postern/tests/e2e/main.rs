@@ -9,6 +9,7 @@ mod diff;
 mod elsewhere;
 mod estate;
 mod examples;
+mod gateway_api;
 mod grpc;
 mod https;
 mod identity;

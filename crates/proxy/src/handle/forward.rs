@@ -283,6 +283,8 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let rule = Arc::clone(&call.rule);
     let policy = rule.forward().and_then(|forward| forward.retry.as_ref());
     let mut left = policy.map_or(0, |p| p.retries);
+    // Then what was sent once is not sent again, whatever became of it.
+    let never = policy.is_some_and(|p| p.retries == 0);
     // A connection that the backend closed just as we took it says nothing about the backend: one more try, on a new one.
     let mut pooled = true;
     let mut refusals = 0;
@@ -300,14 +302,14 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
             Err(Failure {
                 progress: Progress::Refused,
                 ..
-            }) if refusals < REFUSALS && call.source.repeatable() => {
+            }) if refusals < REFUSALS && !never && call.source.repeatable() => {
                 refusals += 1;
                 call.exchange.refused();
                 continue;
             }
             Err(failure) => {
                 let died = matches!(failure.progress, Progress::Unsent(_))
-                    || matches!(failure.progress, Progress::PooledClosed) && safe;
+                    || matches!(failure.progress, Progress::PooledClosed) && safe && !never;
                 if died && pooled {
                     pooled = false;
                     call.exchange.transparent_retry();
@@ -437,8 +439,8 @@ fn filters(call: &Call, asker: &Asker, map: &mut http::HeaderMap) {
     // Before the rule's own changes, which may be about it.
     asker.keep_to_https(&call.rule, map);
     let session = call.sessions();
-    if let Some(value) = session.and_then(|(session, cookie)| session.set_cookie(cookie)) {
-        map.append(header::SET_COOKIE, value);
+    if let Some((name, value)) = session.and_then(|(session, cookie)| session.field(cookie)) {
+        map.append(name, value);
     }
     if let Some(backend) = call.rule.backend(call.backend) {
         headers::apply_all(&backend.response, map);

@@ -77,7 +77,7 @@ pub(super) fn failed_again(policy: Option<&Retry>, failure: &Failure, safe: bool
         // Nothing was sent, or nothing was done, so nothing can happen twice.
         (_, Progress::NoConnection(_) | Progress::Unsent(_) | Progress::Refused) => p.on.connect,
         (_, Progress::PooledClosed | Progress::Closed) => {
-            p.on.connect && (p.non_idempotent || safe)
+            p.on.connect && (p.non_idempotent && !p.spares_lost || safe)
         }
     })
 }

@@ -101,6 +101,7 @@ fn a_rule_that_says_how_often_is_followed() {
             any_5xx: false,
         },
         non_idempotent: false,
+        spares_lost: false,
     };
     for (retry, tried) in [
         (retry(0, true), 1),
@@ -130,6 +131,7 @@ fn whoever_is_bound_to_an_endpoint_out_of_reach_is_bound_to_another() {
         after_weights: false,
         kept_on_failure: false,
         rebalanced: false,
+        header: None,
     };
     let bound = |addresses: &[SocketAddr]| {
         to(addresses, |forward| forward.session = Some(cookie.clone())).ir()

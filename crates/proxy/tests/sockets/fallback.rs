@@ -374,6 +374,7 @@ fn sessions(after_weights: bool, kept_on_failure: bool) -> SessionCookie {
         after_weights,
         kept_on_failure,
         rebalanced: false,
+        header: None,
     }
 }
 
@@ -424,6 +425,7 @@ fn a_client_may_stay_with_its_endpoint_through_a_failure() {
                 statuses: vec![],
             },
             non_idempotent: false,
+            spares_lost: false,
         });
         let mut config = simple(addresses[0]);
         config.routes = vec![route("/", vec![], Action::Forward(action))];

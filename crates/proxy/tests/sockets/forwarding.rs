@@ -38,6 +38,7 @@ fn retry(retries: u32, statuses: &[u16]) -> Retry {
             any_5xx: false,
         },
         non_idempotent: false,
+        spares_lost: false,
     }
 }
 

@@ -145,6 +145,7 @@ fn too_large_a_body_is_neither_repeated_nor_copied() {
                 any_5xx: true,
             },
             non_idempotent: true,
+            spares_lost: false,
         });
     });
     let mirror = Mirror {

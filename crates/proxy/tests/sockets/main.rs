@@ -23,6 +23,7 @@ mod loops;
 mod names;
 mod paths;
 mod resets;
+mod retries;
 mod sessions;
 mod silence;
 mod stalls;

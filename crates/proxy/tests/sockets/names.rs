@@ -393,6 +393,7 @@ fn a_name_that_cannot_be_reached_is_one_endpoint_among_others() {
             any_5xx: false,
         },
         non_idempotent: false,
+        spares_lost: false,
     };
     let mut action = forward("a");
     action.retry = Some(retry);

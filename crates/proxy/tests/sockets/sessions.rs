@@ -27,6 +27,7 @@ fn cookie() -> SessionCookie {
         after_weights: false,
         kept_on_failure: false,
         rebalanced: false,
+        header: None,
     }
 }
 
@@ -311,6 +312,7 @@ fn failures() {
             statuses: vec![],
         },
         non_idempotent: false,
+        spares_lost: false,
     };
     for rebalanced in [false, true] {
         for kept in [false, true] {
@@ -405,4 +407,35 @@ fn varying_attributes() {
     let plain = get(&proxy, "/", "");
     let plain = plain.header("set-cookie");
     assert!(plain.ends_with(" GMT; SameSite=None"), "{plain}");
+}
+
+#[test]
+fn a_header_ties_a_client_to_an_endpoint() {
+    let (_echoes, service) = service("a", 2);
+    let proxy = start(|_| ());
+    let cookie = SessionCookie {
+        header: Some("x-session".parse().unwrap()),
+        ..cookie()
+    };
+    let config = Config1 {
+        routes: vec![sticky("/", &[("a", 1)], &cookie)],
+        clusters: vec![service],
+    };
+    serve(&proxy, config.ir());
+    let first = get(&proxy, "/", "");
+    let token = first.header("x-session").to_owned();
+    assert!(
+        !token.is_empty() && first.header("set-cookie").is_empty(),
+        "{first:?}"
+    );
+    for _ in 0..4 {
+        let call = Call::get(crate::support::http(&proxy), "http://a.com/");
+        let answer = call.header("x-session", &token).send_blocking().unwrap();
+        assert_eq!(answer.backend(), first.backend());
+        assert_eq!(answer.header("x-session"), "", "it is known");
+    }
+    let others: BTreeSet<_> = (0..4)
+        .map(|_| get(&proxy, "/", "").backend().to_owned())
+        .collect();
+    assert_eq!(others.len(), 2, "others are balanced");
 }

@@ -100,6 +100,7 @@ fn a_rule_that_retries_what_timed_out_retries_this() {
         backoff: None,
         on,
         non_idempotent: false,
+        spares_lost: false,
     });
     config.routes = vec![route("/", vec![], Action::Forward(action))];
     serve(&proxy, config.ir());

@@ -162,6 +162,7 @@ fn a_client_stays_where_it_is() {
             after_weights: false,
             kept_on_failure: false,
             rebalanced: false,
+            header: None,
         });
         Config1 {
             routes: vec![route("/", vec![], Action::Forward(action))],

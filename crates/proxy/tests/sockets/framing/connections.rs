@@ -126,6 +126,7 @@ fn a_body_of_unknown_length_is_sent_again_as_it_was() {
             any_5xx: false,
         },
         non_idempotent: false,
+        spares_lost: false,
     });
     for (method, http2) in [("QUERY", false), ("GET", false), ("GET", true)] {
         let (address, seen) = closes_once();

@@ -209,6 +209,7 @@ fn only_idempotent_methods_are_sent_again() {
             any_5xx: false,
         },
         non_idempotent: false,
+        spares_lost: false,
     });
     let backend = Backend::start(&[Step::Close]);
     let mut config = simple(backend.address);
