@@ -6,7 +6,7 @@ mod feature;
 mod table;
 
 pub use self::{
-    feature::{Channel, Feature, Release, Test},
+    feature::{Channel, Feature, Need, Release, Test},
     table::FEATURES,
 };
 use crate::version::{Definition, Definitions};
@@ -34,16 +34,15 @@ fn holds(feature: &Feature, definition: &Definition) -> bool {
         return feature.is_everywhere();
     };
     let channel = definition.channel.as_deref().and_then(Channel::parse);
-    let pruned = { feature.field }.is_some_and(|field| definition.pruned.contains(field));
-    feature.is_of(release, channel.unwrap_or(Channel::Standard)) && !pruned
+    let lacks = { feature.need }.is_some_and(|need| definition.lacks.contains(&need));
+    feature.is_of(release, channel.unwrap_or(Channel::Standard)) && !lacks
 }
 
-/// The fields that features need, of the definition with that plural name. A schema without one of them makes the API
-/// server drop it from every object.
-pub fn needed_fields(definition: &str) -> impl Iterator<Item = &'static str> {
+/// What features need beside the definition with that plural name.
+pub fn needs(definition: &str) -> impl Iterator<Item = Need> {
     { FEATURES.iter() }
         .filter(move |feature| feature.definition == definition)
-        .filter_map(|feature| feature.field)
+        .filter_map(|feature| feature.need)
 }
 
 #[cfg(test)]

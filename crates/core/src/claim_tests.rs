@@ -1,5 +1,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
+use api::Kind;
+
 use super::*;
 
 const ALL: &[&str] = &[
@@ -18,7 +20,7 @@ fn definition(version: &str, channel: &str) -> Definition {
     Definition {
         version: Some(version.to_owned()),
         channel: Some(channel.to_owned()),
-        pruned: BTreeSet::new(),
+        lacks: BTreeSet::new(),
     }
 }
 
@@ -59,6 +61,10 @@ fn every_feature_has_a_definition_and_a_test_that_exists() {
         assert!(ALL.contains(&feature.definition), "{}", feature.name);
         match feature.test {
             Test::Suite(name) => assert!(!name.is_empty(), "{}", feature.name),
+            Test::Golden(case) => {
+                let file = root.join("crates/core/testdata").join(case);
+                assert!(file.with_extension("out.yaml").is_file(), "{case}");
+            }
             Test::Own(file, name) => {
                 let text = fs::read_to_string(root.join(file)).unwrap();
                 assert!(text.contains(&format!("fn {name}(")), "{file}: {name}");
@@ -85,20 +91,33 @@ fn what_is_experimental_is_claimed_with_experimental_definitions_only() {
         claims("v1.7.0", "standard"),
         claims("v1.7.0", "experimental"),
     );
-    differ(
-        &standard,
-        &experimental,
-        &[],
-        &["HTTPRouteDestinationPortMatching"],
-    );
+    let more = [
+        "ClusterTrustBundle",
+        "GatewayAddressRoutability",
+        "GatewayAddressRoutabilityCluster",
+        "GatewayListenerFilters",
+        "HTTPRouteDestinationPortMatching",
+    ];
+    differ(&standard, &experimental, &[], &more);
+    assert_eq!(experimental.len(), 54);
 }
 
 #[test]
 fn names_follow_the_release() {
     let gone = ["HTTPRouteRetry", "HTTPRouteRetryBackendTimeout"];
-    let new = ["GRPCRouteRequestHeaderModifier", "HTTPRouteRetryCodes"];
+    let new = [
+        "GRPCRouteRequestHeaderModifier",
+        "GatewayRouteHostnameIntersectionPrecedence",
+        "HTTPRouteBackendURLRewrite",
+        "HTTPRouteRetryCodes",
+        // In the experimental channel of 1.6.
+        "HTTPRouteRetryConnectionError",
+    ];
+    let (old, now) = (claims("v1.6.3", "standard"), claims("v1.7.0", "standard"));
+    differ(&old, &now, &[], &new);
     let at = |version: &str| claims(version, "experimental");
-    differ(&at("v1.6.3"), &at("v1.7.0"), &gone, &new);
+    let lost: Vec<_> = at("v1.6.3").difference(&at("v1.7.0")).copied().collect();
+    assert_eq!(lost, gone);
     differ(&at("v1.7.0"), &at("v1.7.0-rc.1"), &[], &[]);
     differ(&at("v1.7.0"), &at("v1.99.0"), &[], &[]);
     let renamed = ("GatewayInfrastructurePropagation", "GatewayInfrastructure");
@@ -122,15 +141,20 @@ fn each_feature_goes_by_its_own_definition() {
 }
 
 #[test]
-fn a_field_that_the_api_server_drops_is_not_claimed() {
-    let mut definitions = all("v1.7.0", "experimental");
-    let routes = definitions.get_mut("httproutes").unwrap();
-    routes.pruned.insert("spec.rules[].retry");
-    let found: BTreeSet<_> = claimed(&definitions).into_iter().collect();
-    let gone = ["HTTPRouteRetryCodes", "HTTPRouteRetryConnectionError"];
-    differ(&claims("v1.7.0", "experimental"), &found, &gone, &[]);
-    let needed: BTreeSet<_> = needed_fields("httproutes").collect();
-    assert!(needed.contains("spec.rules[].retry"));
+fn what_the_api_server_drops_or_has_behind_a_gate_is_not_claimed() {
+    let retry = Need::Field("spec.rules[].retry");
+    let bundle = Need::Kind(Kind::ClusterTrustBundle);
+    assert!(needs("httproutes").any(|need| need == retry));
+    assert!(needs("gateways").any(|need| need == bundle));
+    let without = |plural: &str, need: Need, gone: &[&str]| {
+        let mut definitions = all("v1.7.0", "experimental");
+        definitions.get_mut(plural).unwrap().lacks.insert(need);
+        let found: BTreeSet<_> = claimed(&definitions).into_iter().collect();
+        differ(&claims("v1.7.0", "experimental"), &found, gone, &[]);
+    };
+    let retries = ["HTTPRouteRetryCodes", "HTTPRouteRetryConnectionError"];
+    without("httproutes", retry, &retries);
+    without("gateways", bundle, &["ClusterTrustBundle"]);
 }
 
 #[test]

@@ -54,7 +54,7 @@ use api::{Joined, ObjectKey, ObjectRef, Resources};
 
 use crate::{changes::Changes, lookup::Lookup, reach::Roads};
 
-pub use claim::{Channel, FEATURES, Feature, Release, Test, needed_fields};
+pub use claim::{Channel, FEATURES, Feature, Need, Release, Test, needs};
 pub use reach::{Address, AddressKind, Demand, Topology, gateway_of, ports_of};
 pub use status::{
     GatewayClassStatus, GatewayStatus, ListenerSetStatus, ListenerStatus, ParentRef,

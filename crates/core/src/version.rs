@@ -7,7 +7,7 @@ use api::{
     condition::{reasons, types},
 };
 
-use crate::claim::Release;
+use crate::claim::{Need, Release};
 
 /// Definitions of the Gateway API in a cluster, by the plural names of kinds. Empty where there is no cluster, or where
 /// nobody may look.
@@ -20,9 +20,8 @@ pub struct Definition {
     pub version: Option<String>,
     /// `standard` or `experimental`, by the annotation `gateway.networking.k8s.io/channel`. `None`: it does not say.
     pub channel: Option<String>,
-    /// Of the fields that features need ([`crate::needed_fields`]), those that its schema does not have: the API server
-    /// drops them from every object. Default none.
-    pub pruned: BTreeSet<&'static str>,
+    /// Of what features need ([`crate::needs`]), what is not there. Default nothing.
+    pub lacks: BTreeSet<Need>,
 }
 
 /// Major and minor, oldest first. Of these we know every field of the kinds that we read.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use api::Kind;
+
 /// A release of the Gateway API: major, minor and patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Release(pub u32, pub u32, pub u32);
@@ -58,6 +60,16 @@ impl Channel {
     }
 }
 
+/// What has to be there for a feature, beside the definition of its release and channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// A field, as a path in the definition's schema: `spec.rules[].retry`. The API server drops one that is not there from
+    /// every object.
+    Field(&'static str),
+    /// A kind of the API server's own, which may be behind a gate.
+    Kind(Kind),
+}
+
 /// What shows that a feature works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Test {
@@ -65,6 +77,8 @@ pub enum Test {
     Suite(&'static str),
     /// A test of our own, where the suite has none: its file in this repository, and the function.
     Own(&'static str, &'static str),
+    /// A case of the goldens in `crates/core/testdata`.
+    Golden(&'static str),
 }
 
 impl fmt::Display for Test {
@@ -72,6 +86,7 @@ impl fmt::Display for Test {
         match self {
             Self::Suite(name) => f.write_str(name),
             Self::Own(file, name) => write!(f, "{file}: {name}"),
+            Self::Golden(case) => write!(f, "crates/core/testdata/{case}"),
         }
     }
 }
@@ -90,8 +105,8 @@ pub struct Feature {
     pub until: Option<Release>,
     /// The channel whose definitions have it.
     pub channel: Channel,
-    /// A field that it is nothing without, as a path in the schema.
-    pub field: Option<&'static str>,
+    /// What it is nothing without.
+    pub need: Option<Need>,
     /// What shows that it works.
     pub test: Test,
 }
@@ -109,7 +124,7 @@ impl Feature {
             since: Release::OLDEST,
             until: None,
             channel: Channel::Standard,
-            field: None,
+            need: None,
             test: Test::Suite(test),
         }
     }
@@ -129,9 +144,19 @@ impl Feature {
         Self { channel, ..self }
     }
 
-    pub(super) const fn needs(self, field: &'static str) -> Self {
-        let field = Some(field);
-        Self { field, ..self }
+    pub(super) const fn field(self, field: &'static str) -> Self {
+        let need = Some(Need::Field(field));
+        Self { need, ..self }
+    }
+
+    pub(super) const fn kind(self, kind: Kind) -> Self {
+        let need = Some(Need::Kind(kind));
+        Self { need, ..self }
+    }
+
+    pub(super) const fn golden(self, case: &'static str) -> Self {
+        let test = Test::Golden(case);
+        Self { test, ..self }
     }
 
     pub(super) const fn own(self, file: &'static str, name: &'static str) -> Self {

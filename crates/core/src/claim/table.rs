@@ -1,9 +1,14 @@
 //! The table: every feature that is done.
 
+use api::Kind;
+
 use super::feature::Feature;
 
 /// What retries are written in.
 const RETRY: &str = "spec.rules[].retry";
+
+/// Where it is said from where an address is reached.
+const ROUTABILITY: &str = "spec.addresses[].routability";
 
 const fn f(name: &'static str, definition: &'static str, test: &'static str) -> Feature {
     Feature::new(name, definition, test)
@@ -19,6 +24,11 @@ pub const FEATURES: &[Feature] = &[
         "backendtlspolicies",
         "BackendTLSPolicySANValidation",
     ),
+    f("ClusterTrustBundle", "gateways", "")
+        .since(1, 7, 0)
+        .experimental()
+        .kind(Kind::ClusterTrustBundle)
+        .golden("backend-tls-policy/trust-bundle"),
     f("GRPCRoute", "grpcroutes", "GRPCExactMethodMatching"),
     f(
         "GRPCRouteNamedRouteRule",
@@ -37,6 +47,22 @@ pub const FEATURES: &[Feature] = &[
         "gateways",
         "GatewayOptionalAddressValue",
     ),
+    f("GatewayAddressRoutability", "gateways", "")
+        .since(1, 7, 0)
+        .experimental()
+        .field(ROUTABILITY)
+        .own(
+            "crates/core/src/reach_tests.rs",
+            "what_cannot_be_kept_inside_is_not_served",
+        ),
+    f("GatewayAddressRoutabilityCluster", "gateways", "")
+        .since(1, 7, 0)
+        .experimental()
+        .field(ROUTABILITY)
+        .own(
+            "crates/core/src/reach_tests.rs",
+            "an_address_inside_the_cluster_is_that_of_the_service_and_of_no_load_balancer",
+        ),
     f(
         "GatewayBackendClientCertificate",
         "gateways",
@@ -74,11 +100,25 @@ pub const FEATURES: &[Feature] = &[
         "GatewayInfrastructure",
     )
     .until(1, 6, 3),
+    f("GatewayListenerFilters", "gateways", "")
+        .since(1, 7, 0)
+        .experimental()
+        .field("spec.listeners[].filters")
+        .own(
+            "crates/proxy/tests/sockets/external_auth.rs",
+            "filters_of_a_listener_come_before_routes",
+        ),
     f(
         "GatewayPort8080",
         "gateways",
         "GatewayWithAttachedRoutesWithPort8080",
     ),
+    f(
+        "GatewayRouteHostnameIntersectionPrecedence",
+        "gateways",
+        "HTTPRouteMultipleRoutesAttachmentSameHostnameIntersection",
+    )
+    .since(1, 7, 0),
     f(
         "GatewayStaticAddresses",
         "gateways",
@@ -120,6 +160,12 @@ pub const FEATURES: &[Feature] = &[
         "httproutes",
         "HTTPRouteTimeoutBackendRequest",
     ),
+    f(
+        "HTTPRouteBackendURLRewrite",
+        "httproutes",
+        "HTTPRouteBackendURLRewrite",
+    )
+    .since(1, 7, 0),
     f("HTTPRouteCORS", "httproutes", "HTTPRouteCORS"),
     f(
         "HTTPRouteDestinationPortMatching",
@@ -188,24 +234,24 @@ pub const FEATURES: &[Feature] = &[
         .since(1, 6, 0)
         .until(1, 7, 0)
         .experimental()
-        .needs(RETRY),
+        .field(RETRY),
     f("HTTPRouteRetryBackendTimeout", "httproutes", "")
         .since(1, 6, 0)
         .until(1, 7, 0)
         .experimental()
-        .needs(RETRY)
+        .field(RETRY)
         .own(
             "crates/proxy/tests/sockets/forwarding.rs",
             "deadlines_answer_504",
         ),
     f("HTTPRouteRetryCodes", "httproutes", "HTTPRouteRetry")
         .since(1, 7, 0)
-        .needs(RETRY),
+        .field(RETRY),
     f("HTTPRouteRetryConnectionError", "httproutes", "")
         .since(1, 6, 0)
         .until(1, 7, 0)
         .experimental()
-        .needs(RETRY)
+        .field(RETRY)
         .own(
             "crates/proxy/tests/sockets/forwarding.rs",
             "a_refused_connection_is_tried_elsewhere",
@@ -216,7 +262,7 @@ pub const FEATURES: &[Feature] = &[
         "HTTPRouteRetryConnectionError",
     )
     .since(1, 7, 0)
-    .needs(RETRY),
+    .field(RETRY),
     f(
         "HTTPRouteSchemeRedirect",
         "httproutes",

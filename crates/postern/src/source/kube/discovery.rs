@@ -7,7 +7,7 @@ use std::{
 };
 
 use api::{EXPERIMENTS_GROUP, GATEWAY_GROUP, GROUP, HIGRESS_GROUP, Kind};
-use gateway_core::{Definition, Definitions, needed_fields};
+use gateway_core::{Definition, Definitions, Need, needs};
 use k8s_openapi::{
     api::{
         core::v1::{ConfigMap, Namespace, Secret, Service},
@@ -56,7 +56,7 @@ pub(super) struct Found {
 struct Schema {
     /// Of the definition and of the kind that is served: what was read is right for as long as both stay.
     versions: (Option<String>, String),
-    pruned: BTreeSet<&'static str>,
+    lacks: BTreeSet<Need>,
 }
 
 /// Asks again and again.
@@ -127,28 +127,55 @@ impl Discovery {
         let mut definition = Definition {
             version: annotations.remove(BUNDLE_VERSION),
             channel: annotations.remove(CHANNEL),
-            pruned: BTreeSet::new(),
+            lacks: BTreeSet::new(),
         };
-        let fields: BTreeSet<_> = needed_fields(&resource.plural).collect();
-        if fields.is_empty() {
-            return Ok(Some(definition));
+        let (mut fields, mut lacks) = (Vec::new(), BTreeSet::new());
+        for need in needs(&resource.plural) {
+            match need {
+                Need::Field(field) => fields.push(field),
+                Need::Kind(kind) if self.known.served.contains_key(&kind) => {}
+                Need::Kind(_) => {
+                    lacks.insert(need);
+                }
+            }
         }
-        let versions = (found.metadata.resource_version, resource.version.clone());
-        if let Some(known) = self.schemas.get(&name)
+        if !fields.is_empty() {
+            let versions = (found.metadata.resource_version, resource.version.clone());
+            let Some(fields) = self.pruned(&api, &name, versions, &fields).await? else {
+                return Ok(None);
+            };
+            lacks.extend(fields);
+        }
+        definition.lacks = lacks;
+        Ok(Some(definition))
+    }
+
+    /// Which of these fields the schema of a definition lacks. It is read only if it has changed since the last time.
+    async fn pruned(
+        &mut self,
+        api: &Api<CustomResourceDefinition>,
+        name: &str,
+        versions: (Option<String>, String),
+        fields: &[&'static str],
+    ) -> kube::Result<Option<BTreeSet<Need>>> {
+        if let Some(known) = self.schemas.get(name)
             && known.versions == versions
         {
-            definition.pruned.clone_from(&known.pruned);
-            return Ok(Some(definition));
+            return Ok(Some(known.lacks.clone()));
         }
-        let Some(whole) = api.get_opt(&name).await? else {
+        let Some(whole) = api.get_opt(name).await? else {
             return Ok(None);
         };
-        let schema = schema_of(&whole, &resource.version);
-        let lacks = |field: &&str| !schema.is_some_and(|schema| has(schema, field));
-        definition.pruned = fields.into_iter().filter(lacks).collect();
-        let pruned = definition.pruned.clone();
-        self.schemas.insert(name, Schema { versions, pruned });
-        Ok(Some(definition))
+        let schema = schema_of(&whole, &versions.1);
+        let lacking = |field: &&&str| !schema.is_some_and(|schema| has(schema, field));
+        let lacking = fields.iter().filter(lacking);
+        let lacks: BTreeSet<_> = lacking.map(|field| Need::Field(field)).collect();
+        let known = Schema {
+            versions,
+            lacks: lacks.clone(),
+        };
+        self.schemas.insert(name.to_owned(), known);
+        Ok(Some(lacks))
     }
 
     fn settle(&mut self, found: Served) {
