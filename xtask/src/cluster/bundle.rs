@@ -151,8 +151,11 @@ impl Installation<'_> {
             let mut delete = self.kubectl(&[&delete[..], names].concat())?;
             workspace::output_of(&mut delete).map(drop)
         };
-        delete("validatingadmissionpolicybinding", &[POLICY])?;
-        delete("validatingadmissionpolicy", &[POLICY])?;
+        let allow = || {
+            delete("validatingadmissionpolicybinding", &[POLICY])?;
+            delete("validatingadmissionpolicy", &[POLICY])
+        };
+        allow()?;
         let names = names(bundle)?;
         let others: Vec<&str> = { installed.iter() }
             .map(|definition| definition.name.as_str())
@@ -167,6 +170,8 @@ impl Installation<'_> {
                 Err(error)
                     if Instant::now() < deadline && format!("{error:#}").contains(POLICY) =>
                 {
+                    // The policy is among what has just been applied.
+                    allow()?;
                     thread::sleep(Duration::from_millis(500));
                 }
                 other => return other,
