@@ -48,7 +48,7 @@ struct Open {
     bytes_out: u64,
     attempts: u32,
     upstream: Option<SocketAddr>,
-    /// Counts at the endpoint until the answer is over.
+    /// Counts at the endpoint until it has given all of its answer.
     load: Option<Load>,
     /// Counts for the client likewise.
     permit: Option<Permit>,
@@ -235,10 +235,12 @@ impl Exchange {
         }
     }
 
-    /// All of the answer is handed over, or will be.
+    /// All of the answer is handed over, or will be. The endpoint has nothing more to do: its next request may be chosen
+    /// by what it has left, as soon as the client has the last byte.
     pub(crate) fn completes(&mut self) {
         if let Some(open) = &mut self.0 {
             open.complete = true;
+            open.load = None;
         }
     }
 

@@ -8,6 +8,7 @@
 //! - [`stream`] has servers for TCP, TLS and UDP that say who they are and give back what they get;
 //! - [`dns`] answers for names as it is told to, and counts what it is asked;
 //! - [`call`] sends a request and tells everything that came back;
+//! - [`held`] is a request that lasts for as long as a test wants;
 //! - [`kept`] is a client that keeps its connection and repeats nothing;
 //! - [`wait`] looks again until something holds.
 
@@ -17,6 +18,7 @@ pub mod dns;
 pub mod echo;
 pub mod golden;
 pub mod handshake;
+pub mod held;
 pub mod kept;
 pub mod stream;
 pub mod wait;

@@ -1,20 +1,21 @@
 //! Requests through real sockets: forwarding, retries, deadlines, mirrors, upgrades, bodies.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
     time::{Duration, Instant},
 };
 
-use crate::support::{Phase, cluster, forward, http, route, serve, simple, start};
+use crate::support::{Config1, Phase, cluster, forward, http, route, serve, simple, start};
 use http::StatusCode;
 use ir::{
-    Action, Backend, ClusterKey, Endpoint, Fraction, Mirror, Reason, Retry, RetryOn, Target,
-    Timeouts, Upstream,
+    Action, Backend, Balance, ClusterKey, Endpoint, Fraction, Mirror, Reason, Retry, RetryOn,
+    Target, Timeouts, Upstream,
 };
 use testkit::{
     call::{Answer, Call, raw},
     echo::{Backend as Echo, unused_address},
+    held::Held,
     wait::eventually,
 };
 
@@ -419,4 +420,29 @@ fn a_backend_on_this_machine_is_asked_only_where_the_operator_lets_it() {
     serve(&proxy, simple(other.address()).ir());
     assert_eq!(get(&proxy, "/").status, 200);
     assert_eq!(echo.hits(), 2);
+}
+
+/// The endpoint's next request may be chosen on another worker before the client's last byte is off this one's hands.
+#[test]
+fn an_endpoint_that_has_answered_is_free() {
+    let echoes = [Echo::start("a"), Echo::start("b"), Echo::start("c")];
+    let addresses = echoes.each_ref().map(Echo::address);
+    let mut free = cluster("a", &addresses);
+    free.balance = Balance::LeastRequest;
+    let proxy = start(|_| ());
+    let routes = vec![route("/", vec![], Action::Forward(forward("a")))];
+    let clusters = vec![free];
+    serve(&proxy, Config1 { routes, clusters }.ir());
+    let address = http(&proxy);
+    let busy = [(); 2].map(|()| Held::begin(address, "a.com", "/"));
+    let hits = || echoes.iter().map(Echo::hits).sum::<usize>();
+    eventually("the held requests arrive", || hits() == 2);
+    let mut met = BTreeSet::new();
+    for _ in 0..2_000 {
+        let answer = Call::get(address, "http://a.com/").send_blocking().unwrap();
+        met.insert(answer.backend().to_owned());
+    }
+    let busy = busy.map(Held::end);
+    assert_ne!(busy[0], busy[1]);
+    assert_eq!(met.len(), 1, "{met:?} while {busy:?} were busy");
 }

@@ -7,6 +7,7 @@ use std::{
 
 use testkit::{
     call::{Answer, Call},
+    held::Held,
     wait::eventually,
 };
 
@@ -59,14 +60,7 @@ pub(crate) fn rate_limit_rps(served: &Served<'_>) {
 /// "Set the load balancing algorithm for the backend service demo-service to least_conn."
 pub(crate) fn least_conn(served: &Served<'_>) {
     let address = served.http;
-    let slow = || {
-        std::thread::spawn(move || {
-            Call::get(address, "http://example.com/order?delay=6000")
-                .send_blocking()
-                .unwrap()
-        })
-    };
-    let busy = [slow(), slow()];
+    let busy = [(); 2].map(|()| Held::begin(address, "example.com", "/order"));
     let hits = || {
         served
             .backends
@@ -74,20 +68,21 @@ pub(crate) fn least_conn(served: &Served<'_>) {
             .map(|backend| backend.hits())
             .sum::<usize>()
     };
-    eventually("the slow requests arrive", || hits() == 2);
+    eventually("the held requests arrive", || hits() == 2);
     let free: BTreeSet<String> = (0..20)
         .map(|_| served.who("http://example.com/order", None))
         .collect();
-    let busy: BTreeSet<String> = busy
-        .into_iter()
-        .map(|slow| slow.join().unwrap().backend().to_owned())
-        .collect();
+    let busy = BTreeSet::from(busy.map(Held::end));
     assert_eq!(
         busy.len(),
         2,
-        "each slow request has an endpoint of its own"
+        "each held request has an endpoint of its own"
     );
-    assert_eq!(free.len(), 1, "everybody else goes to the third: {free:?}");
+    assert_eq!(
+        free.len(),
+        1,
+        "the other requests go to the third: {free:?}"
+    );
     assert!(free.is_disjoint(&busy));
 }
 
