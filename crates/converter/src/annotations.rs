@@ -51,7 +51,7 @@ use crate::{
     lookup::Lookup,
     note::{Notes, Outcome},
     profile::Profile,
-    variable::Scope,
+    variable::{self, Scope},
 };
 
 pub(crate) use canary::{Canary, HeaderRule, Weight};
@@ -252,6 +252,26 @@ impl<'a> Reader<'a> {
         self.lookup.config_map(key)
     }
 
+    /// What a note adds about a Secret that is not there, or has none of these entries (any will do where none is named);
+    /// `until` says what holds meanwhile. Empty where nothing is wrong.
+    pub(crate) fn pending(&self, key: &ObjectKey, entries: &[&str], until: &str) -> String {
+        let Some(secret) = self.lookup.secret(key) else {
+            return format!("; Secret {key} is not there: until it is, {until}");
+        };
+        let data = secret.data.iter().flatten().map(|(name, _)| name);
+        let text = secret.string_data.iter().flatten().map(|(name, _)| name);
+        let mut names = data.chain(text);
+        let found = names.any(|name| entries.is_empty() || entries.contains(&name.as_str()));
+        match entries.first() {
+            _ if found => String::new(),
+            None => format!("; Secret {key} is empty: until it is not, {until}"),
+            Some(_) => {
+                let entries = entries.join(" or ");
+                format!("; Secret {key} has no {entries}: until it has, {until}")
+            }
+        }
+    }
+
     /// The namespace of the Ingress.
     pub(crate) fn namespace(&self) -> &str {
         &self.object.key.namespace
@@ -349,11 +369,15 @@ impl<'a> Reader<'a> {
     }
 
     fn done(&mut self, name: &str, done: (Outcome, Effect), message: impl Into<String>) {
-        let Some((name, (key, _))) = self.values.get_key_value(name) else {
+        let Some((name, (key, text))) = self.values.get_key_value(name) else {
             return;
         };
         self.spoken.insert(name);
         match self.inherits {
+            None if self.profile.sends_variables_as_text() && variable::is_in(name, text) => {
+                let message = format!("{}{}", message.into(), variable::AS_TEXT);
+                self.notes.done(self.object, key, done, message);
+            }
             None => self.notes.done(self.object, key, done, message),
             Some(outcome) => {
                 let message = "a canary has the settings of its base; this one is not used";

@@ -75,11 +75,18 @@ pub(crate) fn note(
                     .is_some_and(|(other, _)| other == prefix)
             })
         };
-        let (outcome, message) = if let Some(controller) = controller(prefix) {
-            let count = match of_prefix().count() {
-                1 => "1 annotation".to_owned(),
-                count => format!("{count} annotations"),
-            };
+        let count = || match of_prefix().count() {
+            1 => "1 annotation".to_owned(),
+            count => format!("{count} annotations"),
+        };
+        let (outcome, message) = if is_switched_off(prefix) {
+            let message = format!(
+                "{} that Higress Console has switched off, which Higress does not read either",
+                count()
+            );
+            (Outcome::NoEffect, message)
+        } else if let Some(controller) = controller(prefix) {
+            let count = count();
             match native && controller != ALIBABA {
                 true => (
                     Outcome::NoEffect,
@@ -101,6 +108,12 @@ pub(crate) fn note(
         let key = format!("{prefix}/*");
         notes.add(object, Some(&key), outcome, message);
     }
+}
+
+/// Whether Higress Console keeps settings under this prefix that it has switched off.
+fn is_switched_off(prefix: &str) -> bool {
+    let kept = prefix.strip_prefix("disabled.");
+    kept.is_some_and(|of| [NGINX, HIGRESS].map(bare).contains(&of))
 }
 
 fn bare(prefix: &str) -> &str {

@@ -157,6 +157,11 @@ fn source(
         if !hosts.contains(&host) {
             hosts.push(Arc::clone(&host));
         }
+        let has_paths = { rule.http.iter() }.any(|http| !http.paths.is_empty());
+        if !has_paths && !profile.hosts_are_alone() {
+            let message = "a rule without paths is passed over, as in Higress: requests for its host go where they would go without it";
+            notes.add(&object, Some(&field), Outcome::NoEffect, message);
+        }
         for (index, path) in rule.http.iter().flat_map(|http| &http.paths).enumerate() {
             let mut reading = Reading {
                 object: &object,

@@ -81,6 +81,12 @@ impl<'a> Lookup<'a> {
         found.map(|found| &**found)
     }
 
+    pub(crate) fn secret(&self, key: &ObjectKey) -> Option<&'a Secret> {
+        let found = self.resources.secrets.get(key);
+        self.note(Read::Secret(key.clone(), found.cloned()));
+        found.map(|found| &**found)
+    }
+
     /// The McpBridges in which names of registries are looked up: one, unless it is unclear which.
     pub(crate) fn bridges(&self) -> Vec<Arc<McpBridge>> {
         let found = bridges(self.resources);

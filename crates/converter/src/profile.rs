@@ -71,6 +71,11 @@ impl Profile {
         }
     }
 
+    /// Whether variables of nginx in a text are text.
+    pub(crate) const fn sends_variables_as_text(self) -> bool {
+        matches!(self, Self::Higress)
+    }
+
     /// Whether each host has a world of its own: a default backend is for the hosts that its Ingress is the first to name, or,
     /// of an Ingress without rules, for hosts that no Ingress names; and the annotations of the Ingress hold for it.
     pub(crate) const fn hosts_are_alone(self) -> bool {

@@ -107,6 +107,25 @@ fn is_group(name: &str) -> bool {
     matches!(name.as_bytes(), [b'1'..=b'9'])
 }
 
+/// Annotations whose text class nginx looks for variables in.
+const TEXTS: &[&str] = &[
+    "app-root",
+    "permanent-redirect",
+    "rewrite-path",
+    "rewrite-target",
+    "temporal-redirect",
+    "upstream-vhost",
+];
+
+/// What a note adds where a class has no variables and a text seems to have some.
+pub(crate) const AS_TEXT: &str =
+    "; a variable of nginx stays as it is written, as in Higress, which has none";
+
+/// Whether the text of an annotation seems to have variables.
+pub(crate) fn is_in(annotation: &str, text: &str) -> bool {
+    TEXTS.contains(&annotation) && has_names(text)
+}
+
 /// Whether a text says anything but itself and numbers of groups.
 pub(crate) fn has_names(text: &str) -> bool {
     let parts = template::parts(text).unwrap_or_default();

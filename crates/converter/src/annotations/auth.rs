@@ -1,6 +1,6 @@
 //! `auth-type`, `auth-secret`, `auth-secret-type`, `auth-realm`: user name and password.
 
-use api::{BasicAuth, BasicAuthFormat, RoutePolicySpec, SecretRef};
+use api::{BasicAuth, BasicAuthFormat, ObjectKey, RoutePolicySpec, SecretRef};
 
 use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -71,7 +71,11 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         }
         Err(key) => {
             let message = format!("{key} cannot be honoured; nobody is let in");
-            reader.say("auth-type", Outcome::Refused, message);
+            for other in ["auth-type", "auth-secret", "auth-realm"] {
+                if other != key {
+                    reader.say(other, Outcome::Refused, message.as_str());
+                }
+            }
             settings.deny();
         }
     }
@@ -98,20 +102,7 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
         realm: None,
         forward_authorization: reader.profile().forwards_authorization(),
     };
-    match &namespace {
-        None => reader.exact("auth-secret", Effect::RoutePolicy(asks), SECRET),
-        Some(namespace) if *namespace == reader.namespace() => {
-            reader.exact("auth-secret", Effect::RoutePolicy(asks), SECRET);
-        }
-        Some(namespace) => {
-            auth.secret_ref.namespace = Some(namespace.clone());
-            let message = format!(
-                "{SECRET}; a ReferenceGrant in namespace {namespace} has to let RoutePolicies of namespace {} use the Secret, and until then nobody is let in",
-                reader.namespace()
-            );
-            reader.close_to("auth-secret", Effect::RoutePolicy(asks), message);
-        }
-    }
+    auth.secret_ref.namespace = namespace.filter(|namespace| *namespace != reader.namespace());
     let format = |text: &str| match text {
         "auth-file" | "" => Ok(BasicAuthFormat::File),
         "auth-map" => Ok(BasicAuthFormat::Map),
@@ -136,6 +127,7 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
             "{text:?} is no header's value of up to 256 bytes; the default is shown"
         )),
     };
+    secret_says(reader, &auth);
     if let Some(realm) = reader
         .parse("auth-realm", realm)
         .filter(|realm| !realm.is_empty())
@@ -145,4 +137,23 @@ fn basic(reader: &mut Reader<'_>) -> Result<BasicAuth, &'static str> {
         reader.exact("auth-realm", Effect::RoutePolicy(asks), message);
     }
     Ok(auth)
+}
+
+/// Says what becomes of `auth-secret`. The Secret may come later, as where the annotation comes from.
+fn secret_says(reader: &mut Reader<'_>, auth: &BasicAuth) {
+    let effect = Effect::RoutePolicy(asks);
+    if let Some(namespace) = &auth.secret_ref.namespace {
+        let message = format!(
+            "{SECRET}; a ReferenceGrant in namespace {namespace} has to let RoutePolicies of namespace {} use the Secret, and until then nobody is let in",
+            reader.namespace()
+        );
+        return reader.close_to("auth-secret", effect, message);
+    }
+    let key = ObjectKey::new(reader.namespace(), &*auth.secret_ref.name);
+    let entries: &[&str] = match auth.format {
+        BasicAuthFormat::File => &["auth"],
+        BasicAuthFormat::Map => &[],
+    };
+    let pending = reader.pending(&key, entries, "no request is let in");
+    reader.exact("auth-secret", effect, format!("{SECRET}{pending}"));
 }

@@ -1,6 +1,6 @@
 //! `auth-tls-secret`, `tls-*-protocol-version`, `ssl-cipher`: settings of a host's HTTPS listener.
 
-use api::{ClientTls, TlsVersion};
+use api::{ClientTls, ObjectKey, TlsVersion};
 
 use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -88,7 +88,12 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         .map(|text| match value::object_ref(&text) {
             Ok(reference) => {
                 let effect = Effect::ClientTls(|tls| tls.client_certificate.is_some());
-                let message = "ClientPolicy tls.clientCertificate";
+                let (home, name) = &reference;
+                let home = home.as_deref().unwrap_or(reader.namespace());
+                let key = ObjectKey::new(home, &**name);
+                let until = "every TLS handshake for these hosts is refused";
+                let pending = reader.pending(&key, &["cacert", "ca.crt"], until);
+                let message = format!("ClientPolicy tls.clientCertificate{pending}");
                 reader.exact("auth-tls-secret", effect, message);
                 Some(reference)
             }

@@ -1,6 +1,6 @@
 //! `proxy-ssl-*`.
 
-use api::{BackendPolicySpec, BackendTls, BackendTlsMode, SecretRef};
+use api::{BackendPolicySpec, BackendTls, BackendTlsMode, ObjectKey, SecretRef};
 
 use super::{Effect, Family, Key, Reader, Settings};
 use crate::{note::Outcome, value};
@@ -106,14 +106,17 @@ fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> Back
     let effect =
         Effect::BackendPolicy(|policy| has(policy, |tls| tls.client_certificate_ref.is_some()));
     const BECOMES: &str = "BackendPolicy tls.clientCertificateRef and tls.caCertificateRef";
+    let home = reference.namespace.as_deref();
+    let key = ObjectKey::new(home.unwrap_or(reader.namespace()), &*reference.name);
+    let pending = reader.pending(&key, &["tls.crt"], "no request gets to the backends");
     match verify {
         None if !reader.profile().secret_means_tls() => {
             let message = format!(
-                "{BECOMES}; the backend's certificate is verified, as ingress-nginx does only where proxy-ssl-verify is on"
+                "{BECOMES}; the backend's certificate is verified, as ingress-nginx does only where proxy-ssl-verify is on{pending}"
             );
             reader.close_to("proxy-ssl-secret", effect, message);
         }
-        _ => reader.exact("proxy-ssl-secret", effect, BECOMES),
+        _ => reader.exact("proxy-ssl-secret", effect, format!("{BECOMES}{pending}")),
     }
     if let Some(verify) = verify {
         let effect = if verify {

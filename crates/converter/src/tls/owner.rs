@@ -154,6 +154,9 @@ fn say(source: &Source, at: usize, (outcome, message): (Outcome, &str), notes: &
     notes.add(&source.object, Some(&field), outcome, message);
 }
 
+/// What is shown in the place of a certificate that is not there.
+const OTHER: &str = "another certificate, if need be the default one, and plain HTTP is not sent to https for its sake";
+
 /// What is to be said about an entry, whether it is `used` for a host or not.
 fn entry_says(entry: &IngressTLS, found: Option<&Found>, used: bool) -> Option<(Outcome, String)> {
     let listed = entry.hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
@@ -161,9 +164,13 @@ fn entry_says(entry: &IngressTLS, found: Option<&Found>, used: bool) -> Option<(
     match found? {
         Found::Unnamed => exact("no secretName: the default certificate is shown"),
         // The listener that refers to it says what is wrong.
-        Found::Missing | Found::Unusable(_) if used => exact(
-            "until the Secret is a certificate, another one is shown, if need be the default one, and plain HTTP is not sent to https for its sake",
-        ),
+        Found::Missing if used => exact(&format!(
+            "Secret {} is not there: until it is, HTTPS shows {OTHER}",
+            secret_of(entry).unwrap_or_default()
+        )),
+        Found::Unusable(why) if used => {
+            exact(&format!("{why}: until that is mended, HTTPS shows {OTHER}"))
+        }
         Found::Missing if !listed => {
             let message = "the Secret does not exist, so that it is not known which hosts it is for: the default certificate is shown";
             Some((Outcome::Dropped, message.to_owned()))

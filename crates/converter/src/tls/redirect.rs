@@ -49,9 +49,17 @@ pub(crate) fn redirect_to_https(groups: &mut Vec<HostGroup>, hosts: &Hosts, note
         }
         let object = source.object.clone();
         let unasked = settings.https == HttpsRedirect::default();
+        let waits = group.https == Redirect::WithListener;
         apart.extend(challenges(group));
         if unasked {
-            let message = "plain HTTP of hosts that have a certificate is answered with 308 to https, as class nginx does; ssl-redirect: \"false\" turns it off";
+            let message = match waits {
+                true => {
+                    "once the Secret is a certificate, plain HTTP is answered with 308 to https, as class nginx does; until then it is served; ssl-redirect: \"false\" turns the redirect off"
+                }
+                false => {
+                    "plain HTTP of hosts that have a certificate is answered with 308 to https, as class nginx does; ssl-redirect: \"false\" turns it off"
+                }
+            };
             notes.add(&object, Some("spec.tls"), Outcome::Exact, message);
         }
     }
