@@ -1,18 +1,24 @@
 //! Pages of the documentation that come from the code, so that they cannot say anything else: `docs/annotations.md` from
 //! the converter's families, `docs/chart.md` from the chart, `docs/crds.md` from the schemas of our kinds; parts of `README.md` and
-//! `docs/gateway-api.md` from the reports in `conformance/reports` and the table of features. Parts of
+//! `docs/gateway-api.md` from the reports in `conformance/reports` and the table of features; `What differs` on the migration pages
+//! from the converter's profiles. Parts of
 //! `docs/configuration.md` come from the command line and the metrics, which only the binary knows: a test in there.
 
 mod annotations;
 mod chart;
 mod conformance;
 mod crds;
+mod differences;
 
 use std::{fs, io, path::Path};
 
 use anyhow::{Context as _, ensure};
+use converter::Profile;
 
 use crate::workspace::{cargo, succeeds};
+
+const FROM_NGINX: &str = "docs/migrate-from-ingress-nginx.md";
+const FROM_HIGRESS: &str = "docs/migrate-from-higress.md";
 
 /// A page: its path from the root, and its text.
 type Page = (&'static str, String);
@@ -24,6 +30,14 @@ fn pages(root: &Path) -> anyhow::Result<Vec<Page>> {
         ("docs/crds.md", crds::page(root)?),
         ("docs/gateway-api.md", conformance::page(root)?),
         ("README.md", conformance::summary(root)?),
+        (
+            FROM_NGINX,
+            differences::page(root, Profile::Nginx, FROM_NGINX)?,
+        ),
+        (
+            FROM_HIGRESS,
+            differences::page(root, Profile::Higress, FROM_HIGRESS)?,
+        ),
     ])
 }
 
@@ -79,6 +93,19 @@ fn present(root: &Path, path: &str) -> anyhow::Result<Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("{path} cannot be read")),
     }
+}
+
+/// What begins a part that is written here, with its name, and what ends it.
+const BEGIN: (&str, &str) = ("<!-- generated: ", " -->\n");
+const END: &str = "<!-- end -->\n";
+
+/// The page with another text in the part of that name.
+fn replaced(page: &str, name: &str, text: &str) -> anyhow::Result<String> {
+    let begin = [BEGIN.0, name, BEGIN.1].concat();
+    let lacks = || format!("no part is called {name}");
+    let (before, rest) = page.split_once(&begin).with_context(lacks)?;
+    let (_, after) = rest.split_once(END).with_context(lacks)?;
+    Ok([before, &begin, text, END, after].concat())
 }
 
 /// A text as a cell of a table: one line, without bars of its own.

@@ -101,3 +101,11 @@ fn values_are_told_with_default_type_and_bounds() {
     let unknown = table(&format!("{values}# -- What?\nlabel: a\n"));
     assert_eq!(unknown, Err("values.schema.json has no label".to_owned()));
 }
+
+#[test]
+fn a_part_is_replaced_and_the_rest_stays() {
+    let page = "a\n<!-- generated: x -->\nold\n<!-- end -->\nb\n";
+    let new = super::replaced(page, "x", "new\n").unwrap();
+    assert_eq!(new, "a\n<!-- generated: x -->\nnew\n<!-- end -->\nb\n");
+    assert!(super::replaced(page, "y", "new\n").is_err());
+}

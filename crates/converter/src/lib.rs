@@ -39,7 +39,7 @@ pub use class::{Class, LeftOut};
 pub use default_certificate::{StandIn, default_certificate};
 pub use expander::Expander;
 pub use note::{Note, Outcome, Report};
-pub use profile::Profile;
+pub use profile::{Difference, Profile};
 pub use secrets::{config_maps, secrets};
 
 /// How to translate.

@@ -7,10 +7,12 @@
 
 mod affinity;
 mod defaults;
+mod differences;
 
 use api::annotation;
 
 pub(crate) use affinity::is_expression;
+pub use differences::Difference;
 
 use crate::{
     annotations::{HttpsRedirect, has_captures},

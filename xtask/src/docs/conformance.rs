@@ -9,15 +9,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use gateway_core::FEATURES;
 
-use super::cell;
+use super::{cell, replaced};
 use crate::cluster::{Numbers, numbers};
 
 /// Where our own reports are.
 const REPORTS: &str = "conformance/reports";
-
-/// What begins a part that is written here, with its name, and what ends it.
-const BEGIN: (&str, &str) = ("<!-- generated: ", " -->\n");
-const END: &str = "<!-- end -->\n";
 
 const HEAD: &str = "\
 | implementation | Gateway API | channel | HTTP | GRPC | TLS | TCP | UDP |
@@ -94,15 +90,6 @@ pub(super) fn summary(root: &Path) -> anyhow::Result<String> {
 
 fn present(root: &Path, path: &str) -> anyhow::Result<String> {
     fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))
-}
-
-/// The page with another text in the part of that name.
-fn replaced(page: &str, name: &str, text: &str) -> anyhow::Result<String> {
-    let begin = [BEGIN.0, name, BEGIN.1].concat();
-    let lacks = || format!("no part is called {name}");
-    let (before, rest) = page.split_once(&begin).with_context(lacks)?;
-    let (_, after) = rest.split_once(END).with_context(lacks)?;
-    Ok([before, &begin, text, END, after].concat())
 }
 
 /// Ours, newest first, and those of others.
@@ -194,7 +181,7 @@ fn features() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEAD, features, replaced, table};
+    use super::{HEAD, features, table};
     use crate::cluster::Numbers;
 
     fn numbers(version: &str, channel: &str) -> Numbers {
@@ -224,14 +211,6 @@ mod tests {
         has(1, "| 1.7.0 | standard |");
         has(2, "| 1.6.3 | standard |");
         has(3, "| agentgateway 1.5.0 | 1.6.1 |");
-    }
-
-    #[test]
-    fn a_part_is_replaced_and_the_rest_stays() {
-        let page = "a\n<!-- generated: x -->\nold\n<!-- end -->\nb\n";
-        let new = replaced(page, "x", "new\n").unwrap();
-        assert_eq!(new, "a\n<!-- generated: x -->\nnew\n<!-- end -->\nb\n");
-        assert!(replaced(page, "y", "new\n").is_err());
     }
 
     #[test]
