@@ -64,7 +64,7 @@ impl Refusal {
         let ObjectRef { kind, key } = &self.by;
         let host = &self.host;
         format!(
-            "listener {listener} does not serve it: {kind} {key}, which comes first, has host {host} too"
+            "listener {listener} does not serve it: for host {host}, {kind} {key} comes first"
         )
     }
 }
