@@ -63,9 +63,7 @@ impl Refusal {
     pub(crate) fn message(&self, listener: &str) -> String {
         let ObjectRef { kind, key } = &self.by;
         let host = &self.host;
-        format!(
-            "listener {listener} does not serve it: for host {host}, {kind} {key} comes first"
-        )
+        format!("listener {listener} does not serve it: for host {host}, {kind} {key} comes first")
     }
 }
 

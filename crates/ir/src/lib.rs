@@ -47,8 +47,8 @@ pub use password::{InvalidHash, PasswordHash, Scheme};
 pub use path::{BadPath, EscapedSlashes, Paths, ReadPath, canonical_path, resolve_dots};
 pub use pattern::{Captures, InvalidPattern, PATTERN_SIZE_LIMIT, Pattern};
 pub use policy::{
-    ConcurrencyLimit, RateLimit, RateUnit, Retry, RetryOn, SessionCookie, Timeouts,
-    VaryingAttributes,
+    ConcurrencyLimit, Cookie, RateLimit, RateUnit, Retry, RetryOn, SessionCarrier, SessionLifetime,
+    SessionToken, Timeouts, VaryingAttributes,
 };
 pub use redacted::{Redacted, with_values};
 pub use route::{

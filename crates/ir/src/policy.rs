@@ -121,19 +121,18 @@ impl RateUnit {
     }
 }
 
-/// A cookie that ties a client to an endpoint, across all backends of the rule. Its value names the endpoint and the backend
+/// A token that ties a client to an endpoint, across all backends of the rule. Its value names the endpoint and the backend
 /// that has it, in a way that every replica understands; a client without one gets it with the first answer. A value that
 /// another backend made, or an application, is kept: it leads to the same endpoint for as long as there are the same ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SessionCookie {
-    /// Its name: a token.
-    pub name: Box<str>,
-    /// Attributes as they follow the value: `; Path=/; HttpOnly`.
-    pub attributes: Box<str>,
-    /// Attributes that each answer has its own of, or does not have.
-    #[serde(skip_serializing_if = "VaryingAttributes::is_none")]
-    pub varying: VaryingAttributes,
-    /// The weights choose the backend first; the cookie counts among its endpoints only.
+pub struct SessionToken {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub carrier: SessionCarrier,
+    /// When a session ends. Its values have the times in them, so that replicas need not know of each other.
+    #[serde(skip_serializing_if = "SessionLifetime::is_endless")]
+    pub lifetime: SessionLifetime,
+    /// The weights choose the backend first; the token counts among its endpoints only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub after_weights: bool,
     /// A client stays with its endpoint, which is still there, even where that does not answer: each attempt goes there.
@@ -142,13 +141,74 @@ pub struct SessionCookie {
     /// An endpoint that comes takes its share of the clients: all values are hashed, and none names an endpoint.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rebalanced: bool,
-    /// The value stands in this header of answers and requests rather than in a cookie; then name and attributes are of no
-    /// account.
-    #[serde(
-        serialize_with = "serialize::option_text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub header: Option<HeaderName>,
+}
+
+impl SessionToken {
+    /// A token that goes before weights, names its endpoint, and lasts for as long as that does.
+    #[must_use]
+    pub const fn new(carrier: SessionCarrier) -> Self {
+        Self {
+            carrier,
+            lifetime: SessionLifetime {
+                absolute: None,
+                idle: None,
+            },
+            after_weights: false,
+            kept_on_failure: false,
+            rebalanced: false,
+        }
+    }
+
+    /// The same in a cookie of this name, whose attributes are these.
+    #[must_use]
+    pub fn in_cookie(name: &str, attributes: &str) -> Self {
+        Self::new(SessionCarrier::Cookie(Cookie {
+            name: name.into(),
+            attributes: attributes.into(),
+            varying: VaryingAttributes::default(),
+        }))
+    }
+}
+
+/// Where the token of a session stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SessionCarrier {
+    /// In a cookie.
+    Cookie(Cookie),
+    /// In this header of answers and requests.
+    Header(#[serde(serialize_with = "serialize::text")] HeaderName),
+}
+
+/// A cookie, but for its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cookie {
+    /// Its name: a token (RFC 6265 section 4.1.1).
+    pub name: Box<str>,
+    /// Attributes as they follow the value: `; Path=/; HttpOnly`.
+    pub attributes: Box<str>,
+    /// Attributes that each answer has its own of, or does not have.
+    #[serde(skip_serializing_if = "VaryingAttributes::is_none")]
+    pub varying: VaryingAttributes,
+}
+
+/// When a session ends, to the second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SessionLifetime {
+    /// So long after it began.
+    #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
+    pub absolute: Option<Duration>,
+    /// So long after its last request; every answer has a new token.
+    #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
+}
+
+impl SessionLifetime {
+    /// Whether a session ends only with its endpoint.
+    #[must_use]
+    pub const fn is_endless(&self) -> bool {
+        self.absolute.is_none() && self.idle.is_none()
+    }
 }
 
 /// Attributes of a cookie that depend on the request, or on when it is answered.
@@ -157,6 +217,9 @@ pub struct VaryingAttributes {
     /// `Expires`: so many seconds after the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<u32>,
+    /// `Max-Age`: what is left of the session.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub max_age: bool,
     /// `Secure`, where the client asked over https.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub secure_over_https: bool,

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    ClusterKey, HeaderMods, Location, Redirect, RequestMatch, Retry, Rewrite, Rule, SessionCookie,
+    ClusterKey, HeaderMods, Location, Redirect, RequestMatch, Retry, Rewrite, Rule, SessionToken,
     Timeouts, serialize,
 };
 
@@ -100,7 +100,7 @@ pub struct Forward {
     pub retry: Option<Retry>,
     /// Stickiness; it goes before weights and before the clusters' own balancing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionCookie>,
+    pub session: Option<SessionToken>,
     /// Who answers where a backend cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,

@@ -1,26 +1,20 @@
-use http::{HeaderMap, HeaderValue, header};
-use ir::{SessionCookie, VaryingAttributes};
+use std::time::Duration;
 
-use super::{Claim, claim};
+use http::{HeaderMap, HeaderValue, header};
+use ir::{SessionLifetime, SessionToken};
+
+use super::{Claim, claim_at};
 use crate::balance::hash;
 
-fn cookie() -> SessionCookie {
-    SessionCookie {
-        name: "route".into(),
-        attributes: "; Path=/; HttpOnly".into(),
-        varying: VaryingAttributes::default(),
-        after_weights: false,
-        kept_on_failure: false,
-        rebalanced: false,
-        header: None,
-    }
+fn cookie() -> SessionToken {
+    SessionToken::in_cookie("route", "; Path=/; HttpOnly")
 }
 
 fn read(text: &'static str, ours: impl Fn(&Claim) -> bool) -> Option<Claim> {
     let mut headers = HeaderMap::new();
     headers.append(header::COOKIE, HeaderValue::from_static("z=1"));
     headers.append(header::COOKIE, HeaderValue::from_static(text));
-    claim(&cookie(), &headers, ours)
+    claim_at(0, &cookie(), &headers, ours)
 }
 
 const fn made(client: u64, backend: u64, endpoint: Option<u64>) -> Claim {
@@ -28,6 +22,7 @@ const fn made(client: u64, backend: u64, endpoint: Option<u64>) -> Claim {
         client,
         backend,
         endpoint,
+        end: 0,
     }
 }
 
@@ -85,5 +80,55 @@ fn only_so_many_values_are_looked_at() {
         let text: &'static str = format!("{}{own}", "route=x;".repeat(others)).leak();
         let is_own = |claim: &Claim| matches!(claim, Claim::Made { .. });
         assert_eq!(read(text, is_own), Some(wanted), "{others}");
+    }
+}
+
+/// What a value says at a time to a rule whose sessions last for 100 s, and for 10 s without a request.
+fn lasting(value: &str, now: u64) -> Option<Claim> {
+    let token = SessionToken {
+        lifetime: SessionLifetime {
+            absolute: Some(Duration::from_secs(100)),
+            idle: Some(Duration::from_secs(10)),
+        },
+        ..cookie()
+    };
+    let mut headers = HeaderMap::new();
+    let text = format!("route={value}");
+    headers.append(header::COOKIE, HeaderValue::from_str(&text).unwrap());
+    claim_at(now, &token, &headers, |_| false)
+}
+
+#[test]
+fn sessions_end() {
+    let value =
+        |end: u64, idle: u64| format!("{:016x}.{:016x}.{:016x}.{end:016x}.{idle:016x}", 1, 2, 3);
+    let made = |end| Claim::Made {
+        client: 1,
+        backend: 2,
+        endpoint: Some(3),
+        end,
+    };
+    assert_eq!(lasting(&value(1_050, 1_010), 1_000), Some(made(1_050)));
+    assert_eq!(lasting(&value(1_050, 1_010), 1_009), Some(made(1_050)));
+    assert_eq!(
+        lasting(&value(1_050, 1_010), 1_010),
+        None,
+        "no request for 10 s"
+    );
+    assert_eq!(
+        lasting(&value(1_005, 1_010), 1_005),
+        None,
+        "the whole session is over"
+    );
+    assert_eq!(
+        lasting(&value(1_101, 1_010), 1_000),
+        None,
+        "longer than a new session"
+    );
+    assert_eq!(lasting(&value(1_050, 1_011), 1_000), None, "likewise");
+    let endless = [value(0, 1_010), value(1_050, 0)];
+    let others = ["00000000000000ab", "00000000000000ab.0000000000000007", "x"];
+    for value in endless.iter().map(String::as_str).chain(others) {
+        assert_eq!(lasting(value, 1_000), None, "{value}");
     }
 }

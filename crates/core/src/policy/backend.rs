@@ -8,7 +8,8 @@ use api::{
     SessionScope, condition::reasons,
 };
 use ir::{
-    Balance, HashKey, HostPattern, Upstream, UpstreamName, UpstreamTls, VaryingAttributes, Verify,
+    Balance, Cookie, HashKey, HostPattern, SessionCarrier, Upstream, UpstreamName, UpstreamTls,
+    VaryingAttributes, Verify,
 };
 
 use crate::{cert, fault::Fault, lookup::Lookup, rule::duration, unknown::Unknown};
@@ -207,7 +208,7 @@ fn tls(
 }
 
 /// A session cookie as the data plane has it.
-pub(crate) fn session_cookie(declared: &SessionCookie) -> Result<ir::SessionCookie, Fault> {
+pub(crate) fn session_cookie(declared: &SessionCookie) -> Result<ir::SessionToken, Fault> {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let value = |b: u8| (0x20..0x7f).contains(&b) && b != b';';
     if declared.name.is_empty() || !declared.name.bytes().all(token) {
@@ -250,17 +251,20 @@ pub(crate) fn session_cookie(declared: &SessionCookie) -> Result<ir::SessionCook
     let expires = expires.map_err(|_| {
         invalid("sessionCookie.expires is more than 4,294,967,295 seconds".to_owned())
     })?;
-    Ok(ir::SessionCookie {
+    let cookie = Cookie {
         name: declared.name.as_str().into(),
         attributes: attributes.into(),
         varying: VaryingAttributes {
             expires,
+            max_age: false,
             secure_over_https: !declared.secure && (declared.secure_over_https || none),
             same_site_none: declared.unless_misread,
         },
+    };
+    Ok(ir::SessionToken {
         after_weights: declared.scope == SessionScope::Backend,
         kept_on_failure: !declared.change_on_failure,
         rebalanced: declared.mode == SessionMode::Balanced,
-        header: None,
+        ..ir::SessionToken::new(SessionCarrier::Cookie(cookie))
     })
 }

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use api::gateway::httproutes::{HttpRouteRules, HttpRouteRulesBackendRefs};
-use ir::{Backend, Fallback, Forward, Reason, RequestStep, Retry, SessionCookie, Target, Timeouts};
+use ir::{Backend, Fallback, Forward, Reason, RequestStep, Retry, SessionToken, Target, Timeouts};
 
 use super::{Owner, TranslatedRule, fallback, session, timing};
 use crate::{
@@ -18,7 +18,7 @@ pub(super) struct Draft<'a> {
     shares: Vec<Share<'a>>,
     timeouts: Timeouts,
     retry: Option<Retry>,
-    session: Option<SessionCookie>,
+    session: Option<SessionToken>,
     fallback: Option<Fallback>,
 }
 

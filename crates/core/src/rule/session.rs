@@ -2,7 +2,7 @@
 
 use api::gateway::{SessionPersistence, httproutes::HttpRouteRules};
 use http::{HeaderName, header};
-use ir::{SessionCookie, VaryingAttributes};
+use ir::{Cookie, SessionCarrier, SessionLifetime, SessionToken, VaryingAttributes};
 
 use super::{Owner, TranslatedRule, timing::duration};
 use crate::{fault::Fault, filter::unsupported, http_route::fnv, lookup::Lookup, policy};
@@ -13,7 +13,7 @@ pub(super) fn of(
     owner: Owner<'_>,
     lookup: &Lookup<'_>,
     rule: &mut TranslatedRule,
-) -> Option<SessionCookie> {
+) -> Option<SessionToken> {
     let policies = lookup.rule_backend_policies(owner.reference, declared.name.as_deref());
     let cookie = policies
         .iter()
@@ -27,7 +27,7 @@ pub(super) fn of(
             let beyond = lookup.resources.beyond(owner.reference);
             let fields = beyond.and_then(|beyond| beyond.session(place));
             let own = SessionPersistence::from(own).with(&fields.cloned().unwrap_or_default());
-            persistent(&own, || generated(owner, id), &mut rule.warnings)
+            persistent(&own, || generated(owner, id))
         }
         (None, Some(cookie)) => policy::session_cookie(cookie),
         (None, None) => return None,
@@ -41,58 +41,43 @@ fn generated(owner: Owner<'_>, id: &str) -> String {
     format!("postern-{:016x}", fnv(text.as_bytes()))
 }
 
-/// A session as Gateway API declares it. It goes before weights: a client stays with its endpoint, whatever share that has.
+/// A session as Gateway API declares it (GEP-1619). It goes before weights: a client stays with its endpoint, whatever share
+/// that has.
 fn persistent(
     declared: &SessionPersistence,
     generated: impl FnOnce() -> String,
-    warnings: &mut Vec<String>,
-) -> Result<SessionCookie, Fault> {
+) -> Result<SessionToken, Fault> {
     let time = |field: &str, text: &Option<String>| -> Result<_, Fault> {
         duration(&format!("sessionPersistence.{field}"), text.as_deref())
     };
-    let absolute = time("absoluteTimeout", &declared.absolute_timeout)?;
-    let permanent = declared.permanent && !declared.in_header;
-    let mut unused = |field: &str| {
-        warnings.push(format!(
-            "sessionPersistence.{field} is not supported and is not used: the session has no such end"
-        ));
+    let lifetime = SessionLifetime {
+        absolute: time("absoluteTimeout", &declared.absolute_timeout)?,
+        idle: time("idleTimeout", &declared.idle_timeout)?,
     };
-    if time("idleTimeout", &declared.idle_timeout)?.is_some() {
-        unused("idleTimeout");
-    }
-    if absolute.is_some() && !permanent {
-        unused("absoluteTimeout without lifetimeType Permanent");
+    let permanent = declared.permanent && !declared.in_header;
+    if permanent && lifetime.absolute.is_none() {
+        return Err(unsupported(
+            "sessionPersistence: lifetimeType Permanent needs an absoluteTimeout",
+        ));
     }
     let name = declared.name.clone().unwrap_or_else(generated);
     let path = declared.path.as_deref().unwrap_or("/");
-    let mut attributes = format!("; Path={path}");
-    match absolute.filter(|_| permanent) {
-        // A cookie has no smaller unit.
-        Some(end) => attributes.push_str(&format!("; Max-Age={}", end.as_secs().max(1))),
-        None if permanent => {
-            return Err(unsupported(
-                "sessionPersistence: lifetimeType Permanent needs an absoluteTimeout",
-            ));
-        }
-        None => {}
-    }
-    attributes.push_str("; HttpOnly");
-    let header = match declared.in_header {
-        true => Some(header_name(&name)?),
-        false => None,
-    };
     legal_cookie(&name, path)?;
-    Ok(SessionCookie {
-        name: name.into(),
-        attributes: attributes.into(),
-        varying: VaryingAttributes {
-            secure_over_https: true,
-            ..VaryingAttributes::default()
-        },
-        after_weights: false,
-        kept_on_failure: false,
-        rebalanced: false,
-        header,
+    let carrier = match declared.in_header {
+        true => SessionCarrier::Header(header_name(&name)?),
+        false => SessionCarrier::Cookie(Cookie {
+            name: name.into(),
+            attributes: format!("; Path={path}; HttpOnly").into(),
+            varying: VaryingAttributes {
+                max_age: permanent,
+                secure_over_https: true,
+                ..VaryingAttributes::default()
+            },
+        }),
+    };
+    Ok(SessionToken {
+        lifetime,
+        ..SessionToken::new(carrier)
     })
 }
 

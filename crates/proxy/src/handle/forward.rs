@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
-use ir::{Backend, Balance, Cluster, Endpoint, Reason, SessionCookie, Upstream};
+use ir::{Backend, Balance, Cluster, Endpoint, Reason, SessionToken, Upstream};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
@@ -53,7 +53,7 @@ pub(crate) struct Call {
     round: u32,
     /// Endpoints to which no connection could be made.
     tried: Vec<Endpoint>,
-    /// Where the rule has session cookies.
+    /// Where the rule has sessions.
     session: Option<Box<Session>>,
     pub(super) head: Head,
     /// Where the rule has error pages.
@@ -79,11 +79,11 @@ pub(crate) struct Call {
 pub(super) fn prepare(held: Held, listener: u16) -> Begun {
     let rule = Arc::clone(&held.rule);
     let view = &held.arrival.view;
-    let cookie = rule.forward().and_then(|forward| forward.session.as_ref());
+    let token = rule.forward().and_then(|forward| forward.session.as_ref());
     let claim =
-        cookie.and_then(|cookie| session::claim(cookie, &view.headers, |claim| rule.made(claim)));
+        token.and_then(|token| session::claim(token, &view.headers, |claim| rule.made(claim)));
     let sticky = claim
-        .filter(|_| cookie.is_some_and(|cookie| !cookie.after_weights))
+        .filter(|_| token.is_some_and(|token| !token.after_weights))
         .and_then(|claim| rule.pick_claimed(&claim));
     let Some(picked) = sticky.or_else(|| rule.pick()) else {
         return Denial::from(ProxyError::Rule(Reason::NoBackend)).begun(held);
@@ -100,7 +100,7 @@ pub(super) fn prepare(held: Held, listener: u16) -> Begun {
         Ok(cluster) => Arc::clone(cluster),
         Err(error) => return Denial::from(error).begun(held),
     };
-    let session = cookie.map(|cookie| Session::new(cookie, claim, &cluster, view));
+    let session = token.map(|token| Session::new(token, claim, &cluster, view));
     let asker = held.asker;
     let Arrival {
         conn,
@@ -344,15 +344,15 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
 }
 
 impl Call {
-    /// The client's session, and the cookie that it is about.
-    fn sessions(&self) -> Option<(&Session, &SessionCookie)> {
-        let cookie = self.rule.forward()?.session.as_ref()?;
-        Some((self.session.as_deref()?, cookie))
+    /// The client's session, and what its token is.
+    fn sessions(&self) -> Option<(&Session, &SessionToken)> {
+        let token = self.rule.forward()?.session.as_ref()?;
+        Some((self.session.as_deref()?, token))
     }
 
     /// Whether nothing was sent, as there was no connection, and another endpoint may be asked.
     fn may_go_elsewhere(&self, failure: &Failure) -> bool {
-        let stays = { self.sessions() }.is_some_and(|(session, cookie)| session.stays(cookie));
+        let stays = { self.sessions() }.is_some_and(|(session, token)| session.stays(token));
         matches!(failure.progress, Progress::NoConnection(_))
             && !stays
             && self.cluster.goes_on(&self.tried)
@@ -374,10 +374,10 @@ impl Call {
 async fn attempt(call: &mut Call, pooled: bool) -> Result<Answer, Failure> {
     let worker = Rc::clone(&call.conn.worker);
     let forward = call.rule.forward();
-    let cookie = forward.and_then(|forward| forward.session.as_ref());
+    let token = forward.and_then(|forward| forward.session.as_ref());
     let before = (call.key, call.round, &*call.tried);
-    let picked = match (&mut call.session, cookie) {
-        (Some(session), Some(cookie)) => session.pick(cookie, &call.cluster, before),
+    let picked = match (&mut call.session, token) {
+        (Some(session), Some(token)) => session.pick(token, &call.cluster, before),
         _ => call.cluster.pick_untried(call.key, call.round, &call.tried),
     };
     let Some(picked) = picked else {
@@ -439,7 +439,9 @@ fn filters(call: &Call, asker: &Asker, map: &mut http::HeaderMap) {
     // Before the rule's own changes, which may be about it.
     asker.keep_to_https(&call.rule, map);
     let session = call.sessions();
-    if let Some((name, value)) = session.and_then(|(session, cookie)| session.field(cookie)) {
+    if let Some((name, value)) =
+        session.and_then(|(session, token)| session.field(token, session::now(token)))
+    {
         map.append(name, value);
     }
     if let Some(backend) = call.rule.backend(call.backend) {

@@ -10,7 +10,7 @@ use std::{
 use http::{Method, StatusCode};
 use ir::{
     Action, AuthCookies, Backend, ClusterKey, ExternalAuth, Fallback, Forward, Retry, RetryOn,
-    SessionCookie, Target, Template, Variable, VaryingAttributes,
+    SessionToken, Target, Template, Variable,
 };
 use proxy::{Proxy, Telemetry};
 use testkit::{
@@ -124,15 +124,7 @@ fn a_rule_that_says_how_often_is_followed() {
 fn whoever_is_bound_to_an_endpoint_out_of_reach_is_bound_to_another() {
     let (a, b) = (Echo::start("a"), Echo::start("b"));
     let proxy = start(|_| ());
-    let cookie = SessionCookie {
-        name: "bound".into(),
-        attributes: "".into(),
-        varying: VaryingAttributes::default(),
-        after_weights: false,
-        kept_on_failure: false,
-        rebalanced: false,
-        header: None,
-    };
+    let cookie = SessionToken::in_cookie("bound", "");
     let bound = |addresses: &[SocketAddr]| {
         to(addresses, |forward| forward.session = Some(cookie.clone())).ir()
     };

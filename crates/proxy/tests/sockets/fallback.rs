@@ -6,8 +6,7 @@ use crate::support::{Config1, Phase, cluster, forward, http, route, serve, simpl
 use http::StatusCode;
 use ir::{
     Action, Backend, BackendTimeouts, BasicAuth, ClusterKey, Fallback, Forward, HeaderMods,
-    PasswordHash, RateLimit, RateUnit, Reason, Redacted, Rewrite, SessionCookie, Target, Users,
-    VaryingAttributes,
+    PasswordHash, RateLimit, RateUnit, Reason, Redacted, Rewrite, SessionToken, Target, Users,
 };
 use testkit::{
     call::{Answer, Call},
@@ -366,15 +365,11 @@ fn refusals_have_pages_too() {
     assert!(main.seen().iter().all(|seen| seen.target == "/x?y=z"));
 }
 
-fn sessions(after_weights: bool, kept_on_failure: bool) -> SessionCookie {
-    SessionCookie {
-        name: "s".into(),
-        attributes: "".into(),
-        varying: VaryingAttributes::default(),
+fn sessions(after_weights: bool, kept_on_failure: bool) -> SessionToken {
+    SessionToken {
         after_weights,
         kept_on_failure,
-        rebalanced: false,
-        header: None,
+        ..SessionToken::in_cookie("s", "")
     }
 }
 

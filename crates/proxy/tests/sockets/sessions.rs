@@ -5,11 +5,12 @@ use std::{
     net::SocketAddr,
     num::NonZeroU32,
     sync::Arc,
+    time::Duration,
 };
 
 use ir::{
-    Action, Backend, Balance, Cluster, ClusterKey, Retry, RetryOn, Route, SessionCookie, Target,
-    VaryingAttributes,
+    Action, Backend, Balance, Cluster, ClusterKey, Cookie, Retry, RetryOn, Route, SessionCarrier,
+    SessionLifetime, SessionToken, Target, VaryingAttributes,
 };
 use testkit::{
     call::{Answer, Call},
@@ -19,20 +20,12 @@ use testkit::{
 
 use crate::support::{Config1, cluster, forward, http, https, route, serve, start};
 
-fn cookie() -> SessionCookie {
-    SessionCookie {
-        name: "s".into(),
-        attributes: "; Path=/".into(),
-        varying: VaryingAttributes::default(),
-        after_weights: false,
-        kept_on_failure: false,
-        rebalanced: false,
-        header: None,
-    }
+fn cookie() -> SessionToken {
+    SessionToken::in_cookie("s", "; Path=/")
 }
 
 /// A rule for a path, with backends by weight.
-fn sticky(path: &str, backends: &[(&str, u32)], cookie: &SessionCookie) -> Route {
+fn sticky(path: &str, backends: &[(&str, u32)], cookie: &SessionToken) -> Route {
     let mut action = forward("");
     let backends = backends.iter().map(|(name, weight)| Backend {
         weight: NonZeroU32::new(*weight).unwrap(),
@@ -71,8 +64,8 @@ fn stays(proxy: &proxy::Proxy, path: &str, cookie: &str) -> String {
     answer.backend().to_owned()
 }
 
-fn modes() -> [SessionCookie; 2] {
-    [false, true].map(|rebalanced| SessionCookie {
+fn modes() -> [SessionToken; 2] {
+    [false, true].map(|rebalanced| SessionToken {
         rebalanced,
         ..cookie()
     })
@@ -208,7 +201,7 @@ fn after_weights_a_value_is_kept() {
     let (_canary, canary) = service("canary", 3);
     let proxy = start(|_| ());
     for cookie in modes() {
-        let cookie = SessionCookie {
+        let cookie = SessionToken {
             after_weights: true,
             ..cookie
         };
@@ -319,7 +312,7 @@ fn failures() {
             for retry in [None, Some(retry(true))] {
                 let what = format!("balanced {rebalanced}, kept {kept}, {retry:?}");
                 let (mut echoes, a) = service("a", 3);
-                let cookie = SessionCookie {
+                let cookie = SessionToken {
                     rebalanced,
                     kept_on_failure: kept,
                     ..cookie()
@@ -376,14 +369,16 @@ fn varying_attributes() {
     let proxy = start(|_| ());
     let ca = Ca::new("test");
     let issued = ca.issue(&["a.com"]);
-    let cookie = SessionCookie {
+    let cookie = SessionToken::new(SessionCarrier::Cookie(Cookie {
+        name: "s".into(),
+        attributes: "; Path=/".into(),
         varying: VaryingAttributes {
             expires: Some(3600),
+            max_age: false,
             secure_over_https: true,
             same_site_none: true,
         },
-        ..cookie()
-    };
+    }));
     let config = Config1 {
         routes: vec![sticky("/", &[("a", 1)], &cookie)],
         clusters: vec![a],
@@ -413,10 +408,7 @@ fn varying_attributes() {
 fn a_header_ties_a_client_to_an_endpoint() {
     let (_echoes, service) = service("a", 2);
     let proxy = start(|_| ());
-    let cookie = SessionCookie {
-        header: Some("x-session".parse().unwrap()),
-        ..cookie()
-    };
+    let cookie = SessionToken::new(SessionCarrier::Header("x-session".parse().unwrap()));
     let config = Config1 {
         routes: vec![sticky("/", &[("a", 1)], &cookie)],
         clusters: vec![service],
@@ -438,4 +430,60 @@ fn a_header_ties_a_client_to_an_endpoint() {
         .map(|_| get(&proxy, "/", "").backend().to_owned())
         .collect();
     assert_eq!(others.len(), 2, "others are balanced");
+}
+
+/// A token with times: every answer has a new one where sessions end without requests, and what is over begins anew.
+#[test]
+fn sessions_have_an_end() {
+    let (_echoes, service) = service("a", 2);
+    let proxy = start(|_| ());
+    let seconds = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let times = |token: &str| {
+        let parts: Vec<_> = token.split('.').collect();
+        assert_eq!(parts.len(), 5, "{token}");
+        (seconds(parts[3]), seconds(parts[4]), parts[..3].join("."))
+    };
+    let header = || SessionCarrier::Header("x-session".parse().unwrap());
+    let serve_with = |absolute: Option<u64>, idle: Option<u64>| {
+        let token = SessionToken {
+            lifetime: SessionLifetime {
+                absolute: absolute.map(Duration::from_secs),
+                idle: idle.map(Duration::from_secs),
+            },
+            ..SessionToken::new(header())
+        };
+        let routes = vec![sticky("/", &[("a", 1)], &token)];
+        let clusters = vec![service.clone()];
+        serve(&proxy, Config1 { routes, clusters }.ir());
+    };
+    let ask = |token: &str| {
+        let call = Call::get(http(&proxy), "http://a.com/");
+        call.header("x-session", token).send_blocking().unwrap()
+    };
+    serve_with(Some(1_000), None);
+    let first = get(&proxy, "/", "");
+    let token = first.header("x-session").to_owned();
+    let (end, idle, who) = times(&token);
+    assert_eq!(idle, 0);
+    assert_eq!(ask(&token).header("x-session"), "", "it goes on");
+    let over = format!("{who}.{:016x}.{:016x}", end - 1_100, 0);
+    assert_ne!(ask(&over).header("x-session"), "", "it is over");
+    let longer = format!("{who}.{:016x}.{:016x}", end + 1_100, 0);
+    assert_ne!(ask(&longer).header("x-session"), "", "made up");
+
+    serve_with(Some(1_000), Some(500));
+    assert_ne!(
+        ask(&token).header("x-session"),
+        "",
+        "it says nothing of requests"
+    );
+    let first = get(&proxy, "/", "");
+    let (end, idle, who) = times(first.header("x-session"));
+    assert_eq!(end - idle, 500);
+    let earlier = format!("{who}.{:016x}.{:016x}", end - 300, idle - 400);
+    let answer = ask(&earlier);
+    assert_eq!(answer.backend(), first.backend());
+    let (same_end, later, same) = times(answer.header("x-session"));
+    assert_eq!((same_end, same), (end - 300, who), "the session goes on");
+    assert!(later >= idle, "the client has asked: {later} {idle}");
 }

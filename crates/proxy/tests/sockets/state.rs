@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use ir::{
-    Action, Backend, Balance, ClusterKey, HashKey, RateLimit, RateUnit, SessionCookie, Target,
-    VaryingAttributes,
+    Action, Backend, Balance, ClusterKey, HashKey, RateLimit, RateUnit, SessionToken, Target,
 };
 use testkit::{
     call::{Answer, Call},
@@ -155,15 +154,7 @@ fn a_client_stays_where_it_is() {
     let proxy = start(|_| ());
     let config = |addresses: &[SocketAddr]| {
         let mut action = forward("all");
-        action.session = Some(SessionCookie {
-            name: "route".into(),
-            attributes: "; Path=/".into(),
-            varying: VaryingAttributes::default(),
-            after_weights: false,
-            kept_on_failure: false,
-            rebalanced: false,
-            header: None,
-        });
+        action.session = Some(SessionToken::in_cookie("route", "; Path=/"));
         Config1 {
             routes: vec![route("/", vec![], Action::Forward(action))],
             clusters: vec![cluster("all", addresses)],

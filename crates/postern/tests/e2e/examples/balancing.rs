@@ -5,11 +5,7 @@ use std::{
     time::Instant,
 };
 
-use testkit::{
-    call::{Answer, Call},
-    held::Held,
-    wait::eventually,
-};
+use testkit::{call::Answer, held::Held, wait::eventually};
 
 use crate::support::Served;
 
