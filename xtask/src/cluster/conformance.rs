@@ -102,13 +102,23 @@ fn claims(installation: Installation<'_>, bundle: Bundle) -> anyhow::Result<()> 
             return Ok(());
         }
         if Instant::now() > deadline {
+            let lacking = without(&expected, &claimed);
+            let beyond = without(&claimed, &expected);
             bail!(
-                "GatewayClass {CLASS} does not claim what {bundle} has: it claims {}; expected {}",
-                claimed.join(", "),
-                expected.join(", ")
+                "GatewayClass {CLASS} does not claim what {bundle} has: lacking {lacking}; claimed beyond it {beyond}"
             );
         }
         thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// The names of one list that another does not have.
+fn without(names: &[&str], others: &[&str]) -> String {
+    let only = names.iter().filter(|name| !others.contains(name));
+    let only: Vec<_> = only.copied().collect();
+    match only.is_empty() {
+        true => "nothing".to_owned(),
+        false => only.join(", "),
     }
 }
 

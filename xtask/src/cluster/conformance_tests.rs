@@ -4,7 +4,7 @@ use gateway_core::Channel;
 
 use super::{
     super::bundle::Version, Bundle, Conformance, Program, REASONS, Suite, announced, features,
-    images, is_of, reasons,
+    images, is_of, reasons, without,
 };
 use crate::terminal::Terminal;
 
@@ -153,4 +153,10 @@ FAIL
         "{found:?}"
     );
     assert_eq!(found.last(), Some(&"--- FAIL: TestConformance (0.10s)"));
+}
+
+#[test]
+fn claims_that_differ_are_named_and_no_others() {
+    assert_eq!(without(&["a", "b", "c"], &["b"]), "a, c");
+    assert_eq!(without(&["a"], &["a", "b"]), "nothing");
 }
