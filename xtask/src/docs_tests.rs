@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::{annotations, cell, chart, crds, findings};
 use crate::workspace;
 
@@ -108,4 +110,39 @@ fn a_part_is_replaced_and_the_rest_stays() {
     let new = super::replaced(page, "x", "new\n").unwrap();
     assert_eq!(new, "a\n<!-- generated: x -->\nnew\n<!-- end -->\nb\n");
     assert!(super::replaced(page, "y", "new\n").is_err());
+}
+
+/// The third cell of each row of `MUSTs of our own tests`.
+fn named_tests(page: &str) -> Vec<&str> {
+    let (_, table) = page.split_once("## MUSTs of our own tests").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.collect()
+}
+
+#[test]
+fn the_page_about_gateway_api_names_tests_that_exist() {
+    let root = workspace::root().unwrap();
+    let page = fs::read_to_string(root.join("docs/gateway-api.md")).unwrap();
+    let files = workspace::files(&root).unwrap();
+    let rust = |path: &&String| path.starts_with("crates/") && path.ends_with(".rs");
+    let sources: Vec<String> = { files.iter().filter(rust) }
+        .map(|path| fs::read_to_string(root.join(path)).unwrap())
+        .collect();
+    let names = named_tests(&page);
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let found = match name.split_once('/') {
+            Some(_) => {
+                let golden = format!("crates/core/testdata/{name}.in.yaml");
+                root.join(golden).exists()
+            }
+            None => {
+                let start = format!("fn {name}(");
+                sources.iter().any(|source| source.contains(&start))
+            }
+        };
+        assert!(found, "there is no test {name}");
+    }
 }
