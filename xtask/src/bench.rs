@@ -12,13 +12,16 @@ use std::{
 use anyhow::Context as _;
 
 /// How large, and where to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct Manifests {
     /// The folder to write to.
+    #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
     /// Routes in the table, beside the one that the benchmark meets.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) routes: usize,
     /// Where that one leads, as `host:port`.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:19001")]
     pub(crate) backend: String,
 }
 

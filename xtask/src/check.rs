@@ -17,21 +17,21 @@ use crate::{
 };
 
 /// One check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Step {
-    /// rustfmt.
+    /// cargo fmt: the sources are formatted
     Format,
-    /// clippy, and with it the compiler.
+    /// cargo clippy: no warnings, in tests neither
     Clippy,
-    /// Which crate may depend on which.
+    /// Crates depend on each other only as the design allows
     Edges,
-    /// Rules about files that no other tool knows.
+    /// Length and names of files, texts that must not be in them
     Lint,
-    /// Generated files are what would be generated now.
+    /// Generated files are what would be generated now
     Generated,
-    /// Licences, duplicates, advisories.
+    /// cargo deny: licences, duplicate crates, sources, advisories
     Deny,
-    /// All tests.
+    /// cargo nextest, or else cargo test; and the examples in the documentation
     Test,
 }
 
@@ -58,26 +58,6 @@ impl Step {
             Self::Deny => "deny",
             Self::Test => "test",
         }
-    }
-
-    /// What it looks at, for the usage.
-    pub(crate) const fn about(self) -> &'static str {
-        match self {
-            Self::Format => "cargo fmt: the sources are formatted",
-            Self::Clippy => "cargo clippy: no warnings, in tests neither",
-            Self::Edges => "crates depend on each other only as the design allows",
-            Self::Lint => "length and names of files, texts that must not be in them",
-            Self::Generated => "generated files are what would be generated now",
-            Self::Deny => "cargo deny: licences, duplicate crates, sources, advisories",
-            Self::Test => {
-                "cargo nextest, or else cargo test; and the examples in the documentation"
-            }
-        }
-    }
-
-    /// The step of that name.
-    pub(crate) fn find(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|step| step.name() == name)
     }
 
     fn run(self, root: &Path, options: Options) -> anyhow::Result<Outcome> {
@@ -226,6 +206,8 @@ fn summary(reports: &[Report], terminal: Terminal) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use std::time::Duration;
 
     use super::{Outcome, Report, Step, summary};
@@ -240,11 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn every_step_is_found_by_its_name() {
-        for &step in Step::ALL {
-            assert_eq!(Step::find(step.name()), Some(step));
+    fn names_are_what_a_person_types() {
+        for step in Step::ALL.iter().copied() {
+            assert_eq!(Step::from_str(step.name(), false), Ok(step));
         }
-        assert_eq!(Step::find("bench"), None);
+        assert_eq!(Step::value_variants().len(), Step::ALL.len());
     }
 
     #[test]

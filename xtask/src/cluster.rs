@@ -31,7 +31,7 @@ use anyhow::{Context as _, bail, ensure};
 
 pub(crate) use self::conformance::{Numbers, numbers};
 pub(crate) use self::programs::Program;
-pub(crate) use self::request::{Action, Engine, Request, USAGE};
+pub(crate) use self::request::{Action, ClusterArgs, ConformanceArgs, Engine, Request, ScaleArgs};
 use self::{
     checks::Cluster,
     current::Current,
@@ -55,13 +55,13 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     let layout = Layout::of(&request.name)?;
-    if let (Engine::Local, Action::Restart(component)) = (request.engine, &request.action) {
+    if let (Engine::Local, Action::Restart { component }) = (request.engine, &request.action) {
         let local = Local::new(layout, &root, terminal)?;
         let _lock = local.layout().lock()?;
         local.restart(component)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Action::Image(archive) = &request.action {
+    if let Action::Image { archive } = &request.action {
         needs::ensure_none(&needs::lacking(&[needs::BUILDAH], &[]))?;
         terminal.line(&install::image(&root, &request.profile, archive)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -91,17 +91,17 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
         Action::Up => up(&*machine, &root, terminal)?,
         Action::Down => down(&*machine, terminal)?,
         Action::Load { archive, names } => load(&*machine, archive, names)?,
-        Action::Kubectl(arguments) => {
+        Action::Kubectl { arguments } => {
             let program = kubectl_program(&root, terminal)?;
             return passed_on(machine.inside(program.as_os_str()).args(arguments));
         }
-        Action::Exec(words) => {
-            let Some((program, arguments)) = words.split_first() else {
+        Action::Exec { command } => {
+            let Some((program, arguments)) = command.split_first() else {
                 bail!("there is no command to run");
             };
             return passed_on(machine.inside(OsStr::new(program)).args(arguments));
         }
-        Action::Test(filters) => {
+        Action::Test { filters } => {
             let cluster = Cluster {
                 machine: &*machine,
                 root: &root,
@@ -120,7 +120,7 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
             }
         }
         Action::Scale(options) => return installation.scale(&request.profile, options),
-        Action::List | Action::Image(_) | Action::Restart(_) => {
+        Action::List | Action::Image { .. } | Action::Restart { .. } => {
             bail!("only the components of the local cluster can be restarted")
         }
     }
@@ -133,7 +133,7 @@ const fn builds(action: &Action) -> bool {
         action,
         Action::Up
             | Action::Install(_)
-            | Action::Test(_)
+            | Action::Test { .. }
             | Action::Conformance(_)
             | Action::Scale(_)
     )

@@ -14,7 +14,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use command::Command;
+use command::{Bench, Command, Generate};
 use terminal::Terminal;
 
 /// Exit code for a command line that makes no sense, as shells and clap have it.
@@ -26,10 +26,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match Command::parse(&arguments) {
-        Ok(command) => run(&command).unwrap_or_else(|error| {
+        Ok(command) => run(command).unwrap_or_else(|error| {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }),
+        Err(help) if command::is_help(&help) => {
+            // A reader that has seen enough is no error.
+            let _ = help.print();
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("{}", command::usage_error(&error));
             ExitCode::from(USAGE_ERROR)
@@ -37,70 +42,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<ExitCode> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     let terminal = Terminal::stdout();
     let good = match command {
-        Command::Help => {
-            terminal.line(&command::usage())?;
-            true
-        }
-        Command::Check {
-            steps,
-            require_deny,
-        } => check::run(steps, *require_deny, terminal)?,
-        Command::Manifests { check: false } => {
-            terminal.line(&manifests::write(&workspace::root()?, terminal)?)?;
-            true
-        }
-        Command::Manifests { check: true } => {
-            let finding = manifests::finding(&workspace::root()?, terminal)?;
-            if let Some(finding) = &finding {
-                terminal.line(finding)?;
-            }
-            finding.is_none()
-        }
-        Command::Cluster(request) => return cluster::run(request, terminal),
-        Command::BenchManifests(manifests) => {
+        Command::Check(asked) => check::run(&asked.steps(), asked.require_deny, terminal)?,
+        Command::Crds(asked) => crds(&asked, terminal)?,
+        Command::Docs(asked) => docs(&asked, terminal)?,
+        Command::Manifests(asked) => manifests(&asked, terminal)?,
+        Command::Cluster(asked) => return cluster::run(&asked.into(), terminal),
+        Command::Conformance(asked) => return cluster::run(&asked.into(), terminal),
+        Command::Bench(Bench::Scale(asked)) => return cluster::run(&asked.into(), terminal),
+        Command::Bench(Bench::Manifests(manifests)) => {
             manifests.write()?;
             true
         }
-        Command::BenchFleet(fleet) => {
+        Command::Bench(Bench::Fleet(fleet)) => {
             terminal.line(&fleet.run()?)?;
             true
         }
-        Command::BenchPolicies(policies) => {
+        Command::Bench(Bench::Policies(policies)) => {
             terminal.line(&policies.run()?)?;
             true
-        }
-        Command::Crds { check: false } => {
-            for line in crds::write(&workspace::root()?)? {
-                terminal.line(&line)?;
-            }
-            true
-        }
-        Command::Docs { check: false } => {
-            let root = workspace::root()?;
-            for line in docs::write(&root)? {
-                terminal.line(&line)?;
-            }
-            docs::of_binary(&root, true)?;
-            true
-        }
-        Command::Docs { check: true } => {
-            let root = workspace::root()?;
-            let findings = docs::findings(&root)?;
-            for finding in &findings {
-                terminal.line(finding)?;
-            }
-            docs::of_binary(&root, false)?;
-            findings.is_empty()
-        }
-        Command::Crds { check: true } => {
-            let findings = crds::findings(&workspace::root()?)?;
-            for finding in &findings {
-                terminal.line(finding)?;
-            }
-            findings.is_empty()
         }
     };
     Ok(if good {
@@ -108,4 +70,38 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn crds(asked: &Generate, terminal: Terminal) -> anyhow::Result<bool> {
+    let root = workspace::root()?;
+    match asked.check {
+        true => told(&crds::findings(&root)?, terminal),
+        false => told(&crds::write(&root)?, terminal).map(|_| true),
+    }
+}
+
+fn docs(asked: &Generate, terminal: Terminal) -> anyhow::Result<bool> {
+    let root = workspace::root()?;
+    let good = match asked.check {
+        true => told(&docs::findings(&root)?, terminal)?,
+        false => told(&docs::write(&root)?, terminal).map(|_| true)?,
+    };
+    docs::of_binary(&root, !asked.check)?;
+    Ok(good)
+}
+
+fn manifests(asked: &Generate, terminal: Terminal) -> anyhow::Result<bool> {
+    let root = workspace::root()?;
+    match asked.check {
+        true => told(manifests::finding(&root, terminal)?.as_slice(), terminal),
+        false => told(&[manifests::write(&root, terminal)?], terminal).map(|_| true),
+    }
+}
+
+/// Prints lines; the answer is whether there were none.
+fn told(lines: &[String], terminal: Terminal) -> anyhow::Result<bool> {
+    for line in lines {
+        terminal.line(line)?;
+    }
+    Ok(lines.is_empty())
 }

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 const CHANGES: usize = 50;
 
 /// How large.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct Fleet {
     /// Ingresses, of four annotations and two paths each; five share a host, one in ten is a canary.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) ingresses: usize,
 }
 

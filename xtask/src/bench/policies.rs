@@ -38,13 +38,16 @@ const POLICIES: &[(&str, &str)] = &[
 ];
 
 /// What to measure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct Policies {
     /// The gateway: a release build.
+    #[arg(long, value_name = "PATH", default_value = crate::command::RELEASE_BUILD)]
     pub(crate) binary: PathBuf,
     /// How often each route has its turn; the median counts.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = crate::command::positive::<usize>)]
     pub(crate) rounds: usize,
     /// How long a turn is.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = crate::command::positive::<u64>)]
     pub(crate) seconds: u64,
 }
 

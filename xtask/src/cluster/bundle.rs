@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use gateway_core::{Channel, Release};
 
-use super::install::{self, Installation};
+use super::{
+    install::{self, Installation},
+    request,
+};
 use crate::workspace;
 
 /// The group of most kinds, and that of kinds that may yet go.
@@ -92,9 +95,13 @@ impl fmt::Display for Bundle {
 }
 
 /// What is wanted of the definitions; what is not said is up to what is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct Wanted {
+    /// The release of the Gateway API
+    #[arg(long, value_name = "1.6.3|1.7.0", value_parser = request::version)]
     pub(crate) version: Option<Version>,
+    /// The channel of its definitions
+    #[arg(long, value_name = "standard|experimental", value_parser = request::channel)]
     pub(crate) channel: Option<Channel>,
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use gateway_core::Channel;
 
 use super::{
     super::bundle::{Bundle, Version},
-    Options, channel, version,
+    Action, Engine, NAME, Request, any, channel, name_of, version,
 };
 
 /// All profiles of gateways; those of meshes are not ours.
@@ -17,6 +18,45 @@ pub(crate) const PROFILES: [&str; 5] = [
     "GATEWAY-TCP",
     "GATEWAY-UDP",
 ];
+
+/// `conformance`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ConformanceArgs {
+    /// One test, by its short name
+    #[arg(value_name = "TEST", conflicts_with = "run_test")]
+    test: Option<String>,
+    /// The same
+    #[arg(long, value_name = "NAME")]
+    run_test: Option<String>,
+    /// One release of the Gateway API alone
+    #[arg(long, value_name = "1.6.3|1.7.0", value_parser = version)]
+    version: Option<Version>,
+    /// One channel of its definitions alone
+    #[arg(long, value_name = "standard|experimental", value_parser = channel)]
+    channel: Option<Channel>,
+    /// Profiles to test, of HTTP, GRPC, TLS, TCP and UDP (cargo's is --cargo-profile)
+    #[arg(long = "profile", value_name = "NAME[,NAME…]", value_parser = profiles)]
+    profiles: Option<Profiles>,
+    /// The folder below which reports are written, as upstream wants them. Default: target/conformance/reports
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// What makes the cluster. current: that of the kubeconfig, with Postern and definitions as they are
+    #[arg(long, value_name = "local|kind|current", default_value = "local", value_parser = any)]
+    cluster: Engine,
+    /// Its name
+    #[arg(long, value_name = "NAME", default_value = NAME, value_parser = name_of)]
+    name: String,
+    /// How cargo builds Postern
+    #[arg(long, value_name = "NAME", default_value = "dev")]
+    cargo_profile: String,
+    /// Flags of the suite itself
+    #[arg(last = true, value_name = "FLAGS")]
+    flags: Vec<String>,
+}
+
+/// Of [`PROFILES`], in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Profiles(Vec<&'static str>);
 
 /// What is to be run of the suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,43 +75,23 @@ pub(crate) struct Conformance {
     pub(crate) flags: Vec<String>,
 }
 
-impl Conformance {
-    pub(super) fn of(
-        words: &[&str],
-        options: &Options<'_>,
-        theirs: Option<Vec<String>>,
-    ) -> Result<Self, String> {
-        options.check(&[
-            "--version",
-            "--channel",
-            "--profile",
-            "--run-test",
-            "--report",
-            "--cluster",
-            "--name",
-            "--cargo-profile",
-        ])?;
-        let named = options.one("--run-test", |text| Ok(text.to_owned()))?;
-        let test = match (words, named) {
-            ([], named) => named,
-            ([test], None) => Some((*test).to_owned()),
-            ([extra], Some(_)) | ([_, extra, ..], _) => {
-                return Err(format!(
-                    "conformance runs one test or all: {extra:?} is too much"
-                ));
-            }
-        };
-        let version = options.one("--version", version)?;
-        let channel = options.one("--channel", channel)?;
-        let profiles = options.one("--profile", profiles)?;
-        Ok(Self {
-            bundles: bundles(version, channel, test.is_some()),
-            said: version.is_some() || channel.is_some(),
-            profiles: profiles.unwrap_or_else(|| PROFILES.to_vec()),
-            test,
-            report: options.one("--report", |text| Ok(PathBuf::from(text)))?,
-            flags: theirs.unwrap_or_default(),
-        })
+impl From<ConformanceArgs> for Request {
+    fn from(asked: ConformanceArgs) -> Self {
+        let test = asked.test.or(asked.run_test);
+        let profiles = asked.profiles.map(|profiles| profiles.0);
+        Self {
+            engine: asked.cluster,
+            name: asked.name,
+            profile: asked.cargo_profile,
+            action: Action::Conformance(Conformance {
+                bundles: bundles(asked.version, asked.channel, test.is_some()),
+                said: asked.version.is_some() || asked.channel.is_some(),
+                profiles: profiles.unwrap_or_else(|| PROFILES.to_vec()),
+                test,
+                report: asked.report,
+                flags: asked.flags,
+            }),
+        }
     }
 }
 
@@ -94,16 +114,17 @@ fn bundles(version: Option<Version>, channel: Option<Channel>, one_test: bool) -
 }
 
 /// Names with or without `GATEWAY-`, in any case.
-fn profiles(text: &str) -> Result<Vec<&'static str>, String> {
+fn profiles(text: &str) -> Result<Profiles, String> {
     let mut wanted = Vec::new();
     for name in text.split(',') {
         let full = name.to_ascii_uppercase();
         let full = full.strip_prefix("GATEWAY-").unwrap_or(&full);
         let profile = { PROFILES.iter() }.find(|known| known.ends_with(&format!("-{full}")));
         wanted.push(*profile.ok_or_else(|| {
-            format!("--profile takes HTTP, GRPC, TLS, TCP and UDP, not {name:?}; cargo's is --cargo-profile")
+            format!("{name:?} is none of HTTP, GRPC, TLS, TCP and UDP; cargo's is --cargo-profile")
         })?);
     }
     let all = PROFILES.into_iter();
-    Ok(all.filter(|known| wanted.contains(known)).collect())
+    let wanted = all.filter(|known| wanted.contains(known));
+    Ok(Profiles(wanted.collect()))
 }
