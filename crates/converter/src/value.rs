@@ -1,7 +1,8 @@
 //! Values of annotations: text to types. Every error says what is allowed.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, hash::Hasher as _};
 
+use fnv::FnvHasher;
 use http::{HeaderName, HeaderValue};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -246,10 +247,12 @@ pub(crate) fn escaped_path(path: &str) -> Cow<'_, str> {
 /// FNV-1a, 64 bits, in eight hexadecimal digits: names of generated objects must not change between versions, which
 /// the standard library's hasher does not promise.
 pub(crate) fn short_hash(parts: &[&str]) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in parts.iter().flat_map(|part| part.bytes().chain([0])) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut hasher = FnvHasher::default();
+    for part in parts {
+        hasher.write(part.as_bytes());
+        hasher.write(&[0]);
     }
+    let hash = hasher.finish();
     format!("{:08x}", (hash >> 32) as u32 ^ hash as u32)
 }
 

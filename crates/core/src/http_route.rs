@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::Hasher as _,
     sync::Arc,
 };
 
@@ -13,6 +14,7 @@ use api::{
         httproutes::{HttpRouteRules, HttpRouteRulesMatches},
     },
 };
+use fnv::FnvHasher;
 use ir::{HostPattern, HostSettings, RequestMatch, Route};
 use kube::ResourceExt;
 
@@ -309,9 +311,9 @@ fn digest(matches: &[HttpRouteRulesMatches]) -> String {
 
 /// FNV-1a, the same in every build.
 pub(crate) fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    let mut hasher = FnvHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 #[cfg(test)]

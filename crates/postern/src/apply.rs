@@ -1,8 +1,9 @@
 //! Objects that are ours to keep: whether one is as it should be, and making it so with server-side apply.
 
-use std::time::Duration;
+use std::{hash::Hasher as _, time::Duration};
 
 use api::{Kind, ObjectRef};
+use fnv::FnvHasher;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Client,
@@ -91,8 +92,9 @@ pub(crate) fn onto(mut body: Value, version: &str) -> Value {
 
 /// FNV-1a: the same on every replica and in every version, which the standard library's hashes do not promise.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    let mut hasher = FnvHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// Whether a live object is what was asked for: everything that we set is there. What the API server adds is its own.

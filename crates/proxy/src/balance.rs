@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use fnv::FnvHasher;
 use ir::{Balance, Cluster, Endpoint};
 
 use crate::{
@@ -240,7 +241,7 @@ fn known(endpoints: &[Endpoint], names: &Names) -> Box<[Option<Arc<Name>>]> {
 
 /// The hash of a key (FNV-1a, then mixed): the same in every process and version, so that replicas agree.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    let mut hasher = FnvHasher::default();
     hasher.write(bytes);
     mix(hasher.finish())
 }
@@ -251,20 +252,6 @@ fn mark(service: &str, endpoint: &Endpoint) -> u64 {
         Endpoint::Name { host, port } => format!("{host}:{port}"),
     };
     hash(format!("{service}|{endpoint}").as_bytes())
-}
-
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// The finaliser of splitmix64: every bit of the input moves half of the bits of the output.

@@ -49,7 +49,7 @@ fn every_difference_is_listed_with_the_hint() {
         "{report}"
     );
     assert!(
-        report.contains("a.out.yaml\n+++ actual\n@@ -1 +1 @@\n ONE\n-2\n+TWO\n THREE\n"),
+        report.contains("a.out.yaml\n+++ actual\n@@ -1,3 +1,3 @@\n ONE\n-2\n+TWO\n THREE\n"),
         "{report}"
     );
     assert!(
@@ -57,7 +57,7 @@ fn every_difference_is_listed_with_the_hint() {
         "{report}"
     );
     assert!(
-        report.contains("sub/d.out.yaml (missing)\n+++ actual\n@@ -1 +1 @@\n+NEW\n"),
+        report.contains("sub/d.out.yaml (missing)\n+++ actual\n@@ -0,0 +1 @@\n+NEW\n"),
         "{report}"
     );
     assert!(!report.contains("b.out.yaml"), "{report}");
@@ -225,8 +225,8 @@ fn diffs_are_minimal_and_hunked() {
         .replace("\n5\n", "\nfive\n")
         .replace("\n20\n", "\n")
         .replace("\n25\n", "\n25\nx\n");
-    let expected = "@@ -2 +2 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n\
-                    @@ -17 +17 @@\n 17\n 18\n 19\n-20\n 21\n 22\n 23\n 24\n 25\n+x\n 26\n 27\n 28\n";
+    let expected = "@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n\
+                    @@ -17,12 +17,12 @@\n 17\n 18\n 19\n-20\n 21\n 22\n 23\n 24\n 25\n+x\n 26\n 27\n 28\n";
     assert_eq!(diff::lines(&old, &new), expected);
     assert_eq!(diff::lines(&old, &old), "");
 }
@@ -235,7 +235,7 @@ fn diffs_are_minimal_and_hunked() {
 fn invisible_differences_are_shown() {
     assert_eq!(
         diff::lines("a\n", "a"),
-        "@@ -1 +1 @@\n-a\n+a\n\\ no newline at the end\n"
+        "@@ -1 +1 @@\n-a\n+a\n\\ No newline at end of file\n"
     );
     assert_eq!(diff::lines("a\r\n", "a\n"), "@@ -1 +1 @@\n-a\\r\n+a\n");
 }
