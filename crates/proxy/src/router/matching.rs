@@ -74,40 +74,11 @@ fn query_matches(wanted: &QueryMatch, query: &str) -> bool {
     query_value(query, &wanted.name).is_some_and(|value| wanted.value.matches(&value))
 }
 
-/// The first value of a query parameter, decoded.
+/// The first value of a query parameter, as `application/x-www-form-urlencoded` is read (WHATWG URL section 5.1): borrowed where
+/// there is nothing to undo, and with U+FFFD for what is no UTF-8.
 pub(crate) fn query_value<'a>(query: &'a str, wanted: &str) -> Option<Cow<'a, str>> {
-    query
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .find(|(name, _)| decode(name) == wanted)
-        .map(|(_, value)| decode(value))
-}
-
-/// Undoes `application/x-www-form-urlencoded`; borrowed when there is nothing to undo. What does not decode to UTF-8 stays
-/// as it came, and so matches nothing by accident.
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|b| matches!(b, b'%' | b'+')) {
-        return Cow::Borrowed(text);
-    }
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let digit = |at: usize| {
-            bytes
-                .get(at)
-                .and_then(|b| char::from(*b).to_digit(16))
-                .and_then(|d| u8::try_from(d).ok())
-        };
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(high * 16 + low);
-                at += 2;
-            }
-            (b'+', _, _) => out.push(b' '),
-            (other, _, _) => out.push(*other),
-        }
-        at += 1;
-    }
-    String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs
+        .find(|(name, _)| name == wanted)
+        .map(|(_, value)| value)
 }
