@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    crds, docs, manifests,
+    crds, docs, layers, manifests,
     terminal::{Style, Terminal},
     workspace,
 };
@@ -23,7 +23,7 @@ pub(crate) enum Step {
     Format,
     /// cargo clippy: no warnings, in tests neither
     Clippy,
-    /// Crates depend on each other only as the design allows
+    /// Crates and their modules know each other only as the design allows
     Edges,
     /// Length and names of files, texts that must not be in them
     Lint,
@@ -64,7 +64,11 @@ impl Step {
         match self {
             Self::Format => cargo::format(root),
             Self::Clippy => cargo::clippy(root),
-            Self::Edges => Ok(Outcome::of(edges::findings(root)?)),
+            Self::Edges => {
+                let mut findings = edges::findings(root)?;
+                findings.extend(layers::findings(root)?);
+                Ok(Outcome::of(findings))
+            }
             Self::Lint => Ok(Outcome::of(lint::findings(root)?)),
             Self::Generated => {
                 let mut findings = crds::findings(root)?;

@@ -15,8 +15,12 @@ use std::{fs, io, path::Path};
 use anyhow::{Context as _, ensure};
 use converter::Profile;
 
-use crate::workspace::{cargo, succeeds};
+use crate::{
+    layers,
+    workspace::{cargo, succeeds},
+};
 
+const ARCHITECTURE: &str = "docs/architecture.md";
 const FROM_NGINX: &str = "docs/migrate-from-ingress-nginx.md";
 const FROM_HIGRESS: &str = "docs/migrate-from-higress.md";
 
@@ -30,6 +34,7 @@ fn pages(root: &Path) -> anyhow::Result<Vec<Page>> {
         ("docs/crds.md", crds::page(root)?),
         ("docs/gateway-api.md", conformance::page(root)?),
         ("README.md", conformance::summary(root)?),
+        (ARCHITECTURE, architecture(root)?),
         (
             FROM_NGINX,
             differences::page(root, Profile::Nginx, FROM_NGINX)?,
@@ -39,6 +44,13 @@ fn pages(root: &Path) -> anyhow::Result<Vec<Page>> {
             differences::page(root, Profile::Higress, FROM_HIGRESS)?,
         ),
     ])
+}
+
+/// The page with the layers of the crates.
+fn architecture(root: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(root.join(ARCHITECTURE))
+        .with_context(|| format!("{ARCHITECTURE} cannot be read"))?;
+    replaced(&text, "layers", &layers::page())
 }
 
 /// Writes the pages that are not what they should be; the answer is a line for each.

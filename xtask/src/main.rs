@@ -8,6 +8,7 @@ mod cluster;
 mod command;
 mod crds;
 mod docs;
+mod layers;
 mod manifests;
 mod terminal;
 mod workspace;
