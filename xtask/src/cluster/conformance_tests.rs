@@ -4,7 +4,7 @@ use gateway_core::Channel;
 
 use super::{
     super::bundle::Version, Bundle, Conformance, Program, REASONS, Suite, announced, features,
-    images, is_of, reasons, without,
+    images, is_of, reasons, selects, without,
 };
 use crate::terminal::Terminal;
 
@@ -159,4 +159,14 @@ FAIL
 fn claims_that_differ_are_named_and_no_others() {
     assert_eq!(without(&["a", "b", "c"], &["b"]), "a, c");
     assert_eq!(without(&["a"], &["a", "b"]), "nothing");
+}
+
+#[test]
+fn flags_that_leave_tests_out_are_known() {
+    for flag in ["-skip-tests=A", "--supported-features", "-run-test=B"] {
+        assert!(selects(flag), "{flag}");
+    }
+    for flag in ["-disable-parallel-tests=false", "-debug", "-fail-fast"] {
+        assert!(!selects(flag), "{flag}");
+    }
 }
