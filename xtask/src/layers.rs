@@ -21,6 +21,36 @@ type Layers = (&'static str, &'static [&'static [&'static str]]);
 
 const LAYERS: &[Layers] = &[
     (
+        "crates/postern",
+        &[
+            &[
+                "demo",
+                "descriptor",
+                "diff",
+                "explain",
+                "hostname",
+                "lease",
+                "pipeline",
+                "source",
+                "stand_in",
+            ],
+            &["apply", "cli", "fault", "rbac"],
+            &["output"],
+            &["report"],
+            &["live"],
+            &[
+                "admin",
+                "documentation",
+                "event",
+                "provision",
+                "serve",
+                "status",
+            ],
+            &["translated"],
+            &["command"],
+        ],
+    ),
+    (
         "crates/telemetry",
         &[
             &["propagation", "shard"],

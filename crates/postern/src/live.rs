@@ -1,6 +1,8 @@
 //! What is being served right now, as the admin endpoint tells it.
 
 mod findings;
+mod looped;
+mod unbound;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +26,6 @@ use crate::{
     pipeline::{self, Made, Pipeline},
     report::LeftOut,
     source::Update,
-    status::{looped, unbound},
 };
 
 /// More new lines than this at once go to `/status` only.

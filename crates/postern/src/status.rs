@@ -1,13 +1,11 @@
 //! Status, from what translation says to what the API server holds.
 //!
 //! [`merge`] makes the status that a live object should have, [`published`] that of Ingresses, [`plan`] decides which objects are written when, and
-//! [`writer`] writes them, if this replica holds the Lease. [`unbound`] and [`looped`] add what only the data plane can know.
+//! [`writer`] writes them, if this replica holds the Lease.
 
-pub(crate) mod looped;
 mod merge;
 mod plan;
 pub(crate) mod published;
-pub(crate) mod unbound;
 pub(crate) mod writer;
 
 use api::{Kind, ObjectKey, ObjectRef};
