@@ -94,7 +94,11 @@ impl Site {
     }
 
     fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> String {
-        let call = Call::get(self.http, url);
+        self.send_with("GET", url, headers)
+    }
+
+    fn send_with(&self, method: &str, url: &str, headers: &[(&str, &str)]) -> String {
+        let call = Call::new(self.http, method, url);
         self.ask(
             headers
                 .iter()
@@ -103,7 +107,7 @@ impl Site {
     }
 
     fn send(&self, method: &str, url: &str) -> String {
-        self.ask(Call::new(self.http, method, url))
+        self.send_with(method, url, &[])
     }
 
     fn get_tls(&self, url: &str, config: &Arc<ClientConfig>, name: &str) -> String {

@@ -10,12 +10,26 @@ use testkit::{
     echo::Backend,
 };
 
-use super::{both, both_around, certificate, ingress};
+use super::{Annotations, both, both_around, certificate, ingress};
 use crate::{examples::tls::speaking, support::secret};
+
+mod requests;
+mod routes;
 
 const CLASS: &str = "higress";
 const HOST: (&str, &str) = (CLASS, "example.com");
 const ROOT: &[(&str, &str, &str)] = &[("Prefix", "/", "one")];
+
+/// An Ingress for a host, or for any if `host` is empty; keys without prefix are Higress' own.
+fn site(
+    name: &str,
+    host: &str,
+    annotations: Annotations<'_>,
+    paths: &[(&str, &str, &str)],
+) -> String {
+    let text = ingress(name, (CLASS, host), annotations, paths, "");
+    text.replace("host: \"\", ", "")
+}
 
 /// An Ingress whose paths lead where `destination` says.
 fn to(host: &str, destination: &str, more: &[(&str, &str)]) -> String {
