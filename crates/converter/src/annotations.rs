@@ -267,7 +267,7 @@ impl<'a> Reader<'a> {
             None => format!("; Secret {key} is empty: until it is not, {until}"),
             Some(_) => {
                 let entries = entries.join(" or ");
-                format!("; Secret {key} has no {entries}: until it has, {until}")
+                format!("; Secret {key} has no entry {entries}: until it has, {until}")
             }
         }
     }

@@ -80,7 +80,7 @@ fn each_directive_has_its_suggestion() {
             "`higress.io/response-header-control-update: \"Server none\"` and `higress.io/response-header-control-remove: \"X-B\"`",
         ),
         (
-            "more_clear_headers Server 'X-Powered-By';",
+            "more_clear_headers Server 'X-Powered-By:';",
             "`higress.io/response-header-control-remove: \"Server,X-Powered-By\"`",
         ),
         (

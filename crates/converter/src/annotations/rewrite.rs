@@ -19,7 +19,7 @@ pub(super) const REWRITE: Family = Family {
         Key {
             name: "rewrite-target",
             doc: "New path. With $1 to $9 the path is a regular expression and these are its groups; without, it replaces the matched path or prefix. In class nginx every path of the host is a regular expression then, and all of the request's path is replaced, unless the target is the path itself; a query goes before the request's own (in its place where the target ends in ?), a URL is redirected to with 302, and variables and named groups have their values.",
-            becomes: "Without groups: URLRewrite, `ReplacePrefixMatch` or `ReplaceFullPath`. With groups: RegularExpression path matches and RouteFilter `regexRewrite`. In class nginx also RouteFilter `rewrite` and `redirect`. Approximated: rewrite-path or a redirect is set and wins. Refused: a fragment, no leading slash, more than 1,024 characters, a variable that has no value here; but for class nginx a query, too.",
+            becomes: "Without groups: URLRewrite, `ReplacePrefixMatch` or `ReplaceFullPath`. With groups: RegularExpression path matches and RouteFilter `regexRewrite`. In class nginx also RouteFilter `rewrite` and `redirect`. Approximated: rewrite-path or a redirect is set and wins; with groups, no leading slash, and one is put before it. Refused: a fragment, no leading slash, more than 1,024 characters, a variable that has no value here; but for class nginx a query, too.",
         },
         Key {
             name: "rewrite-path",
@@ -45,7 +45,13 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         } else {
             (Effect::Rule(rewrites_path), "URLRewrite path")
         };
-        reader.exact("rewrite-target", effect, message);
+        match target.starts_with(['/', '$']) {
+            true => reader.exact("rewrite-target", effect, message),
+            false => {
+                let message = format!("{message}; {}, so one is put before it", no_slash(&target));
+                reader.close_to("rewrite-target", effect, message);
+            }
+        }
         settings.rewrite_target = Some(target);
     }
     if let Some(path) = reader.parse("rewrite-path", value::path) {
@@ -214,7 +220,7 @@ fn printable(text: &str) -> Result<(), String> {
 fn target(text: &str) -> Result<String, String> {
     printable(text)?;
     if !has_captures(text) && !text.starts_with('/') {
-        return Err(format!("{text:?} does not begin with a slash"));
+        return Err(no_slash(text));
     }
     if text.contains(['?', '#']) {
         return Err(format!(
@@ -222,6 +228,15 @@ fn target(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.replace('\\', "$"))
+}
+
+/// What is wrong with a target that is no path for certain.
+fn no_slash(text: &str) -> String {
+    let instead = match variable::is_absolute(text) {
+        true => " (permanent-redirect and temporal-redirect send clients to a URL)",
+        false => "",
+    };
+    format!("{text:?} does not begin with a slash{instead}")
 }
 
 /// Whether a target refers to groups: `$1` to `$9`, or `\1` which Higress takes too.

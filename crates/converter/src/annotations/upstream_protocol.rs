@@ -36,13 +36,12 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
         BackendProtocol::HTTP1 => "HTTP1",
         BackendProtocol::HTTP2 => "HTTP2",
     };
-    let message = if encrypted {
-        format!(
-            "BackendPolicy protocol {protocol}, tls.mode Unverified: encrypted, and the backend's certificate is not looked at"
-        )
-    } else {
-        format!("BackendPolicy protocol {protocol}")
+    let tls = match encrypted {
+        false => "",
+        true if reader.has("proxy-ssl-secret") => " and tls, which proxy-ssl-secret is about",
+        true => ", tls.mode Unverified: encrypted, and the backend's certificate is not looked at",
     };
+    let message = format!("BackendPolicy protocol {protocol}{tls}");
     let effect = Effect::BackendPolicy(|policy| policy.protocol.is_some());
     reader.exact("backend-protocol", effect, message);
 }

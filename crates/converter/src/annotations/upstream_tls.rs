@@ -105,18 +105,25 @@ fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> Back
     let verify = reader.parse("proxy-ssl-verify", value::on_off);
     let effect =
         Effect::BackendPolicy(|policy| has(policy, |tls| tls.client_certificate_ref.is_some()));
-    const BECOMES: &str = "BackendPolicy tls.clientCertificateRef and tls.caCertificateRef";
+    let becomes = match verify {
+        Some(false) => "BackendPolicy tls.clientCertificateRef",
+        _ => "BackendPolicy tls.clientCertificateRef and tls.caCertificateRef",
+    };
+    let mode = match named {
+        true => BackendTlsMode::Verified,
+        false => BackendTlsMode::VerifiedChain,
+    };
     let home = reference.namespace.as_deref();
     let key = ObjectKey::new(home.unwrap_or(reader.namespace()), &*reference.name);
     let pending = reader.pending(&key, &["tls.crt"], "no request gets to the backends");
     match verify {
         None if !reader.profile().secret_means_tls() => {
             let message = format!(
-                "{BECOMES}; the backend's certificate is verified, as ingress-nginx does only where proxy-ssl-verify is on{pending}"
+                "{becomes}; the backend's certificate is verified, as ingress-nginx does only where proxy-ssl-verify is on{pending}"
             );
             reader.close_to("proxy-ssl-secret", effect, message);
         }
-        _ => reader.exact("proxy-ssl-secret", effect, format!("{BECOMES}{pending}")),
+        _ => reader.exact("proxy-ssl-secret", effect, format!("{becomes}{pending}")),
     }
     if let Some(verify) = verify {
         let effect = if verify {
@@ -126,7 +133,13 @@ fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> Back
                 has(policy, |tls| tls.mode == BackendTlsMode::Unverified)
             })
         };
-        reader.exact("proxy-ssl-verify", effect, "BackendPolicy tls.mode");
+        let word = match (verify, named) {
+            (false, _) => "Unverified",
+            (true, true) => "Verified",
+            (true, false) => "VerifiedChain",
+        };
+        let message = format!("BackendPolicy tls.mode {word}");
+        reader.exact("proxy-ssl-verify", effect, message);
     }
     if verify == Some(false) {
         return BackendTls {
@@ -136,11 +149,7 @@ fn verified(reader: &mut Reader<'_>, reference: &SecretRef, named: bool) -> Back
         };
     }
     BackendTls {
-        mode: if named {
-            BackendTlsMode::Verified
-        } else {
-            BackendTlsMode::VerifiedChain
-        },
+        mode,
         client_certificate_ref: Some(reference.clone()),
         ca_certificate_ref: Some(reference.clone()),
         ..BackendTls::default()

@@ -40,14 +40,20 @@ pub(crate) fn owners(sources: &[Arc<Source>], notes: &mut Notes) -> Hosts {
 fn as_written(source: &Source, hosts: &mut Hosts, notes: &mut Notes) {
     for (at, entry) in entries(&source.ingress).enumerate() {
         let field = format!("spec.tls[{at}]");
-        let mut say =
-            |message: String| notes.add(&source.object, Some(&field), Outcome::Dropped, message);
+        let mut add =
+            |outcome, message: String| notes.add(&source.object, Some(&field), outcome, message);
         if source.settings.canary.is_some() {
-            say("a canary brings no certificate".to_owned());
+            add(
+                Outcome::Dropped,
+                "a canary brings no certificate".to_owned(),
+            );
             continue;
         }
         let Some(secret) = secret_of(entry) else {
-            say("no secretName: HTTPS is not served for these hosts".to_owned());
+            add(
+                Outcome::Dropped,
+                "no secretName: HTTPS is not served for these hosts".to_owned(),
+            );
             continue;
         };
         let found = source.certificates().get(at);
@@ -56,9 +62,10 @@ fn as_written(source: &Source, hosts: &mut Hosts, notes: &mut Notes) {
         for host in named.iter().map(|host| host.to_ascii_lowercase()) {
             let host = if host == "*" { String::new() } else { host };
             let Some(host) = source.hosts.iter().find(|known| ***known == *host) else {
-                say(format!(
-                    "no rule has the host {host:?}; HTTPS is not served for it"
-                ));
+                add(
+                    Outcome::Dropped,
+                    format!("no rule has the host {host:?}; HTTPS is not served for it"),
+                );
                 continue;
             };
             let own = HostTls {
@@ -72,10 +79,18 @@ fn as_written(source: &Source, hosts: &mut Hosts, notes: &mut Notes) {
             };
             let first = hosts.entry(Arc::clone(host)).or_insert_with(|| own.clone());
             if let Some(other) = another(first, &own) {
-                say(format!(
-                    "Ingress {} brings the certificate of {host:?} already",
-                    other.ingress
-                ));
+                add(
+                    Outcome::Dropped,
+                    format!(
+                        "Ingress {} brings the certificate of {host:?} already",
+                        other.ingress
+                    ),
+                );
+            } else if let Some((why, ends)) = found.and_then(|found| lacks(found, secret)) {
+                let message = format!(
+                    "{why}: until {ends}, HTTPS is not served for {host:?}, and plain HTTP is not sent to https for its sake"
+                );
+                add(Outcome::Exact, message);
             }
         }
     }
@@ -157,6 +172,15 @@ fn say(source: &Source, at: usize, (outcome, message): (Outcome, &str), notes: &
 /// What is shown in the place of a certificate that is not there.
 const OTHER: &str = "another certificate, if need be the default one, and plain HTTP is not sent to https for its sake";
 
+/// Why a Secret is no certificate, and what ends that.
+fn lacks(found: &Found, secret: &str) -> Option<(String, &'static str)> {
+    match found {
+        Found::Missing => Some((format!("Secret {secret} is not there"), "it is")),
+        Found::Unusable(why) => Some((why.to_string(), "that is mended")),
+        Found::Good(_) | Found::Unnamed => None,
+    }
+}
+
 /// What is to be said about an entry, whether it is `used` for a host or not.
 fn entry_says(entry: &IngressTLS, found: Option<&Found>, used: bool) -> Option<(Outcome, String)> {
     let listed = entry.hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
@@ -164,12 +188,9 @@ fn entry_says(entry: &IngressTLS, found: Option<&Found>, used: bool) -> Option<(
     match found? {
         Found::Unnamed => exact("no secretName: the default certificate is shown"),
         // The listener that refers to it says what is wrong.
-        Found::Missing if used => exact(&format!(
-            "Secret {} is not there: until it is, HTTPS shows {OTHER}",
-            secret_of(entry).unwrap_or_default()
-        )),
-        Found::Unusable(why) if used => {
-            exact(&format!("{why}: until that is mended, HTTPS shows {OTHER}"))
+        found @ (Found::Missing | Found::Unusable(_)) if used => {
+            let (why, ends) = lacks(found, secret_of(entry).unwrap_or_default())?;
+            exact(&format!("{why}: until {ends}, HTTPS shows {OTHER}"))
         }
         Found::Missing if !listed => {
             let message = "the Secret does not exist, so that it is not known which hosts it is for: the default certificate is shown";

@@ -114,6 +114,8 @@ fn cleared(directive: &Directive, direction: &str) -> String {
     let names: Vec<&str> = values(directive)
         .iter()
         .flat_map(|names| names.split_ascii_whitespace())
+        // A name may be written as in a header field, with its colon.
+        .map(|name| name.trim_end_matches(':'))
         .collect();
     removed(direction, &names)
 }
