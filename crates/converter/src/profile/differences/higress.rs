@@ -94,9 +94,15 @@ pub(super) const ROWS: &[Difference] = &[
         shown: "annotations::higress::every_header_is_exposed_by_name",
     },
     Difference {
+        topic: "`rewrite-target` with groups that does not begin with a slash",
+        theirs: "sends what comes out in the place of the path",
+        ours: "puts a slash before it, and reports it",
+        shown: "rewrite/no-slash",
+    },
+    Difference {
         topic: "redirects",
         theirs: "",
         ours: "are absolute; a target without a path keeps the request's",
-        shown: "redirect/permanent",
+        shown: "annotations::higress::routes::where_clients_are_sent",
     },
 ];
