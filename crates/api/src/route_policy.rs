@@ -278,8 +278,9 @@ impl ClientAddresses {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuth {
-    /// Secret with users and hashed passwords: bcrypt (`$2y$`, cost up to 15), `$apr1$`, `{SHA}`, `{SSHA}`, `$1$`, `$5$` or
-    /// `$6$` (up to 1,000,000 rounds). An entry that cannot be read is named in the route's status, and cannot log in.
+    /// Secret with users and passwords: bcrypt (`$2y$`, cost up to 15), `$apr1$`, `{SHA}`, `{SSHA}`, `$1$`, `$5$` or `$6$` (up
+    /// to 1,000,000 rounds), or `{PLAIN}`. An entry that cannot be read, such as one of DES crypt, is named in the route's
+    /// status by its user and line, and cannot log in.
     pub secret_ref: SecretRef,
     /// How the Secret holds them. Default `File`.
     #[serde(default)]

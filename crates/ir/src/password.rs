@@ -18,7 +18,7 @@ const ROUNDS: std::ops::RangeInclusive<u32> = 1_000..=1_000_000;
 /// What the text encodings of crypt hashes are made of.
 const CRYPT_DIGITS: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A password that was hashed. It is never printed.
+/// A password as it is stored, hashed or not. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
     text: Box<str>,
@@ -55,14 +55,24 @@ pub enum Scheme {
     },
     /// `$5$` or `$6$`, checked to be complete.
     ShaCrypt,
+    /// `{PLAIN}`: not hashed at all.
+    Plain {
+        /// The password; at least one byte.
+        password: Box<[u8]>,
+    },
 }
 
 /// Why a stored password cannot be read. It says nothing of the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// Not one of the schemes that are known.
-    #[error("the hash is none of bcrypt ($2y$), apr1, {{SHA}}, {{SSHA}}, $1$, $5$ and $6$")]
+    #[error(
+        "the hash is none of bcrypt ($2y$), apr1, {{SHA}}, {{SSHA}}, {{PLAIN}}, $1$, $5$ and $6$"
+    )]
     Scheme,
+    /// It looks like one that is not read because it protects nothing: two characters of salt and eleven of a digest.
+    #[error("the hash is of DES crypt, which is not read: hash the password anew")]
+    DesCrypt,
     /// It begins as one, and then does not go on as one.
     #[error("the hash is damaged")]
     Damaged,
@@ -91,6 +101,10 @@ impl PasswordHash {
             sha1(rest, false)?
         } else if let Some(rest) = text.strip_prefix("{SSHA}") {
             sha1(rest, true)?
+        } else if let Some(rest) = text.strip_prefix("{PLAIN}") {
+            plain(rest)?
+        } else if is_crypt(text, 13) {
+            return Err(InvalidHash::DesCrypt);
         } else {
             return Err(InvalidHash::Scheme);
         };
@@ -181,6 +195,15 @@ fn sha_crypt(rest: &str, length: usize) -> Result<Scheme, InvalidHash> {
     Ok(Scheme::ShaCrypt)
 }
 
+fn plain(text: &str) -> Result<Scheme, InvalidHash> {
+    match text.as_bytes() {
+        [] => Err(InvalidHash::Damaged),
+        password => Ok(Scheme::Plain {
+            password: password.into(),
+        }),
+    }
+}
+
 fn sha1(text: &str, salted: bool) -> Result<Scheme, InvalidHash> {
     let bytes = STANDARD.decode(text).map_err(|_| InvalidHash::Damaged)?;
     let (digest, salt) = bytes.split_at_checked(20).ok_or(InvalidHash::Damaged)?;
@@ -207,6 +230,7 @@ mod tests {
             "$6$rounds=5000$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.",
             "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
             "{SSHA}VzCR1YSX+WJ7ULbvFNDlU6Nw9dJzYWx0",
+            "{PLAIN}a secret",
         ] {
             let hash = PasswordHash::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!(hash.text(), text);
@@ -221,12 +245,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused_without_being_repeated() {
-        use InvalidHash::{Costly, Damaged, Scheme};
+        use InvalidHash::{Costly, Damaged, DesCrypt, Scheme};
         for (text, why) in [
             ("", Scheme),
             ("secret", Scheme),
-            ("rqXexS6ZhobKA", Scheme),
-            ("{PLAIN}secret", Scheme),
+            ("rqXexS6ZhobKA", DesCrypt),
+            ("rqXexS6Zhob-A", Scheme),
+            ("{plain}secret", Scheme),
+            ("{PLAIN}", Damaged),
             (
                 "$2x$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e",
                 Scheme,

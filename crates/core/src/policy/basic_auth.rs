@@ -33,7 +33,7 @@ pub(crate) fn basic_auth(
     match declared.format {
         BasicAuthFormat::Map => values
             .iter()
-            .for_each(|(user, hash)| read.entry(user, hash)),
+            .for_each(|(user, hash)| read.entry((None, user), hash)),
         BasicAuthFormat::File => {
             let file = values
                 .get(FILE)
@@ -85,19 +85,23 @@ impl Entries {
             let mut parts = line.splitn(3, |byte| *byte == b':');
             let user = parts.next().map(std::str::from_utf8);
             match (user, parts.next()) {
-                (Some(Ok(user)), Some(hash)) => self.entry(user, hash),
+                (Some(Ok(user)), Some(hash)) => self.entry((Some(at + 1), user), hash),
                 _ => self.wrong.push(format!("line {}: not user:hash", at + 1)),
             }
         }
     }
 
-    fn entry(&mut self, user: &str, hash: &[u8]) {
+    fn entry(&mut self, (line, user): (Option<usize>, &str), hash: &[u8]) {
         let parsed = std::str::from_utf8(hash.trim_ascii())
             .map_err(|_| ir::InvalidHash::Damaged)
             .and_then(PasswordHash::parse);
         match parsed {
             Ok(hash) => self.users.push((user.into(), hash)),
-            Err(error) => self.wrong.push(format!("user {user:?}: {error}")),
+            Err(error) => {
+                let line = line.map(|line| format!("line {line}, "));
+                let line = line.unwrap_or_default();
+                self.wrong.push(format!("{line}user {user:?}: {error}"));
+            }
         }
     }
 

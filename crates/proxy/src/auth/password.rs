@@ -33,6 +33,7 @@ pub(crate) fn matches(stored: &PasswordHash, password: &[u8]) -> bool {
             hasher.update(salt);
             same(hasher.finish().as_ref(), digest)
         }
+        Scheme::Plain { password: stored } => same(password, stored),
         Scheme::ShaCrypt => PasswordHashRef::new(stored.text()).is_ok_and(|stored| {
             ShaCrypt::default()
                 .verify_password(password, stored)
@@ -48,7 +49,8 @@ mod tests {
     use super::matches;
 
     /// Made with `openssl passwd` and `htpasswd`.
-    const STORED: [(&str, &str); 12] = [
+    const STORED: [(&str, &str); 13] = [
+        ("pass word", "{PLAIN}pass word"),
         ("secret", "$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0"),
         ("secret", "$1$salt$ez2vlPGdaLYkJam5pWs/Y1"),
         (
