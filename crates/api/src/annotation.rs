@@ -9,7 +9,7 @@ pub const HOST_FALLTHROUGH: &str = "postern.dev/host-fallthrough";
 /// On an HTTPRoute or GRPCRoute, `"true"`: each of its hosts, on the listeners that the route attaches to, is alone. A request that
 /// no route of the most specific host matches is answered 404, whatever [`HOST_FALLTHROUGH`] routes of wider hosts have.
 ///
-/// This and the next three hold for a host as a whole, before any of its routes is asked. Where its routes disagree the safe side
+/// This and the next four hold for a host as a whole, before any of its routes is asked. Where its routes disagree the safe side
 /// holds for all of them, and the listener's `Accepted` condition names the host. A value that cannot be read counts as the
 /// strictest.
 pub const HOST_ISOLATION: &str = "postern.dev/host-isolation";
@@ -17,6 +17,12 @@ pub const HOST_ISOLATION: &str = "postern.dev/host-isolation";
 /// On an HTTPRoute or GRPCRoute, `one`: its wildcard hosts stand for one label, so that `*.example.com` is not for
 /// `a.b.example.com`, which goes to the next wider host. Default `any`, as Gateway API says: one label or more.
 pub const WILDCARD_LABELS: &str = "postern.dev/wildcard-labels";
+
+/// On an HTTPRoute or GRPCRoute, `any`: requests for its hosts are answered whatever server name the TLS connection was made
+/// for, unless one of the two listeners asks clients for certificates, or the host's listener restricts versions or cipher suites
+/// and the connection's listener does not restrict them likewise. Default `own`, as Gateway API says: a request for a host of
+/// another listener is answered 421.
+pub const SERVER_NAMES: &str = "postern.dev/server-names";
 
 /// On an HTTPRoute or GRPCRoute, `decoded`: paths of requests for its hosts are read as nginx reads them before any rule is asked.
 /// Slashes in a row are one, `%2F` is a slash, and every other escape of a character that may stand in a path is undone. A rule

@@ -54,8 +54,8 @@ pub use paired::paired;
 pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, SecretRef};
 pub use resources::{Change, Joined, Object, Resources, Store};
 pub use route_filter::{
-    RegexRewrite, RequestQuery, RouteFilter, RouteFilterSpec, TemplateHeader, TemplateHeaders,
-    TemplateRedirect, TemplateRewrite,
+    RedirectOrder, RegexRewrite, RequestQuery, RouteFilter, RouteFilterSpec, TemplateHeader,
+    TemplateHeaders, TemplateRedirect, TemplateRewrite,
 };
 pub use route_policy::{
     AnyOrigin, AuthCookies, BasicAuth, BasicAuthFormat, ClientAddresses, ConcurrencyLimit,

@@ -116,6 +116,19 @@ pub struct TemplateRedirect {
     /// What becomes of the request's own query. Default Drop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_query: Option<RequestQuery>,
+    /// Whether clients are redirected before or after a RoutePolicy's guards have let them in. Default AfterGuards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<RedirectOrder>,
+}
+
+/// When clients are redirected. The guards are client addresses, rate and concurrency limits, and authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RedirectOrder {
+    /// Only who passes the guards is redirected.
+    AfterGuards,
+    /// Every client is redirected, and the guards are not asked. Where a guard cannot be honoured, or client addresses let
+    /// nobody in, the rule stays closed.
+    BeforeGuards,
 }
 
 /// Headers that are made of templates.

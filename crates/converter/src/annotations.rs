@@ -230,8 +230,17 @@ impl<'a> Reader<'a> {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let text = self.text(name)?;
-        match parse(&text) {
+        let (key, written) = *self.values.get(name)?;
+        let text = text_of(written);
+        // The default counts as it does there.
+        let blank = text != written && key.starts_with(NGINX) && !self.profile.takes_blanks(name);
+        let read = parse(&text).and_then(|value| match blank {
+            false => Ok(value),
+            true => Err(format!(
+                "{written:?} has blanks around it, with which ingress-nginx reads no such value"
+            )),
+        });
+        match read {
             Ok(value) => Some(value),
             Err(why) => {
                 self.say(name, Outcome::Refused, why);

@@ -98,7 +98,14 @@ pub(crate) fn https_redirect(group: &HostGroup, owned: &Owned) -> Option<Rule> {
         ..RequestRedirect::default()
     };
     let to = native::request_redirect(redirect);
-    Some(sent(name, owned, &settings.matching, to))
+    let mut rule = sent(name, owned, &settings.matching, to);
+    if group.source.profile.shares_before_https()
+        && let Some(cors) = settings.rule.cors.as_deref()
+    {
+        let cors = native::cors(native::Cors::clone(cors));
+        rule.filters.get_or_insert_default().insert(0, cors);
+    }
+    Some(rule)
 }
 
 /// The rule of a path whose requests are sent elsewhere.

@@ -44,23 +44,26 @@ pub(crate) struct RetryDefaults {
 
 impl Profile {
     /// What routes say about their host (empty: every host) before any rule is asked. In Higress, what the rules of a host do not
-    /// match goes on to wider hosts. In ingress-nginx each host has a server of its own, whose name has one label for a wildcard;
-    /// paths are decoded and slashes merged before they are compared, and fields with underscores do not get in.
+    /// match goes on to wider hosts. In ingress-nginx each host has a server of its own, whose name has one label for a wildcard,
+    /// and which is found by `Host` whatever TLS was made for; paths are decoded and slashes merged before they are compared, and fields with underscores do not get in.
     pub(crate) const fn host_annotations(
         self,
         host: &str,
     ) -> &'static [(&'static str, &'static str)] {
         const ANY: &[(&str, &str)] = &[
+            (annotation::SERVER_NAMES, "any"),
             (annotation::PATHS, "decoded"),
             (annotation::UNDERSCORES, "drop"),
         ];
         const NAMED: &[(&str, &str)] = &[
             (annotation::HOST_ISOLATION, "true"),
+            (annotation::SERVER_NAMES, "any"),
             (annotation::PATHS, "decoded"),
             (annotation::UNDERSCORES, "drop"),
         ];
         const WILDCARD: &[(&str, &str)] = &[
             (annotation::HOST_ISOLATION, "true"),
+            (annotation::SERVER_NAMES, "any"),
             (annotation::WILDCARD_LABELS, "one"),
             (annotation::PATHS, "decoded"),
             (annotation::UNDERSCORES, "drop"),

@@ -45,6 +45,8 @@ pub(crate) struct Filters {
     pub(crate) mirrors: Vec<Mirror>,
     /// The redirect that the rule ends with, of either kind.
     pub(crate) redirect: Option<Action>,
+    /// It comes before the rule's guards.
+    pub(crate) before_guards: bool,
     /// How many redirects and rewrites of a URL there are.
     moves: usize,
     pub(crate) response: Vec<HeaderMods>,

@@ -23,6 +23,7 @@ pub(crate) fn settings(route: &impl ResourceExt, warnings: &mut Vec<String>) -> 
     HostSettings {
         isolated: read(annotation::HOST_ISOLATION, &["false", "true"], 1) == Some(1),
         one_label: read(annotation::WILDCARD_LABELS, &["any", "one"], 1) == Some(1),
+        any_server_name: read(annotation::SERVER_NAMES, &["own", "any"], 0) == Some(1),
         paths: match read(annotation::PATHS, &["canonical", "decoded"], 1) {
             Some(1) => Paths::DECODED,
             _ => Paths::default(),
@@ -37,9 +38,8 @@ pub(crate) fn settings(route: &impl ResourceExt, warnings: &mut Vec<String>) -> 
 
 /// What holds for a host: the safe side of what its routes say.
 pub(crate) fn joined<'r>(routes: impl Iterator<Item = &'r TranslatedRoute>) -> HostSettings {
-    routes.fold(HostSettings::default(), |all, route| {
-        all.and(route.host_settings)
-    })
+    let settings = routes.map(|route| route.host_settings);
+    settings.reduce(HostSettings::and).unwrap_or_default()
 }
 
 /// How many hosts are named.
@@ -75,6 +75,7 @@ fn words(settings: HostSettings) -> String {
     let said = [
         (annotation::HOST_ISOLATION, settings.isolated, "true"),
         (annotation::WILDCARD_LABELS, settings.one_label, "one"),
+        (annotation::SERVER_NAMES, settings.any_server_name, "any"),
         (annotation::PATHS, settings.paths.decoded, "decoded"),
         (
             annotation::UNDERSCORES,

@@ -199,6 +199,9 @@ fn by_prefix(matches: Vec<(usize, RequestMatch)>, replaces_prefix: bool) -> Vec<
 fn phases(rule: &mut Rule, gates: &Gates, filters: Filters, forward: Result<Forward, Reason>) {
     rule.gates = gates.clone();
     rule.gates.external_auths.extend(filters.external_auths);
+    if filters.before_guards {
+        rule.gates = std::mem::take(&mut rule.gates).unguarded();
+    }
     rule.cors = filters.cors;
     rule.request = filters.request;
     rule.mirrors = filters.mirrors;

@@ -27,6 +27,13 @@ impl ClientAddresses {
         let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&client));
         (self.allow.is_empty() || within(&self.allow)) && !within(&self.deny)
     }
+
+    /// Whether every address is denied.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let all = |v4: bool| move |net: &IpNet| net.prefix_len() == 0 && net.addr().is_ipv4() == v4;
+        self.deny.iter().any(all(true)) && self.deny.iter().any(all(false))
+    }
 }
 
 /// Header changes, applied in this order: remove, set, add. So `remove X` with `add X v` leaves just `v`.

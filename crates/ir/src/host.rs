@@ -15,6 +15,10 @@ pub struct HostSettings {
     /// A wildcard stands for one label: `*.example.com` is not for `a.b.example.com`, which goes to the next wider host.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub one_label: bool,
+    /// Requests may come on a TLS connection that was made for another listener's name, where
+    /// [`TlsTermination::takes_over`](crate::TlsTermination::takes_over) allows it; else they are answered 421.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub any_server_name: bool,
     /// How paths are read, together with what the listener says.
     #[serde(skip_serializing_if = "Paths::is_default")]
     pub paths: Paths,
@@ -36,6 +40,7 @@ impl HostSettings {
         Self {
             isolated: self.isolated || other.isolated,
             one_label: self.one_label || other.one_label,
+            any_server_name: self.any_server_name && other.any_server_name,
             paths: self.paths.and(other.paths),
             underscores: self.underscores.max(other.underscores),
         }

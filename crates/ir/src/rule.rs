@@ -106,7 +106,8 @@ impl Rule {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
-    /// Which clients may ask; preflights too. Others are answered 403.
+    /// Which clients may ask; preflights too, unless [`Cors::every_answer`](crate::Cors::every_answer) is set and the list is
+    /// not closed. Others are answered 403.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<ClientAddresses>,
     /// The largest request body, in bytes: more is answered 413.
@@ -131,6 +132,22 @@ impl Gates {
     #[must_use]
     pub fn is_open(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// What is left where clients are answered before anything is asked about them: a closed list of addresses stays closed.
+    #[must_use]
+    pub fn unguarded(self) -> Self {
+        let closed = self
+            .addresses
+            .as_ref()
+            .is_some_and(ClientAddresses::is_closed);
+        match closed {
+            true => self,
+            false => Self {
+                max_body: self.max_body,
+                ..Self::default()
+            },
+        }
     }
 
     /// Whether a request has to wait until somebody has been identified.

@@ -36,6 +36,18 @@ pub struct TlsTermination {
     pub clients: ClientAuth,
 }
 
+impl TlsTermination {
+    /// Whether a request for this listener may come on a connection whose handshake `other` has answered: neither asks clients
+    /// for certificates, and this one restricts versions and suites no further. Certificates do not count.
+    #[must_use]
+    pub fn takes_over(&self, other: &Self) -> bool {
+        let anybody = |tls: &Self| tls.clients == ClientAuth::None;
+        let versions = self.versions == TlsVersions::All || self.versions == other.versions;
+        let ciphers = self.ciphers.is_none() || self.ciphers == other.ciphers;
+        anybody(self) && anybody(other) && versions && ciphers
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

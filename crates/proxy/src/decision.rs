@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use ir::{
-    Action, HeaderMods, HostPattern, HostSettings, Protocol, Reason, Redirect, Route, SocketKey,
-    Target, Underscores,
+    Action, HeaderMods, HostPattern, HostSettings, Port, Protocol, Reason, Redirect, Route,
+    SocketKey, Target, Underscores,
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     balance::ClusterState,
     error::ProxyError,
     filter::{compose, cors, headers, redirect},
-    router::RequestView,
+    router::{ListenerRouter, RequestView},
     snapshot::{Admitting, Authenticator, PortState, RuleState, Snapshot},
     view::View,
 };
@@ -98,7 +98,7 @@ fn steps<'s>(
 ) -> Result<Verdict, ProxyError> {
     sound(view)?;
     let port = snapshot.ports.get(&place.key).ok_or(ProxyError::NoRoute)?;
-    let at = listener(port, place, view)?;
+    let at = listener((snapshot, port), place, view)?;
     decision.listener = Some(at);
     let host = port.router.host(at, view.host());
     let settings = port.settings.get(at).copied().unwrap_or_default();
@@ -116,15 +116,18 @@ fn steps<'s>(
     decision.met = Some(met);
     let rule = &met.rule.rule;
     let gates = &rule.gates;
+    let sharing = { rule.cors.as_ref() }.filter(|cors| preflight || cors.every_answer);
+    let answer = sharing.and_then(|cors| cors::preflight(cors, &view.method, &view.headers));
     if let Some(addresses) = &gates.addresses
         && !addresses.permits(view.client().address())
     {
-        return Err(ProxyError::Forbidden);
+        // Where every answer says what is allowed, so does this one, unless the rule is closed.
+        let told = answer.is_some() && sharing.is_some_and(|cors| cors.every_answer);
+        if !told || addresses.is_closed() {
+            return Err(ProxyError::Forbidden);
+        }
     }
-    if let Some(cors) = &rule.cors
-        && (preflight || cors.every_answer)
-        && let Some(answer) = cors::preflight(cors, &view.method, &view.headers)
-    {
+    if let Some(answer) = answer {
         return Ok(Verdict::Preflight(Box::new(answer)));
     }
     if gates.max_body.is_some_and(|most| body > Some(most.get())) {
@@ -154,7 +157,11 @@ fn sound(view: &View) -> Result<(), ProxyError> {
 }
 
 /// The most specific listener of the port whose hostname covers the host.
-fn listener(port: &PortState, place: Place<'_>, view: &View) -> Result<usize, ProxyError> {
+fn listener(
+    (snapshot, port): (&Snapshot, &PortState),
+    place: Place<'_>,
+    view: &View,
+) -> Result<usize, ProxyError> {
     // The port may have changed its protocol since the connection was made.
     if matches!(port.protocol, Protocol::Https | Protocol::Tls) != place.shaken.is_some() {
         return Err(ProxyError::Misdirected);
@@ -163,11 +170,40 @@ fn listener(port: &PortState, place: Place<'_>, view: &View) -> Result<usize, Pr
     // The handshake was made for one listener; a request for another must not ride on it (RFC 9110 section 15.5.20).
     if let Some(shaken) = place.shaken {
         let now = found.and_then(|at| port.router.listener(at));
-        if now.map(|listener| &listener.hostname) != Some(shaken) {
+        let same = now.map(|listener| &listener.hostname) == Some(shaken);
+        let declared = snapshot.ir.ports.get(&place.key);
+        if !same && !declared.is_some_and(|own| goes_over((own, port), shaken, found, view)) {
             return Err(ProxyError::Misdirected);
         }
     }
     found.ok_or(ProxyError::NoRoute)
+}
+
+/// Whether a request for `found` may come on a connection for another listener: its host says so, or, where nothing would answer
+/// it, every host of that other one; and the handshake asked of the client what `found` would have asked.
+fn goes_over(
+    (declared, port): (&Port, &PortState),
+    shaken: &HostPattern,
+    found: Option<usize>,
+    view: &View,
+) -> bool {
+    let Some(from) = port.router.listener_named(shaken) else {
+        return false;
+    };
+    let terms = |at: usize| declared.listeners.get(at)?.tls.as_ref();
+    let as_strict = |at| {
+        let both = terms(at).zip(terms(from));
+        both.is_some_and(|(own, made)| own.takes_over(made))
+    };
+    let host = found.and_then(|at| port.router.host(at, view.host()));
+    let wanted = match host {
+        Some((_, settings)) => settings.any_server_name,
+        None => {
+            let from = port.router.listener(from);
+            from.is_some_and(ListenerRouter::takes_any_server_name)
+        }
+    };
+    wanted && found.is_none_or(as_strict)
 }
 
 /// What listener and host have to say before any route is asked.

@@ -33,6 +33,8 @@ pub struct ListenerRouter<T> {
     pub hostname: HostPattern,
     hosts: Vec<Arc<Host<T>>>,
     by_host: Hosts,
+    /// Whether one of the hosts is a wildcard that stands for one label.
+    one_label: bool,
 }
 
 /// The routes of one host, in order of precedence, and an index over them.
@@ -106,6 +108,7 @@ impl<T: Clone> PortRouter<T> {
                 hostname: listener.hostname.clone(),
                 hosts: listener.hosts.iter().map(&mut host).collect(),
                 by_host: Hosts::build(listener.hosts.iter().map(|host| &host.host)),
+                one_label: listener.hosts.iter().any(|host| host.settings.one_label),
             })
             .collect();
         Self {
@@ -139,10 +142,23 @@ impl<T> PortRouter<T> {
         hosts.flat_map(|host| &host.payloads)
     }
 
-    /// The most specific listener whose hostname covers `host`: a request's, or a TLS server name.
+    /// The most specific listener whose hostname covers `host`: a request's, or a TLS server name. One goes to the next wider
+    /// listener, if there is one, where it would meet only wildcards that stand for fewer labels ([`HostSettings::one_label`]).
     #[must_use]
     pub fn listener_for(&self, host: &str) -> Option<usize> {
-        self.by_host.first(host)
+        let leaves = |at: &usize| self.listeners.get(*at).is_some_and(|l| l.leaves(host));
+        let mut covering = self.by_host.widening(host);
+        let first = covering.next()?;
+        if !leaves(&first) {
+            return Some(first);
+        }
+        covering.find(|at| !leaves(at)).or(Some(first))
+    }
+
+    /// The listener with this very hostname.
+    #[must_use]
+    pub fn listener_named(&self, hostname: &HostPattern) -> Option<usize> {
+        self.by_host.of(hostname)
     }
 
     /// A listener by its place.
@@ -179,6 +195,18 @@ impl<T> PortRouter<T> {
 }
 
 impl<T> ListenerRouter<T> {
+    /// Whether all hosts of the listener take requests of connections that were made for another name, and there is one.
+    #[must_use]
+    pub fn takes_any_server_name(&self) -> bool {
+        let mut hosts = self.hosts.iter();
+        !self.hosts.is_empty() && hosts.all(|host| host.host.settings.any_server_name)
+    }
+
+    /// Whether `host` has more labels than all wildcards here that it ends in.
+    fn leaves(&self, host: &str) -> bool {
+        self.one_label && self.by_host.first(host).is_some() && self.covering(host).next().is_none()
+    }
+
     /// The hosts that cover `host`, most specific first.
     fn covering<'a, 'h>(
         &'a self,
@@ -235,6 +263,15 @@ impl Hosts {
             }
         }
         hosts
+    }
+
+    /// Where this very pattern leads.
+    fn of(&self, pattern: &HostPattern) -> Option<usize> {
+        match pattern {
+            HostPattern::Exact(name) => self.exact.get(name).copied(),
+            HostPattern::Wildcard(suffix) => self.wildcard.get(suffix).copied(),
+            HostPattern::Any => self.any,
+        }
     }
 
     /// The most specific that covers `host`.

@@ -145,11 +145,21 @@ fn expected(listeners: &[(&'static str, Vec<Written>)], asked: &Asked) -> Option
             -i64::try_from(pattern.len()).unwrap(),
         )
     };
+    // A listener whose hosts are all wildcards for fewer labels leaves the request to the next wider one.
+    let leaves = |routes: &[Written]| {
+        let labels = |name: &str| name.split('.').count();
+        let mut covering = routes.iter().filter(|r| covers(r.host)).peekable();
+        let too_deep = |host: &str| {
+            let one = routes.iter().any(|r| r.host == host && r.one_label);
+            one && host.starts_with("*.") && labels(host) != labels(asked.host)
+        };
+        covering.peek().is_some() && covering.all(|r| too_deep(r.host))
+    };
     let (at, (_, routes)) = listeners
         .iter()
         .enumerate()
         .filter(|(_, (h, _))| covers(h))
-        .min_by_key(|(_, (h, _))| specificity(h))?;
+        .min_by_key(|(_, (h, routes))| (leaves(routes), specificity(h)))?;
     let offset: usize = listeners[..at].iter().map(|(_, r)| r.len()).sum();
     let any = |host: &str, of: fn(&Written) -> bool| routes.iter().any(|r| r.host == host && of(r));
     let too_deep = |host: &str| {

@@ -84,8 +84,9 @@ pub enum CorsAllowances {
     /// Those to preflights. What the backend says about origins is replaced.
     #[default]
     Preflights,
-    /// All to an allowed origin. Each OPTIONS from there is answered as a preflight. Requests of other origins, OPTIONS too, go to
-    /// the backend, and what it says about them stands.
+    /// All to an allowed origin. Each OPTIONS from there is answered as a preflight, before client addresses are looked at,
+    /// unless these let nobody in. Requests of other origins, OPTIONS too, go to the backend, and what it says about them
+    /// stands.
     EveryAnswer,
 }
 

@@ -1,8 +1,8 @@
 //! RouteFilters: what HTTPRoute has no word for.
 
 use api::{
-    RegexRewrite, RequestQuery, RouteFilterSpec, TemplateHeader, TemplateHeaders, TemplateRedirect,
-    TemplateRewrite,
+    RedirectOrder, RegexRewrite, RequestQuery, RouteFilterSpec, TemplateHeader, TemplateHeaders,
+    TemplateRedirect, TemplateRewrite,
 };
 
 use crate::{
@@ -80,6 +80,8 @@ pub(super) fn location(
         location: templates.template(&to.url),
         status_code: Some(to.code),
         request_query: to.keeps_query.then_some(RequestQuery::Append),
+        // ingress-nginx redirects before it asks who comes.
+        order: Some(RedirectOrder::BeforeGuards),
     };
     let spec = RouteFilterSpec {
         path_pattern: templates.used.then_some(pattern),

@@ -45,7 +45,7 @@ impl Emitter<'_> {
         let moved = redirects && !source.settings.redirects();
         if let Some(spec) = source.settings.route_policy.as_deref() {
             let spec = if moved {
-                always(spec)
+                always(spec, rules)
             } else {
                 for_route(spec.clone(), group, (rules, redirects))
             };
@@ -172,8 +172,13 @@ impl Emitter<'_> {
 }
 
 /// What a RoutePolicy says of requests that are only on their way to another address.
-fn always(spec: &RoutePolicySpec) -> RoutePolicySpec {
+fn always(spec: &RoutePolicySpec, rules: &[Rule]) -> RoutePolicySpec {
+    let mut filters = rules.iter().flat_map(|rule| rule.filters.iter().flatten());
     RoutePolicySpec {
+        cors: spec
+            .cors
+            .clone()
+            .filter(|_| filters.any(|filter| filter.cors.is_some())),
         ignore_path_case: spec.ignore_path_case,
         access_log: spec.access_log,
         ..RoutePolicySpec::default()

@@ -41,6 +41,37 @@ const STATUSES: GatewayStatuses = GatewayStatuses {
 /// Its `proxy-connect-timeout`, and `proxy-read-timeout` and `proxy-send-timeout`.
 const TIMEOUTS: [&str; 2] = ["5s", "1m"];
 
+/// Keys whose values ingress-nginx reads as a boolean or a number just as they are written.
+const BARE: &[&str] = &[
+    "auth-always-set-cookie",
+    "canary",
+    "canary-weight",
+    "canary-weight-total",
+    "cors-allow-credentials",
+    "cors-max-age",
+    "enable-access-log",
+    "enable-cors",
+    "enable-global-auth",
+    "force-ssl-redirect",
+    "from-to-www-redirect",
+    "limit-burst-multiplier",
+    "limit-connections",
+    "limit-rpm",
+    "limit-rps",
+    "permanent-redirect-code",
+    "proxy-connect-timeout",
+    "proxy-next-upstream-timeout",
+    "proxy-next-upstream-tries",
+    "proxy-read-timeout",
+    "proxy-send-timeout",
+    "service-upstream",
+    "session-cookie-change-on-failure",
+    "session-cookie-secure",
+    "ssl-redirect",
+    "temporal-redirect-code",
+    "use-regex",
+];
+
 impl Profile {
     /// Writes what an Ingress of the class has unless its annotations say otherwise.
     pub(crate) fn write_defaults(self, settings: &mut Settings) {
@@ -89,6 +120,11 @@ impl Profile {
         }
     }
 
+    /// Whether plain HTTP that is sent to https has CORS too: ingress-nginx answers preflights before it redirects.
+    pub(crate) const fn shares_before_https(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
     /// Request headers that CORS allows by default.
     pub(crate) const fn cors_headers(self) -> &'static str {
         match self {
@@ -117,6 +153,14 @@ impl Profile {
     /// Whether a number of seconds may have its unit. ingress-nginx passes over what is no bare number.
     pub(crate) const fn takes_seconds_with_unit(self) -> bool {
         matches!(self, Self::Higress)
+    }
+
+    /// Whether blanks around the value of a key do not count. In ingress-nginx no boolean and no number has any.
+    pub(crate) fn takes_blanks(self, key: &str) -> bool {
+        match self {
+            Self::Higress => true,
+            Self::Nginx => !BARE.contains(&key),
+        }
     }
 
     /// Whether who stands in for a Service is told why.

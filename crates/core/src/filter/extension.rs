@@ -1,7 +1,8 @@
 //! RouteFilters: what HTTPRoute has no word for.
 
 use api::{
-    ObjectKey, RequestQuery, RouteFilter, TemplateHeaders, TemplateRedirect, TemplateRewrite,
+    ObjectKey, RedirectOrder, RequestQuery, RouteFilter, TemplateHeaders, TemplateRedirect,
+    TemplateRewrite,
 };
 use http::{HeaderName, StatusCode};
 use ir::{
@@ -57,6 +58,7 @@ pub(super) fn translate(
         nothing = false;
         let location = part.location(redirect, groups.as_ref())?;
         into.redirect = Some(Action::Location(Box::new(location)));
+        into.before_guards = redirect.order == Some(RedirectOrder::BeforeGuards);
         into.moves += 1;
     }
     if let Some(headers) = &spec.response_headers {

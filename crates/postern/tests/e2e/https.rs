@@ -99,9 +99,14 @@ fn leaf(gateway: &Gateway, name: Option<&str>) -> CertificateDer<'static> {
 }
 
 fn https(gateway: &Gateway, host: &str) -> Answer {
+    over(gateway, host, host)
+}
+
+/// A request for a host on a connection that was made for a name; of an address nothing is said in the handshake.
+fn over(gateway: &Gateway, name: &str, host: &str) -> Answer {
     let config = Arc::new(believing(&["http/1.1"]));
     let call = Call::get(gateway.address(443), &format!("https://{host}/"));
-    call.tls(config, host).send_blocking().unwrap()
+    call.tls(config, name).send_blocking().unwrap()
 }
 
 fn plain(gateway: &Gateway, url: &str) -> (u16, String) {
@@ -178,6 +183,81 @@ fn each_name_is_shown_the_certificate_that_fits() {
         }
     });
     assert!(estate.backend.hits() > 0);
+}
+
+/// Hosts are found by `Host`, whatever TLS was made for, unless that would lead round a client's certificate or weaken TLS.
+#[test]
+fn a_host_is_found_whatever_name_the_connection_was_made_for() {
+    let one = self_signed(&["one.example.com"]);
+    let two = self_signed(&["two.example.org"]);
+    let strict = "nginx.ingress.kubernetes.io/ssl-cipher: ECDHE-ECDSA-AES128-GCM-SHA256";
+    let asks = "nginx.ingress.kubernetes.io/auth-tls-secret: default/clients";
+    let estate = Estate::new(&[
+        nginx("one", "one.example.com", "{secretName: one}"),
+        nginx("two", "two.example.org", "{secretName: two}"),
+        nginx("default", "default.example.net", ""),
+        nginx(
+            "strict",
+            "strict.test",
+            &format!("{strict}|{{hosts: [strict.test], secretName: strict}}"),
+        ),
+        nginx(
+            "asks",
+            "asks.test",
+            &format!("{asks}|{{hosts: [asks.test], secretName: asks}}"),
+        ),
+        secret("one", &one),
+        secret("two", &two),
+        secret("strict", &self_signed(&["strict.test"])),
+        secret("asks", &self_signed(&["asks.test"])),
+        crate::support::secret("clients", &[("ca.crt", &*one.cert_pem)]) + "---\n",
+    ]);
+    estate.both(&[], |gateway| {
+        for (name, host, status) in [
+            ("one.example.com", "one.example.com", 200),
+            ("127.0.0.1", "one.example.com", 200),
+            ("127.0.0.1", "default.example.net", 200),
+            ("one.example.com", "two.example.org", 200),
+            ("one.example.com", "default.example.net", 200),
+            ("nobody.test", "two.example.org", 200),
+            ("one.example.com", "nobody.test", 404),
+            ("127.0.0.1", "nobody.test", 404),
+            ("strict.test", "one.example.com", 200),
+            ("strict.test", "strict.test", 200),
+            ("one.example.com", "strict.test", 421),
+            ("127.0.0.1", "asks.test", 421),
+            ("one.example.com", "asks.test", 421),
+            ("strict.test", "asks.test", 421),
+        ] {
+            let got = over(gateway, name, host).status.as_u16();
+            assert_eq!(got, status, "{host} over {name}");
+        }
+        assert_eq!(leaf(gateway, None), leaf(gateway, Some("nobody.test")));
+    });
+}
+
+/// A wildcard stands for one label, of the name in the handshake as of `Host`.
+#[test]
+fn what_has_more_labels_than_a_wildcard_is_not_its_host() {
+    let wild = self_signed(&["*.example.com"]);
+    let default = self_signed(&["default.example.net"]);
+    let manifests = [
+        nginx("wild", "*.example.com", "{secretName: wild}"),
+        secret("wild", &wild),
+        secret("default", &default),
+    ];
+    let args = ["--default-certificate", "default/default"];
+    Estate::new(&manifests).both(&args, |gateway| {
+        assert_eq!(leaf(gateway, Some("a.example.com")), wild.leaf());
+        assert_eq!(leaf(gateway, Some("a.b.example.com")), default.leaf());
+        assert_eq!(https(gateway, "a.example.com").status, 200);
+        assert_eq!(https(gateway, "a.b.example.com").status, 404);
+    });
+    let any = nginx("any", "", "");
+    Estate::new(&[&manifests[..], &[any]].concat()).both(&args, |gateway| {
+        assert_eq!(leaf(gateway, Some("a.b.example.com")), default.leaf());
+        assert_eq!(https(gateway, "a.b.example.com").status, 200);
+    });
 }
 
 #[test]

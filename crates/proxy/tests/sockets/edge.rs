@@ -56,6 +56,59 @@ fn listeners_are_chosen_by_server_name_and_misdirected_requests_refused() {
     assert_eq!(http1.send_blocking().unwrap().status, 200);
 }
 
+/// A host says that it is served whatever name a connection was made for: that holds as long as the handshake asked of the client
+/// what the host's own listener asks.
+#[test]
+fn hosts_that_take_any_server_name_do_not_take_less_than_their_own_handshake() {
+    let ca = Ca::new("test");
+    let names = ["asks.com", "here.com", "strict.com", "there.com", "own.com"];
+    let issued = names.map(|name| ca.issue(&[name]));
+    let echo = Echo::start("a");
+    let proxy = start(|_| ());
+    let pairs = names.iter().zip(&issued);
+    let pairs = pairs.map(|(name, issued)| (*name, Some(issued)));
+    let mut ir = simple(echo.address()).listeners(pairs.collect());
+    let port = ir.ports.get_mut(&crate::support::HTTPS).unwrap();
+    for listener in &mut port.listeners {
+        let listener = Arc::make_mut(listener);
+        let name = listener.hostname.to_string();
+        let tls = listener.tls.as_mut().unwrap();
+        match &*name {
+            "asks.com" => tls.clients = ir::ClientAuth::Requested,
+            "strict.com" => tls.versions = ir::TlsVersions::Only13,
+            _ => {}
+        }
+        for host in &mut listener.hosts {
+            Arc::make_mut(host).settings.any_server_name = name != "own.com";
+        }
+    }
+    serve(&proxy, ir);
+    let get = |name: &str, host: &str| {
+        let client = Arc::new(ca.client_config(&["h2"]));
+        let call = Call::get(https(&proxy), &format!("https://{host}/"));
+        call.tls(client, name)
+            .http2()
+            .send_blocking()
+            .unwrap()
+            .status
+    };
+    for (name, host, status) in [
+        ("here.com", "there.com", 200),
+        ("strict.com", "here.com", 200),
+        ("own.com", "here.com", 200),
+        ("strict.com", "strict.com", 200),
+        ("asks.com", "asks.com", 200),
+        ("here.com", "asks.com", 421),
+        ("asks.com", "here.com", 421),
+        ("here.com", "strict.com", 421),
+        ("here.com", "own.com", 421),
+        ("here.com", "nowhere.com", 404),
+        ("own.com", "nowhere.com", 421),
+    ] {
+        assert_eq!(get(name, host), status, "{host} over {name}");
+    }
+}
+
 #[test]
 fn certificates_are_swapped_while_connections_live() {
     let (old, new) = (Ca::new("old"), Ca::new("new"));

@@ -28,12 +28,6 @@ pub(super) const ROWS: &[Difference] = &[
         shown: "nginx/hosts",
     },
     Difference {
-        topic: "a wildcard host with TLS",
-        theirs: "what has more labels gets the default certificate, and rules without host",
-        ours: "what has more labels is answered 404",
-        shown: "annotations::hosts::hosts_are_alone_and_wildcards_have_one_label",
-    },
-    Difference {
         topic: "snippets",
         theirs: "are pasted into the configuration",
         ours: "are refused by name",
@@ -119,32 +113,14 @@ pub(super) const ROWS: &[Difference] = &[
     },
     Difference {
         topic: "https without a server name, or with that of another host",
-        theirs: "the host is chosen by `Host`",
-        ours: "a host with a certificate of its own answers 421 to what came under another name; one with the default certificate is served without a name",
-        shown: "https::each_name_is_shown_the_certificate_that_fits",
+        theirs: "the host is chosen by `Host`; one with `auth-tls-secret` looks at the certificate that the client has shown",
+        ours: "the host is chosen by `Host`; 421 if one of the two hosts has `auth-tls-secret`, or if the one that is asked for has `ssl-cipher` and the other one has not the same",
+        shown: "https::a_host_is_found_whatever_name_the_connection_was_made_for",
     },
     Difference {
-        topic: "a redirect beside an address list or a password",
-        theirs: "goes before them: everybody is redirected",
-        ours: "comes after them: who may not ask is refused",
-        shown: "annotations::guard::a_redirect_of_everything_is_behind_them",
-    },
-    Difference {
-        topic: "a preflight over plain HTTP on a host that redirects to https",
-        theirs: "204",
-        ours: "308 to https",
-        shown: "annotations::nginx::a_certificate_implies_https",
-    },
-    Difference {
-        topic: "blanks around `true`, `false` and numbers",
-        theirs: "make the value invalid; it does not count",
-        ours: "are taken off",
-        shown: "nginx/blanks",
-    },
-    Difference {
-        topic: "passwords of an `auth-secret` as `{PLAIN}` or DES crypt",
+        topic: "passwords of an `auth-secret` as DES crypt",
         theirs: "are read",
-        ours: "are not; where no other entry can be read, the path is closed, and `check` says so",
+        ours: "are not: the entry cannot log in, and `check` names its line and user; where no other entry can be read, the path is closed",
         shown: "annotations::refused::a_secret_that_is_missing_or_broken_is_named",
     },
     Difference {

@@ -128,46 +128,100 @@ fn nobody_gets_around_them() {
     });
 }
 
+/// nginx redirects before it asks who comes; what it denies altogether stays denied.
 #[test]
-fn a_redirect_of_everything_is_behind_them() {
+fn a_redirect_of_everything_comes_before_them() {
     const TO: &str = "http://secret.example.com/";
     let users = secret(
         "users",
         &[("auth", "john:$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0")],
     );
     let moved = [("permanent-redirect", TO)];
-    let sites = GUARDS.iter().map(|(name, guard, _)| {
-        let host = format!("{name}.com");
-        let annotations = [*guard, &moved[..]].concat();
-        ingress(
-            name,
-            (CLASS, &host),
-            &annotations,
-            &[("Prefix", "/", "base")],
-            "",
-        )
+    let root = [("app-root", "/a")];
+    let site = |name: &str, host: &str, guard: Annotations<'_>, to: Annotations<'_>| {
+        let annotations = [guard, to].concat();
+        let paths = [("Prefix", "/", "base")];
+        ingress(name, (CLASS, host), &annotations, &paths, "")
+    };
+    let denied: [(&str, Annotations<'_>, u16); 3] = [
+        ("typo", &[("whitelist-source-range", "10.0.0.0/33")], 503),
+        (
+            "nobody",
+            &[("auth-type", "basic"), ("auth-secret", "gone")],
+            503,
+        ),
+        ("snippet", &[("configuration-snippet", "deny all;")], 403),
+    ];
+    let guards = || GUARDS.iter().filter(|(name, ..)| *name != "snippet");
+    let sites = guards().map(|(name, guard, _)| {
+        let (host, root_host) = (format!("{name}.com"), format!("root-{name}.com"));
+        let rooted = site(&format!("root-{name}"), &root_host, guard, &root);
+        site(name, &host, guard, &moved) + &rooted
     });
-    let open = ingress(
-        "open",
-        (CLASS, "open.com"),
-        &moved,
-        &[("Prefix", "/", "base")],
-        "",
+    let closed = denied
+        .iter()
+        .map(|(name, guard, _)| site(name, &format!("{name}.com"), guard, &moved));
+    let manifests = format!(
+        "{users}---\n{}{}",
+        sites.collect::<String>(),
+        closed.collect::<String>()
     );
-    let manifests = format!("{users}---\n{open}{}", sites.collect::<String>());
     both(&[CLASS], &["base", "auth"], &manifests, |site| {
-        assert_eq!(site.get("http://open.com/"), format!("301 {TO}"));
-        for (name, _, status) in GUARDS {
+        for (name, _, status) in guards() {
+            let url = format!("http://{name}.com/");
+            assert_eq!(site.get(&url), format!("301 {TO}"), "{name}");
+            let url = format!("http://root-{name}.com/");
+            let to = format!("302 http://root-{name}.com/a");
+            assert_eq!(site.get(&url), to, "{name}");
+            let guarded = Call::get(site.http, &format!("{url}x"));
+            let answer = guarded.send_blocking().unwrap();
+            assert_eq!(answer.status.as_u16(), *status, "{name}");
+        }
+        for (name, _, status) in &denied {
             let url = format!("http://{name}.com/");
             let answer = Call::get(site.http, &url).send_blocking().unwrap();
             assert_eq!(answer.status.as_u16(), *status, "{name}");
             assert_eq!(answer.header("location"), "", "{name}");
         }
         assert_eq!(site.hits(0), 0);
-        let login = [("authorization", "Basic am9objpzZWNyZXQ=")];
-        assert_eq!(
-            site.get_with("http://basic.com/", &login),
-            format!("301 {TO}")
-        );
+    });
+}
+
+/// nginx answers the preflight of an allowed origin before it looks at who asks.
+#[test]
+fn a_preflight_comes_before_them() {
+    let users = secret(
+        "users",
+        &[("auth", "john:$apr1$salt$VEpBc9VHGUKwI9.yg13Iu0")],
+    );
+    let cors = [
+        ("enable-cors", "true"),
+        ("cors-allow-origin", "http://app.com"),
+    ];
+    let guards = || GUARDS.iter().filter(|(name, ..)| *name != "snippet");
+    let typo: (&str, Annotations<'_>, u16) =
+        ("typo", &[("whitelist-source-range", "10.0.0.0/33")], 503);
+    let sites = guards().chain([&typo]).map(|(name, guard, _)| {
+        let host = format!("{name}.com");
+        let annotations = [*guard, &cors[..]].concat();
+        let paths = [("Prefix", "/", "base")];
+        ingress(name, (CLASS, &host), &annotations, &paths, "")
+    });
+    let manifests = format!("{users}---\n{}", sites.collect::<String>());
+    both(&[CLASS], &["base", "auth"], &manifests, |site| {
+        let ask = |name: &str, method: &str, origin: &str| {
+            let call = Call::new(site.http, method, &format!("http://{name}.com/"));
+            let call = call.header("origin", origin);
+            let call = call.header("access-control-request-method", "PUT");
+            call.send_blocking().unwrap().status.as_u16()
+        };
+        for (name, _, status) in guards() {
+            let from = |origin| ask(name, "OPTIONS", origin);
+            assert_eq!(from("http://app.com"), 204, "{name}");
+            assert_eq!(from("http://other.com"), *status, "{name}");
+            assert_eq!(ask(name, "GET", "http://app.com"), *status, "{name}");
+        }
+        assert_eq!(ask("typo", "OPTIONS", "http://app.com"), 503);
+        assert_eq!(site.hits(0), 0);
     });
 }

@@ -101,6 +101,13 @@ fn a_certificate_implies_https() {
             "",
         ),
         ingress(
+            "shared",
+            (CLASS, "tls.com"),
+            &[("enable-cors", "true")],
+            &[("Prefix", "/shared", "one")],
+            "",
+        ),
+        ingress(
             "plain",
             (CLASS, "plain.com"),
             &[],
@@ -116,6 +123,19 @@ fn a_certificate_implies_https() {
             "one /a"
         );
         assert_eq!(site.get("http://tls.com/off"), "one /off");
+        assert_eq!(
+            site.get("http://tls.com/shared"),
+            "308 https://tls.com/shared"
+        );
+        assert_eq!(
+            site.send("OPTIONS", "http://tls.com/shared"),
+            "204",
+            "preflights are answered before"
+        );
+        assert_eq!(
+            site.send("OPTIONS", "http://tls.com/a"),
+            "308 https://tls.com/a"
+        );
         assert_eq!(site.get("http://plain.com/a"), "one /a");
     });
 }
