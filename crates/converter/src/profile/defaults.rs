@@ -66,6 +66,7 @@ const BARE: &[&str] = &[
     "proxy-send-timeout",
     "service-upstream",
     "session-cookie-change-on-failure",
+    "session-cookie-conditional-samesite-none",
     "session-cookie-secure",
     "ssl-redirect",
     "temporal-redirect-code",
