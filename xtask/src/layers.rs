@@ -66,6 +66,7 @@ const LAYERS: &[Layers] = &[
             &["dns", "handshake", "kept", "stream"],
         ],
     ),
+    ("crates/tracked", &[&["view"], &["changes"], &["memo"]]),
     (
         "xtask",
         &[

@@ -52,7 +52,7 @@ pub use mcp_bridge::{McpBridge, McpBridgeSpec, Registry};
 pub use object::{Kind, ObjectKey, ObjectRef};
 pub use paired::paired;
 pub use policy::{PolicyAncestor, PolicyAncestorRef, PolicyStatus, PolicyTarget, SecretRef};
-pub use resources::{Change, Joined, Object, Resources, Store};
+pub use resources::{Change, Joined, Object, Resources, Store, Stored};
 pub use route_filter::{
     RedirectOrder, RegexRewrite, RequestQuery, RouteFilter, RouteFilterSpec, TemplateHeader,
     TemplateHeaders, TemplateRedirect, TemplateRewrite,

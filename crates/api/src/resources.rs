@@ -27,6 +27,18 @@ use crate::{
 /// The objects of one kind. Objects are shared, never copied.
 pub type Store<T> = BTreeMap<ObjectKey, Arc<T>>;
 
+/// A kind of object by its type.
+pub trait Stored: Resource<DynamicType = ()> + Sized + 'static {
+    /// The kind.
+    const KIND: Kind;
+
+    /// All objects of the kind.
+    fn store(resources: &Resources) -> &Store<Self>;
+
+    /// The object, if it is of the kind.
+    fn of(object: &Object) -> Option<&Arc<Self>>;
+}
+
 macro_rules! resources {
     ($($(#[$doc:meta])* $field:ident: $type:ident),* $(,)?) => {
         /// All objects that a pure step may read, by kind.
@@ -42,6 +54,21 @@ macro_rules! resources {
         pub enum Object {
             $($(#[$doc])* $type(Arc<$type>)),*
         }
+
+        $(impl Stored for $type {
+            const KIND: Kind = Kind::$type;
+
+            fn store(resources: &Resources) -> &Store<Self> {
+                &resources.$field
+            }
+
+            fn of(object: &Object) -> Option<&Arc<Self>> {
+                match object {
+                    Object::$type(object) => Some(object),
+                    _ => None,
+                }
+            }
+        })*
 
         $(impl From<$type> for Object {
             fn from(object: $type) -> Self {

@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
 
     /// The Ingress itself: it is what the reading is of.
     fn ingress(&self) -> Option<&'a Ingress> {
-        let ingress = self.lookup.resources.ingresses.get(&self.object.key);
+        let ingress = self.lookup.get::<Ingress>(&self.object.key);
         ingress.map(|ingress| &**ingress)
     }
 

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use api::{ObjectKey, Resources};
+use api::{ObjectKey, Store};
+use k8s_openapi::api::networking::v1::IngressClass;
 use serde::Serialize;
 
 use crate::profile::Profile;
@@ -72,9 +73,9 @@ impl Class {
     }
 
     /// Whose rules the class has, as these objects say.
-    pub(crate) fn rules(&self, resources: &Resources) -> Rules {
+    pub(crate) fn rules(&self, all: &Store<IngressClass>) -> Rules {
         let key = ObjectKey::new("", &self.name);
-        let class = resources.ingress_classes.get(&key);
+        let class = all.get(&key);
         let controller = class.and_then(|class| class.spec.as_ref()?.controller.as_deref());
         let of_controller = controller.and_then(of_controller);
         let of_name = match self.name.as_str() {

@@ -3,10 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use api::{
-    ObjectKey, Resources,
+    ObjectKey,
     certificate::{self, CHAIN, KEY},
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
+use tracked::View;
 
 use crate::{Options, emit::generated};
 
@@ -47,8 +48,6 @@ pub(crate) struct DefaultCertificate {
     pub(crate) instead: Option<ObjectKey>,
     /// Made by the process, under that name.
     stand_in: Option<StandIn>,
-    /// What was read for it.
-    read: Option<Arc<Secret>>,
 }
 
 impl PartialEq for DefaultCertificate {
@@ -67,9 +66,9 @@ pub fn default_certificate(options: &Options) -> ObjectKey {
 impl DefaultCertificate {
     /// What there is of it. Where none is named and there is none, the stand-in takes its place without a word in conditions;
     /// the condition of a listener says what is wrong otherwise.
-    pub(crate) fn find(resources: &Resources, options: &Options) -> Self {
+    pub(crate) fn find(view: &View<'_>, options: &Options) -> Self {
         let secret = default_certificate(options);
-        let found = resources.secrets.get(&secret);
+        let found = view.get(&secret);
         let usable = found.is_some_and(|found| certificate::subject(&secret, found).is_ok());
         let stand_in = options.stand_in.clone().filter(|_| !usable);
         let instead = stand_in.as_ref().map(|_| {
@@ -83,16 +82,6 @@ impl DefaultCertificate {
             secret,
             instead,
             stand_in,
-            read: found.cloned(),
-        }
-    }
-
-    /// Whether what was read for it is what is there now.
-    pub(crate) fn stands(&self, resources: &Resources) -> bool {
-        match (&self.read, resources.secrets.get(&self.secret)) {
-            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
-            (None, None) => true,
-            _ => false,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, slice, sync::Arc};
 
 use api::{ObjectKey, Resources};
+use tracked::{Changes, View};
 
 use crate::{
     Expansion, Options, Report, broken,
@@ -24,9 +25,9 @@ use crate::{
 #[derive(Default)]
 pub struct Expander {
     options: Options,
-    default_certificate: Option<DefaultCertificate>,
-    /// What everything that is kept was made with.
-    shown: Option<DefaultCertificate>,
+    /// What was expanded last; nothing before the first time.
+    seen: Option<Resources>,
+    default_certificate: tracked::Memo<(), DefaultCertificate>,
     readings: ingress::Memo,
     neighbours: Neighbours,
     settled: host::Memo,
@@ -45,30 +46,53 @@ impl Expander {
                 ..Self::default()
             };
         }
-        let known = self.default_certificate.take();
-        let known = known.filter(|known| known.stands(resources));
-        let default = known.unwrap_or_else(|| DefaultCertificate::find(resources, options));
-        if self.shown.as_ref() != Some(&default) {
+        let none = Resources::default();
+        let (resources, changes, _) = Changes::join(self.seen.take(), resources, &none);
+        self.step(&resources, changes);
+        self.seen = Some(resources);
+        &self.expansion
+    }
+
+    fn step(&mut self, resources: &Resources, mut changes: Changes) {
+        let view = View::new(resources);
+        if self.shows_another(&view, &changes) {
+            // Everything that is kept was made with it.
             *self = Self {
-                options: options.clone(),
-                shown: Some(default.clone()),
+                options: std::mem::take(&mut self.options),
+                default_certificate: std::mem::take(&mut self.default_certificate),
                 ..Self::default()
             };
+            changes = Changes::Everything;
         }
-        self.default_certificate = Some(default.clone());
-        let lookup = Lookup::new(resources, default);
-        let changes = self.readings.update(&lookup, &options.ingress_classes);
+        let Some(default) = self.default_certificate.get(&()) else {
+            return;
+        };
+        let lookup = Lookup::new(resources, default.clone());
+        let options = &self.options;
+        let changes = self
+            .readings
+            .update(&lookup, &changes, &options.ingress_classes);
         self.expansion.left_out.clone_from(self.readings.left_out());
         let concerned = self.neighbours.update(changes);
         if concerned.keys.is_empty() {
             let generated = &mut self.expansion.generated;
             self.written.update_gateway((&lookup, options), generated);
-            return &self.expansion;
+            return;
         }
         self.settle(concerned, &lookup);
         let lists = self.said.values().cloned();
         self.expansion.notes = Report::new(lists.collect());
-        &self.expansion
+    }
+
+    /// Whether listeners show another default certificate than before, which is found anew.
+    fn shows_another(&mut self, view: &View<'_>, changes: &Changes) -> bool {
+        let known = self.default_certificate.get(&());
+        if known.is_some() && self.default_certificate.stale(changes, view).is_empty() {
+            return false;
+        }
+        let find = |view: &View<'_>| DefaultCertificate::find(view, &self.options);
+        let before = self.default_certificate.keep((), view, find);
+        before.as_ref() != self.default_certificate.get(&())
     }
 
     /// Settles what is between these Ingresses, and writes what has changed by it.
@@ -84,7 +108,7 @@ impl Expander {
         let clients = tls::client_tls(&sources, &hosts, &mut notes);
         let any = Arc::new(emit::any_host(&self.options));
         tls::place(&mut groups, &mut hosts, &clients, &any);
-        let plans = emit::plans(&groups, &hosts, &clients, lookup.resources);
+        let plans = emit::plans(&groups, &hosts, &clients, lookup);
         let mut before = Said::new();
         for key in &keys {
             before.extend(self.said.remove_entry(key));

@@ -3,6 +3,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use api::{BackendProtocol, BackendTlsMode, Resources, yaml};
 
 use super::{Endpoints, Registered, find, name};
+use tracked::View;
+
 use crate::{Options, default_certificate::DefaultCertificate, lookup::Lookup};
 
 /// The service that a name is, in a McpBridge with these registries, in flow style.
@@ -17,7 +19,7 @@ fn among(manifests: &str, host: &str, port: Option<u16>) -> Result<Registered, S
     let read = yaml::read(manifests);
     assert!(read.errors.is_empty(), "{:?}", read.errors);
     let resources: Resources = read.into_resources();
-    let default = DefaultCertificate::find(&resources, &Options::default());
+    let default = DefaultCertificate::find(&View::new(&resources), &Options::default());
     find(name(host).unwrap(), port, &Lookup::new(&resources, default))
 }
 

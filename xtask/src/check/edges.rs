@@ -13,7 +13,7 @@ use crate::workspace;
 /// Each of our crates and those of ours that it may depend on.
 const EDGES: &[(&str, &[&str])] = &[
     ("api", &[]),
-    ("converter", &["api"]),
+    ("converter", &["api", "tracked"]),
     ("gateway-core", &["api", "ir"]),
     ("ir", &[]),
     (
@@ -29,6 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("proxy", &["ir", "telemetry"]),
     ("telemetry", &[]),
+    ("tracked", &["api"]),
     (TEST_ONLY, &[]),
     ("xtask", &["api", "converter", "gateway-core"]),
 ];
@@ -37,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const TEST_ONLY: &str = "testkit";
 
 /// Crates that decide and never wait: no sockets, no clients, no clocks.
-const PURE: &[&str] = &["api", "converter", "gateway-core", "ir"];
+const PURE: &[&str] = &["api", "converter", "gateway-core", "ir", "tracked"];
 
 /// What a pure crate must not depend on outside its tests.
 const SHELL_ONLY: &[&str] = &[

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{
-    ClientPolicy, ClientPolicySpec, ObjectKey, PolicyTarget, Resources, annotation,
+    ClientPolicy, ClientPolicySpec, ObjectKey, PolicyTarget, annotation,
     gateway::{
         Gateway, GatewayClass, ListenerSet,
         gatewayclasses::GatewayClassSpec,
@@ -22,12 +22,16 @@ use api::{
         },
     },
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::{
+    api::networking::v1::Ingress,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+};
 
 use super::{Emitter, generated, timestamp};
 use crate::{
     Options,
     default_certificate::default_certificate,
+    lookup::Lookup,
     merge::HostGroup,
     tls::{ClientTls, HostTls, Hosts, Listening, Shown, TlsOwner},
     value::{object_name, short_hash},
@@ -104,7 +108,7 @@ pub(crate) fn plans(
     groups: &[HostGroup],
     hosts: &Hosts,
     clients: &BTreeMap<Arc<str>, ClientTls>,
-    resources: &Resources,
+    lookup: &Lookup<'_>,
 ) -> BTreeMap<Arc<ObjectKey>, SetPlan> {
     let served: BTreeMap<&Arc<str>, &Arc<ObjectKey>> = groups
         .iter()
@@ -116,7 +120,7 @@ pub(crate) fn plans(
             continue;
         };
         let plan = plans.entry(Arc::clone(set)).or_insert_with(|| {
-            let ingress = resources.ingresses.get(&owner.ingress);
+            let ingress = lookup.get::<Ingress>(&owner.ingress);
             let created = ingress.and_then(|i| i.metadata.creation_timestamp.as_ref());
             SetPlan {
                 owner: owner.clone(),
@@ -220,12 +224,9 @@ impl Emitter<'_> {
 
     /// The class and the Gateway, unless they are there.
     pub(super) fn gateway(&mut self) {
-        let resources = self.lookup.resources;
         let class = &self.options.gateway_class;
-        if !resources
-            .gateway_classes
-            .contains_key(&ObjectKey::new("", class))
-        {
+        let class_key = ObjectKey::new("", class);
+        if self.lookup.get::<GatewayClass>(&class_key).is_none() {
             self.add(GatewayClass {
                 metadata: generated("", class, None),
                 spec: GatewayClassSpec {
@@ -236,7 +237,7 @@ impl Emitter<'_> {
             });
         }
         let key = &self.options.gateway;
-        if !resources.gateways.contains_key(key) {
+        if self.lookup.get::<Gateway>(key).is_none() {
             self.add(Gateway {
                 metadata: generated(&key.namespace, &key.name, None),
                 spec: GatewaySpec {

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{Object, ObjectKey, ObjectRef, Resources};
+use api::{Object, ObjectKey, ObjectRef, Resources, gateway::ListenerSet};
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::{Emitter, SetPlan, listener, listener_name};
@@ -152,9 +152,8 @@ impl Memo {
             }
             emitter.stand_in();
         } else if lookup
-            .resources
-            .listener_sets
-            .contains_key(&listener::any_host(options).set)
+            .get::<ListenerSet>(&listener::any_host(options).set)
+            .is_some()
         {
             // What was converted before refers to it as well.
             emitter.stand_in();

@@ -2,22 +2,23 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{ObjectKey, Resources, Store};
+use api::{Kind, ObjectKey, Resources, Store};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use tracked::Changes;
 
 use super::{Source, source};
 use crate::{
     class::{Class, LeftOut, Rules},
-    lookup::{Lookup, Read},
+    lookup::Lookup,
 };
 
 const CLASS: &str = "kubernetes.io/ingress.class";
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
-/// How Ingresses were read, for as long as they and all that was read for them stay the same. By name.
+/// How Ingresses were read, for as long as they, their classes' rules and all that was read for them stay the same.
 #[derive(Default)]
 pub(crate) struct Memo {
-    known: Vec<Known>,
+    known: tracked::Memo<ObjectKey, Known>,
     /// What each of our classes was when the Ingresses were read last.
     classes: Option<Classes>,
     left_out: LeftOut,
@@ -32,27 +33,24 @@ struct Classes {
     default: Option<usize>,
 }
 
+#[derive(Default)]
 struct Known {
-    key: ObjectKey,
-    ingress: Arc<Ingress>,
     class: Named,
-    /// If it is ours.
-    was_read: Option<WasRead>,
+    /// The name of a class that is not ours.
+    foreign: Option<Box<str>>,
+    /// How it reads, if it is ours.
+    source: Option<Arc<Source>>,
 }
 
 /// Whose an Ingress is by what it says itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Named {
     /// It names no class: the default one's.
+    #[default]
     Nothing,
     /// One of ours, by its place among the options.
     Ours(usize),
     Foreign,
-}
-
-struct WasRead {
-    source: Arc<Source>,
-    reads: Vec<Read>,
 }
 
 impl Named {
@@ -76,10 +74,10 @@ fn place(classes: &[Class], name: &str) -> Option<usize> {
 }
 
 impl Classes {
-    fn of(resources: &Resources, classes: &[Class]) -> Self {
+    fn of(all: &Store<IngressClass>, classes: &[Class]) -> Self {
         Self {
-            rules: classes.iter().map(|class| class.rules(resources)).collect(),
-            default: default_class(resources, classes),
+            rules: classes.iter().map(|class| class.rules(all)).collect(),
+            default: default_class(all, classes),
         }
     }
 
@@ -95,47 +93,27 @@ impl Classes {
 }
 
 impl Known {
-    fn new(key: &ObjectKey, ingress: &Arc<Ingress>, classes: &[Class]) -> Self {
+    fn new(
+        ingress: &Arc<Ingress>,
+        key: &ObjectKey,
+        (lookup, classes, of): (&Lookup<'_>, &[Class], &Classes),
+    ) -> Self {
+        let class = Named::of(ingress, classes);
+        let foreign = (class == Named::Foreign).then(|| self::class(ingress));
+        let rules = of.rules(class);
+        let source = rules.map(|rules| Arc::new(source(key, ingress, (lookup, rules))));
         Self {
-            key: key.clone(),
-            ingress: Arc::clone(ingress),
-            class: Named::of(ingress, classes),
-            was_read: None,
+            class,
+            foreign: foreign.flatten().map(Into::into),
+            source,
         }
     }
 
-    /// Reads the Ingress again, if anything it depends on is not what it was.
-    fn update(&mut self, lookup: &Lookup<'_>, classes: &Classes) -> Option<Change> {
-        let Some(rules) = classes.rules(self.class) else {
-            return self.gone();
-        };
-        if let Some(known) = &self.was_read
-            && Arc::ptr_eq(&known.source.ingress, &self.ingress)
-            && known.source.profile == rules.profile
-            && known.source.native == rules.native
-            && known.reads.iter().all(|read| lookup.still(read))
-        {
-            return None;
-        }
-        lookup.take_reads();
-        let source = Arc::new(source(&self.key, &self.ingress, (lookup, rules)));
-        let read = WasRead {
-            source: Arc::clone(&source),
-            reads: lookup.take_reads(),
-        };
-        Some(Change {
-            key: self.key.clone(),
-            before: self.was_read.replace(read).map(|before| before.source),
-            now: Some(source),
-        })
-    }
-
-    /// It is ours no more.
-    fn gone(&mut self) -> Option<Change> {
-        Some(Change {
-            key: self.key.clone(),
-            before: Some(self.was_read.take()?.source),
-            now: None,
+    /// The rules that it was read with.
+    fn rules(&self) -> Option<Rules> {
+        self.source.as_ref().map(|source| Rules {
+            profile: source.profile,
+            native: source.native,
         })
     }
 }
@@ -149,64 +127,74 @@ pub(crate) struct Change {
 
 impl Memo {
     /// Takes in what came, changed and went: how Ingresses of the wanted classes read now.
-    pub(crate) fn update(&mut self, lookup: &Lookup<'_>, classes: &[Class]) -> Vec<Change> {
-        let resources = lookup.resources;
-        let (same, mut changes) = self.follow(&resources.ingresses, classes);
-        let now = Classes::of(resources, classes);
-        if !same || self.classes.as_ref() != Some(&now) {
+    pub(crate) fn update(
+        &mut self,
+        lookup: &Lookup<'_>,
+        changes: &Changes,
+        classes: &[Class],
+    ) -> Vec<Change> {
+        let view = lookup.view();
+        let now = Classes::of(view.all(), classes);
+        let mut stale = self.known.stale(changes, view);
+        match changes {
+            Changes::Everything => stale.extend(view.all::<Ingress>().keys().cloned()),
+            Changes::Some(all) => {
+                let all = all.iter().map(|change| &change.reference);
+                let own = all.filter(|reference| reference.kind == Kind::Ingress);
+                stale.extend(own.map(|reference| reference.key.clone()));
+            }
+        }
+        if self.classes.as_ref().is_some_and(|before| *before != now) {
+            let other = |known: &Known| known.rules() != now.rules(known.class);
+            let others = self.known.iter().filter(|(_, known)| other(known));
+            stale.extend(others.map(|(key, _)| key.clone()));
+        }
+        let same = stale.is_empty() && self.classes.as_ref() == Some(&now);
+        let reading = (lookup, classes, &now);
+        let changes = stale.into_iter().filter_map(|key| self.read(key, reading));
+        let changes = changes.collect();
+        if !same {
             self.left_out = left_out(&self.known, &now);
         }
-        let known = self.known.iter_mut();
-        changes.extend(known.filter_map(|known| known.update(lookup, &now)));
         self.classes = Some(now);
         changes
+    }
+
+    /// Reads an Ingress again. Gives what is another for it.
+    fn read(
+        &mut self,
+        key: ObjectKey,
+        reading: (&Lookup<'_>, &[Class], &Classes),
+    ) -> Option<Change> {
+        let view = reading.0.view();
+        let before = match view.get::<Ingress>(&key) {
+            None => self.known.forget(&key),
+            Some(_) => self.known.keep(key.clone(), view, |view| {
+                // Reads the Ingress once more, so that it is among what was read.
+                let ingress = view.get(&key);
+                ingress.map_or_else(Known::default, |ingress| Known::new(ingress, &key, reading))
+            }),
+        };
+        let before = before.and_then(|known| known.source);
+        let now = self.known.get(&key);
+        let now = now.and_then(|known| known.source.clone());
+        (before.is_some() || now.is_some()).then_some(Change { key, before, now })
     }
 
     /// Ingresses that are not ours.
     pub(crate) const fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
-
-    /// Knows these Ingresses and no others. Gives whether it did already, and what went.
-    fn follow(&mut self, ingresses: &Store<Ingress>, classes: &[Class]) -> (bool, Vec<Change>) {
-        let same = |(known, (key, ingress)): (&Known, (&ObjectKey, &Arc<Ingress>))| {
-            Arc::ptr_eq(&known.ingress, ingress) && known.key == *key
-        };
-        let count = self.known.len();
-        if count == ingresses.len() && self.known.iter().zip(ingresses).all(same) {
-            return (true, Vec::new());
-        }
-        let mut gone = Vec::new();
-        let before = std::mem::replace(&mut self.known, Vec::with_capacity(ingresses.len()));
-        let mut before = before.into_iter().peekable();
-        for (key, ingress) in ingresses {
-            while let Some(mut known) = before.next_if(|known| known.key < *key) {
-                gone.extend(known.gone());
-            }
-            self.known
-                .push(match before.next_if(|known| known.key == *key) {
-                    Some(known) if Arc::ptr_eq(&known.ingress, ingress) => known,
-                    Some(known) => Known {
-                        ingress: Arc::clone(ingress),
-                        class: Named::of(ingress, classes),
-                        ..known
-                    },
-                    None => Known::new(key, ingress, classes),
-                });
-        }
-        gone.extend(before.filter_map(|mut known| known.gone()));
-        (false, gone)
-    }
 }
 
-fn left_out(known: &[Known], classes: &Classes) -> LeftOut {
+fn left_out(all: &tracked::Memo<ObjectKey, Known>, classes: &Classes) -> LeftOut {
     let mut left_out = LeftOut::default();
     let mut by_class: BTreeMap<&str, usize> = BTreeMap::new();
-    for known in known {
+    for (_, known) in all.iter() {
         if classes.rules(known.class).is_some() {
             continue;
         }
-        match class(&known.ingress) {
+        match &known.foreign {
             Some(name) => *by_class.entry(name).or_default() += 1,
             None => left_out.without_class += 1,
         }
@@ -219,14 +207,13 @@ fn left_out(known: &[Known], classes: &Classes) -> LeftOut {
 }
 
 /// The class of Ingresses that name none, if it is ours.
-fn default_class(resources: &Resources, classes: &[Class]) -> Option<usize> {
+fn default_class(all: &Store<IngressClass>, classes: &[Class]) -> Option<usize> {
     let marked = |class: &IngressClass| {
         let annotations = class.metadata.annotations.as_ref();
         let marked = annotations.and_then(|a| a.get(DEFAULT_CLASS));
         marked.is_some_and(|text| text == "true")
     };
-    let known = resources.ingress_classes.iter();
-    let mut defaults = known.filter(|(_, class)| marked(class));
+    let mut defaults = all.iter().filter(|(_, class)| marked(class));
     defaults.find_map(|(key, _)| place(classes, &key.name))
 }
 
@@ -234,7 +221,7 @@ fn default_class(resources: &Resources, classes: &[Class]) -> Option<usize> {
 pub(crate) fn is_ours(ingress: &Ingress, resources: &Resources, classes: &[Class]) -> bool {
     match Named::of(ingress, classes) {
         Named::Ours(_) => true,
-        Named::Nothing => default_class(resources, classes).is_some(),
+        Named::Nothing => default_class(&resources.ingress_classes, classes).is_some(),
         Named::Foreign => false,
     }
 }
