@@ -8,10 +8,10 @@ use std::{
 
 use api::{Condition, Kind, ObjectKey, ObjectRef, condition::reasons};
 use ir::HostPattern;
+use tracked::Changes;
 
 use crate::{
     attached::{Refusals, Routes},
-    changes::Changes,
     fault::{self, Fault},
     gateway::Parents,
     identity,

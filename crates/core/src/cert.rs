@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use api::certificate::text;
 use api::{
-    Kind, ObjectKey, ObjectRef, Resources, SecretRef,
+    Kind, ObjectKey, ObjectRef, SecretRef,
     certificate::{self, CertificateError, KeyFamily},
     condition::reasons,
 };
@@ -12,6 +12,7 @@ use ir::{Authorities, Certificate, Redacted};
 use k8s_openapi::api::core::v1::Secret;
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tracked::View;
 
 use crate::{fault::Fault, lookup::Lookup};
 
@@ -25,19 +26,19 @@ pub(crate) struct Memo {
 
 /// Certificates, each Secret read once.
 pub(crate) struct Certificates<'a> {
-    resources: &'a Resources,
+    view: &'a View<'a>,
     provider: CryptoProvider,
     memo: &'a mut Memo,
 }
 
 impl<'a> Certificates<'a> {
-    pub(crate) fn new(resources: &'a Resources, memo: &'a mut Memo) -> Self {
-        let secrets = &resources.secrets;
+    pub(crate) fn new(view: &'a View<'a>, memo: &'a mut Memo) -> Self {
+        let secrets = view.all::<Secret>();
         memo.read.retain(|key, (secret, _)| {
             secrets.get(key).is_some_and(|now| Arc::ptr_eq(now, secret))
         });
         Self {
-            resources,
+            view,
             provider: rustls::crypto::aws_lc_rs::default_provider(),
             memo,
         }
@@ -48,7 +49,7 @@ impl<'a> Certificates<'a> {
         if let Some((_, known)) = self.memo.read.get(key) {
             return known.clone();
         }
-        let Some(secret) = self.resources.secrets.get(key) else {
+        let Some(secret) = self.view.get::<Secret>(key) else {
             return Err(CertificateError::NotFound(key.clone()));
         };
         let found = read(key, secret, &self.provider);

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use api::{Object, ObjectKey, Resources};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use testkit::certs::{Ca, self_signed};
+use tracked::View;
 
 use super::{CertificateError, Certificates, KeyFamily, Memo};
 
@@ -22,7 +23,8 @@ fn secret(crt: &str, key: &str) -> Secret {
 fn read(secret: Secret) -> super::Outcome {
     let mut resources = Resources::default();
     resources.insert(Object::from(secret));
-    Certificates::new(&resources, &mut Memo::default()).get(&ObjectKey::new("default", "s"))
+    Certificates::new(&View::new(&resources), &mut Memo::default())
+        .get(&ObjectKey::new("default", "s"))
 }
 
 #[test]
@@ -82,7 +84,8 @@ fn a_secret_is_read_again_only_when_it_changes() {
     let mut memo = Memo::default();
     let mut resources = Resources::default();
     resources.insert(Object::from(secret(&issued.cert_pem, &issued.key_pem)));
-    let mut get = |resources: &Resources| Certificates::new(resources, &mut memo).get(&key);
+    let mut get =
+        |resources: &Resources| Certificates::new(&View::new(resources), &mut memo).get(&key);
     let (first, _) = get(&resources).unwrap();
     let (second, _) = get(&resources).unwrap();
     assert!(Arc::ptr_eq(&first, &second));

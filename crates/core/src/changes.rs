@@ -1,6 +1,7 @@
-//! What changed from one translation to the next, by name.
+//! Which changes leave listeners as they are.
 
 use api::{Change, Kind, Object};
+use tracked::Changes;
 
 use crate::reach::gateway_of;
 
@@ -24,35 +25,13 @@ const OF_ROUTES: &[Kind] = &[
     Kind::McpBridge,
 ];
 
-/// Objects that are not what they were at the translation before.
-#[derive(Debug)]
-pub(crate) enum Changes {
-    /// There was none before: nothing is known of anything.
-    Everything,
-    /// These.
-    Some(Vec<Change>),
-}
-
-impl Changes {
-    /// Whether any object of that kind changed.
-    pub(crate) fn any(&self, kind: Kind) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Some(all) => all.iter().any(|change| change.reference.kind == kind),
-        }
-    }
-
-    /// Whether listeners are what they were.
-    pub(crate) fn spare_listeners(&self) -> bool {
-        match self {
-            Self::Everything => false,
-            Self::Some(all) => {
-                let spares = |change: &Change| {
-                    OF_ROUTES.contains(&change.reference.kind) && !is_road(change)
-                };
-                all.iter().all(spares)
-            }
-        }
+/// Whether listeners are what they were: only objects changed that they are not made from.
+pub(crate) fn spare_listeners(changes: &Changes) -> bool {
+    match changes {
+        Changes::Everything => false,
+        Changes::Some(all) => all
+            .iter()
+            .all(|change| OF_ROUTES.contains(&change.reference.kind) && !is_road(change)),
     }
 }
 

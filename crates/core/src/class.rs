@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{
-    Condition, Kind, ObjectKey, Resources,
+    Condition, Kind, ObjectKey,
     condition::{reasons, types},
+    gateway::GatewayClass,
 };
+use tracked::View;
 
 use crate::{GatewayClassStatus, Options, claim, fault::Fault, unknown::Unknown, version};
 
@@ -34,21 +36,22 @@ impl Classes<'_> {
 
 /// Finds our classes.
 pub(crate) fn translate<'a>(
-    resources: &'a Resources,
+    view: &View<'a>,
     options: &'a Options,
 ) -> (Classes<'a>, BTreeMap<ObjectKey, GatewayClassStatus>) {
     let mut classes = Classes::default();
     let mut status = BTreeMap::new();
     let version = version::condition(&options.definitions);
     let claims = claim::claimed(&options.definitions);
-    for (key, class) in &resources.gateway_classes {
+    let all = view.all::<GatewayClass>();
+    for (key, class) in all {
         if class.spec.controller_name != options.controller_name {
             continue;
         }
         let condition = match &class.spec.parameters_ref {
             None => {
                 classes.accepted.insert(&key.name);
-                let unknown = Unknown::of(resources, Kind::GatewayClass, key);
+                let unknown = Unknown::of(view, Kind::GatewayClass, key);
                 let unknown = unknown.anywhere(reasons::ACCEPTED);
                 let said = unknown.map(|fault| fault.message).unwrap_or_default();
                 Condition::holds(types::ACCEPTED, reasons::ACCEPTED, said)
@@ -72,9 +75,7 @@ pub(crate) fn translate<'a>(
         status.insert(key.clone(), entry);
     }
     if let Some(name) = &options.implied_class
-        && !resources
-            .gateway_classes
-            .contains_key(&ObjectKey::new("", name))
+        && !all.contains_key(&ObjectKey::new("", name))
     {
         classes.accepted.insert(name);
     }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{Object, ObjectKey, Resources, annotation};
+use api::{Object, ObjectKey, annotation};
 use foldhash::{HashMap, HashSet};
 use ir::{Endpoint, Transport};
 use k8s_openapi::{
@@ -16,8 +16,9 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::ResourceExt;
+use tracked::{Changes, View};
 
-use crate::{changes::Changes, protocol};
+use crate::protocol;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -34,12 +35,12 @@ type OfService = Vec<(ObjectKey, Arc<EndpointSlice>)>;
 
 impl Slices {
     /// Takes in what changed.
-    pub(crate) fn update(&mut self, changes: &Changes, resources: &Resources) {
+    pub(crate) fn update(&mut self, changes: &Changes, view: &View<'_>) {
         self.moved.clear();
         match changes {
             Changes::Everything => {
                 self.by_service.clear();
-                for (key, slice) in &resources.endpoint_slices {
+                for (key, slice) in view.all::<EndpointSlice>() {
                     if let Some(service) = service_of(key, slice) {
                         self.add(service, (key, slice));
                     }

@@ -197,7 +197,7 @@ fn one(filter: &HttpRouteRulesFilters, of: Of<'_>, into: &mut Filters) -> Result
             let key = ObjectKey::new(&from.key.namespace, &reference.name);
             match route_filter(&reference.group, &reference.kind, &key, lookup) {
                 Ok(found) => {
-                    let unknown = Unknown::of(lookup.resources, Kind::RouteFilter, &key);
+                    let unknown = Unknown::of(lookup.view(), Kind::RouteFilter, &key);
                     if let Some(fault) = unknown.anywhere(reasons::ROUTE_UNSUPPORTED_VALUE) {
                         return Err(unsupported(format!("RouteFilter {key}: {}", fault.message)));
                     }

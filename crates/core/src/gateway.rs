@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use api::{
-    Condition, Kind, ObjectKey, ObjectRef,
+    Condition, Kind, ObjectKey,
     condition::{reasons, types},
     gateway::{Gateway, gateways::GatewayDefaultScope},
 };
@@ -94,11 +94,10 @@ pub(crate) fn translate<'a>(
     roads: &mut Roads<'_>,
     memo: &mut cert::Memo,
 ) -> Parents<'a> {
-    let mut certificates = Certificates::new(lookup.resources, memo);
-    let sets = listener_set::by_gateway(lookup.resources);
-    let mut ours: Vec<_> = lookup
-        .resources
-        .gateways
+    let mut certificates = Certificates::new(lookup.view(), memo);
+    let sets = listener_set::by_gateway(lookup.view());
+    let all = lookup.view().all::<Gateway>();
+    let mut ours: Vec<_> = all
         .iter()
         .filter_map(|(key, gateway)| {
             let class = classes.find(&gateway.spec.gateway_class_name)?;
@@ -110,7 +109,7 @@ pub(crate) fn translate<'a>(
     let mut sockets = Sockets::default();
     for (key, gateway, refused) in ours {
         let start = parents.listeners.len();
-        let unknown = Unknown::of(lookup.resources, Kind::Gateway, key);
+        let unknown = Unknown::of(lookup.view(), Kind::Gateway, key);
         let listeners = gateway.spec.listeners.iter().enumerate();
         let listeners = listeners.map(|(place, declared)| {
             let owner = ((Kind::Gateway, key), place);
@@ -213,8 +212,7 @@ fn wanted(
     lookup: &Lookup<'_>,
     roads: &Roads<'_>,
 ) -> (Wanted, Option<Fault>) {
-    let reference = ObjectRef::new(Kind::Gateway, key.clone());
-    let beyond = lookup.resources.beyond(&reference);
+    let beyond = lookup.view().beyond(Kind::Gateway, key);
     Wanted::of(gateway.spec.addresses.as_deref(), beyond, roads.topology())
 }
 

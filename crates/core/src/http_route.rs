@@ -90,7 +90,7 @@ impl Requests<'_> {
             paths: self.host_settings.paths,
         };
         let Self { reference, .. } = self;
-        let unknown = Unknown::of(lookup.resources, reference.kind, &reference.key);
+        let unknown = Unknown::of(lookup.view(), reference.kind, &reference.key);
         warnings.extend(unknown.unused_in_rules());
         let (hosts, host_faults) = hosts(self.hostnames);
         let mut outcome = Outcome::default();

@@ -20,13 +20,11 @@ mod changes;
 mod claim;
 mod class;
 mod conflict;
-mod dependents;
 mod endpoint;
 mod fault;
 mod filter;
 mod frontend;
 mod gateway;
-mod grant;
 mod grpc_route;
 mod host;
 mod http_route;
@@ -50,9 +48,10 @@ mod version;
 
 use std::collections::BTreeMap;
 
-use api::{Joined, ObjectKey, ObjectRef, Resources};
+use api::{ObjectKey, ObjectRef, Resources};
+use tracked::{Changes, View};
 
-use crate::{changes::Changes, lookup::Lookup, reach::Roads};
+use crate::{lookup::Lookup, reach::Roads};
 
 pub use claim::{Channel, FEATURES, Feature, Need, Release, Test, needs};
 pub use reach::{Address, AddressKind, Demand, Topology, gateway_of, ports_of};
@@ -149,16 +148,8 @@ impl Translator {
                 ..Self::default()
             };
         }
-        let (resources, changes, clashes) = match self.seen.take() {
-            Some(mut resources) => {
-                let Joined { changes, clashes } = resources.join(own, generated);
-                (resources, Changes::Some(changes), clashes)
-            }
-            None => {
-                let (resources, clashes) = Resources::joined(own, generated);
-                (resources, Changes::Everything, clashes)
-            }
-        };
+        let before = self.seen.take();
+        let (resources, changes, clashes) = Changes::join(before, own, generated);
         let translation = self.step(&resources, &changes);
         self.seen = Some(resources);
         (translation, clashes)
@@ -166,10 +157,10 @@ impl Translator {
 
     fn step(&mut self, resources: &Resources, changes: &Changes) -> Translation {
         let options = &self.options;
-        self.policies.update(changes, resources);
+        self.policies.update(changes, &View::new(resources));
         let policies = &self.policies;
-        let (classes, gateway_classes) = class::translate(resources, options);
         let lookup = Lookup::new(resources, policies);
+        let (classes, gateway_classes) = class::translate(lookup.view(), options);
         let mut roads = Roads::new(resources, options);
         let mut parents = gateway::translate(&classes, &lookup, &mut roads, &mut self.certificates);
         let (memo, attached) = (&mut self.routes, &mut self.attached);
@@ -206,11 +197,13 @@ impl Translator {
             backend_policies: (self.backend_verdicts).status(&policies.backend, &lookup, changes),
             client_policies: policy::client_verdicts(
                 &mut self.client_verdicts,
+                &policies.client,
                 (&lookup, changes),
                 &parents,
             ),
             backend_tls_policies: policy::backend_tls_verdicts(
                 backend_tls,
+                &policies.backend_tls,
                 (&lookup, changes),
                 &ancestry,
             ),

@@ -75,11 +75,11 @@ impl<'a> Listener<'a> {
         let protocol = Protocol::parse(declared.protocol, passthrough);
         let hostname = HostPattern::parse(declared.hostname.unwrap_or_default());
         let reference = ObjectRef::new(owner.0, owner.1.clone());
-        let beyond = lookup.resources.beyond(&reference);
+        let beyond = lookup.view().beyond(owner.0, owner.1);
         let filters = beyond.and_then(|beyond| beyond.listener_filters(place));
         let filters = filters.map(|filters| admission::of(filters, (&reference, protocol), lookup));
         let filters = filters.unwrap_or_default();
-        let unknown = Unknown::of(lookup.resources, owner.0, owner.1);
+        let unknown = Unknown::of(lookup.view(), owner.0, owner.1);
         let closed = || {
             let own = unknown.listener(place, reasons::UNSUPPORTED_VALUE);
             // Of a Gateway, they close all of it.
@@ -142,10 +142,7 @@ impl<'a> Listener<'a> {
     /// be honoured closes the listener.
     pub(crate) fn ask_clients(&mut self, gateway: &ObjectKey, lookup: &Lookup<'_>) {
         let (kind, key) = self.owner;
-        let at = |kind, key, section| {
-            let held = &lookup.policies.client;
-            held.at(lookup.resources, (kind, key), section)
-        };
+        let at = |kind, key, section| lookup.client_policy((kind, key), section);
         let wider = at(kind, key, None).into_iter().chain(
             (kind != Kind::Gateway)
                 .then(|| at(Kind::Gateway, gateway, None))
@@ -157,7 +154,7 @@ impl<'a> Listener<'a> {
             .map(|(key, policy)| (key, &**policy))
             .collect();
         let unknown = policies.iter().find_map(|(key, _)| {
-            let unknown = Unknown::of(lookup.resources, Kind::ClientPolicy, key);
+            let unknown = Unknown::of(lookup.view(), Kind::ClientPolicy, key);
             let fault = unknown.anywhere(reasons::UNSUPPORTED_VALUE)?;
             let message = format!("ClientPolicy {key}: {}", fault.message);
             Some(Fault::new(fault.reason, message))
@@ -337,11 +334,10 @@ impl<'a> Listener<'a> {
 
     /// Whether routes of that kind and namespace may attach.
     pub(crate) fn allows(&self, kind: Kind, namespace: &str, lookup: &Lookup<'_>) -> bool {
-        let namespaces = &lookup.resources.namespaces;
         self.kinds.contains(&kind)
             && self
                 .namespaces
-                .allow(&self.owner.1.namespace, namespace, namespaces)
+                .allow(&self.owner.1.namespace, namespace, lookup.view())
     }
 
     /// > Listener or Route status does not impact successful attachment. (So a refused listener counts routes too.)

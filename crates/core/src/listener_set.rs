@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use api::{
-    Condition, GATEWAY_GROUP, Kind, ObjectKey, Resources,
+    Condition, GATEWAY_GROUP, Kind, ObjectKey,
     condition::{reasons, types},
     gateway::{Gateway, ListenerSet, gateways::GatewayAllowedListenersNamespacesFrom as From},
 };
+use tracked::View;
 
 use crate::{
     fault::Fault,
@@ -23,9 +24,9 @@ pub(crate) type ByGateway<'a> = BTreeMap<ObjectKey, Vec<(&'a ObjectKey, &'a List
 
 /// > Listeners have precedence in this order: Gateway, then ListenerSets by creation time (oldest first), then by
 /// > `{namespace}/{name}`.
-pub(crate) fn by_gateway(resources: &Resources) -> ByGateway<'_> {
+pub(crate) fn by_gateway<'a>(view: &View<'a>) -> ByGateway<'a> {
     let mut sets = ByGateway::new();
-    for (key, set) in &resources.listener_sets {
+    for (key, set) in view.all::<ListenerSet>() {
         let parent = &set.spec.parent_ref;
         let group = parent.group.as_deref().unwrap_or(GATEWAY_GROUP);
         let kind = parent.kind.as_deref().unwrap_or("Gateway");
@@ -125,9 +126,9 @@ pub(crate) fn allowed(
             None => Namespaces::None,
         },
     };
-    let unknown = Unknown::of(lookup.resources, Kind::Gateway, key);
+    let unknown = Unknown::of(lookup.view(), Kind::Gateway, key);
     let known = unknown
         .inside("allowedListeners", reasons::NOT_ALLOWED)
         .is_none();
-    known && chosen.allow(&key.namespace, &set.namespace, &lookup.resources.namespaces)
+    known && chosen.allow(&key.namespace, &set.namespace, lookup.view())
 }

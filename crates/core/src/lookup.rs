@@ -3,7 +3,8 @@
 use std::{cell::RefCell, sync::Arc};
 
 use api::{
-    BackendPolicy, Kind, ObjectKey, ObjectRef, Resources, RouteFilter, RoutePolicy,
+    BackendPolicy, ClientPolicy, Kind, ObjectKey, ObjectRef, Resources, RouteFilter, RoutePolicy,
+    Stored,
     gateway::{BackendTlsPolicy, XBackend},
 };
 use foldhash::{HashMap, HashMapExt as _};
@@ -11,120 +12,75 @@ use k8s_openapi::api::{
     certificates::v1beta1::ClusterTrustBundle,
     core::v1::{ConfigMap, Secret, Service},
 };
+use tracked::{Access, Read, View};
 
-use crate::{
-    grant::Grants,
-    policy::{BackendScope, BackendTlsReading, Policies},
-};
+use crate::policy::{BackendScope, BackendTlsReading, Policies};
 
-/// All objects, with the indexes over them. Every question is noted: what came of an object holds for as long as the
-/// answers stay the same.
-///
-/// **Invariant:** whoever makes something that is kept from one translation to the next asks here.
+/// What a BackendTLSPolicy says, and what was read for it.
+type TrackedReading = (Arc<BackendTlsReading>, Box<[Read]>);
+
+/// All objects, with the indexes over them. Every read is noted by the [`View`], which is the only way to objects.
 pub(crate) struct Lookup<'a> {
-    pub(crate) resources: &'a Resources,
-    pub(crate) policies: &'a Policies,
-    grants: Grants<'a>,
-    noted: RefCell<Vec<Read>>,
-    /// BackendTLSPolicies that were read already: many routes ask for the same.
-    backend_tls: RefCell<HashMap<ObjectKey, Arc<BackendTlsReading>>>,
-}
-
-/// A question. What the answer was need not be known: it is another one only if something changed that it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Read {
-    /// An object of that name.
-    Object(Kind, ObjectKey),
-    /// The RoutePolicies of a route.
-    RoutePolicies(ObjectRef),
-    /// The BackendPolicies of a route, if there is one, and of a Service and its port, whose BackendTLSPolicies they are as well.
-    BackendPolicies(Option<ObjectRef>, ObjectKey, u16),
-    /// ReferenceGrants are few and about many: here the answer counts.
-    Permit(Access, bool),
-}
-
-/// A reference from a kind in a namespace to an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Access {
-    pub(crate) from: Kind,
-    pub(crate) namespace: String,
-    pub(crate) to: Kind,
-    pub(crate) target: ObjectKey,
+    view: View<'a>,
+    policies: &'a Policies,
+    /// Services whose policies were asked for, each with the port.
+    services: RefCell<Vec<(ObjectKey, u16)>>,
+    /// BackendTLSPolicies that were read already, with what was read for them: many routes ask for the same.
+    backend_tls: RefCell<HashMap<ObjectKey, TrackedReading>>,
 }
 
 impl<'a> Lookup<'a> {
     pub(crate) fn new(resources: &'a Resources, policies: &'a Policies) -> Self {
         Self {
-            resources,
+            view: View::new(resources),
             policies,
-            grants: Grants::of(resources),
-            noted: RefCell::default(),
+            services: RefCell::default(),
             backend_tls: RefCell::new(HashMap::new()),
         }
     }
 
-    /// What was asked since the last call.
-    pub(crate) fn take_reads(&self) -> Vec<Read> {
-        self.noted.take()
+    /// The objects, for what is kept.
+    pub(crate) const fn view(&self) -> &View<'a> {
+        &self.view
     }
 
-    fn note(&self, read: Read) {
-        let mut noted = self.noted.borrow_mut();
-        // Rules of a route ask the same again and again.
-        if noted.last() != Some(&read) {
-            noted.push(read);
-        }
+    /// Services whose policies were asked for since the last call, each with the port.
+    pub(crate) fn take_services(&self) -> Box<[(ObjectKey, u16)]> {
+        self.services.take().into_boxed_slice()
     }
 
-    /// Whether ReferenceGrants let the same pass as when these questions were asked.
-    pub(crate) fn grants_stand(&self, reads: &[Read]) -> bool {
-        reads.iter().all(|read| match read {
-            Read::Permit(access, then) => self.grants.permit(access) == *then,
-            _ => true,
-        })
+    fn get<T: Stored>(&self, key: &ObjectKey) -> Option<&'a T> {
+        self.view.get(key).map(|found| &**found)
     }
 
     pub(crate) fn service(&self, key: &ObjectKey) -> Option<&'a Service> {
-        let service = self.resources.services.get(key);
-        self.note(Read::Object(Kind::Service, key.clone()));
-        service.map(|service| &**service)
+        self.get(key)
     }
 
     pub(crate) fn route_filter(&self, key: &ObjectKey) -> Option<&'a RouteFilter> {
-        let filter = self.resources.route_filters.get(key);
-        self.note(Read::Object(Kind::RouteFilter, key.clone()));
-        filter.map(|filter| &**filter)
+        self.get(key)
     }
 
     pub(crate) fn secret(&self, key: &ObjectKey) -> Option<&'a Secret> {
-        let secret = self.resources.secrets.get(key);
-        self.note(Read::Object(Kind::Secret, key.clone()));
-        secret.map(|secret| &**secret)
+        self.get(key)
     }
 
     /// The value of an object's annotation.
     pub(crate) fn annotation(&self, of: &ObjectRef, name: &str) -> Option<String> {
-        self.note(Read::Object(of.kind, of.key.clone()));
-        let object = self.resources.get(of)?;
+        let object = self.view.object(of)?;
         object.metadata().annotations.as_ref()?.get(name).cloned()
     }
 
     pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
-        let map = self.resources.config_maps.get(key);
-        self.note(Read::Object(Kind::ConfigMap, key.clone()));
-        map.map(|map| &**map)
+        self.get(key)
     }
 
     pub(crate) fn x_backend(&self, key: &ObjectKey) -> Option<&'a XBackend> {
-        let backend = self.resources.x_backends.get(key);
-        self.note(Read::Object(Kind::XBackend, key.clone()));
-        backend.map(|backend| &**backend)
+        self.get(key)
     }
 
     pub(crate) fn trust_bundle(&self, key: &ObjectKey) -> Option<&'a ClusterTrustBundle> {
-        let bundle = self.resources.cluster_trust_bundles.get(key);
-        self.note(Read::Object(Kind::ClusterTrustBundle, key.clone()));
-        bundle.map(|bundle| &**bundle)
+        self.get(key)
     }
 
     /// RoutePolicies of a rule, the one for the rule before the one for its route.
@@ -133,34 +89,44 @@ impl<'a> Lookup<'a> {
         route: &ObjectRef,
         rule: Option<&str>,
     ) -> Vec<&'a RoutePolicy> {
-        self.note(Read::RoutePolicies(route.clone()));
-        let held = &self.policies.route;
-        let at = |section| held.at(self.resources, (route.kind, &route.key), section);
+        let at = |section| self.route_policy(route, section);
         let own = rule.and_then(|rule| at(Some(rule)));
-        let found = own.into_iter().chain(at(None));
-        found.map(|(_, policy)| &**policy).collect()
+        own.into_iter().chain(at(None)).collect()
     }
 
-    fn policies_of_backend(
+    fn route_policy(&self, route: &ObjectRef, section: Option<&str>) -> Option<&'a RoutePolicy> {
+        let found = self
+            .policies
+            .route
+            .at(&self.view, (route.kind, &route.key), section);
+        found.map(|(_, policy)| &**policy)
+    }
+
+    /// The policies that hold ClientPolicies' targets.
+    pub(crate) fn client_policy(
         &self,
-        scope: &BackendScope,
-    ) -> Vec<(&'a ObjectKey, &'a Arc<BackendPolicy>, bool)> {
-        let at = |kind, key, section| {
-            let held = &self.policies.backend;
-            held.at(self.resources, (kind, key), section)
-        };
-        let rule = scope.rule.iter().flat_map(|(route, rule)| {
-            let own = rule
-                .as_deref()
-                .and_then(|rule| at(route.kind, &route.key, Some(rule)));
-            own.into_iter().chain(at(route.kind, &route.key, None))
-        });
-        let number = scope.port.to_string();
-        let sections = scope.sections(&number);
-        let service = sections.filter_map(|section| at(Kind::Service, &scope.service, section));
-        let rule = rule.map(|(key, policy)| (key, policy, true));
-        rule.chain(service.map(|(key, policy)| (key, policy, false)))
-            .collect()
+        target: (Kind, &ObjectKey),
+        section: Option<&str>,
+    ) -> Option<(&'a ObjectKey, &'a Arc<ClientPolicy>)> {
+        self.policies.client.at(&self.view, target, section)
+    }
+
+    fn policies_of_rule(
+        &self,
+        (route, rule): (&ObjectRef, Option<&str>),
+    ) -> impl Iterator<Item = (&'a ObjectKey, &'a BackendPolicy)> {
+        let own = rule.and_then(|rule| self.backend_policy((route.kind, &route.key), Some(rule)));
+        let wider = self.backend_policy((route.kind, &route.key), None);
+        own.into_iter().chain(wider)
+    }
+
+    fn backend_policy(
+        &self,
+        target: (Kind, &ObjectKey),
+        section: Option<&str>,
+    ) -> Option<(&'a ObjectKey, &'a BackendPolicy)> {
+        let found = self.policies.backend.at(&self.view, target, section);
+        found.map(|(key, policy)| (key, &**policy))
     }
 
     /// BackendPolicies of a backend, the most specific first, each with whether it is attached to a route.
@@ -168,17 +134,20 @@ impl<'a> Lookup<'a> {
         &self,
         scope: &BackendScope,
     ) -> Vec<(&'a ObjectKey, &'a BackendPolicy, bool)> {
-        let route = scope.rule.as_ref().map(|(route, _)| route.clone());
-        let service = scope.service.clone();
-        self.note(Read::BackendPolicies(route, service, scope.port));
-        self.policies_of_backend(scope)
-            .into_iter()
-            .map(|(key, policy, own)| (key, &**policy, own))
+        let service = &scope.service;
+        { self.services.borrow_mut() }.push((service.clone(), scope.port));
+        let rule = scope.rule.iter();
+        let rule = rule.flat_map(|(route, rule)| self.policies_of_rule((route, rule.as_deref())));
+        let rule = rule.map(|(key, policy)| (key, policy, true));
+        let number = scope.port.to_string();
+        let sections = scope.sections(&number);
+        let own =
+            sections.filter_map(|section| self.backend_policy((Kind::Service, service), section));
+        rule.chain(own.map(|(key, policy)| (key, policy, false)))
             .collect()
     }
 
-    /// The BackendTLSPolicy of a Service's port, and what it says. That it was asked for is noted by
-    /// [`Self::backend_policies`].
+    /// The BackendTLSPolicy of a Service's port, and what it says.
     pub(crate) fn backend_tls(
         &self,
         scope: &BackendScope,
@@ -187,8 +156,7 @@ impl<'a> Lookup<'a> {
         let number = scope.port.to_string();
         let mut sections = scope.sections(&number);
         let target = (Kind::Service, &scope.service);
-        let (key, policy) =
-            sections.find_map(|section| held.at(self.resources, target, section))?;
+        let (key, policy) = sections.find_map(|section| held.at(&self.view, target, section))?;
         Some((key, self.backend_tls_reading(key, policy)))
     }
 
@@ -198,15 +166,15 @@ impl<'a> Lookup<'a> {
         key: &ObjectKey,
         policy: &BackendTlsPolicy,
     ) -> Arc<BackendTlsReading> {
-        let known = self.backend_tls.borrow().get(key).cloned();
-        if let Some(known) = known {
-            let read = known.read.iter();
-            read.for_each(|(kind, object)| self.note(Read::Object(*kind, object.clone())));
-            return known;
+        if let Some((known, reads)) = self.backend_tls.borrow().get(key) {
+            self.view.repeat(reads);
+            return Arc::clone(known);
         }
-        let reading = Arc::new(BackendTlsReading::of(key, policy, self));
+        let make = |_: &View<'_>| Arc::new(BackendTlsReading::of(key, policy, self));
+        let (reading, reads) = self.view.track(make);
+        self.view.repeat(&reads);
         let mut all = self.backend_tls.borrow_mut();
-        all.insert(key.clone(), Arc::clone(&reading));
+        all.insert(key.clone(), (Arc::clone(&reading), reads));
         reading
     }
 
@@ -216,32 +184,17 @@ impl<'a> Lookup<'a> {
         route: &ObjectRef,
         rule: Option<&str>,
     ) -> Vec<&'a BackendPolicy> {
-        // No Service has an empty name.
-        let scope = BackendScope {
-            rule: Some((route.clone(), rule.map(str::to_owned))),
-            service: ObjectKey::new("", ""),
-            port: 0,
-            port_name: None,
-        };
-        self.backend_policies(&scope)
-            .into_iter()
-            .map(|(_, policy, _)| policy)
-            .collect()
+        let found = self.policies_of_rule((route, rule));
+        found.map(|(_, policy)| policy).collect()
     }
 
     /// Whether a ReferenceGrant permits the reference. Within a namespace none is needed.
     pub(crate) fn permit(&self, from: Kind, namespace: &str, to: Kind, target: &ObjectKey) -> bool {
-        if *namespace == *target.namespace {
-            return true;
-        }
-        let access = Access {
-            from,
-            namespace: namespace.to_owned(),
-            to,
-            target: target.clone(),
-        };
-        let answer = self.grants.permit(&access);
-        self.note(Read::Permit(access, answer));
-        answer
+        *namespace == *target.namespace
+            || self.view.permit(Access {
+                from,
+                namespace: namespace.into(),
+                to: ObjectRef::new(to, target.clone()),
+            })
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api::{ObjectKey, Store};
+use api::ObjectKey;
 use k8s_openapi::api::core::v1::Namespace;
+use tracked::View;
 
 /// The label that every namespace carries, whether or not we were shown the Namespace object.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -34,19 +35,19 @@ pub(crate) struct Expression<'a> {
 
 impl Namespaces<'_> {
     /// Whether `namespace` is chosen by an object in namespace `own`.
-    pub(crate) fn allow(&self, own: &str, namespace: &str, all: &Store<Namespace>) -> bool {
+    pub(crate) fn allow(&self, own: &str, namespace: &str, view: &View<'_>) -> bool {
         match self {
             Self::All => true,
             Self::Same => own == namespace,
             Self::None => false,
-            Self::Selector(selector) => selector.matches(namespace, all),
+            Self::Selector(selector) => selector.matches(namespace, view),
         }
     }
 }
 
 impl Selector<'_> {
-    fn matches(&self, namespace: &str, all: &Store<Namespace>) -> bool {
-        let object = all.get(&ObjectKey::new("", namespace));
+    fn matches(&self, namespace: &str, view: &View<'_>) -> bool {
+        let object = view.get::<Namespace>(&ObjectKey::new("", namespace));
         let labels = object.and_then(|object| object.metadata.labels.as_ref());
         let label = |key: &str| match labels.and_then(|labels| labels.get(key)) {
             Some(value) => Some(value.as_str()),

@@ -12,13 +12,16 @@ mod verdict;
 use std::{borrow::Cow, sync::Arc};
 
 use api::{
-    BackendPolicy, ClientPolicy, GATEWAY_GROUP, Kind, Object, ObjectKey, PolicyTarget, Resources,
-    RoutePolicy, Store, condition::reasons, gateway::BackendTlsPolicy,
+    BackendPolicy, ClientPolicy, GATEWAY_GROUP, Kind, ObjectKey, ObjectRef, PolicyTarget,
+    RoutePolicy, Stored,
+    condition::reasons,
+    gateway::{BackendTlsPolicy, Gateway, GrpcRoute, HttpRoute, ListenerSet},
 };
-use foldhash::{HashMap, HashMapExt as _, HashSet};
-use kube::ResourceExt;
+use foldhash::{HashMap, HashMapExt as _};
+use k8s_openapi::api::core::v1::Service;
+use tracked::{Changes, Topic, View};
 
-use crate::{changes::Changes, fault::Fault, lookup::Lookup, precedence::Age};
+use crate::{fault::Fault, lookup::Lookup, precedence::Age};
 
 pub(crate) use backend::{BackendScope, BackendSettings, session_cookie};
 pub(crate) use backend_tls::{
@@ -37,12 +40,7 @@ pub(crate) use route::{
 pub(crate) use verdict::Verdicts;
 
 /// A kind of policy.
-pub(crate) trait Policy: ResourceExt + Sized + 'static {
-    /// Its own kind.
-    const KIND: Kind;
-    fn store(resources: &Resources) -> &Store<Self>;
-    /// The policy, if the object is one.
-    fn of(object: &Object) -> Option<&Arc<Self>>;
+pub(crate) trait Policy: Stored {
     fn targets(&self) -> Cow<'_, [PolicyTarget]>;
     /// Kinds that it may apply to.
     const TARGETS: &'static [Kind];
@@ -51,19 +49,7 @@ pub(crate) trait Policy: ResourceExt + Sized + 'static {
 }
 
 impl Policy for RoutePolicy {
-    const KIND: Kind = Kind::RoutePolicy;
     const TARGETS: &'static [Kind] = &[Kind::HttpRoute, Kind::GrpcRoute];
-
-    fn of(object: &Object) -> Option<&Arc<Self>> {
-        match object {
-            Object::RoutePolicy(policy) => Some(policy),
-            _ => None,
-        }
-    }
-
-    fn store(resources: &Resources) -> &Store<Self> {
-        &resources.route_policies
-    }
 
     fn targets(&self) -> Cow<'_, [PolicyTarget]> {
         Cow::Borrowed(&self.spec.target_refs)
@@ -98,19 +84,7 @@ impl Policy for RoutePolicy {
 }
 
 impl Policy for BackendPolicy {
-    const KIND: Kind = Kind::BackendPolicy;
     const TARGETS: &'static [Kind] = &[Kind::HttpRoute, Kind::GrpcRoute, Kind::Service];
-
-    fn of(object: &Object) -> Option<&Arc<Self>> {
-        match object {
-            Object::BackendPolicy(policy) => Some(policy),
-            _ => None,
-        }
-    }
-
-    fn store(resources: &Resources) -> &Store<Self> {
-        &resources.backend_policies
-    }
 
     fn targets(&self) -> Cow<'_, [PolicyTarget]> {
         Cow::Borrowed(&self.spec.target_refs)
@@ -122,19 +96,7 @@ impl Policy for BackendPolicy {
 }
 
 impl Policy for ClientPolicy {
-    const KIND: Kind = Kind::ClientPolicy;
     const TARGETS: &'static [Kind] = &[Kind::Gateway, Kind::ListenerSet];
-
-    fn of(object: &Object) -> Option<&Arc<Self>> {
-        match object {
-            Object::ClientPolicy(policy) => Some(policy),
-            _ => None,
-        }
-    }
-
-    fn store(resources: &Resources) -> &Store<Self> {
-        &resources.client_policies
-    }
 
     fn targets(&self) -> Cow<'_, [PolicyTarget]> {
         Cow::Borrowed(&self.spec.target_refs)
@@ -156,11 +118,11 @@ pub(crate) struct Policies {
 
 impl Policies {
     /// Takes in what changed.
-    pub(crate) fn update(&mut self, changes: &Changes, resources: &Resources) {
-        self.route.update(changes, resources);
-        self.backend.update(changes, resources);
-        self.client.update(changes, resources);
-        self.backend_tls.update(changes, resources);
+    pub(crate) fn update(&mut self, changes: &Changes, view: &View<'_>) {
+        self.route.update(changes, view);
+        self.backend.update(changes, view);
+        self.client.update(changes, view);
+        self.backend_tls.update(changes, view);
     }
 }
 
@@ -169,15 +131,12 @@ impl Policies {
 pub(crate) struct Held<P> {
     /// Whether there are such targets is asked when they are.
     by_target: HashMap<Kind, HashMap<ObjectKey, Vec<Holder<P>>>>,
-    /// Targets of policies that changed.
-    moved: HashSet<(Kind, ObjectKey)>,
 }
 
 impl<P> Default for Held<P> {
     fn default() -> Self {
         Self {
             by_target: HashMap::new(),
-            moved: HashSet::default(),
         }
     }
 }
@@ -192,26 +151,20 @@ struct Holder<P> {
 }
 
 impl<P: Policy> Held<P> {
-    fn update(&mut self, changes: &Changes, resources: &Resources) {
-        self.moved.clear();
-        match changes {
-            Changes::Everything => {
-                self.by_target.clear();
-                for (key, policy) in P::store(resources) {
-                    self.add(key, policy);
-                }
-                self.moved.clear();
+    fn update(&mut self, changes: &Changes, view: &View<'_>) {
+        if matches!(changes, Changes::Everything) {
+            self.by_target.clear();
+            for (key, policy) in view.all() {
+                self.add(key, policy);
             }
-            Changes::Some(all) => {
-                for change in all {
-                    let key = &change.reference.key;
-                    if let Some(before) = change.before.as_ref().and_then(P::of) {
-                        self.remove(key, before);
-                    }
-                    if let Some(now) = change.now.as_ref().and_then(P::of) {
-                        self.add(key, now);
-                    }
-                }
+        }
+        for change in changes.iter() {
+            let key = &change.reference.key;
+            if let Some(before) = change.before.as_ref().and_then(P::of) {
+                self.remove(key, before);
+            }
+            if let Some(now) = change.now.as_ref().and_then(P::of) {
+                self.add(key, now);
             }
         }
     }
@@ -228,13 +181,12 @@ impl<P: Policy> Held<P> {
                 policy: Arc::clone(policy),
             };
             let of_kind = self.by_target.entry(kind).or_default();
-            let holders = of_kind.entry(object.clone()).or_default();
+            let holders = of_kind.entry(object).or_default();
             // > If there are multiple policies targeting the same resource, the oldest one based on creation timestamp
             // > wins; if a tie exists, the one first in alphabetical order by `{namespace}/{name}`. (GEP-713)
             let at = holders
                 .partition_point(|known| (&known.age, &known.key) <= (&holder.age, &holder.key));
             holders.insert(at, holder);
-            self.moved.insert((kind, object));
         }
     }
 
@@ -251,13 +203,12 @@ impl<P: Policy> Held<P> {
                     of_kind.remove(&object);
                 }
             }
-            self.moved.insert((kind, object));
         }
     }
 
-    /// Targets whose policies are not what they were; after the first time.
-    pub(crate) fn moved(&self) -> impl Iterator<Item = (Kind, &ObjectKey)> {
-        self.moved.iter().map(|(kind, key)| (*kind, key))
+    /// Notes that policies of a target are read.
+    pub(crate) fn note(&self, view: &View<'_>, (kind, key): (Kind, &ObjectKey)) {
+        view.note(Topic::Policies(P::KIND, ObjectRef::new(kind, key.clone())));
     }
 
     /// Policies that want to hold a target, or a part of it.
@@ -266,7 +217,13 @@ impl<P: Policy> Held<P> {
         holders.into_iter().flatten().map(|holder| &holder.key)
     }
 
-    fn holder(&self, kind: Kind, key: &ObjectKey, section: Option<&str>) -> Option<&Holder<P>> {
+    fn holder(
+        &self,
+        view: &View<'_>,
+        (kind, key): (Kind, &ObjectKey),
+        section: Option<&str>,
+    ) -> Option<&Holder<P>> {
+        self.note(view, (kind, key));
         let holders = self.by_target.get(&kind)?.get(key)?;
         holders
             .iter()
@@ -276,24 +233,19 @@ impl<P: Policy> Held<P> {
     /// The policy for that target and section, and nothing wider.
     pub(crate) fn at(
         &self,
-        resources: &Resources,
-        (kind, key): (Kind, &ObjectKey),
+        view: &View<'_>,
+        target: (Kind, &ObjectKey),
         section: Option<&str>,
     ) -> Option<(&ObjectKey, &Arc<P>)> {
-        let holder = self.holder(kind, key, section)?;
-        let known = sections(resources, kind, key)?;
+        let holder = self.holder(view, target, section)?;
+        let known = sections(view, target)?;
         let there = section.is_none_or(|section| known.iter().any(|known| known == section));
         there.then_some((&holder.key, &holder.policy))
     }
 
-    fn accept(
-        &self,
-        resources: &Resources,
-        key: &ObjectKey,
-        target: &PolicyTarget,
-    ) -> Result<(), Fault> {
-        let (kind, object) = find::<P>(resources, key, target)?;
-        match self.holder(kind, &object, target.section_name.as_deref()) {
+    fn accept(&self, view: &View<'_>, key: &ObjectKey, target: &PolicyTarget) -> Result<(), Fault> {
+        let (kind, object) = find::<P>(view, key, target)?;
+        match self.holder(view, (kind, &object), target.section_name.as_deref()) {
             Some(holder) if holder.key != *key => Err(Fault::new(
                 reasons::CONFLICTED,
                 format!("{} is older and holds the same target", holder.key),
@@ -311,7 +263,7 @@ fn named<P: Policy>(policy: &ObjectKey, target: &PolicyTarget) -> Option<(Kind, 
 
 /// The target, if there is such a thing.
 fn find<P: Policy>(
-    resources: &Resources,
+    view: &View<'_>,
     policy: &ObjectKey,
     target: &PolicyTarget,
 ) -> Result<(Kind, ObjectKey), Fault> {
@@ -326,7 +278,7 @@ fn find<P: Policy>(
         return Err(Fault::new(reasons::INVALID, message));
     };
     let not_found = |what: String| Err(Fault::new(reasons::TARGET_NOT_FOUND, what));
-    let Some(sections) = sections(resources, kind, &key) else {
+    let Some(sections) = sections(view, (kind, &key)) else {
         return not_found(format!("{kind} {key} does not exist"));
     };
     match &target.section_name {
@@ -347,20 +299,20 @@ const fn section_word(kind: Kind) -> &'static str {
 }
 
 /// The names that a `sectionName` may have; `None` if there is no such object.
-fn sections(resources: &Resources, kind: Kind, key: &ObjectKey) -> Option<Vec<String>> {
+fn sections(view: &View<'_>, (kind, key): (Kind, &ObjectKey)) -> Option<Vec<String>> {
     Some(match kind {
         Kind::HttpRoute => {
-            let route = resources.http_routes.get(key)?;
+            let route = view.get::<HttpRoute>(key)?;
             let rules = route.spec.rules.iter().flatten();
             rules.filter_map(|rule| rule.name.clone()).collect()
         }
         Kind::GrpcRoute => {
-            let route = resources.grpc_routes.get(key)?;
+            let route = view.get::<GrpcRoute>(key)?;
             let rules = route.spec.rules.iter().flatten();
             rules.filter_map(|rule| rule.name.clone()).collect()
         }
         Kind::Service => {
-            let service = resources.services.get(key)?;
+            let service = view.get::<Service>(key)?;
             let ports = service
                 .spec
                 .iter()
@@ -370,7 +322,7 @@ fn sections(resources: &Resources, kind: Kind, key: &ObjectKey) -> Option<Vec<St
                 .collect()
         }
         Kind::Gateway => {
-            let gateway = resources.gateways.get(key)?;
+            let gateway = view.get::<Gateway>(key)?;
             gateway
                 .spec
                 .listeners
@@ -379,7 +331,7 @@ fn sections(resources: &Resources, kind: Kind, key: &ObjectKey) -> Option<Vec<St
                 .collect()
         }
         Kind::ListenerSet => {
-            let set = resources.listener_sets.get(key)?;
+            let set = view.get::<ListenerSet>(key)?;
             set.spec
                 .listeners
                 .iter()

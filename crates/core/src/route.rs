@@ -1,12 +1,9 @@
 //! Routes of every kind: what one comes to, apart from where it attaches, and what is kept of that.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use api::{
-    Condition, GATEWAY_GROUP, Kind, ObjectKey, ObjectRef, Resources,
+    Condition, GATEWAY_GROUP, Kind, ObjectKey, ObjectRef, Stored,
     condition::{reasons, types},
     gateway::{
         GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute,
@@ -15,16 +12,16 @@ use api::{
     },
 };
 use ir::{HostPattern, HostSettings, Route};
+use tracked::{Changes, Topic, View};
 
 use crate::{
     attach::Place,
     backend::ClusterRef,
-    changes::Changes,
-    dependents::{Dependents, Topic, topics},
+    changes::spare_listeners,
     fault::{self, Fault},
     grpc_route, http_route,
     identity::Variant,
-    lookup::{Lookup, Read},
+    lookup::Lookup,
     precedence::{Age, Precedence},
     status::ParentRef,
     stream_route::{self, Stream},
@@ -61,20 +58,14 @@ macro_rules! parents {
 }
 
 impl<'a> Declared<'a> {
-    fn find(resources: &'a Resources, route: &ObjectRef) -> Option<Self> {
+    fn find(view: &View<'a>, route: &ObjectRef) -> Option<Self> {
         let key = &route.key;
         match route.kind {
-            Kind::HttpRoute => resources
-                .http_routes
-                .get(key)
-                .map(|route| Self::Http(route)),
-            Kind::GrpcRoute => resources
-                .grpc_routes
-                .get(key)
-                .map(|route| Self::Grpc(route)),
-            Kind::TlsRoute => resources.tls_routes.get(key).map(|route| Self::Tls(route)),
-            Kind::TcpRoute => resources.tcp_routes.get(key).map(|route| Self::Tcp(route)),
-            Kind::UdpRoute => resources.udp_routes.get(key).map(|route| Self::Udp(route)),
+            Kind::HttpRoute => view.get(key).map(|route| Self::Http(route)),
+            Kind::GrpcRoute => view.get(key).map(|route| Self::Grpc(route)),
+            Kind::TlsRoute => view.get(key).map(|route| Self::Tls(route)),
+            Kind::TcpRoute => view.get(key).map(|route| Self::Tcp(route)),
+            Kind::UdpRoute => view.get(key).map(|route| Self::Udp(route)),
             _ => None,
         }
     }
@@ -124,14 +115,14 @@ impl<'a> Declared<'a> {
 }
 
 /// Every route that there is.
-fn all(resources: &Resources) -> BTreeSet<ObjectRef> {
-    let keys = |kind| {
-        resources
-            .keys(kind)
-            .into_iter()
-            .map(move |key| ObjectRef::new(kind, key))
-    };
-    Kind::ROUTES.iter().copied().flat_map(keys).collect()
+fn all(view: &View<'_>) -> BTreeSet<ObjectRef> {
+    fn keys<T: Stored>(view: &View<'_>) -> impl Iterator<Item = ObjectRef> {
+        let keys = view.all::<T>().keys();
+        keys.map(|key| ObjectRef::new(T::KIND, key.clone()))
+    }
+    let http = keys::<HttpRoute>(view).chain(keys::<GrpcRoute>(view));
+    let streams = keys::<TlsRoute>(view).chain(keys::<TcpRoute>(view));
+    http.chain(streams).chain(keys::<UdpRoute>(view)).collect()
 }
 
 /// A match of a route, ready to be sorted into virtual hosts.
@@ -252,13 +243,13 @@ fn joined<'a>(warnings: impl Iterator<Item = &'a str>) -> String {
 /// What came of routes, for as long as they and all that was read for them stay the same.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    known: BTreeMap<ObjectRef, Known>,
-    dependents: Dependents<ObjectRef>,
+    known: tracked::Memo<ObjectRef, Known>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
-    reads: Box<[Read]>,
+    /// Services that it leads to, or would, each with the port.
+    services: Box<[(ObjectKey, u16)]>,
     pub(crate) outcome: Arc<TranslatedRoute>,
     /// Where it attaches, for as long as listeners stay the same; without any parent of ours, nowhere.
     pub(crate) place: Option<Place>,
@@ -269,10 +260,7 @@ pub(crate) struct Known {
 impl Known {
     /// Services that it leads to, or would, each with the port.
     pub(crate) fn services(&self) -> impl Iterator<Item = (&ObjectKey, u16)> {
-        self.reads.iter().filter_map(|read| match read {
-            Read::BackendPolicies(_, service, port) => Some((service, *port)),
-            _ => None,
-        })
+        self.services.iter().map(|(service, port)| (service, *port))
     }
 }
 
@@ -298,41 +286,25 @@ impl Memo {
             &[Variant],
         ) -> (Option<Place>, Vec<Variant>),
     ) -> Moved {
-        let find = |route: &ObjectRef| Declared::find(lookup.resources, route);
-        let stale = self.stale(lookup, changes);
-        let listeners_stay = changes.spare_listeners();
+        let view = lookup.view();
+        let stale = self.stale(view, changes);
+        let listeners_stay = spare_listeners(changes);
         let mut moved = Vec::with_capacity(stale.len());
         for key in stale {
-            let before = self.known.remove(&key);
-            if let Some(before) = &before {
-                self.dependents.remove(&key, topics(&before.reads));
-            }
-            if let Some(route) = find(&key) {
-                lookup.take_reads();
-                let outcome = Arc::new(route.translate(&key, lookup));
-                let reads = lookup.take_reads().into_boxed_slice();
-                self.dependents.add(&key, topics(&reads));
-                // Else all of them find their places below.
-                let (place, variants) = if listeners_stay {
-                    place((&key, route), &outcome, &[])
-                } else {
-                    (None, Vec::new())
-                };
-                let known = Known {
-                    reads,
-                    outcome,
-                    place,
-                    variants,
-                };
-                self.known.insert(key.clone(), known);
+            let before = self.translate(&key, lookup);
+            if listeners_stay
+                && let Some(route) = Declared::find(view, &key)
+                && let Some(known) = self.known.get_mut(&key)
+            {
+                (known.place, known.variants) = place((&key, route), &known.outcome, &[]);
             }
             moved.push((key, before));
         }
         if listeners_stay {
             return Moved::Some(moved);
         }
-        for (key, known) in &mut self.known {
-            if let Some(route) = find(key) {
+        for (key, known) in self.known.iter_mut() {
+            if let Some(route) = Declared::find(view, key) {
                 (known.place, known.variants) =
                     place((key, route), &known.outcome, &known.variants);
             }
@@ -340,16 +312,29 @@ impl Memo {
         Moved::All
     }
 
-    fn stale(&self, lookup: &Lookup<'_>, changes: &Changes) -> BTreeSet<ObjectRef> {
-        let Changes::Some(all) = changes else {
-            return all(lookup.resources);
+    /// Translates a route anew, or lets it go. Gives what it was. It has no place yet.
+    fn translate(&mut self, key: &ObjectRef, lookup: &Lookup<'_>) -> Option<Known> {
+        if Declared::find(lookup.view(), key).is_none() {
+            return self.known.forget(key);
+        }
+        self.known.keep(key.clone(), lookup.view(), |view| {
+            lookup.take_services();
+            let translated = Declared::find(view, key).map(|route| route.translate(key, lookup));
+            Known {
+                outcome: Arc::new(translated.unwrap_or_default()),
+                services: lookup.take_services(),
+                place: None,
+                variants: Vec::new(),
+            }
+        })
+    }
+
+    fn stale(&self, view: &View<'_>, changes: &Changes) -> BTreeSet<ObjectRef> {
+        let Changes::Some(changed) = changes else {
+            return all(view);
         };
-        let grants_stand = |key: &ObjectRef| {
-            let known = self.known.get(key);
-            known.is_none_or(|known| lookup.grants_stand(&known.reads))
-        };
-        let mut stale = self.dependents.stale(changes, lookup, grants_stand);
-        let own = all.iter().map(|change| &change.reference);
+        let mut stale = self.known.stale(changes, view);
+        let own = changed.iter().map(|change| &change.reference);
         let own = own.filter(|reference| Kind::ROUTES.contains(&reference.kind));
         stale.extend(own.cloned());
         stale
@@ -362,7 +347,7 @@ impl Memo {
         lookup: &Lookup<'_>,
         place: impl FnOnce((&ObjectRef, Declared<'_>), &Known) -> Option<Place>,
     ) {
-        let route = Declared::find(lookup.resources, key);
+        let route = Declared::find(lookup.view(), key);
         if let (Some(route), Some(known)) = (route, self.known.get_mut(key)) {
             known.place = place((key, route), known);
         }
@@ -375,8 +360,9 @@ impl Memo {
 
     /// Routes that lead to a Service, or would.
     pub(crate) fn users_of(&self, service: &ObjectKey) -> impl Iterator<Item = &Known> {
-        let topic = Topic::Policies(Kind::BackendPolicy, Kind::Service, service.clone());
-        let routes = self.dependents.of(&topic).iter();
+        let service = ObjectRef::new(Kind::Service, service.clone());
+        let topic = Topic::Policies(Kind::BackendPolicy, service);
+        let routes = self.known.readers(&topic).iter();
         routes.filter_map(|route| self.known.get(route))
     }
 

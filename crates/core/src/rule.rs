@@ -253,7 +253,7 @@ fn closing_policy(name: Option<&str>, owner: Owner<'_>, lookup: &Lookup<'_>) -> 
     let policies = lookup.route_policies(owner.reference, name);
     policies.into_iter().find_map(|policy| {
         let key = ObjectKey::of(policy);
-        let unknown = Unknown::of(lookup.resources, Kind::RoutePolicy, &key);
+        let unknown = Unknown::of(lookup.view(), Kind::RoutePolicy, &key);
         let fault = unknown.anywhere(reasons::ROUTE_UNSUPPORTED_VALUE)?;
         let message = format!("RoutePolicy {key}: {}", fault.message);
         Some(Fault::new(fault.reason, message))

@@ -118,7 +118,7 @@ pub(crate) fn bare(
     if !rest.is_empty() {
         warnings.push("rules after the first one are not used".to_owned());
     }
-    let unknown = Unknown::of(lookup.resources, reference.kind, &reference.key);
+    let unknown = Unknown::of(lookup.view(), reference.kind, &reference.key);
     warnings.extend(unknown.unused_in_rules());
     let text: Arc<str> = reference.to_string().into();
     let name = rule.name.as_deref().unwrap_or("0");

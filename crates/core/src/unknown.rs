@@ -4,7 +4,8 @@
 //! has it is closed: a listener, a rule, a policy, or all of them where it stands above. Only few parts of an object are
 //! known to keep nobody out; unknown fields in them are named, and nothing is closed.
 
-use api::{Beyond, Kind, ObjectKey, ObjectRef, Resources, Step, UnknownField};
+use api::{Beyond, Kind, ObjectKey, Step, UnknownField};
+use tracked::View;
 
 use crate::fault::Fault;
 
@@ -19,12 +20,8 @@ const OF_SENDING: &[&str] = &["name", "retry", "sessionPersistence", "timeouts"]
 pub(crate) struct Unknown<'a>(Option<&'a Beyond>);
 
 impl<'a> Unknown<'a> {
-    pub(crate) fn of(resources: &'a Resources, kind: Kind, key: &ObjectKey) -> Self {
-        // Most objects have none, and then there is nothing to look for.
-        if resources.beyond.is_empty() {
-            return Self::default();
-        }
-        let beyond = resources.beyond(&ObjectRef::new(kind, key.clone()));
+    pub(crate) fn of(view: &View<'a>, kind: Kind, key: &ObjectKey) -> Self {
+        let beyond = view.beyond(kind, key);
         Self(beyond.filter(|beyond| !beyond.is_known()))
     }
 

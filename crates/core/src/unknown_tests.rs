@@ -1,5 +1,6 @@
 use api::{Kind, Object, ObjectKey, Resources};
 use serde_json::{Value, json};
+use tracked::View;
 
 use super::Unknown;
 
@@ -10,7 +11,7 @@ fn with(spec: &Value, test: impl Fn(Unknown<'_>)) {
     let mut resources = Resources::default();
     resources.insert_reading(Object::read(Kind::HttpRoute, object).unwrap());
     let key = ObjectKey::new("default", "x");
-    test(Unknown::of(&resources, Kind::HttpRoute, &key));
+    test(Unknown::of(&View::new(&resources), Kind::HttpRoute, &key));
 }
 
 #[test]

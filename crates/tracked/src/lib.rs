@@ -7,6 +7,12 @@
 //! cannot read around it. Some ways to break the rule stay open, and a review looks for them: a value from outside that a closure
 //! captures, and an index over objects that is asked without [`View::note`].
 //!
+//! ```compile_fail,E0616
+//! fn around(view: &tracked::View<'_>) -> usize {
+//!     view.resources.services.len()
+//! }
+//! ```
+//!
 //! # The parts
 //!
 //! - [`Changes`] says what became of objects since the last run. [`Changes::join`] compares addresses: an object that did not

@@ -6,6 +6,9 @@ use api::{
     Beyond, Kind, Object, ObjectKey, ObjectRef, Resources, Store, Stored, gateway::ReferenceGrant,
 };
 
+/// Among how many of the last reads one is looked for before it is noted again.
+const RECENT: usize = 8;
+
 /// What can change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Topic {
@@ -138,8 +141,8 @@ impl<'a> View<'a> {
 
     fn push(&self, read: Read) {
         let mut reads = self.reads.borrow_mut();
-        // Parts of an object ask the same again and again.
-        if reads.last() != Some(&read) {
+        // Parts of an object ask the same again and again, in turns.
+        if !reads.iter().rev().take(RECENT).any(|known| *known == read) {
             reads.push(read);
         }
     }

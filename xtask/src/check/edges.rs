@@ -14,7 +14,7 @@ use crate::workspace;
 const EDGES: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("converter", &["api", "tracked"]),
-    ("gateway-core", &["api", "ir"]),
+    ("gateway-core", &["api", "ir", "tracked"]),
     ("ir", &[]),
     (
         "postern",

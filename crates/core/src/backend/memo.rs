@@ -9,10 +9,10 @@ use std::{
 use api::{Kind, ObjectKey, ObjectRef};
 use foldhash::HashMap;
 use ir::{Cluster, ClusterKey, Endpoint};
+use tracked::Changes;
 
 use super::ClusterRef;
 use crate::{
-    changes::Changes,
     endpoint::Slices,
     gateway::Parents,
     lookup::Lookup,
@@ -56,7 +56,7 @@ impl Memo {
         parents: &Parents<'_>,
         (lookup, changes): (&Lookup<'_>, &Changes),
     ) -> BTreeMap<ClusterKey, Arc<Cluster>> {
-        self.slices.update(changes, lookup.resources);
+        self.slices.update(changes, lookup.view());
         let mut stale = BTreeSet::new();
         match moved {
             Moved::All => {
@@ -213,7 +213,7 @@ fn make(
 
 fn cluster(wanted: &ClusterRef, slices: &Slices, lookup: &Lookup<'_>) -> Arc<Cluster> {
     let endpoints = || {
-        let service = lookup.resources.services.get(&wanted.service)?;
+        let service = lookup.service(&wanted.service)?;
         let port = (wanted.transport, wanted.port);
         Some(slices.endpoints(&wanted.service, service, port))
     };

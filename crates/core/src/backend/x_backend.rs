@@ -68,7 +68,7 @@ fn cluster(
     settings: BackendSettings,
     lookup: &Lookup<'_>,
 ) -> Result<ClusterRef, Fault> {
-    let unknown = Unknown::of(lookup.resources, Kind::XBackend, key);
+    let unknown = Unknown::of(lookup.view(), Kind::XBackend, key);
     unknown
         .anywhere(reasons::ROUTE_UNSUPPORTED_VALUE)
         .map_or(Ok(()), Err)?;

@@ -57,7 +57,7 @@ impl BackendSettings {
     /// The settings of these policies together, the most specific first.
     pub(crate) fn of(policies: &[Attached<'_>], lookup: &Lookup<'_>) -> Result<Self, Fault> {
         for (key, _, _) in policies {
-            let unknown = Unknown::of(lookup.resources, Kind::BackendPolicy, key);
+            let unknown = Unknown::of(lookup.view(), Kind::BackendPolicy, key);
             if let Some(fault) = unknown.anywhere(reasons::INVALID) {
                 return Err(fault);
             }

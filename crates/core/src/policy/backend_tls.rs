@@ -5,7 +5,7 @@ mod verdict;
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use api::{
-    Kind, Object, ObjectKey, PolicyTarget, Resources, Store,
+    Kind, ObjectKey, PolicyTarget,
     condition::reasons,
     gateway::{
         BackendTlsPolicy,
@@ -27,19 +27,7 @@ pub(crate) use verdict::{Ancestry, verdicts};
 const SYSTEM: &str = "System";
 
 impl Policy for BackendTlsPolicy {
-    const KIND: Kind = Kind::BackendTlsPolicy;
     const TARGETS: &'static [Kind] = &[Kind::Service];
-
-    fn of(object: &Object) -> Option<&Arc<Self>> {
-        match object {
-            Object::BackendTlsPolicy(policy) => Some(policy),
-            _ => None,
-        }
-    }
-
-    fn store(resources: &Resources) -> &Store<Self> {
-        &resources.backend_tls_policies
-    }
 
     fn targets(&self) -> Cow<'_, [PolicyTarget]> {
         let targets = self.spec.target_refs.iter().map(|target| PolicyTarget {
@@ -66,8 +54,6 @@ pub(crate) struct Reading {
     unresolved: Option<Fault>,
     /// What is not honoured although the policy is.
     warning: String,
-    /// What was read for it.
-    pub(crate) read: Vec<(Kind, ObjectKey)>,
 }
 
 impl Reading {
@@ -82,18 +68,13 @@ impl Reading {
                 Err(fault) => bad.push(fault),
             }
         }
-        let read = references.iter().filter_map(|reference| {
-            let kind = kind_of(reference)?;
-            Some((kind, named(kind, key, reference)))
-        });
-        let unknown = Unknown::of(lookup.resources, Kind::BackendTlsPolicy, key);
+        let unknown = Unknown::of(lookup.view(), Kind::BackendTlsPolicy, key);
         let known = unknown.anywhere(reasons::INVALID).map_or(Ok(()), Err);
         let verified = known.and_then(|()| verify(validation, good));
         Self {
             tls: verified.and_then(|verify| tls(validation, verify)),
             unresolved: Fault::join(&bad),
             warning: warning(policy),
-            read: read.collect(),
         }
     }
 }

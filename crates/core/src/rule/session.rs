@@ -24,7 +24,9 @@ pub(super) fn of(
                 let message = "sessionCookie of a BackendPolicy is not used: sessionPersistence of the rule goes before";
                 rule.warnings.push(message.to_owned());
             }
-            let beyond = lookup.resources.beyond(owner.reference);
+            let beyond = lookup
+                .view()
+                .beyond(owner.reference.kind, &owner.reference.key);
             let fields = beyond.and_then(|beyond| beyond.session(place));
             let own = SessionPersistence::from(own).with(&fields.cloned().unwrap_or_default());
             persistent(&own, || generated(owner, id))

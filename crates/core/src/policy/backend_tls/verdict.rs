@@ -9,21 +9,20 @@ use std::{
 };
 
 use api::{
-    Condition, GATEWAY_GROUP, Kind, ObjectKey, Resources,
+    Condition, GATEWAY_GROUP, Kind, ObjectKey,
     condition::{reasons, types},
     gateway::BackendTlsPolicy,
 };
+use tracked::Changes;
 
 use super::Policy;
 use crate::{
     ParentRef,
     attach::Place,
-    changes::Changes,
-    dependents::Topic,
     fault::Fault,
     gateway::Parents,
     lookup::Lookup,
-    policy::{Held, Verdicts, named, verdict::judged_by},
+    policy::{Held, Verdicts, named},
     protocol::Protocol,
     route::{self, Known, Moved},
     status::{PolicyAncestorStatus, PolicyStatus},
@@ -61,12 +60,8 @@ impl Ancestry<'_> {
     /// Policies to whose targets requests may come from other Gateways than before.
     fn stale(&self, held: &Held<BackendTlsPolicy>, lookup: &Lookup<'_>) -> BTreeSet<ObjectKey> {
         let Moved::Some(moved) = self.moved else {
-            return lookup
-                .resources
-                .backend_tls_policies
-                .keys()
-                .cloned()
-                .collect();
+            let all = lookup.view().all::<BackendTlsPolicy>();
+            return all.keys().cloned().collect();
         };
         let mut stale = BTreeSet::new();
         for (key, before) in moved {
@@ -94,15 +89,15 @@ impl Ancestry<'_> {
 /// What is to be said about each policy whose target requests of ours come to.
 pub(crate) fn verdicts(
     verdicts: &mut Verdicts,
+    held: &Held<BackendTlsPolicy>,
     (lookup, changes): (&Lookup<'_>, &Changes),
     ancestry: &Ancestry<'_>,
 ) -> BTreeMap<ObjectKey, Arc<PolicyStatus>> {
-    let held = &lookup.policies.backend_tls;
     let judge = |key: &ObjectKey, policy: &Arc<BackendTlsPolicy>| {
         judge(held, (key, policy), ancestry, lookup)
     };
     // Most clusters have none, and then there is nothing to look for.
-    let stale = match lookup.resources.backend_tls_policies.is_empty() {
+    let stale = match lookup.view().all::<BackendTlsPolicy>().is_empty() {
         true => BTreeSet::new(),
         false => ancestry.stale(held, lookup),
     };
@@ -114,12 +109,11 @@ fn judge(
     (key, policy): (&ObjectKey, &BackendTlsPolicy),
     ancestry: &Ancestry<'_>,
     lookup: &Lookup<'_>,
-) -> (PolicyStatus, Vec<Topic>) {
-    lookup.take_reads();
+) -> PolicyStatus {
     let reading = lookup.backend_tls_reading(key, policy);
     let targets = policy.targets();
     let lost = targets.iter().filter_map(|target| {
-        let accepted = held.accept(lookup.resources, key, target);
+        let accepted = held.accept(lookup.view(), key, target);
         accepted.err()
     });
     let lost: Vec<_> = lost.collect();
@@ -136,7 +130,7 @@ fn judge(
     };
     let gateways = targets.iter().filter_map(|target| {
         let (_, service) = named::<BackendTlsPolicy>(key, target)?;
-        let ports = ports(lookup.resources, &service, target.section_name.as_deref());
+        let ports = ports(lookup, &service, target.section_name.as_deref());
         Some(ancestry.of_service(&service, ports.as_deref()))
     });
     let gateways: BTreeSet<_> = gateways.flatten().collect();
@@ -144,17 +138,16 @@ fn judge(
         ancestor_ref: reference(gateway),
         conditions: vec![accepted.clone(), resolved.clone()],
     });
-    let status = PolicyStatus {
+    PolicyStatus {
         ancestors: ancestors.collect(),
-    };
-    (status, judged_by::<BackendTlsPolicy>(key, &targets, lookup))
+    }
 }
 
 /// The ports that a section of a Service means; `None`: all of them. So does one that the Service does not have: whoever uses the
 /// Service is to hear of that.
-fn ports(resources: &Resources, service: &ObjectKey, section: Option<&str>) -> Option<Vec<u16>> {
+fn ports(lookup: &Lookup<'_>, service: &ObjectKey, section: Option<&str>) -> Option<Vec<u16>> {
     let section = section?;
-    let spec = resources.services.get(service)?.spec.as_ref()?;
+    let spec = lookup.service(service)?.spec.as_ref()?;
     let ports = spec.ports.iter().flatten();
     let meant = ports
         .filter(|port| port.name.as_deref() == Some(section) || port.port.to_string() == section);

@@ -7,14 +7,15 @@ use std::{
 };
 
 use api::{ClientPolicy, Kind, ObjectKey, PolicyTarget, condition::reasons};
+use tracked::Changes;
 
 use crate::{
-    changes::Changes,
+    changes::spare_listeners,
     fault::Fault,
     gateway::Parents,
     listener::Listener,
     lookup::Lookup,
-    policy::{Verdicts, named, verdict::judge},
+    policy::{Held, Verdicts, named, verdict::judge},
     protocol::Protocol,
     status::PolicyStatus,
 };
@@ -25,18 +26,23 @@ const NAMED: usize = 5;
 /// What is to be said about each policy.
 pub(crate) fn verdicts(
     verdicts: &mut Verdicts,
+    held: &Held<ClientPolicy>,
     (lookup, changes): (&Lookup<'_>, &Changes),
     parents: &Parents<'_>,
 ) -> BTreeMap<ObjectKey, Arc<PolicyStatus>> {
-    let held = &lookup.policies.client;
     let policy_judged = |key: &ObjectKey, policy: &Arc<ClientPolicy>| {
         let of_use = |target: &PolicyTarget| of_use((key, policy), target, parents);
         judge(held, (key, policy), lookup, of_use)
     };
     // A policy for a Gateway is about listeners of other objects, too.
-    let stale = match changes.spare_listeners() {
+    let stale = match spare_listeners(changes) {
         true => BTreeSet::new(),
-        false => lookup.resources.client_policies.keys().cloned().collect(),
+        false => lookup
+            .view()
+            .all::<ClientPolicy>()
+            .keys()
+            .cloned()
+            .collect(),
     };
     verdicts.update((lookup, changes), stale, policy_judged)
 }
