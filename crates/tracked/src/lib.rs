@@ -62,4 +62,5 @@ pub use memo::Memo;
 pub use view::{Access, Read, Topic, View};
 
 #[cfg(test)]
+#[path = "lib_tests.rs"]
 mod tests;
