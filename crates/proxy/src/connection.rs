@@ -6,7 +6,7 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
@@ -15,35 +15,14 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{config::Deadlines, framing::Fault, http2::Client, observe::Rejection, terms::Terms};
-
-/// How often the watch looks.
-pub(crate) const TICK: Duration = Duration::from_millis(250);
-
-/// A coarse clock, moved on by a worker's watch. Starts at 1: zero means "not set".
-#[derive(Debug, Clone)]
-pub(crate) struct Clock(Arc<AtomicU32>);
-
-impl Clock {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicU32::new(1)))
-    }
-
-    pub(crate) fn now(&self) -> u32 {
-        self.0.load(Relaxed)
-    }
-
-    pub(crate) fn advance(&self) {
-        self.0.fetch_add(1, Relaxed);
-    }
-}
-
-/// How many ticks a wait may take at most.
-pub(crate) fn ticks(wait: Duration) -> u32 {
-    u32::try_from(wait.as_millis() / TICK.as_millis())
-        .unwrap_or(u32::MAX)
-        .max(1)
-}
+use crate::{
+    clock::{Clock, ticks},
+    config::Deadlines,
+    framing::Fault,
+    http2::Client,
+    rejection::Rejection,
+    terms::Terms,
+};
 
 /// Where a connection stands. The order is that of its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@ use super::{
     Command::{self, Close, Drain, HangUp, Leave, Serve},
     ConnState,
 };
-use crate::{config::Deadlines, observe::Rejection};
+use crate::{config::Deadlines, rejection::Rejection};
 
 fn state(ticks: u32, prepare: impl Fn(&ConnState)) -> ConnState {
     let clock = Clock::new();

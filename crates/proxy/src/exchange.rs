@@ -17,12 +17,14 @@ use tokio::time::Instant;
 
 use crate::{
     balance::Load,
-    body::{meter::Giver, piece::Piece},
+    body::piece::Piece,
     error::ProxyError,
     grpc,
     http2::Stream,
     limit::Permit,
-    observe::{Observed, Rejection, Seen},
+    meter::Giver,
+    observe::{BROKEN_OFF, Observed, Outcome, Seen},
+    rejection::Rejection,
     server::Conn,
     upstream::{Head, Way},
     view::View,
@@ -55,25 +57,6 @@ struct Open {
     observed: Observed,
 }
 
-/// What is known of a request when it ends.
-pub(crate) struct Outcome {
-    pub(crate) started: Instant,
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) reason: Option<&'static str>,
-    pub(crate) bytes_out: u64,
-    pub(crate) attempts: u32,
-    pub(crate) upstream: Option<SocketAddr>,
-}
-
-impl Outcome {
-    /// Whether the gateway's own word is about a failure.
-    pub(crate) fn failed(&self) -> bool {
-        self.status.is_none_or(|status| status.is_server_error()) || self.reason == Some(BROKEN_OFF)
-    }
-}
-
-/// The answer began and could not be completed.
-const BROKEN_OFF: &str = "broken_off";
 /// The client left before it had its answer, or all of it.
 const CLIENT_CLOSED: &str = "client_closed";
 /// The client was cut off: it neither took its answer nor sent its request.
@@ -89,9 +72,9 @@ impl Exchange {
         conn.state.request_begins();
         let worker = &conn.worker;
         worker.in_flight.set(worker.in_flight.get() + 1);
-        let observed = Observed::new(conn);
-        let stream =
-            (request.version() >= Version::HTTP_2).then(|| Stream::begin(worker, &conn.state));
+        let observed = Observed::new(&conn.port.metrics);
+        let stream = (request.version() >= Version::HTTP_2)
+            .then(|| Stream::begin(&worker.streams, &conn.state));
         conn.newest.set(stream.clone());
         Self(Some(Box::new(Open {
             conn: Rc::clone(conn),

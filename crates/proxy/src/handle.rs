@@ -25,13 +25,14 @@ use hyper::{
 use ir::ForwardedField;
 
 use crate::{
-    body::{DownBody, meter},
+    body::DownBody,
     decision::{self, Act, Met, Stage, Verdict},
     error::ProxyError,
     exchange::Exchange,
     framing::{is_one_length, is_trimmed},
     grpc,
     limit::Permit,
+    meter,
     server::Conn,
     snapshot::{RuleState, Snapshot},
     view::View,

@@ -9,4 +9,4 @@ mod stream;
 
 pub(crate) use client::Client;
 pub(crate) use frames::{FORBIDDEN, Frames, Seen};
-pub(crate) use stream::{Stream, StreamExecutor};
+pub(crate) use stream::{Stream, StreamWatch};

@@ -14,7 +14,7 @@ use crate::{
     connection::ConnState,
     framing::HeadScanner,
     http2::{FORBIDDEN, Frames, Seen},
-    observe::Rejection,
+    rejection::Rejection,
     socket::Abort,
 };
 

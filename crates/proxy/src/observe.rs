@@ -1,10 +1,15 @@
 //! What the data plane tells the outside: metrics, spans, access log. All of it is handed in by the binary, and what is off
 //! costs a branch.
 
-mod rejection;
 pub(crate) mod stream;
 
-use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc, time::SystemTime};
+use std::{
+    cell::Cell,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts, uri::PathAndQuery,
@@ -16,16 +21,15 @@ use telemetry::{
     propagation::{SpanId, TraceId},
     trace::{Attempt, ClientSpan, ServerRequest, ServerSpan, Tracer},
 };
+use tokio::time::Instant;
 
 use crate::{
     error::ProxyError,
-    exchange::Outcome,
-    server::Conn,
+    rejection::Rejection,
     upstream::{Head, Way},
     view::{Peer, View},
 };
 
-pub(crate) use rejection::Rejection;
 pub(crate) use stream::StreamEnd;
 
 /// What may become of an attempt, beside the words of errors.
@@ -107,6 +111,25 @@ impl Observer {
     }
 }
 
+/// What is known of a request when it ends.
+pub(crate) struct Outcome {
+    pub(crate) started: Instant,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) bytes_out: u64,
+    pub(crate) attempts: u32,
+    pub(crate) upstream: Option<SocketAddr>,
+}
+
+impl Outcome {
+    /// Whether the gateway's own word is about a failure.
+    pub(crate) fn failed(&self) -> bool {
+        self.status.is_none_or(|status| status.is_server_error()) || self.reason == Some(BROKEN_OFF)
+    }
+}
+
+/// The answer began and could not be completed.
+pub(crate) const BROKEN_OFF: &str = "broken_off";
 /// What is being told about one request.
 pub(crate) struct Observed {
     listener: Arc<ListenerMetrics>,
@@ -230,9 +253,9 @@ fn span(tracer: &Tracer, seen: &Seen<'_>) -> ServerSpan {
 
 impl Observed {
     /// A request begins; its port's numbers count until its listener is known.
-    pub(crate) fn new(conn: &Conn) -> Self {
+    pub(crate) fn new(port: &Arc<ListenerMetrics>) -> Self {
         Self {
-            listener: Arc::clone(&conn.port.metrics),
+            listener: Arc::clone(port),
             logged: None,
             span: None,
             attempt: None,

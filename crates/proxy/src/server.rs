@@ -30,10 +30,10 @@ use crate::{
     connection::{Command, ConnState},
     decision::Place,
     handle,
-    http2::{Frames, Stream, StreamExecutor},
+    http2::{Frames, Stream},
     io::{Watched, sniff},
-    observe::Rejection,
     port::{BACKLOG, Counted, PortHandle},
+    rejection::Rejection,
     socket::{Abort, Socket},
     stream::{self as streams, Inbound},
     terms::Terms,
@@ -402,4 +402,23 @@ fn http2_builder(config: &Config, executor: StreamExecutor) -> http2::Builder<St
         .keep_alive_interval(Duration::from_secs(60))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
+}
+
+/// Runs the streams of a connection on its thread, each as the task of the [`Stream`] that began last.
+#[derive(Clone)]
+struct StreamExecutor(Rc<Conn>);
+
+impl StreamExecutor {
+    fn new(conn: &Rc<Conn>) -> Self {
+        Self(Rc::clone(conn))
+    }
+}
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for StreamExecutor {
+    fn execute(&self, future: F) {
+        let task = tokio::task::spawn_local(async move { drop(future.await) });
+        if let Some(stream) = self.0.newest.take() {
+            stream.runs_as(task.abort_handle());
+        }
+    }
 }

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::body::{UpBody, UpError};
+use crate::{meter::UpError, up_body::UpBody};
 
 /// Whom a request waits for on its way to the backend.
 #[derive(Clone, Copy, PartialEq, Eq)]

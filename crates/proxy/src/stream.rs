@@ -26,8 +26,9 @@ use self::{
 use crate::{
     connection::{Command, ConnState},
     error::ProxyError,
-    observe::{Rejection, StreamEnd, stream},
+    observe::{StreamEnd, stream},
     port::PortHandle,
+    rejection::Rejection,
     server::{self, Open},
     silence::Passed,
     snapshot::{StreamState, Streams},

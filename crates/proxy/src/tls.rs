@@ -12,7 +12,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use crate::{anybody::Anybody, upstream};
+use crate::{anybody::Anybody, roots::roots};
 
 /// A certificate that cannot be served although its parts were found to fit. The listener answers no handshake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,7 +118,7 @@ fn verifier(
         ClientAuth::Required(authorities) => (authorities, false),
         ClientAuth::Optional(authorities) => (authorities, true),
     };
-    let roots = upstream::roots(authorities).map_err(|error| error.to_string())?;
+    let roots = roots(authorities).map_err(|error| error.to_string())?;
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if optional {

@@ -1,6 +1,7 @@
 //! One attempt: a connection, a request, the head of an answer.
 
 mod connect;
+mod context;
 mod http2;
 mod permit;
 mod place;
@@ -17,20 +18,19 @@ use hyper::{
 };
 use ir::{Cluster, Endpoint, Upstream};
 
+pub(crate) use context::Context;
 pub(crate) use http2::Stream;
 pub(crate) use permit::check as permitted;
 pub(crate) use place::Place;
-pub(crate) use pool::Pool;
 pub(crate) use replay_body::{KeptBody, Replay, ReplayBody};
-pub(crate) use tls::{Secured, UpstreamClient, roots};
+pub(crate) use tls::{Secured, UpstreamClient};
 
 use crate::{
     balance::{ClusterState, Picked},
-    body::UpBody,
     error::ProxyError,
     framing::{Reuse, settle},
     silence::{Watch, Watched},
-    worker::Worker,
+    up_body::UpBody,
 };
 
 /// The head of a request as a backend shall see it. Cheap to clone: what it holds is shared.
@@ -49,7 +49,7 @@ pub(crate) struct Lease(Leased);
 
 enum Leased {
     Connection {
-        worker: Rc<Worker>,
+        context: Rc<Context>,
         way: Way,
         sender: http1::SendRequest<UpBody>,
         reuse: Reuse,
@@ -76,14 +76,14 @@ impl Lease {
     /// The response has been read to its end: the connection may serve another request, unless it must not.
     pub(crate) fn give_back(self) {
         if let Leased::Connection {
-            worker,
+            context,
             way,
             sender,
             reuse: Reuse::Yes,
         } = self.0
         {
-            let (now, limit) = (worker.clock.now(), worker.config.limits.idle_upstream);
-            worker.pool.borrow_mut().put_http1(way, sender, now, limit);
+            let (now, limit) = (context.clock.now(), context.config.limits.idle_upstream);
+            context.pool.borrow_mut().put_http1(way, sender, now, limit);
         }
     }
 }
@@ -141,18 +141,18 @@ impl Destination {
     /// # Errors
     /// A name has no address, or none was known in time.
     pub(crate) async fn of(
-        worker: &Worker,
+        context: &Context,
         (cluster, picked): (&ClusterState, &Picked<'_>),
         host: &HeaderValue,
         (protocol, pooled): (Upstream, bool),
     ) -> Result<Self, ProxyError> {
-        let connect = connect_limit(worker, &cluster.cluster);
+        let connect = connect_limit(context, &cluster.cluster);
         let tls = cluster.tls.as_ref().map(|tls| tls.secured(host));
         let (address, place) = match picked.endpoint {
             Endpoint::Address(address) => (*address, Place::Address(*address)),
             Endpoint::Name { .. } => {
                 let idle = pooled
-                    .then(|| idle(worker, protocol, picked, tls.as_ref()))
+                    .then(|| idle(context, protocol, picked, tls.as_ref()))
                     .flatten();
                 match idle {
                     Some(found) => found,
@@ -174,13 +174,13 @@ impl Destination {
 
 /// The address of a name to which there is an idle connection.
 fn idle(
-    worker: &Worker,
+    context: &Context,
     protocol: Upstream,
     picked: &Picked<'_>,
     tls: Option<&Secured>,
 ) -> Option<(SocketAddr, Place)> {
     let named = Place::known(picked)?;
-    let mut pool = worker.pool.borrow_mut();
+    let mut pool = context.pool.borrow_mut();
     let address = named.by_turns().find(|address| {
         let way = Way {
             address: *address,
@@ -192,9 +192,9 @@ fn idle(
 }
 
 /// How long opening a connection to a cluster may take.
-pub(crate) fn connect_limit(worker: &Worker, cluster: &Cluster) -> Duration {
+pub(crate) fn connect_limit(context: &Context, cluster: &Cluster) -> Duration {
     let own = cluster.timeouts.connect;
-    own.unwrap_or(worker.config.deadlines.connect)
+    own.unwrap_or(context.config.deadlines.connect)
 }
 
 /// A request that waits to be sent. It is taken at the last moment, and stands outside of the futures that send it: they are moved
@@ -257,24 +257,24 @@ impl Outgoing {
 
 /// Sends a request and waits for the head of the answer. The destination's address is then the one that was reached.
 pub(crate) async fn send(
-    worker: &Rc<Worker>,
+    context: &Rc<Context>,
     destination: &mut Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
     match destination.protocol {
-        Upstream::Http1 => send_http1(worker, destination, outgoing).await,
+        Upstream::Http1 => send_http1(context, destination, outgoing).await,
         // Large: most backends speak HTTP/1.1.
-        Upstream::Http2 => Box::pin(http2::send(worker, destination, outgoing)).await,
+        Upstream::Http2 => Box::pin(http2::send(context, destination, outgoing)).await,
     }
 }
 
 async fn send_http1(
-    worker: &Rc<Worker>,
+    context: &Rc<Context>,
     destination: &mut Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
     let idle = if destination.pooled {
-        worker.pool.borrow_mut().take_http1(&destination.way)
+        context.pool.borrow_mut().take_http1(&destination.way)
     } else {
         None
     };
@@ -282,7 +282,7 @@ async fn send_http1(
     let mut sender = match idle {
         Some(sender) => sender,
         // Rare, and large: kept out of every request's future.
-        None => Box::pin(connect::http1(worker, destination))
+        None => Box::pin(connect::http1(context, destination))
             .await
             .map_err(|error| outgoing.unsent(error))?,
     };
@@ -291,7 +291,7 @@ async fn send_http1(
         Ok(mut response) => {
             let reuse = settle(head, &mut response).map_err(|_| malformed())?;
             let lease = Lease(Leased::Connection {
-                worker: Rc::clone(worker),
+                context: Rc::clone(context),
                 way: destination.way.clone(),
                 sender,
                 reuse,

@@ -22,7 +22,7 @@ use authority::{Authority, default_port};
 pub use client::Client;
 use fields::{Came, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PORT, FORWARDED_PROTO, HOPS};
 
-use crate::filter::rewrite::path_and_query;
+use crate::target::path_and_query;
 
 /// What the connection says about the requests on it.
 #[derive(Debug, Clone)]

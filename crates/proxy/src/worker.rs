@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     future::Future,
     net::{TcpListener, UdpSocket},
-    rc::{Rc, Weak},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -20,17 +20,18 @@ use tokio::{
 
 use crate::{
     auth::Verifier,
+    clock::{Clock, TICK},
     config::Config,
-    connection::{Clock, Command, ConnState, TICK, ticks},
+    connection::{Command, ConnState},
     datagram,
-    http2::Stream,
+    http2::StreamWatch,
     observe::Observer,
     own::Own,
     port::{Count, PortHandle, PortKey},
     server,
     snapshot::Snapshot,
     terms::Renewal,
-    upstream::Pool,
+    upstream::Context,
 };
 
 /// What a worker is told.
@@ -55,7 +56,8 @@ pub(crate) enum Order {
 pub(crate) struct Worker {
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Clock,
-    pub(crate) pool: RefCell<Pool>,
+    /// What connections to backends need.
+    pub(crate) upstream: Rc<Context>,
     pub(crate) observer: Observer,
     /// Checks passwords; shared with the other workers.
     pub(crate) verifier: Arc<Verifier>,
@@ -65,11 +67,10 @@ pub(crate) struct Worker {
     pub(crate) mirrors: Cell<usize>,
     /// Client addresses with a session, on all UDP ports; shared with the other workers.
     pub(crate) sessions: Arc<Count>,
-    /// Where this process listens; shared with the other workers.
-    pub(crate) own: Arc<Own>,
     current: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     connections: RefCell<Slab<(PortKey, Arc<ConnState>)>>,
-    streams: RefCell<Slab<Weak<Stream>>>,
+    /// The streams of HTTP/2 that clients may hold up.
+    pub(crate) streams: Rc<StreamWatch>,
     accepting: RefCell<HashMap<PortKey, Accepting>>,
     leaving: Cell<bool>,
     draining: Cell<bool>,
@@ -82,16 +83,6 @@ struct Accepting {
     /// Told, the task ends, and the socket with it.
     stop: Rc<Notify>,
     task: JoinHandle<()>,
-}
-
-/// Runs futures that stay on their thread; hyper's HTTP/2 needs it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move { drop(future.await) });
-    }
 }
 
 /// A registered connection; dropped, it is forgotten, also when its task panics.
@@ -113,19 +104,20 @@ impl Drop for Registered {
 impl Worker {
     /// One that serves nothing yet, and what it will be told.
     pub(crate) fn new(start: Start) -> (Self, mpsc::UnboundedReceiver<Order>) {
+        let clock = Clock::new();
+        let upstream = Context::new(Arc::clone(&start.config), clock.clone(), start.own);
         let worker = Self {
             config: start.config,
-            clock: Clock::new(),
-            pool: RefCell::default(),
+            upstream: Rc::new(upstream),
+            streams: Rc::new(StreamWatch::new(clock.clone())),
+            clock,
             observer: start.observer,
             verifier: start.verifier,
             in_flight: Cell::new(0),
             mirrors: Cell::new(0),
             sessions: start.sessions,
-            own: start.own,
             current: RefCell::new(Cache::new(start.snapshot)),
             connections: RefCell::default(),
-            streams: RefCell::default(),
             accepting: RefCell::default(),
             leaving: Cell::new(false),
             draining: Cell::new(false),
@@ -169,28 +161,6 @@ impl Worker {
             worker: Rc::clone(self),
             at,
         }
-    }
-
-    /// Puts a stream of HTTP/2 under the watch; says where.
-    pub(crate) fn watch_stream(&self, stream: &Rc<Stream>) -> usize {
-        self.streams.borrow_mut().insert(Rc::downgrade(stream))
-    }
-
-    /// The stream there is over.
-    pub(crate) fn unwatch_stream(&self, at: usize) {
-        self.streams.borrow_mut().try_remove(at);
-    }
-
-    /// Ends the streams that their clients hold up.
-    fn end_held_up(&self) {
-        let limit = ticks(self.config.deadlines.stall);
-        let streams = self.streams.borrow();
-        let held_up: Vec<_> = { streams.iter() }
-            .filter_map(|(_, stream)| stream.upgrade())
-            .filter(|stream| stream.is_held_up(limit))
-            .collect();
-        drop(streams);
-        held_up.iter().for_each(|stream| stream.end());
     }
 
     fn listen(self: &Rc<Self>, port: Arc<PortHandle>, socket: TcpListener) {
@@ -307,10 +277,10 @@ impl Worker {
             for (_, (_, state)) in &*self.connections.borrow() {
                 state.check(&self.config.deadlines);
             }
-            self.end_held_up();
+            self.streams.end_held_up(self.config.deadlines.stall);
             beat = beat.wrapping_add(1);
             if beat.is_multiple_of(8) {
-                self.pool.borrow_mut().sweep(self.clock.now(), &self.config);
+                self.upstream.sweep();
             }
         }
     }

@@ -9,11 +9,10 @@ use tokio::time::timeout;
 
 use crate::{
     balance::{ClusterState, Picked},
-    body::UpBody,
     error::ProxyError,
-    upstream::{self, Answer, Destination, Failure, Head, Outgoing, Progress},
+    up_body::UpBody,
+    upstream::{self, Answer, Context, Destination, Failure, Head, Outgoing, Progress},
     view::fields,
-    worker::Worker,
 };
 
 /// How much of a yes is read, and for how long, so that its connection can be used again.
@@ -47,17 +46,17 @@ const OF_THE_MESSAGE: [HeaderName; 16] = [
 /// # Errors
 /// There was none, or none in time.
 pub(crate) async fn ask(
-    worker: &Rc<Worker>,
+    context: &Rc<Context>,
     cluster: &ClusterState,
     head: Head,
     limit: Duration,
 ) -> Result<Answer, ProxyError> {
-    let asked = timeout(limit, attempts(worker, cluster, head));
+    let asked = timeout(limit, attempts(context, cluster, head));
     asked.await.unwrap_or(Err(ProxyError::AuthTimeout))
 }
 
 async fn attempts(
-    worker: &Rc<Worker>,
+    context: &Rc<Context>,
     cluster: &ClusterState,
     head: Head,
 ) -> Result<Answer, ProxyError> {
@@ -70,7 +69,7 @@ async fn attempts(
     loop {
         let picked = cluster.pick_untried(None, 0, &tried);
         let picked = picked.ok_or(ProxyError::AuthUnreachable)?;
-        match attempt(worker, (cluster, &picked), &head, pooled).await {
+        match attempt(context, (cluster, &picked), &head, pooled).await {
             Ok(answer) => return Ok(answer),
             // A connection that was closed just as we took it says nothing; there is no body, so nothing is lost.
             Err(Failure {
@@ -89,19 +88,19 @@ async fn attempts(
 }
 
 async fn attempt(
-    worker: &Rc<Worker>,
+    context: &Rc<Context>,
     (cluster, picked): (&ClusterState, &Picked<'_>),
     head: &Head,
     pooled: bool,
 ) -> Result<Answer, Failure> {
     let how = (cluster.cluster.upstream, pooled);
-    let destination = Destination::of(worker, (cluster, picked), &head.host, how).await;
+    let destination = Destination::of(context, (cluster, picked), &head.host, how).await;
     let mut destination = destination.map_err(|error| Failure {
         error,
         progress: Progress::NoConnection(UpBody::Empty),
     })?;
     let mut outgoing = Outgoing::new(head.clone(), UpBody::Empty);
-    upstream::send(worker, &mut destination, &mut outgoing).await
+    upstream::send(context, &mut destination, &mut outgoing).await
 }
 
 /// Reads what is left of a yes, which nobody needs, so that the connection can be used again.

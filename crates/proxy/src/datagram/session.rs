@@ -107,7 +107,7 @@ impl Session {
             cluster: cluster.key.clone(),
             endpoint: picked.endpoint.clone(),
             name: picked.name.cloned(),
-            connect: upstream::connect_limit(worker, cluster),
+            connect: upstream::connect_limit(&worker.upstream, cluster),
             quiet: quiet.unwrap_or(worker.config.deadlines.idle_session),
             generation: Cell::new(beginning.generation),
             socket: OnceCell::new(),
@@ -246,7 +246,7 @@ impl Session {
 fn connected(worker: &Worker, place: &Place) -> Result<(UdpSocket, SocketAddr), ProxyError> {
     let mut failed = ProxyError::ConnectFailed;
     for address in place.addresses() {
-        match upstream::permitted(worker, Transport::Udp, address) {
+        match upstream::permitted(&worker.upstream, Transport::Udp, address) {
             Ok(()) => match connected_to(address) {
                 Ok(socket) => return Ok((socket, address)),
                 Err(_) => failed = ProxyError::ConnectFailed,

@@ -13,8 +13,7 @@ use ir::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
-use super::rewrite;
-use crate::{auth, error::ProxyError, view::View};
+use crate::{auth, error::ProxyError, target::path_and_query, view::View};
 
 /// Everything but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -110,7 +109,7 @@ impl<'a> Request<'a> {
                 (_, own) => own.map(Cow::Borrowed),
             };
             let path = path.as_deref().unwrap_or(self.view.target().path());
-            rewrite::path_and_query(path, query.as_deref())
+            path_and_query(path, query.as_deref())
         });
         Ok(Change {
             host: host.transpose()?,

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use http::uri::PathAndQuery;
 use ir::PathRewrite;
 
 /// The path after the change. It is canonical again: a rewrite must not make `/../` out of what a capture held.
@@ -73,23 +72,11 @@ fn escape(path: String) -> String {
     out
 }
 
-/// A request target of path and query. Both are legal here; were they not, the path alone is tried, then `/`.
-#[must_use]
-pub fn path_and_query(path: &str, query: Option<&str>) -> PathAndQuery {
-    let text = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    PathAndQuery::try_from(text)
-        .or_else(|_| PathAndQuery::try_from(path))
-        .unwrap_or_else(|_| PathAndQuery::from_static("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use ir::{PathRewrite, Pattern};
 
-    use super::{path_and_query, rewrite};
+    use super::rewrite;
 
     fn prefix(matched: &str, replacement: &str, path: &str) -> String {
         rewrite(
@@ -150,7 +137,5 @@ mod tests {
         assert_eq!(regex("/a/(.*)", "/b/../$1", "/a/c"), "/c");
         assert_eq!(regex("/a/(.)(.)/(.*)", "/$1$2/$3", "/a/../x"), "/x");
         assert_eq!(regex("/a", "/b?c=d e", "/a"), "/b%3Fc=d%20e");
-        assert_eq!(path_and_query("/a", Some("b=c")).as_str(), "/a?b=c");
-        assert_eq!(path_and_query("/a", None).as_str(), "/a");
     }
 }

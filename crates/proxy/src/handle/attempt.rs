@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 use crate::{
     balance::{ClusterState, Picked},
-    body::meter::Allowance,
     error::ProxyError,
     exchange::Exchange,
+    meter::Allowance,
     silence::Watch,
     upstream::{self, Answer, Destination, Failure, Outgoing, Progress},
     worker::Worker,
@@ -39,7 +39,7 @@ pub(super) async fn send(
 ) -> Result<Answer, Failure> {
     let to = (step.cluster, &step.picked);
     let how = (step.protocol, step.pooled);
-    let mut destination = match Destination::of(worker, to, step.host, how).await {
+    let mut destination = match Destination::of(&worker.upstream, to, step.host, how).await {
         Ok(destination) => destination,
         Err(error) => {
             exchange.attempt_is_nowhere(error);
@@ -52,7 +52,7 @@ pub(super) async fn send(
         outgoing.watched(watch);
     }
     outgoing.with_head(|head| exchange.attempt_begins(&destination.way, head));
-    let sending = upstream::send(worker, &mut destination, outgoing);
+    let sending = upstream::send(&worker.upstream, &mut destination, outgoing);
     let outcome = match (step.limit, &watch) {
         (None, None) => sending.await,
         (limit, watch) => Box::pin(bounded(sending, limit, watch.as_deref())).await,

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     balance::ClusterState,
-    body::UpBody,
     decision,
     error::{ProxyError, Side},
     exchange::Exchange,
     snapshot::RuleState,
+    up_body::UpBody,
     upstream::{Answer, Head, Outgoing, Progress},
     view::{View, fields},
     worker::Worker,

@@ -21,10 +21,7 @@ use super::{
 };
 use crate::{
     balance::ClusterState,
-    body::{
-        DownBody, Waits,
-        meter::{Allowance, Meter},
-    },
+    body::{DownBody, Waits},
     decision::{self, Act},
     error::ProxyError,
     exchange::Exchange,
@@ -32,6 +29,7 @@ use crate::{
         compose::{self, Made},
         headers,
     },
+    meter::{Allowance, Meter},
     server::Conn,
     session::{self, Session},
     silence::Silence,

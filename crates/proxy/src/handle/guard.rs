@@ -124,7 +124,7 @@ async fn external(
     let request = |view| compose::Request { view, listener };
     let head = question::question(request(&arrival.view), auth).ok_or(ProxyError::AuthFailed)?;
     let worker = Rc::clone(&arrival.conn.worker);
-    let answer = external::ask(&worker, cluster, head, auth.timeout).await?;
+    let answer = external::ask(&worker.upstream, cluster, head, auth.timeout).await?;
     let status = answer.response.status();
     let yes = status == StatusCode::OK || status.is_success() && !auth.only_200;
     if yes {

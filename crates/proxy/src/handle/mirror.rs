@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use crate::{
     balance::ClusterState,
-    body::UpBody,
     snapshot::RuleState,
+    up_body::UpBody,
     upstream::{self, Destination, Head, Outgoing, Replay},
     worker::Worker,
 };
@@ -60,13 +60,17 @@ async fn send(worker: &Rc<Worker>, cluster: &ClusterState, head: Head, body: UpB
         return;
     };
     let how = (cluster.cluster.upstream, true);
-    let destination = Destination::of(worker, (cluster, &picked), &head.host, how).await;
+    let destination = Destination::of(&worker.upstream, (cluster, &picked), &head.host, how).await;
     let Ok(mut destination) = destination else {
         return;
     };
     // The answer is read only so that the connection can be used again.
-    if let Ok(answer) =
-        upstream::send(worker, &mut destination, &mut Outgoing::new(head, body)).await
+    if let Ok(answer) = upstream::send(
+        &worker.upstream,
+        &mut destination,
+        &mut Outgoing::new(head, body),
+    )
+    .await
     {
         let mut incoming = answer.response.into_body();
         while let Some(frame) = incoming.frame().await {

@@ -8,11 +8,11 @@ use crate::{
     error::ProxyError,
     filter::{
         compose::{self, Change},
-        headers,
-        rewrite::{self, path_and_query},
+        headers, rewrite,
     },
     router,
     snapshot::RuleState,
+    target::path_and_query,
     upstream::Head,
     view::{View, fields},
 };

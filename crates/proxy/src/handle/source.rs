@@ -2,12 +2,7 @@
 
 use hyper::body::{Body, Incoming};
 
-use crate::{
-    body::{UpBody, meter::Meter},
-    server::Conn,
-    snapshot::RuleState,
-    upstream::Replay,
-};
+use crate::{meter::Meter, server::Conn, snapshot::RuleState, up_body::UpBody, upstream::Replay};
 
 /// The request's body, as far as it may be sent.
 pub(super) enum Source {

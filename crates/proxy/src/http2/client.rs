@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
 
-use crate::connection::TICK;
+use crate::clock::TICK;
 
 /// Before the client says otherwise, for a stream and for all of them together (RFC 9113 section 6.9.2).
 const WINDOW: u32 = 65_535;

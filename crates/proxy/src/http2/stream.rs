@@ -6,22 +6,55 @@
 //! a response is held back until its client has taken the rest, unless its windows are known to have room for all of it.
 
 use std::{
-    cell::{Cell, OnceCell},
-    future::Future,
-    rc::Rc,
+    cell::{Cell, OnceCell, RefCell},
+    rc::{Rc, Weak},
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
+use slab::Slab;
 use tokio::task::AbortHandle;
 
-use crate::{connection::ConnState, observe::Rejection, server::Conn, worker::Worker};
+use crate::{
+    clock::{Clock, ticks},
+    connection::ConnState,
+    rejection::Rejection,
+};
+
+/// The streams of a worker, for its watch.
+pub(crate) struct StreamWatch {
+    clock: Clock,
+    streams: RefCell<Slab<Weak<Stream>>>,
+}
+
+impl StreamWatch {
+    /// No streams yet.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            streams: RefCell::default(),
+        }
+    }
+
+    /// Ends the streams that their clients have held up for longer than `stall`.
+    pub(crate) fn end_held_up(&self, stall: Duration) {
+        let limit = ticks(stall);
+        let streams = self.streams.borrow();
+        let held_up: Vec<_> = { streams.iter() }
+            .filter_map(|(_, stream)| stream.upgrade())
+            .filter(|stream| stream.is_held_up(limit))
+            .collect();
+        drop(streams);
+        held_up.iter().for_each(|stream| stream.end());
+    }
+}
 
 /// One stream. Everybody who has to do with it holds it.
 pub(crate) struct Stream {
-    worker: Rc<Worker>,
+    watch: Rc<StreamWatch>,
     state: Arc<ConnState>,
-    /// Where the worker has it.
+    /// Where the watch has it.
     key: Cell<usize>,
     /// When something passed last, or began to be awaited.
     moved: Cell<u32>,
@@ -43,9 +76,9 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A request's head has come.
-    pub(crate) fn begin(worker: &Rc<Worker>, state: &Arc<ConnState>) -> Rc<Self> {
+    pub(crate) fn begin(watch: &Rc<StreamWatch>, state: &Arc<ConnState>) -> Rc<Self> {
         let stream = Rc::new(Self {
-            worker: Rc::clone(worker),
+            watch: Rc::clone(watch),
             state: Arc::clone(state),
             key: Cell::new(0),
             moved: Cell::new(0),
@@ -58,12 +91,13 @@ impl Stream {
             task: OnceCell::new(),
             ended: Cell::new(false),
         });
-        stream.key.set(worker.watch_stream(&stream));
+        let key = watch.streams.borrow_mut().insert(Rc::downgrade(&stream));
+        stream.key.set(key);
         stream
     }
 
     fn moves(&self) {
-        self.moved.set(self.worker.clock.now());
+        self.moved.set(self.watch.clock.now());
     }
 
     /// The next part of the request's body has not come.
@@ -142,7 +176,13 @@ impl Stream {
     /// Whether the client was waited for during more than `limit` ticks, and nothing passed.
     pub(crate) fn is_held_up(&self, limit: u32) -> bool {
         let waits = self.held.get() > 0 || self.awaited.get() && !self.patient.get();
-        waits && self.worker.clock.now().saturating_sub(self.moved.get()) > limit
+        waits && self.watch.clock.now().saturating_sub(self.moved.get()) > limit
+    }
+
+    /// The task that serves it, once there is one.
+    pub(crate) fn runs_as(&self, task: AbortHandle) {
+        // It has none yet: hyper starts a stream's task right after it has asked for an answer.
+        let _ = self.task.set(task);
     }
 
     /// Ends the stream, or its connection where hyper has nothing left that could be ended.
@@ -162,27 +202,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.worker.unwatch_stream(self.key.get());
-    }
-}
-
-/// Runs the streams of a connection on its thread, each as the task of the [`Stream`] that began last.
-#[derive(Clone)]
-pub(crate) struct StreamExecutor(Rc<Conn>);
-
-impl StreamExecutor {
-    pub(crate) fn new(conn: &Rc<Conn>) -> Self {
-        Self(Rc::clone(conn))
-    }
-}
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for StreamExecutor {
-    fn execute(&self, future: F) {
-        let task = tokio::task::spawn_local(async move { drop(future.await) });
-        if let Some(stream) = self.0.newest.take() {
-            // It has none yet: hyper calls here right after it has asked for an answer.
-            let _ = stream.task.set(task.abort_handle());
-        }
+        self.watch.streams.borrow_mut().try_remove(self.key.get());
     }
 }
 

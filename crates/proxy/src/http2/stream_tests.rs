@@ -11,7 +11,8 @@ use crate::{
     auth::Verifier,
     config::Config,
     connection::ConnState,
-    observe::{Observer, Rejection, Telemetry},
+    observe::{Observer, Telemetry},
+    rejection::Rejection,
     snapshot::Snapshot,
     worker::{Start, Worker},
 };
@@ -28,7 +29,7 @@ fn stream() -> (Rc<Worker>, Rc<Stream>) {
     };
     let worker = Rc::new(Worker::new(start).0);
     let state = Arc::new(ConnState::new(worker.clock.clone()));
-    let stream = Stream::begin(&worker, &state);
+    let stream = Stream::begin(&worker.streams, &state);
     (worker, stream)
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn dial(
     name: Option<&str>,
     last: &mut Option<SocketAddr>,
 ) -> Result<Connected, ProxyError> {
-    let limit = upstream::connect_limit(worker, &cluster.cluster);
+    let limit = upstream::connect_limit(&worker.upstream, &cluster.cluster);
     let opened = open(worker, cluster, &picked, name, last);
     let backend = timeout(limit, opened).await;
     let own = cluster.cluster.timeouts.read;
@@ -60,10 +60,10 @@ async fn open(
     name: Option<&str>,
     last: &mut Option<SocketAddr>,
 ) -> Result<Backend, ProxyError> {
-    let limit = upstream::connect_limit(worker, &cluster.cluster);
+    let limit = upstream::connect_limit(&worker.upstream, &cluster.cluster);
     let place = Place::of(picked.endpoint, picked.name, limit).await?;
     *last = place.first();
-    let (socket, address) = place.dial(worker, limit).await?;
+    let (socket, address) = place.dial(&worker.upstream, limit).await?;
     *last = Some(address);
     Ok(match cluster.tls.as_ref().zip(name) {
         None => Backend::Plain(socket),

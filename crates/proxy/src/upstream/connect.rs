@@ -12,14 +12,8 @@ use tokio_rustls::client::TlsStream;
 
 use ir::Upstream;
 
-use super::{Destination, Place, Secured, http2::Greeted};
-use crate::{
-    body::UpBody,
-    error::ProxyError,
-    socket::Socket,
-    window::Windows,
-    worker::{LocalExecutor, Worker},
-};
+use super::{Context, Destination, Place, Secured, http2::Greeted};
+use crate::{error::ProxyError, socket::Socket, up_body::UpBody, window::Windows};
 
 /// Answers of backends may have larger heads than requests; still there is a bound.
 const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
@@ -42,10 +36,10 @@ const FAULTS: usize = 64 * 1024;
 
 /// Opens an HTTP/1.1 connection.
 pub(crate) async fn http1(
-    worker: &Worker,
+    context: &Context,
     destination: &mut Destination,
 ) -> Result<http1::SendRequest<UpBody>, ProxyError> {
-    let stream = dial(worker, destination).await?;
+    let stream = dial(context, destination).await?;
     match &destination.way.tls {
         None => http1_over(stream).await,
         Some(tls) => {
@@ -56,8 +50,8 @@ pub(crate) async fn http1(
 }
 
 /// Opens a TCP connection, and notes where it leads.
-async fn dial(worker: &Worker, destination: &mut Destination) -> Result<Socket, ProxyError> {
-    let dialled = destination.place.dial(worker, destination.connect).await;
+async fn dial(context: &Context, destination: &mut Destination) -> Result<Socket, ProxyError> {
+    let dialled = destination.place.dial(context, destination.connect).await;
     let (stream, address) = dialled?;
     destination.way.address = address;
     Ok(stream)
@@ -99,11 +93,11 @@ pub(crate) struct Opened {
 /// Opens an HTTP/2 connection, by prior knowledge or by ALPN. It is open when the backend has said how many streams there
 /// may be.
 pub(crate) async fn http2(
-    worker: &Worker,
+    context: &Context,
     (place, tls): (&Place, Option<&Secured>),
     limit: Duration,
 ) -> Result<(Opened, SocketAddr), ProxyError> {
-    let (stream, address) = place.dial(worker, limit).await?;
+    let (stream, address) = place.dial(context, limit).await?;
     let opened = match tls {
         None => http2_over(limit, stream).await,
         Some(tls) => http2_over(limit, secure(limit, tls, Upstream::Http2, stream).await?).await,
@@ -151,4 +145,14 @@ where
     };
     let opened = timeout(limit, handshake).await;
     opened.unwrap_or(Err(ProxyError::ConnectTimeout))
+}
+
+/// Runs futures that stay on their thread; hyper's HTTP/2 needs it.
+#[derive(Debug, Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move { drop(future.await) });
+    }
 }

@@ -13,25 +13,25 @@ pub(crate) use connections::{Connections, Stream};
 pub(crate) use greeting::Greeted;
 
 use super::{
-    Answer, Destination, Failure, Head, Lease, Leased, Outgoing, Progress, lost, malformed,
+    Answer, Context, Destination, Failure, Head, Lease, Leased, Outgoing, Progress, lost, malformed,
 };
-use crate::{body::UpBody, error::ProxyError, framing::settle, worker::Worker};
+use crate::{error::ProxyError, framing::settle, up_body::UpBody};
 
 /// Sends a request and waits for the head of the answer.
 pub(super) async fn send(
-    worker: &Rc<Worker>,
+    context: &Rc<Context>,
     destination: &mut Destination,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
     let open = if destination.pooled {
-        worker.pool.borrow_mut().http2.take(&destination.way)
+        context.pool.borrow_mut().http2.take(&destination.way)
     } else {
         None
     };
     let mut stream = match open {
         Some(stream) => stream,
         // Rare, and large: kept out of every request's future.
-        None => Box::pin(connections::stream(worker, destination))
+        None => Box::pin(connections::stream(context, destination))
             .await
             .map_err(|error| outgoing.unsent(error))?,
     };
@@ -64,7 +64,7 @@ pub(super) async fn send(
             let unsent = failed.take_message().is_some();
             let (failure, lasts) = failure(unsent, pooled, failed.error());
             if !lasts {
-                worker.pool.borrow_mut().http2.retire(way, &stream);
+                context.pool.borrow_mut().http2.retire(way, &stream);
             }
             Err(failure)
         }

@@ -4,24 +4,25 @@ use std::net::{IpAddr, SocketAddr};
 
 use ir::Transport;
 
-use crate::{error::ProxyError, worker::Worker};
+use super::Context;
+use crate::error::ProxyError;
 
 /// Whether a backend may be at an address. Asked of every address just before it is dialled, however it was found.
 ///
 /// # Errors
 /// The operator keeps backends from there, or it is a listener of ours.
 pub(crate) fn check(
-    worker: &Worker,
+    context: &Context,
     transport: Transport,
     address: SocketAddr,
 ) -> Result<(), ProxyError> {
-    let config = &worker.config;
+    let config = &context.config;
     let local = !config.local_backends && is_local(address.ip());
     if local || config.private.contains(&address) {
         tracing::debug!(%address, "a backend is not asked: it would be this machine, its link, or the admin endpoint");
         return Err(ProxyError::ConnectFailed);
     }
-    if worker.own.has(transport, address) {
+    if context.own.has(transport, address) {
         tracing::debug!(%address, "a backend is not asked: it is a listener of this process");
         return Err(ProxyError::BackendLoop);
     }

@@ -13,13 +13,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::permit;
+use super::{Context, permit};
 use crate::{
     balance::Picked,
     error::ProxyError,
     names::{Answer, Name},
     socket::Socket,
-    worker::Worker,
 };
 
 /// So long after one address of a name the next one is tried, while the first has not answered (RFC 8305 section 5).
@@ -100,13 +99,13 @@ impl Place {
     /// No address may be dialled, or none answers within `limit`.
     pub(crate) async fn dial(
         &self,
-        worker: &Worker,
+        context: &Context,
         limit: Duration,
     ) -> Result<(Socket, SocketAddr), ProxyError> {
         let mut refused = ProxyError::ConnectFailed;
         let mut addresses = self.addresses();
         addresses.retain(
-            |address| match permit::check(worker, Transport::Tcp, *address) {
+            |address| match permit::check(context, Transport::Tcp, *address) {
                 Ok(()) => true,
                 Err(error) => {
                     refused = error;

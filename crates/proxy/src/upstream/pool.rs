@@ -7,7 +7,7 @@ use hyper::client::conn::http1;
 use ir::Upstream;
 
 use super::{Secured, Way, http2::Connections};
-use crate::{body::UpBody, config::Config, connection::ticks};
+use crate::{clock::ticks, config::Config, up_body::UpBody};
 
 type Map<V> = HashMap<SocketAddr, V, foldhash::fast::FixedState>;
 

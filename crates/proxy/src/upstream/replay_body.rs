@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::Stream;
-use crate::body::{UpError, meter::Meter};
+use crate::meter::{Meter, UpError};
 
 /// The one reader of a client's body, and what it has read so far.
 struct Source {

@@ -8,12 +8,16 @@ use std::sync::{
 };
 
 use http::HeaderValue;
-use ir::{Authorities, Cluster, Upstream, UpstreamName, UpstreamTls, Verify};
+use ir::{Cluster, Upstream, UpstreamName, UpstreamTls, Verify};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use rustls_pki_types::{PrivateKeyDer, ServerName, pem::PemObject};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{error::ProxyError, socket::Socket};
+use crate::{
+    error::ProxyError,
+    roots::{certificates, roots},
+    socket::Socket,
+};
 
 use check::{Check, Names};
 
@@ -193,12 +197,6 @@ fn alpn(protocol: Upstream) -> Vec<Vec<u8>> {
     }
 }
 
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::Error> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| rustls::Error::General(error.to_string()))
-}
-
 /// Whom a certificate may come from that must be for a name.
 fn anchors(tls: &UpstreamTls) -> Result<RootCertStore, rustls::Error> {
     match &tls.verify {
@@ -210,13 +208,4 @@ fn anchors(tls: &UpstreamTls) -> Result<RootCertStore, rustls::Error> {
         }
         Verify::No | Verify::Chain(_) => Ok(RootCertStore::empty()),
     }
-}
-
-/// A store of these authorities alone.
-pub(crate) fn roots(authorities: &Authorities) -> Result<RootCertStore, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&authorities.pem)? {
-        roots.add(certificate)?;
-    }
-    Ok(roots)
 }

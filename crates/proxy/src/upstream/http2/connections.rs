@@ -11,12 +11,11 @@ use std::{
 use hyper::client::conn::http2;
 use tokio::sync::Notify;
 
-use super::super::{Destination, Place, Secured, Way, connect};
+use super::super::{Context, Destination, Place, Secured, Way, connect};
 use crate::{
-    body::UpBody,
-    connection::{Clock, ticks},
+    clock::{Clock, ticks},
     error::ProxyError,
-    worker::Worker,
+    up_body::UpBody,
 };
 
 /// Streams of a connection in all its life; their numbers end at 2^30 (RFC 9113 section 5.1.1).
@@ -200,7 +199,7 @@ impl Group {
     }
 }
 
-/// The HTTP/2 connections of a worker, by address.
+/// The HTTP/2 connections of a context, by address.
 #[derive(Default)]
 pub(crate) struct Connections {
     groups: HashMap<SocketAddr, Vec<Group>, foldhash::fast::FixedState>,
@@ -290,17 +289,17 @@ impl Connections {
 /// # Errors
 /// No connection could be opened, or there are as many as there may be, and all are full.
 pub(crate) async fn stream(
-    worker: &Rc<Worker>,
+    context: &Rc<Context>,
     destination: &mut Destination,
 ) -> Result<Stream, ProxyError> {
-    let most = worker.config.limits.http2_upstream;
+    let most = context.config.limits.http2_upstream;
     let after = match destination.pooled {
         true => 0,
-        false => worker.pool.borrow().http2.number,
+        false => context.pool.borrow().http2.number,
     };
     for _ in 0..ROUNDS {
         let way = &destination.way;
-        let next = { worker.pool.borrow_mut() }.http2.next(way, after, most);
+        let next = { context.pool.borrow_mut() }.http2.next(way, after, most);
         let opening = match next {
             Next::Take(stream) => return Ok(stream),
             Next::Wait(opening) => opening,
@@ -308,7 +307,7 @@ pub(crate) async fn stream(
                 // Others may wait for it when this request is given up.
                 let opener = Opener(Rc::clone(&opening));
                 let to = (destination.place.clone(), way.tls.clone());
-                let open = open(Rc::clone(worker), to, destination.connect, opener);
+                let open = open(Rc::clone(context), to, destination.connect, opener);
                 tokio::task::spawn_local(open);
                 opening
             }
@@ -320,16 +319,16 @@ pub(crate) async fn stream(
 }
 
 async fn open(
-    worker: Rc<Worker>,
+    context: Rc<Context>,
     (place, tls): (Place, Option<Secured>),
     limit: Duration,
     opener: Opener,
 ) {
-    let opened = connect::http2(&worker, (&place, tls.as_ref()), limit).await;
+    let opened = connect::http2(&context, (&place, tls.as_ref()), limit).await;
     let outcome = opened.map(|(opened, address)| {
-        let mut pool = worker.pool.borrow_mut();
+        let mut pool = context.pool.borrow_mut();
         let way = Way { address, tls };
-        pool.http2.opened(&way, worker.clock.clone(), opened);
+        pool.http2.opened(&way, context.clock.clone(), opened);
         address
     });
     // Nobody else says how it went.

@@ -15,8 +15,21 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::UpError;
 use crate::{connection::ConnState, framing::trailers, http2::Stream};
+
+/// Why a request body broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpError {
+    /// The client's side failed.
+    #[error(transparent)]
+    Client(hyper::Error),
+    /// There is more of it than the rule allows.
+    #[error("the request's body is too large")]
+    TooLarge,
+    /// Another attempt took over.
+    #[error("superseded by another attempt")]
+    Superseded,
+}
 
 /// From where a body comes; it is told when we wait for more.
 pub(crate) enum Giver {
