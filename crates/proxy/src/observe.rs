@@ -24,10 +24,12 @@ use telemetry::{
 use tokio::time::Instant;
 
 use crate::{
-    error::ProxyError,
-    rejection::Rejection,
+    http::{
+        error::ProxyError,
+        view::{Peer, View},
+    },
+    net::rejection::Rejection,
     upstream::{Head, Way},
-    view::{Peer, View},
 };
 
 pub(crate) use stream::StreamEnd;

@@ -19,7 +19,9 @@ use rustls::ServerConfig;
 use telemetry::metrics::{ListenerMetrics, Metrics};
 
 use crate::{
-    balance::ClusterState, names::Names, router::PortRouter, tls, upstream::UpstreamClient,
+    net::tls,
+    router::PortRouter,
+    upstream::{UpstreamClient, balance::ClusterState, names::Names},
 };
 
 use lasting::Rules;

@@ -10,7 +10,7 @@ use ir::{
 use telemetry::metrics::Metrics;
 
 use super::{RuleState, Snapshot};
-use crate::names::Names;
+use crate::upstream::names::Names;
 
 const SOCKET: SocketKey = SocketKey {
     address: None,

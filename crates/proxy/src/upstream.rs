@@ -1,12 +1,16 @@
 //! One attempt: a connection, a request, the head of an answer.
 
+pub(crate) mod balance;
+pub(crate) mod body;
 mod connect;
 mod context;
 mod http2;
+pub(crate) mod names;
 mod permit;
 mod place;
 mod pool;
 mod replay_body;
+pub(crate) mod silence;
 mod tls;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
@@ -26,11 +30,15 @@ pub(crate) use replay_body::{KeptBody, Replay, ReplayBody};
 pub(crate) use tls::{Secured, UpstreamClient};
 
 use crate::{
-    balance::{ClusterState, Picked},
-    error::ProxyError,
-    framing::{Reuse, settle},
-    silence::{Watch, Watched},
-    up_body::UpBody,
+    http::{
+        error::ProxyError,
+        framing::{Reuse, settle},
+    },
+    upstream::{
+        balance::{ClusterState, Picked},
+        body::UpBody,
+        silence::{Watch, Watched},
+    },
 };
 
 /// The head of a request as a backend shall see it. Cheap to clone: what it holds is shared.

@@ -9,7 +9,7 @@ use ir::StreamRule;
 use telemetry::{access_log::StreamRecord, metrics::ListenerMetrics};
 
 use super::Observer;
-use crate::error::ProxyError;
+use crate::http::error::ProxyError;
 
 /// Both sides have said all they had to say.
 pub(crate) const ENDED: &str = "ended";

@@ -6,7 +6,7 @@ use ir::{RateLimit, Rule, RuleKey, StreamRule};
 use parking_lot::Mutex;
 
 use super::Table;
-use crate::limit::{Bucket, InFlight};
+use crate::policy::limit::{Bucket, InFlight};
 
 /// So few rules that are gone do not matter.
 const FEW: usize = 256;

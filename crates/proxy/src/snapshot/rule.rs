@@ -14,11 +14,9 @@ use super::{
     spread::{Spread, share},
 };
 use crate::{
-    balance::{ClusterState, mix},
-    error::ProxyError,
-    limit::Permit,
-    session::Claim,
-    view::Client,
+    http::{error::ProxyError, view::Client},
+    policy::{limit::Permit, session::Claim},
+    upstream::balance::{ClusterState, mix},
 };
 
 /// A rule with its clusters at hand.

@@ -13,7 +13,11 @@ use tokio_rustls::client::TlsStream;
 use ir::Upstream;
 
 use super::{Context, Destination, Place, Secured, http2::Greeted};
-use crate::{error::ProxyError, socket::Socket, up_body::UpBody, window::Windows};
+use crate::{
+    http::error::ProxyError,
+    net::{socket::Socket, window::Windows},
+    upstream::body::UpBody,
+};
 
 /// Answers of backends may have larger heads than requests; still there is a bound.
 const RESPONSE_HEAD_BYTES: usize = 256 * 1024;

@@ -3,7 +3,10 @@
 use std::{cell::RefCell, sync::Arc};
 
 use super::pool::Pool;
-use crate::{clock::Clock, config::Config, own::Own};
+use crate::{
+    config::Config,
+    net::{clock::Clock, own::Own},
+};
 
 /// The settings, clock and connections of one worker, as far as backends are concerned. It never leaves its thread.
 pub(crate) struct Context {

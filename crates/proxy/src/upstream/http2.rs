@@ -15,7 +15,10 @@ pub(crate) use greeting::Greeted;
 use super::{
     Answer, Context, Destination, Failure, Head, Lease, Leased, Outgoing, Progress, lost, malformed,
 };
-use crate::{error::ProxyError, framing::settle, up_body::UpBody};
+use crate::{
+    http::{error::ProxyError, framing::settle},
+    upstream::body::UpBody,
+};
 
 /// Sends a request and waits for the head of the answer.
 pub(super) async fn send(

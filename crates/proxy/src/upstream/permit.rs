@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ir::Transport;
 
 use super::Context;
-use crate::error::ProxyError;
+use crate::http::error::ProxyError;
 
 /// Whether a backend may be at an address. Asked of every address just before it is dialled, however it was found.
 ///

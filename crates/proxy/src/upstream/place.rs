@@ -15,10 +15,12 @@ use tokio::{
 
 use super::{Context, permit};
 use crate::{
-    balance::Picked,
-    error::ProxyError,
-    names::{Answer, Name},
-    socket::Socket,
+    http::error::ProxyError,
+    net::socket::Socket,
+    upstream::{
+        balance::Picked,
+        names::{Answer, Name},
+    },
 };
 
 /// So long after one address of a name the next one is tried, while the first has not answered (RFC 8305 section 5).

@@ -7,7 +7,7 @@ use hyper::client::conn::http1;
 use ir::Upstream;
 
 use super::{Secured, Way, http2::Connections};
-use crate::{clock::ticks, config::Config, up_body::UpBody};
+use crate::{config::Config, net::clock::ticks, upstream::body::UpBody};
 
 type Map<V> = HashMap<SocketAddr, V, foldhash::fast::FixedState>;
 

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::Stream;
-use crate::meter::{Meter, UpError};
+use crate::client::meter::{Meter, UpError};
 
 /// The one reader of a client's body, and what it has read so far.
 struct Source {

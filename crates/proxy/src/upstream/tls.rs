@@ -14,9 +14,11 @@ use rustls_pki_types::{PrivateKeyDer, ServerName, pem::PemObject};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    error::ProxyError,
-    roots::{certificates, roots},
-    socket::Socket,
+    http::error::ProxyError,
+    net::{
+        roots::{certificates, roots},
+        socket::Socket,
+    },
 };
 
 use check::{Check, Names};
@@ -161,7 +163,9 @@ fn config(tls: &UpstreamTls, protocol: Upstream) -> Result<ClientConfig, rustls:
     let builder = match &tls.verify {
         Verify::No => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(crate::anybody::Anybody::new(provider))),
+            .with_custom_certificate_verifier(Arc::new(crate::net::anybody::Anybody::new(
+                provider,
+            ))),
         Verify::Chain(authorities) => {
             let check = Check::new(roots(authorities)?, provider, Names::Any)?;
             builder

@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 
 use super::super::{Context, Destination, Place, Secured, Way, connect};
 use crate::{
-    clock::{Clock, ticks},
-    error::ProxyError,
-    up_body::UpBody,
+    http::error::ProxyError,
+    net::clock::{Clock, ticks},
+    upstream::body::UpBody,
 };
 
 /// Streams of a connection in all its life; their numbers end at 2^30 (RFC 9113 section 5.1.1).
