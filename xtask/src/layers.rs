@@ -51,6 +51,20 @@ const LAYERS: &[Layers] = &[
         ],
     ),
     (
+        "crates/proxy",
+        &[
+            &["config"],
+            &["net"],
+            &["http"],
+            &["client"],
+            &["upstream"],
+            &["policy", "router"],
+            &["snapshot"],
+            &["observe"],
+            &["serve"],
+        ],
+    ),
+    (
         "crates/telemetry",
         &[
             &["propagation", "shard"],
