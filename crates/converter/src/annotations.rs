@@ -32,6 +32,7 @@ mod redirect;
 mod request_body;
 mod retry;
 mod rewrite;
+mod secret;
 mod service_upstream;
 mod settings;
 mod snippets;
@@ -259,26 +260,6 @@ impl<'a> Reader<'a> {
     /// A ConfigMap.
     pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<&'a ConfigMap> {
         self.lookup.config_map(key)
-    }
-
-    /// What a note adds about a Secret that is not there, or has none of these entries (any will do where none is named);
-    /// `until` says what holds meanwhile. Empty where nothing is wrong.
-    pub(crate) fn pending(&self, key: &ObjectKey, entries: &[&str], until: &str) -> String {
-        let Some(secret) = self.lookup.secret(key) else {
-            return format!("; Secret {key} is not there: until it is, {until}");
-        };
-        let data = secret.data.iter().flatten().map(|(name, _)| name);
-        let text = secret.string_data.iter().flatten().map(|(name, _)| name);
-        let mut names = data.chain(text);
-        let found = names.any(|name| entries.is_empty() || entries.contains(&name.as_str()));
-        match entries.first() {
-            _ if found => String::new(),
-            None => format!("; Secret {key} is empty: until it is not, {until}"),
-            Some(_) => {
-                let entries = entries.join(" or ");
-                format!("; Secret {key} has no entry {entries}: until it has, {until}")
-            }
-        }
     }
 
     /// The namespace of the Ingress.

@@ -177,7 +177,6 @@ fn always(spec: &RoutePolicySpec, rules: &[Rule]) -> RoutePolicySpec {
     RoutePolicySpec {
         cors: spec
             .cors
-            .clone()
             .filter(|_| filters.any(|filter| filter.cors.is_some())),
         ignore_path_case: spec.ignore_path_case,
         access_log: spec.access_log,
