@@ -9,7 +9,7 @@ mod matching;
 use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, Method};
-use ir::{HostPattern, HostSettings, Port, Route, Rule, VirtualHost};
+use ir::{HostPattern, HostSettings, Port, Route, Rule, StrictTransport, VirtualHost};
 
 use index::Index;
 pub(crate) use matching::query_value;
@@ -44,6 +44,8 @@ struct Host<T> {
     /// Parallel to the routes.
     payloads: Box<[T]>,
     index: Index,
+    /// All of its rules have clients keep to https, in the same words as the first.
+    strict: bool,
 }
 
 /// Hosts that were built before, by where their routes lie; they keep them, so that no address comes to mean another.
@@ -125,6 +127,7 @@ impl<T> Host<T> {
             host: Arc::clone(host),
             payloads: routes.iter().map(|route| payload(&route.rule)).collect(),
             index: Index::build(routes),
+            strict: one_word(routes).is_some(),
         }
     }
 }
@@ -175,6 +178,14 @@ impl<T> PortRouter<T> {
         Some((at, found.host.settings))
     }
 
+    /// What clients of a host are told of https where none of its routes matches: what all of them say.
+    #[must_use]
+    pub fn strict_transport(&self, (listener, host): (usize, usize)) -> Option<&StrictTransport> {
+        let host = self.listeners.get(listener)?.hosts.get(host)?;
+        let first = host.host.routes.first().filter(|_| host.strict)?;
+        first.rule.strict_transport.as_deref()
+    }
+
     /// The first route that matches, of a listener and the host that [`Self::host`] has found there. Wider hosts are asked only
     /// for routes that allow it ([`Route::host_fallthrough`]), and not at all where the host is alone.
     #[must_use]
@@ -192,6 +203,15 @@ impl<T> PortRouter<T> {
         let wider = listener.covering(request.host).skip(1);
         { wider }.find_map(|(_, host)| host.find(request, |route| route.host_fallthrough))
     }
+}
+
+/// What all of these routes say of https to their clients, where they agree.
+fn one_word(routes: &[Route]) -> Option<&StrictTransport> {
+    let mut words = routes
+        .iter()
+        .map(|route| route.rule.strict_transport.as_deref());
+    let first = words.next()??;
+    words.all(|word| word == Some(first)).then_some(first)
 }
 
 impl<T> ListenerRouter<T> {

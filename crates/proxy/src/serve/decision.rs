@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use ir::{
     Action, HeaderMods, HostPattern, HostSettings, Port, Protocol, Reason, Redirect, Route,
-    SocketKey, Target, Underscores,
+    SocketKey, StrictTransport, Target, Underscores,
 };
 
 use crate::{
@@ -39,6 +39,8 @@ pub(crate) struct Decision<'s> {
     /// The listener's place among those of the port.
     pub(crate) listener: Option<usize>,
     pub(crate) met: Option<Met<'s>>,
+    /// The host is known, and none of its routes is met: what its clients are told of https all the same.
+    pub(crate) strict_transport: Option<&'s StrictTransport>,
     pub(crate) verdict: Verdict,
 }
 
@@ -81,6 +83,7 @@ pub(crate) fn decide<'s>(
     let mut decision = Decision {
         listener: None,
         met: None,
+        strict_transport: None,
         verdict: Verdict::Passes,
     };
     decision.verdict = match steps(snapshot, place, view, (body, stage), &mut decision) {
@@ -113,7 +116,11 @@ fn steps<'s>(
         Some(Admitting::Open | Admitting::Ask(_)) | None => {}
     }
     let (host, _) = host.ok_or(ProxyError::NoRoute)?;
-    let (met, preflight) = route(port, (at, host), view)?;
+    let found = route(port, (at, host), view);
+    if found.is_err() {
+        decision.strict_transport = port.router.strict_transport((at, host));
+    }
+    let (met, preflight) = found?;
     decision.met = Some(met);
     let rule = &met.rule.rule;
     let gates = &rule.gates;

@@ -150,7 +150,10 @@ fn decided(mut arrival: Arrival, snapshot: Arc<Snapshot>, stage: Stage) -> Begun
             Verdict::Refused(error) => error,
             Verdict::Passes | Verdict::Preflight(_) | Verdict::Asks(_) => ProxyError::NoRoute,
         };
-        return Begun::Answered(Box::new(refuse(error, arrival.exchange)));
+        let mut response = refuse(error, arrival.exchange);
+        let strict = decision.strict_transport;
+        decor::keep_to_https(strict, conn.peer.tls, response.headers_mut());
+        return Begun::Answered(Box::new(response));
     };
     let rule = Arc::clone(rule);
     let asker = Asker::new(conn.peer.tls, &rule, &arrival.view);

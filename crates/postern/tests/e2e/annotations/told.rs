@@ -31,7 +31,13 @@ fn a_backend_knows_who_asks_and_a_browser_keeps_to_https() {
     let tls = "  tls: [{hosts: [tls.com], secretName: cert}]\n";
     let manifests = [
         secret,
-        ingress("tls", (CLASS, "tls.com"), &[], ROOT, tls),
+        ingress(
+            "tls",
+            (CLASS, "tls.com"),
+            &[],
+            &[("Prefix", "/app", "one")],
+            tls,
+        ),
         plain("plain", &[]),
         ingress("other", ("higress", "higress.com"), &[], ROOT, ""),
     ]
@@ -61,15 +67,24 @@ fn a_backend_knows_who_asks_and_a_browser_keeps_to_https() {
         assert!(told["x_real_ip"].is_null());
         assert_eq!(told["x-request-id"][0].as_str().map(str::len), Some(32));
         assert_eq!(answer.header("strict-transport-security"), "");
-        let call = Call::get(site.https.unwrap(), "https://tls.com/");
-        let call = call.tls(client.clone(), "tls.com");
-        let answer = call.header("x-request-id", "mine").send_blocking().unwrap();
+        let over_tls = |path: &str| {
+            let call = Call::get(site.https.unwrap(), &format!("https://tls.com{path}"));
+            call.tls(client.clone(), "tls.com")
+        };
+        let call = over_tls("/app").header("x-request-id", "mine");
+        let answer = call.send_blocking().unwrap();
         let told = answer.json()["headers"].clone();
         assert_eq!(told["x-request-id"][0], "mine");
         assert_eq!(told["x-forwarded-port"][0], "443");
         assert_eq!(told["x-scheme"][0], "https");
         assert_eq!(
             answer.header("strict-transport-security"),
+            "max-age=31536000; includeSubDomains"
+        );
+        let unmatched = over_tls("/other").send_blocking().unwrap();
+        assert_eq!(unmatched.status, 404);
+        assert_eq!(
+            unmatched.header("strict-transport-security"),
             "max-age=31536000; includeSubDomains"
         );
         let told = get(site, "http://higress.com/", &[]).json()["headers"].clone();

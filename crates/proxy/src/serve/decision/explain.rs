@@ -15,7 +15,10 @@ use crate::{
         view::{Peer, View},
     },
     policy::{auth, filter::compose},
-    serve::handle::{decor::Asker, fallback, request},
+    serve::handle::{
+        decor::{self, Asker},
+        fallback, request,
+    },
     snapshot::{RuleState, Snapshot},
     upstream::names::Names,
 };
@@ -173,6 +176,9 @@ impl Explainer {
         };
         if asks {
             explained.conditions.insert(0, "listener_external_auth");
+        }
+        if let [(_, Outcome::Answered { headers, .. })] = &mut *explained.outcomes {
+            decor::keep_to_https(decision.strict_transport, peer.tls, headers);
         }
         if let Some((met, asker)) = decision.met.zip(asker) {
             let outcomes = explained.outcomes.iter_mut();

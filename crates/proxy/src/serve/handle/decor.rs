@@ -1,8 +1,16 @@
 //! What every answer of a rule says to its client, whoever makes it: CORS, and that it shall keep to https.
 
 use http::{HeaderMap, HeaderValue, header};
+use ir::StrictTransport;
 
 use crate::{http::view::View, policy::filter::cors, snapshot::RuleState};
+
+/// Has a client keep to https, on a connection whose TLS ends at the gateway.
+pub(crate) fn keep_to_https(strict: Option<&StrictTransport>, tls: bool, map: &mut HeaderMap) {
+    if let Some(strict) = strict.filter(|_| tls) {
+        map.insert(header::STRICT_TRANSPORT_SECURITY, strict.value().clone());
+    }
+}
 
 /// A client, as far as answers are different for it.
 #[derive(Debug, Default)]
@@ -33,9 +41,7 @@ impl Asker {
 
     /// Has the client keep to https, where the rule wants that and nobody could have changed the answer on the way.
     pub(crate) fn keep_to_https(&self, rule: &RuleState, map: &mut HeaderMap) {
-        if let Some(strict) = rule.rule.strict_transport.as_ref().filter(|_| self.tls) {
-            map.insert(header::STRICT_TRANSPORT_SECURITY, strict.value().clone());
-        }
+        keep_to_https(rule.rule.strict_transport.as_deref(), self.tls, map);
     }
 
     /// What CORS says in an answer, if the rule says anything about it.
