@@ -26,7 +26,8 @@ pub(crate) struct Manifests {
 }
 
 impl Manifests {
-    /// Writes `gateway.yaml` and `routes.yaml`; with `cert.pem` and `key.pem` beside the folder, a listener for HTTPS too.
+    /// Writes `gateway.yaml` and `routes.yaml`; with `cert.pem` and `key.pem` beside the folder, a listener for HTTPS
+    /// too.
     pub(crate) fn write(&self) -> anyhow::Result<()> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot create {}", self.folder.display()))?;

@@ -4,6 +4,7 @@ mod cargo;
 mod deny;
 mod edges;
 mod lint;
+mod prose;
 
 use std::{
     path::Path,
@@ -25,7 +26,7 @@ pub(crate) enum Step {
     Clippy,
     /// Crates and their modules know each other only as the design allows
     Edges,
-    /// Length and names of files, texts that must not be in them
+    /// Length and names of files, length of lines of prose, texts that must not be in files
     Lint,
     /// Generated files are what would be generated now
     Generated,

@@ -1,7 +1,7 @@
 //! `cargo xtask cluster`: a Kubernetes to try Postern in.
 //!
-//! Two places can have one, each a [`Machine`]: [`local`], upstream's programs in a network namespace, and [`kind`]. All
-//! else is the same for both. What is built once is kept in the user's cache; [`layout`] says where.
+//! Two places can have one, each a [`Machine`]: [`local`], upstream's programs in a network namespace, and [`kind`].
+//! All else is the same for both. What is built once is kept in the user's cache; [`layout`] says where.
 
 mod bundle;
 mod checks;

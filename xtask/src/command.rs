@@ -41,8 +41,8 @@ pub(crate) enum Command {
     Cluster(ClusterArgs),
     /// Run the conformance suite of the Gateway API against this checkout
     ///
-    /// Starts a cluster unless one is up, installs Postern, and runs once for each version and channel, or for those that
-    /// are said. One test runs with 1.7.0 experimental, unless said.
+    /// Starts a cluster unless one is up, installs Postern, and runs once for each version and channel, or for those
+    /// that are said. One test runs with 1.7.0 experimental, unless said.
     Conformance(ConformanceArgs),
 }
 

@@ -1,8 +1,8 @@
-//! Pages of the documentation that come from the code, so that they cannot say anything else: `docs/annotations.md` from
-//! the converter's families, `docs/chart.md` from the chart, `docs/crds.md` from the schemas of our kinds; parts of `README.md` and
-//! `docs/gateway-api.md` from the reports in `conformance/reports` and the table of features; `What differs` on the migration pages
-//! from the converter's profiles. Parts of
-//! `docs/configuration.md` come from the command line and the metrics, which only the binary knows: a test in there.
+//! Pages of the documentation that come from the code, so that they cannot say anything else: `docs/annotations.md`
+//! from the converter's families, `docs/chart.md` from the chart, `docs/crds.md` from the schemas of our kinds; parts
+//! of `README.md` and `docs/gateway-api.md` from the reports in `conformance/reports` and the table of features; `What
+//! differs` on the migration pages from the converter's profiles. Parts of `docs/configuration.md` come from the
+//! command line and the metrics, which only the binary knows: a test in there.
 
 mod annotations;
 mod chart;

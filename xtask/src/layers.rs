@@ -1,7 +1,7 @@
 //! Which module of a crate may know which: modules are layers, and an import goes down only.
 //!
-//! A module is a file of `src/` with the folder of its name. [`LAYERS`] says in which order those of a crate stand; a test
-//! of a module may know every other.
+//! A module is a file of `src/` with the folder of its name. [`LAYERS`] says in which order those of a crate stand; a
+//! test of a module may know every other.
 
 mod imports;
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
-/// Settings for Services, or for the backends of HTTPRoutes and GRPCRoutes, in the same namespace (GEP-713 direct attachment). The more
-/// specific target wins, setting by setting: a rule, its route, a port of the Service, the Service. Of two policies with the
-/// same target the older one wins, then the first by name.
+/// Settings for Services, or for the backends of HTTPRoutes and GRPCRoutes, in the same namespace (GEP-713 direct
+/// attachment). The more specific target wins, setting by setting: a rule, its route, a port of the Service, the
+/// Service. Of two policies with the same target the older one wins, then the first by name.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "postern.dev",
@@ -49,21 +49,23 @@ pub struct BackendPolicySpec {
     /// Choice among the endpoints of a Service. Default: one after another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancing: Option<LoadBalancing>,
-    /// A cookie that ties clients to endpoints. On rules and routes only, not on Services; it goes before weights and balancing.
+    /// A cookie that ties clients to endpoints. On rules and routes only, not on Services; it goes before weights and
+    /// balancing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_cookie: Option<SessionCookie>,
-    /// HTTP version towards the backend. Default: what `appProtocol` or the name of the Service's port says, else HTTP1.
+    /// HTTP version towards the backend. Default: what `appProtocol` or the name of the Service's port says, else
+    /// HTTP1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<BackendProtocol>,
-    /// TLS towards the backend. On a rule or route it goes before a BackendTLSPolicy of the Service, on the Service after it.
-    /// Default: what `appProtocol` or the name of the Service's port says, else none.
+    /// TLS towards the backend. On a rule or route it goes before a BackendTLSPolicy of the Service, on the Service
+    /// after it. Default: what `appProtocol` or the name of the Service's port says, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<BackendTls>,
     /// How long a backend may keep us waiting. Default: five seconds to connect, no limit else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<BackendTimeouts>,
-    /// Whether `appProtocol` and the name of the Service's port choose HTTP version and TLS where no policy does. Default true;
-    /// with false it is HTTP/1.1 in plain text.
+    /// Whether `appProtocol` and the name of the Service's port choose HTTP version and TLS where no policy does.
+    /// Default true; with false it is HTTP/1.1 in plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_hints: Option<bool>,
     /// Connect to the Service's own address, and let the cluster's network choose the endpoint. A Service without one
@@ -152,8 +154,8 @@ pub enum HashSource {
 }
 
 /// A cookie that ties a client to an endpoint for as long as that is there. A client without one gets it with the first
-/// answer. A value that another Service or the application made is kept, and leads to the same endpoint for as long as there
-/// are the same ones: Services may share a cookie's name.
+/// answer. A value that another Service or the application made is kept, and leads to the same endpoint for as long as
+/// there are the same ones: Services may share a cookie's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!has(self.unlessMisread) || !self.unlessMisread || has(self.sameSite) && self.sameSite == 'None'", "unlessMisread goes with sameSite None"))]
@@ -169,7 +171,8 @@ pub struct SessionCookie {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_age: Option<u64>,
-    /// Lifetime in seconds, which the cookie has as a date, its Expires attribute. Browsers go by `maxAge` where both are there.
+    /// Lifetime in seconds, which the cookie has as a date, its Expires attribute. Browsers go by `maxAge` where both
+    /// are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4_294_967_295_u64))]
     pub expires: Option<u64>,
@@ -188,8 +191,8 @@ pub struct SessionCookie {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = false))]
     pub secure: bool,
-    /// Secure attribute where the client asks over https. With `sameSite` None it is always so, as browsers want it. Default
-    /// false.
+    /// Secure attribute where the client asks over https. With `sameSite` None it is always so, as browsers want it.
+    /// Default false.
     #[serde(
         rename = "secureOverHTTPS",
         default,
@@ -286,8 +289,8 @@ pub struct BackendTls {
     /// Secret with the authorities, key `ca.crt` or `cacert`. Absent: those that the gateway's system trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_certificate_ref: Option<SecretRef>,
-    /// Secret of type `kubernetes.io/tls` that is shown to backends that ask for a certificate. Absent: what the Gateway shows,
-    /// if anything (its `tls.backend`).
+    /// Secret of type `kubernetes.io/tls` that is shown to backends that ask for a certificate. Absent: what the
+    /// Gateway shows, if anything (its `tls.backend`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate_ref: Option<SecretRef>,
 }

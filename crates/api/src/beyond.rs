@@ -180,8 +180,8 @@ impl fmt::Display for UnknownField {
 }
 
 impl Kind {
-    /// Whether unknown fields of such objects are kept: those of the Gateway API and our own. Kubernetes' own kinds grow
-    /// fields with every release, none of which is about a gateway.
+    /// Whether unknown fields of such objects are kept: those of the Gateway API and our own. Kubernetes' own kinds
+    /// grow fields with every release, none of which is about a gateway.
     #[must_use]
     pub fn keeps_unknown(self) -> bool {
         [GATEWAY_GROUP, EXPERIMENTS_GROUP, GROUP].contains(&self.group())

@@ -1,4 +1,5 @@
-//! Certificates in Secrets: the chain under `tls.crt`, its key under `tls.key`, whether both can be served, and for which names.
+//! Certificates in Secrets: the chain under `tls.crt`, its key under `tls.key`, whether both can be served, and for
+//! which names.
 
 use k8s_openapi::api::core::v1::Secret;
 use rustls::{SignatureAlgorithm, crypto::CryptoProvider, sign::CertifiedKey};
@@ -61,7 +62,8 @@ impl KeyFamily {
 /// Whom a certificate is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// DNS names, lower case, wildcards as written: the alternative names, or the common name of a certificate without any.
+    /// DNS names, lower case, wildcards as written: the alternative names, or the common name of a certificate without
+    /// any.
     pub names: Vec<Box<str>>,
     /// Its key's family.
     pub family: KeyFamily,
@@ -75,8 +77,8 @@ impl Subject {
     }
 }
 
-/// Whether a certificate's name covers a host: a wildcard stands for exactly one label (RFC 6125 section 6.4.3), and covers
-/// itself.
+/// Whether a certificate's name covers a host: a wildcard stands for exactly one label (RFC 6125 section 6.4.3), and
+/// covers itself.
 #[must_use]
 pub fn covers(name: &str, host: &str) -> bool {
     match name.strip_prefix("*.") {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
 /// Settings for Gateways and ListenerSets, or single listeners, in the same namespace (GEP-713 direct attachment). Each
-/// setting of a policy for one listener wins over that of one for the whole object, and that over one for the Gateway that
-/// a ListenerSet extends. Of two policies with the same target the older one wins, then the first by name.
+/// setting of a policy for one listener wins over that of one for the whole object, and that over one for the Gateway
+/// that a ListenerSet extends. Of two policies with the same target the older one wins, then the first by name.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "postern.dev",
@@ -28,7 +28,8 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClientPolicySpec {
-    /// What it applies to: Gateways or ListenerSets of `gateway.networking.k8s.io`; `sectionName` is the name of a listener.
+    /// What it applies to: Gateways or ListenerSets of `gateway.networking.k8s.io`; `sectionName` is the name of a
+    /// listener.
     #[schemars(
         length(min = 1, max = 16),
         extend(
@@ -37,25 +38,27 @@ pub struct ClientPolicySpec {
         )
     )]
     pub target_refs: Vec<PolicyTarget>,
-    /// TLS of listeners at which it ends: those of protocol HTTPS, and of TLS unless it is passed on. On all others it does
-    /// nothing: `Accepted` names those that pass TLS on, and is `False` where TLS ends at no listener of a target.
+    /// TLS of listeners at which it ends: those of protocol HTTPS, and of TLS unless it is passed on. On all others it
+    /// does nothing: `Accepted` names those that pass TLS on, and is `False` where TLS ends at no listener of a target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTls>,
     /// Header fields of requests, on listeners that serve HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<ClientHeaders>,
-    /// How paths of requests are read before any rule is asked, on listeners that serve HTTP. Rules, logs and backends get the
-    /// path that was read. A rule whose own path has more slashes in a row, or an escaped one, is met by no request then.
+    /// How paths of requests are read before any rule is asked, on listeners that serve HTTP. Rules, logs and backends
+    /// get the path that was read. A rule whose own path has more slashes in a row, or an escaped one, is met by no
+    /// request then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<ClientPaths>,
 }
 
-/// How paths of requests are read. What RFC 3986 says is done in any case: dot segments are resolved, and needless escapes undone.
+/// How paths of requests are read. What RFC 3986 says is done in any case: dot segments are resolved, and needless
+/// escapes undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientPaths {
-    /// Several slashes in a row are one, so that `//admin` meets the rule of `/admin`. Default false: they stay, as some backends
-    /// tell them apart.
+    /// Several slashes in a row are one, so that `//admin` meets the rule of `/admin`. Default false: they stay, as
+    /// some backends tell them apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_slashes: Option<bool>,
     /// What an escaped slash (`%2F`) is. Default `Keep`.
@@ -78,8 +81,8 @@ pub enum EscapedSlashes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientHeaders {
-    /// What becomes of fields with an underscore in their name, which some backends cannot tell from those with a hyphen.
-    /// Default `Allow`. Fields that spell one of the gateway's own (`X_Forwarded_For`) never pass.
+    /// What becomes of fields with an underscore in their name, which some backends cannot tell from those with a
+    /// hyphen. Default `Allow`. Fields that spell one of the gateway's own (`X_Forwarded_For`) never pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub underscores: Option<Underscores>,
 }
@@ -106,8 +109,8 @@ pub struct ClientTls {
     /// Highest version. Default 1.3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_version: Option<TlsVersion>,
-    /// Cipher suites for TLS 1.2 in order of preference, by OpenSSL's or IANA's name. Absent: all that there are. Those of
-    /// TLS 1.3 cannot be chosen.
+    /// Cipher suites for TLS 1.2 in order of preference, by OpenSSL's or IANA's name. Absent: all that there are. Those
+    /// of TLS 1.3 cannot be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 32),

@@ -2,7 +2,8 @@
 //!
 //! This crate is the one place that names API versions. [`Resources`] holds all objects by kind and is the input of
 //! every pure step; [`yaml`] reads and writes it. Postern's own kinds (`postern.dev/v1alpha1`) are [`RouteFilter`],
-//! [`RoutePolicy`], [`BackendPolicy`] and [`ClientPolicy`]; [`annotation`] documents what our own annotations on native objects mean.
+//! [`RoutePolicy`], [`BackendPolicy`] and [`ClientPolicy`]; [`annotation`] documents what our own annotations on native
+//! objects mean.
 //!
 //! **Invariant:** no sockets, no clients, no clocks.
 

@@ -169,8 +169,8 @@ impl Kind {
         Self::UdpRoute,
     ];
 
-    /// Versions of the kind, as in `apiVersion`, that read like [`Self::api_version`]; that one comes first. All that were
-    /// served by any release and have the same fields.
+    /// Versions of the kind, as in `apiVersion`, that read like [`Self::api_version`]; that one comes first. All that
+    /// were served by any release and have the same fields.
     #[must_use]
     pub fn versions(self) -> &'static [&'static str] {
         match self {

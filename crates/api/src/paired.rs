@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-/// Goes through two sequences in ascending order of their keys: each key once, with what the one and the other have for it.
+/// Goes through two sequences in ascending order of their keys: each key once, with what the one and the other have for
+/// it.
 pub fn paired<K: Ord, V>(
     one: impl IntoIterator<Item = (K, V)>,
     other: impl IntoIterator<Item = (K, V)>,

@@ -121,7 +121,8 @@ macro_rules! resources {
                 match kind { $(Kind::$type => unknown.reading::<$type, _>(value).map(Self::from)),* }
             }
 
-            /// An object of a kind from JSON that an API server has checked; fields that are not known here are passed over.
+            /// An object of a kind from JSON that an API server has checked; fields that are not known here are passed
+            /// over.
             ///
             /// # Errors
             /// It does not fit the kind.
@@ -129,7 +130,8 @@ macro_rules! resources {
                 match kind { $(Kind::$type => serde_json::from_value::<$type>(value).map(Self::from)),* }
             }
 
-            /// Likewise, with what the object says beyond its type, for [kinds](Kind::keeps_unknown) of which that is kept.
+            /// Likewise, with what the object says beyond its type, for [kinds](Kind::keeps_unknown) of which that is
+            /// kept.
             ///
             /// # Errors
             /// It does not fit the kind.
@@ -194,8 +196,8 @@ macro_rules! resources {
                 (joined, clashes)
             }
 
-            /// Becomes both together: an object that somebody wrote by hand counts before a generated one of the same name.
-            /// What is the same `Arc` already is not touched, so that cost follows the change.
+            /// Becomes both together: an object that somebody wrote by hand counts before a generated one of the same
+            /// name. What is the same `Arc` already is not touched, so that cost follows the change.
             pub fn join(&mut self, own: &Self, generated: &Self) -> Joined {
                 let mut joined = Joined::default();
                 $({

@@ -39,8 +39,8 @@ pub struct RouteFilterSpec {
     /// Rewrite the path by regular expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regex_rewrite: Option<RegexRewrite>,
-    /// Regular expression (RE2 syntax) that is searched for in the path, as it came. Its groups are `$1` to `$9` in the templates below, and `$name`
-    /// where it names them with `(?<name>...)`. In a path without a match they are empty.
+    /// Regular expression (RE2 syntax) that is searched for in the path, as it came. Its groups are `$1` to `$9` in the
+    /// templates below, and `$name` where it names them with `(?<name>...)`. In a path without a match they are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub path_pattern: Option<String>,
@@ -105,8 +105,8 @@ pub enum RequestQuery {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateRedirect {
-    /// Template of the URL, which is sent as it comes out, with nothing added: it begins with `http://`, `https://` or `$scheme://`, or it is a path
-    /// on the same host and begins with one slash, `$uri` or `$request_uri`.
+    /// Template of the URL, which is sent as it comes out, with nothing added: it begins with `http://`, `https://` or
+    /// `$scheme://`, or it is a path on the same host and begins with one slash, `$uri` or `$request_uri`.
     #[schemars(length(min = 1, max = 2048))]
     pub location: String,
     /// 301, 302, 303, 307 or 308. Default 302.
@@ -126,8 +126,8 @@ pub struct TemplateRedirect {
 pub enum RedirectOrder {
     /// Only who passes the guards is redirected.
     AfterGuards,
-    /// Every client is redirected, and the guards are not asked. Where a guard cannot be honoured, or client addresses let
-    /// nobody in, the rule stays closed.
+    /// Every client is redirected, and the guards are not asked. Where a guard cannot be honoured, or client addresses
+    /// let nobody in, the rule stays closed.
     BeforeGuards,
 }
 

@@ -13,8 +13,9 @@ pub use told::{
 
 use crate::{PolicyStatus, PolicyTarget, SecretRef};
 
-/// Settings for HTTPRoutes and GRPCRoutes in the same namespace (GEP-713 direct attachment). Of two policies with the same target the
-/// older one wins, then the first by name; each setting of a policy for one rule wins over that of one for the whole route.
+/// Settings for HTTPRoutes and GRPCRoutes in the same namespace (GEP-713 direct attachment). Of two policies with the
+/// same target the older one wins, then the first by name; each setting of a policy for one rule wins over that of one
+/// for the whole route.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "postern.dev",
@@ -34,7 +35,8 @@ use crate::{PolicyStatus, PolicyTarget, SecretRef};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoutePolicySpec {
-    /// What it applies to: HTTPRoutes and GRPCRoutes of `gateway.networking.k8s.io`; `sectionName` is the name of a rule.
+    /// What it applies to: HTTPRoutes and GRPCRoutes of `gateway.networking.k8s.io`; `sectionName` is the name of a
+    /// rule.
     #[schemars(
         length(min = 1, max = 16),
         extend(
@@ -64,8 +66,8 @@ pub struct RoutePolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_125_899_906_842_624_u64))]
     pub max_request_body_bytes: Option<u64>,
-    /// Protocols that a request may switch to with `Upgrade`, beside `websocket`: names as HTTP has them, such as `spdy/3.1`.
-    /// Versions of HTTP are not possible.
+    /// Protocols that a request may switch to with `Upgrade`, beside `websocket`: names as HTTP has them, such as
+    /// `spdy/3.1`. Versions of HTTP are not possible.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 8),
@@ -79,9 +81,9 @@ pub struct RoutePolicySpec {
     /// Who answers where a backend cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
-    /// Whether `Exact` and `PathPrefix` matches take ASCII letters in any case: `/Shop` matches `/shop`. Precedence is as
-    /// without, and a replaced prefix is replaced in whatever case it came. Regular expressions are not touched: write
-    /// `(?i)` there. Default false.
+    /// Whether `Exact` and `PathPrefix` matches take ASCII letters in any case: `/Shop` matches `/shop`. Precedence is
+    /// as without, and a replaced prefix is replaced in whatever case it came. Regular expressions are not touched:
+    /// write `(?i)` there. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore_path_case: Option<bool>,
     /// User name and password that clients have to give. CORS preflights, which browsers send without, are answered all
@@ -91,8 +93,8 @@ pub struct RoutePolicySpec {
     /// Somebody else who has to let each request pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_auth: Option<ExternalAuth>,
-    /// What backends are told of clients in headers, beside `X-Forwarded-For`, `-Proto` and `-Host`. Filters of the rule may change
-    /// these. Default none.
+    /// What backends are told of clients in headers, beside `X-Forwarded-For`, `-Proto` and `-Host`. Filters of the
+    /// rule may change these. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
     pub forwarded_headers: Vec<ForwardedHeader>,
@@ -112,25 +114,26 @@ pub struct RoutePolicySpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fallback {
-    /// Services in order. When the backend that a request is for has no usable endpoint, or cannot be used at all, the first of
-    /// these that has one gets the request as it is. What BackendPolicies say for the rule holds for those that the rule
-    /// itself names, be it with weight 0; the others have only what is said for their Service.
+    /// Services in order. When the backend that a request is for has no usable endpoint, or cannot be used at all, the
+    /// first of these that has one gets the request as it is. What BackendPolicies say for the rule holds for those
+    /// that the rule itself names, be it with weight 0; the others have only what is said for their Service.
     #[schemars(length(min = 1, max = 4))]
     pub backend_refs: Vec<FallbackRef>,
-    /// Statuses, of a backend or because one did not answer, in whose stead the last of the Services is asked, once: GET
-    /// (or HEAD) of `/` with the host that the client asked for, and `X-Code` (the status), `X-Format` (the client's
-    /// `Accept`) and `X-Original-URI`, without `Authorization`. What it says is the answer; of 401, 403 and 407 the status
-    /// stays. When it does not answer either, the first answer counts. Default none.
+    /// Statuses, of a backend or because one did not answer, in whose stead the last of the Services is asked, once:
+    /// GET (or HEAD) of `/` with the host that the client asked for, and `X-Code` (the status), `X-Format` (the
+    /// client's `Accept`) and `X-Original-URI`, without `Authorization`. What it says is the answer; of 401, 403 and
+    /// 407 the status stays. When it does not answer either, the first answer counts. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(range(min = 400, max = 599)))]
     pub status_codes: Vec<u16>,
-    /// Whether the last of the Services is told more of why it is asked: `X-Namespace`, `X-Ingress-Name` (the Ingress that the route
-    /// was made from, else the route), `X-Service-Name` and `X-Service-Port` (the first backendRef of the rule). A request that it gets
-    /// because there is no endpoint then has these too, with `X-Code: 503` and `X-Format`. Default false.
+    /// Whether the last of the Services is told more of why it is asked: `X-Namespace`, `X-Ingress-Name` (the Ingress
+    /// that the route was made from, else the route), `X-Service-Name` and `X-Service-Port` (the first backendRef of
+    /// the rule). A request that it gets because there is no endpoint then has these too, with `X-Code: 503` and
+    /// `X-Format`. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tell_why: bool,
-    /// Whether the last of the Services is asked in the stead of what the gateway itself refuses, too, where that has one of
-    /// `statusCodes`: 401, 403, 413, 429, 500, 503. Nothing of the request's body is read for it. Default false.
+    /// Whether the last of the Services is asked in the stead of what the gateway itself refuses, too, where that has
+    /// one of `statusCodes`: 401, 403, 413, 429, 500, 503. Nothing of the request's body is read for it. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refusals: bool,
 }
@@ -196,8 +199,8 @@ pub struct RateLimit {
     pub exempt: Vec<String>,
 }
 
-/// Requests that one client address (of IPv6, each /64) may have in flight at once, for each rule and gateway instance: from
-/// the request's head to the end of the answer, or of the tunnel after an upgrade. One more is answered with 429.
+/// Requests that one client address (of IPv6, each /64) may have in flight at once, for each rule and gateway instance:
+/// from the request's head to the end of the answer, or of the tunnel after an upgrade. One more is answered with 429.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConcurrencyLimit {
@@ -231,7 +234,8 @@ pub enum RateScope {
     Client,
 }
 
-/// Which clients may ask; others are answered 403, or `gatewayStatuses.forbidden`. An entry that cannot be read closes the rule.
+/// Which clients may ask; others are answered 403, or `gatewayStatuses.forbidden`. An entry that cannot be read closes
+/// the rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientAddresses {
     /// Networks (CIDR) or addresses that may ask; empty: every one.
@@ -273,14 +277,14 @@ impl ClientAddresses {
     }
 }
 
-/// User name and password (RFC 7617). Whoever gives none, or wrong ones, is answered 401. A Secret that is not there, cannot
-/// be read, or has no user in it closes the rule: 500, unless `gatewayStatuses.invalidRule` says another status.
+/// User name and password (RFC 7617). Whoever gives none, or wrong ones, is answered 401. A Secret that is not there,
+/// cannot be read, or has no user in it closes the rule: 500, unless `gatewayStatuses.invalidRule` says another status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuth {
-    /// Secret with users and passwords: bcrypt (`$2y$`, cost up to 15), `$apr1$`, `{SHA}`, `{SSHA}`, `$1$`, `$5$` or `$6$` (up
-    /// to 1,000,000 rounds), or `{PLAIN}`. An entry that cannot be read, such as one of DES crypt, is named in the route's
-    /// status by its user and line, and cannot log in.
+    /// Secret with users and passwords: bcrypt (`$2y$`, cost up to 15), `$apr1$`, `{SHA}`, `{SSHA}`, `$1$`, `$5$` or
+    /// `$6$` (up to 1,000,000 rounds), or `{PLAIN}`. An entry that cannot be read, such as one of DES crypt, is named
+    /// in the route's status by its user and line, and cannot log in.
     pub secret_ref: SecretRef,
     /// How the Secret holds them. Default `File`.
     #[serde(default)]
@@ -304,22 +308,22 @@ pub enum BasicAuthFormat {
     Map,
 }
 
-/// Somebody else who decides, request by request, who comes in: any 2xx lets a request pass, 401 and 403 are answered to the
-/// client, and anything else, or nothing in time, is answered 5xx. It comes after addresses, rate limits and `basicAuth`;
-/// CORS preflights are answered without it. A field that cannot be honoured closes the rule: 500.
+/// Somebody else who decides, request by request, who comes in: any 2xx lets a request pass, 401 and 403 are answered
+/// to the client, and anything else, or nothing in time, is answered 5xx. It comes after addresses, rate limits and
+/// `basicAuth`; CORS preflights are answered without it. A field that cannot be honoured closes the rule: 500.
 ///
-/// It is asked without the request's body and with its headers, and told the rest in `X-Original-URL`, `X-Original-Method`,
-/// `X-Original-URI`, `X-Auth-Request-Redirect` and `X-Forwarded-*`, which clients cannot set.
+/// It is asked without the request's body and with its headers, and told the rest in `X-Original-URL`,
+/// `X-Original-Method`, `X-Original-URI`, `X-Auth-Request-Redirect` and `X-Forwarded-*`, which clients cannot set.
 ///
 /// Where variables may stand, these are `$host`, `$http_host`, `$best_http_host`, `$scheme`, `$pass_access_scheme`,
-/// `$request_uri`, `$escaped_request_uri`, `$uri`, `$document_uri`, `$args`, `$query_string`, `$is_args`, `$request_method` and
-/// `$remote_addr`; any of them also as `${host}`.
+/// `$request_uri`, `$escaped_request_uri`, `$uri`, `$document_uri`, `$args`, `$query_string`, `$is_args`,
+/// `$request_method` and `$remote_addr`; any of them also as `${host}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalAuth {
-    /// Who is asked: an absolute URL. Variables may stand in its path and query, not in its host. The name of a Service,
-    /// `NAME.NAMESPACE.svc` with or without the cluster's domain, leads to its endpoints, with what BackendPolicies say of
-    /// it; any other is resolved. The certificate behind `https` is verified.
+    /// Who is asked: an absolute URL. Variables may stand in its path and query, not in its host. The name of a
+    /// Service, `NAME.NAMESPACE.svc` with or without the cluster's domain, leads to its endpoints, with what
+    /// BackendPolicies say of it; any other is resolved. The certificate behind `https` is verified.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
     /// With which method. Default `GET`.

@@ -79,9 +79,11 @@ pub struct ManifestError {
     pub object: Option<String>,
     /// What is wrong, on one line.
     pub why: String,
-    /// The document is no YAML, or none that could be an object: what it holds is not known. Otherwise one object is wrong.
+    /// The document is no YAML, or none that could be an object: what it holds is not known. Otherwise one object is
+    /// wrong.
     pub unread: bool,
-    /// The object is among those that were read: it has a field or a value that is not known, and translation closes what has it.
+    /// The object is among those that were read: it has a field or a value that is not known, and translation closes
+    /// what has it.
     pub taken: bool,
 }
 
@@ -278,8 +280,8 @@ fn named(mut reading: Reading, line: usize, label: &str) -> Result<Reading, Mani
     Ok(reading)
 }
 
-/// > contain no more than 253 characters, contain only lowercase alphanumeric characters, '-' or '.', start and end with an
-/// > alphanumeric character (Kubernetes, DNS subdomain names)
+/// > contain no more than 253 characters, contain only lowercase alphanumeric characters, '-' or '.', start and end
+/// > with an alphanumeric character (Kubernetes, DNS subdomain names)
 fn is_name(name: &str) -> bool {
     let simple = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = name.as_bytes();

@@ -1,7 +1,7 @@
 //! Annotations: which there are, who reads them, and what was said about each.
 //!
-//! A family is one file with its keys, their docs and the function that reads them into [`Settings`]; it is registered by one
-//! line in [`FAMILIES`]. The report, `docs/annotations.md` and the tests are made from that list.
+//! A family is one file with its keys, their docs and the function that reads them into [`Settings`]; it is registered
+//! by one line in [`FAMILIES`]. The report, `docs/annotations.md` and the tests are made from that list.
 
 mod access_log;
 mod affinity;
@@ -76,8 +76,8 @@ pub const NGINX: &str = "nginx.ingress.kubernetes.io/";
 /// One annotation, without prefix.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
-    /// For example `canary-weight`. One that ends in `NAME`, such as `exact-match-header-NAME`, stands for every key with
-    /// a name of the user's in its place.
+    /// For example `canary-weight`. One that ends in `NAME`, such as `exact-match-header-NAME`, stands for every key
+    /// with a name of the user's in its place.
     pub name: &'static str,
     /// One line: values, default, meaning.
     pub doc: &'static str,
@@ -176,8 +176,8 @@ pub(crate) struct Reader<'a> {
     /// By bare name: the full key that counts, and its text.
     values: BTreeMap<&'a str, (&'a str, &'a str)>,
     spoken: BTreeSet<&'a str>,
-    /// The Ingress is a canary, and the family is not one that canaries bring themselves: what becomes of an annotation that
-    /// an ordinary Ingress could have.
+    /// The Ingress is a canary, and the family is not one that canaries bring themselves: what becomes of an annotation
+    /// that an ordinary Ingress could have.
     inherits: Option<Outcome>,
     /// What names of other objects are looked up in.
     lookup: &'a Lookup<'a>,
@@ -353,7 +353,8 @@ impl<'a> Reader<'a> {
         self.done(name, (Outcome::Exact, effect), message);
     }
 
-    /// Says that an annotation that is there does something close to what it should, and where in the output that stands.
+    /// Says that an annotation that is there does something close to what it should, and where in the output that
+    /// stands.
     pub(crate) fn close_to(&mut self, name: &str, effect: Effect, message: impl Into<String>) {
         self.done(name, (Outcome::Approximated, effect), message);
     }

@@ -1,5 +1,5 @@
-//! Backends that cannot be used. Whether requests come to them, and what becomes of these, is known only when it is settled whose
-//! each path is.
+//! Backends that cannot be used. Whether requests come to them, and what becomes of these, is known only when it is
+//! settled whose each path is.
 
 use crate::{
     ingress::{Backend, DEFAULT_BACKEND},

@@ -13,8 +13,8 @@ use crate::profile::Profile;
 pub struct Class {
     /// Its name.
     pub name: String,
-    /// Whose rules its Ingresses have. Without: those of the controller that its IngressClass names, if it is known; else
-    /// ingress-nginx' for the name `nginx`, and Higress' for every other one.
+    /// Whose rules its Ingresses have. Without: those of the controller that its IngressClass names, if it is known;
+    /// else ingress-nginx' for the name `nginx`, and Higress' for every other one.
     pub profile: Option<Profile>,
 }
 
@@ -57,8 +57,8 @@ impl fmt::Display for Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub(crate) profile: Profile,
-    /// The class is one of ingress-nginx or Higress: its Ingresses were written for these. Otherwise they may have been written for
-    /// any controller.
+    /// The class is one of ingress-nginx or Higress: its Ingresses were written for these. Otherwise they may have been
+    /// written for any controller.
     pub(crate) native: bool,
 }
 
@@ -91,8 +91,8 @@ impl Class {
     }
 }
 
-/// Whose rules a controller has, by the name that an IngressClass gives. A second ingress-nginx in a cluster is to be called
-/// `k8s.io/internal-ingress-nginx` or alike, by its documentation; AKS runs it under a name of its own.
+/// Whose rules a controller has, by the name that an IngressClass gives. A second ingress-nginx in a cluster is to be
+/// called `k8s.io/internal-ingress-nginx` or alike, by its documentation; AKS runs it under a name of its own.
 fn of_controller(controller: &str) -> Option<Profile> {
     let (domain, name) = controller.split_once('/')?;
     match domain {

@@ -1,4 +1,5 @@
-//! Annotations of other controllers: whose they are, in one line for each prefix. Without a word their settings would seem to hold.
+//! Annotations of other controllers: whose they are, in one line for each prefix. Without a word their settings would
+//! seem to hold.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use crate::{
     note::{Notes, Outcome},
 };
 
-/// Prefixes of annotations that only one controller reads, and the controller. A prefix stands for the domains below it too.
+/// Prefixes of annotations that only one controller reads, and the controller. A prefix stands for the domains below it
+/// too.
 const CONTROLLERS: &[(&str, &str)] = &[
     ("nginx.org", "NGINX Inc.'s controller"),
     ("nginx.com", "NGINX Inc.'s controller"),
@@ -50,8 +52,8 @@ const ALIBABA: &str = "Alibaba Cloud's gateways";
 /// A misspelt prefix differs in no more letters than these.
 const MISSPELT: usize = 3;
 
-/// One line for each prefix of another controller. `native`: the class is one of ingress-nginx or Higress, neither of which reads
-/// them; an Ingress of any other class may have been written for that very controller.
+/// One line for each prefix of another controller. `native`: the class is one of ingress-nginx or Higress, neither of
+/// which reads them; an Ingress of any other class may have been written for that very controller.
 pub(crate) fn note(
     object: &ObjectRef,
     annotations: &BTreeMap<String, String>,

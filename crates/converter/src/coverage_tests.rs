@@ -122,7 +122,8 @@ const BEYOND: &[&str] = &[
     "server-snippet",
 ];
 
-/// Every key that a release of Higress reads under its own prefix, and what its console writes. A capital word stands for a name.
+/// Every key that a release of Higress reads under its own prefix, and what its console writes. A capital word stands
+/// for a name.
 const HIGRESS_KEYS: &[&str] = &[
     "affinity",
     "affinity-mode",

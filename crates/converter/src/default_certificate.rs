@@ -64,8 +64,8 @@ pub fn default_certificate(options: &Options) -> ObjectKey {
 }
 
 impl DefaultCertificate {
-    /// What there is of it. Where none is named and there is none, the stand-in takes its place without a word in conditions;
-    /// the condition of a listener says what is wrong otherwise.
+    /// What there is of it. Where none is named and there is none, the stand-in takes its place without a word in
+    /// conditions; the condition of a listener says what is wrong otherwise.
     pub(crate) fn find(view: &View<'_>, options: &Options) -> Self {
         let secret = default_certificate(options);
         let found = view.get(&secret);

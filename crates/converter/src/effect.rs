@@ -1,7 +1,7 @@
 //! Where the effect of an annotation stands, so that what is said of it is settled by what was written.
 //!
-//! A family says *exact* or *approximated* together with an [`Effect`]. Once the objects of an Ingress are written, [`settled`]
-//! looks for it there: a note whose effect stands nowhere is neither, and says why.
+//! A family says *exact* or *approximated* together with an [`Effect`]. Once the objects of an Ingress are written,
+//! [`settled`] looks for it there: a note whose effect stands nowhere is neither, and says why.
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
@@ -227,8 +227,8 @@ pub(crate) fn is_open(note: &Note) -> bool {
         && note.effect.is_some_and(|effect| !certain(effect))
 }
 
-/// The notes of an Ingress by what was written for it. They stay as they are where all that is called exact or approximated is
-/// there.
+/// The notes of an Ingress by what was written for it. They stay as they are where all that is called exact or
+/// approximated is there.
 pub(crate) fn settled(notes: Arc<[Note]>, written: &Written<'_>) -> Arc<[Note]> {
     let missing = |note: &Note| {
         let effect = note.effect.filter(|_| is_open(note));

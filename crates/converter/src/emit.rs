@@ -1,4 +1,5 @@
-//! Drafts to objects: HTTPRoute, RouteFilter, RoutePolicy, BackendPolicy. ListenerSets and the Gateway are in `listener`.
+//! Drafts to objects: HTTPRoute, RouteFilter, RoutePolicy, BackendPolicy. ListenerSets and the Gateway are in
+//! `listener`.
 
 mod listener;
 mod memo;

@@ -18,10 +18,11 @@ use crate::{
 };
 
 /// [`expand`](crate::expand) for whoever expands again and again: keeps how each Ingress was read and what was written
-/// for it for as long as the Ingress, and all that was read of others for it, is the same. Results are those of `expand`.
+/// for it for as long as the Ingress, and all that was read of others for it, is the same. Results are those of
+/// `expand`.
 ///
-/// What is settled between Ingresses (who owns a path, which canary belongs where, who brings the certificate) is settled
-/// anew for those that share a host with one that changed.
+/// What is settled between Ingresses (who owns a path, which canary belongs where, who brings the certificate) is
+/// settled anew for those that share a host with one that changed.
 #[derive(Default)]
 pub struct Expander {
     options: Options,
@@ -37,8 +38,8 @@ pub struct Expander {
 }
 
 impl Expander {
-    /// Translates every Ingress of our classes. An unchanged object must be the same [`Arc`](std::sync::Arc) as before to be
-    /// recognised; generated objects that do not change stay the same `Arc`.
+    /// Translates every Ingress of our classes. An unchanged object must be the same [`Arc`](std::sync::Arc) as before
+    /// to be recognised; generated objects that do not change stay the same `Arc`.
     pub fn expand(&mut self, resources: &Resources, options: &Options) -> &Expansion {
         if self.options != *options {
             *self = Self {

@@ -1,7 +1,8 @@
-//! What the Ingresses of a host say about it together: further names, where its root leads, whether its paths are expressions.
+//! What the Ingresses of a host say about it together: further names, where its root leads, whether its paths are
+//! expressions.
 //!
-//! [`Facts`] are gathered from all Ingresses. Each Ingress is then told what concerns it, and settled: that is a function of
-//! the Ingress and of what it was told, so it is kept for as long as both stay the same.
+//! [`Facts`] are gathered from all Ingresses. Each Ingress is then told what concerns it, and settled: that is a
+//! function of the Ingress and of what it was told, so it is kept for as long as both stay the same.
 
 mod rest;
 
@@ -326,16 +327,16 @@ impl Facts {
 }
 
 impl HostFacts {
-    /// Whether the host has the default backend of an Ingress for what its rules leave. Where there are rules without host,
-    /// ingress-nginx has its own answer for what they leave.
+    /// Whether the host has the default backend of an Ingress for what its rules leave. Where there are rules without
+    /// host, ingress-nginx has its own answer for what they leave.
     fn has_default(&self, host: &str, source: &Source) -> bool {
         source.default_backend.is_some()
             && !host.is_empty()
             && self.alone.as_ref() == Some(&source.object.key)
     }
 
-    /// Whether an Ingress without a backend for it says what becomes of what no rule of the host matches: the first that names the
-    /// host, where its annotations guard or redirect, or where the host has no path at all.
+    /// Whether an Ingress without a backend for it says what becomes of what no rule of the host matches: the first
+    /// that names the host, where its annotations guard or redirect, or where the host has no path at all.
     fn is_left_to(&self, host: &str, source: &Source) -> bool {
         let settings = &source.settings;
         !self.root

@@ -1,7 +1,8 @@
 //! Ingress and its annotations to Gateway API objects: pure and total.
 //!
-//! [`expand`] is the only way in ([`Expander`] is the same for whoever expands again and again). Bad input becomes a [`Note`]; nothing panics, nothing passes in silence, and no Ingress harms
-//! another. To add an annotation, write a family (see [`annotations`]) and register it.
+//! [`expand`] is the only way in ([`Expander`] is the same for whoever expands again and again). Bad input becomes a
+//! [`Note`]; nothing panics, nothing passes in silence, and no Ingress harms another. To add an annotation, write a
+//! family (see [`annotations`]) and register it.
 //!
 //! **Invariant:** this crate knows neither the IR nor the proxy.
 
@@ -57,13 +58,14 @@ pub struct Options {
     pub http_port: u16,
     /// Port of the HTTPS listeners. Default 443.
     pub https_port: u16,
-    /// Trusted proxies may end TLS in front of the gateway, so that plain HTTP on a listener may be https for the client: redirects to
-    /// https, and what they lead to, are for one scheme of the client then. Default false.
+    /// Trusted proxies may end TLS in front of the gateway, so that plain HTTP on a listener may be https for the
+    /// client: redirects to https, and what they lead to, are for one scheme of the client then. Default false.
     pub behind_proxies: bool,
     /// The Secret with the certificate that hosts of the class `nginx` show which have none of their own. Default
     /// `postern-default-certificate` in the namespace of that Gateway.
     pub default_certificate: Option<ObjectKey>,
-    /// What is shown while that Secret is not there, or is no certificate. Default none: HTTPS is not served for those hosts then.
+    /// What is shown while that Secret is not there, or is no certificate. Default none: HTTPS is not served for those
+    /// hosts then.
     pub stand_in: Option<StandIn>,
     /// Make the GatewayClass and that Gateway too, unless they are there. Default true.
     pub synthesize_gateway: bool,

@@ -49,8 +49,8 @@ impl<'a> Lookup<'a> {
         self.view.get(key).map(|found| &**found)
     }
 
-    /// The McpBridges in which names of registries are looked up: one, unless it is unclear which. Higress reads the one of its
-    /// own namespace. Where that is not the usual one, it is the only one of that name.
+    /// The McpBridges in which names of registries are looked up: one, unless it is unclear which. Higress reads the
+    /// one of its own namespace. Where that is not the usual one, it is the only one of that name.
     pub(crate) fn bridges(&self) -> Vec<&'a McpBridge> {
         let usual = ObjectKey::new(McpBridge::NAMESPACE, McpBridge::NAME);
         let all = self.view.all::<McpBridge>();

@@ -127,8 +127,8 @@ impl PartialEq for HostGroup {
     }
 }
 
-/// Groups by Ingress and host. Of two Ingresses with the same path of the same host and the same conditions the older one has
-/// it.
+/// Groups by Ingress and host. Of two Ingresses with the same path of the same host and the same conditions the older
+/// one has it.
 pub(crate) fn groups(sources: &[Arc<Source>], notes: &mut Notes) -> Vec<HostGroup> {
     let count = sources.iter().map(|source| source.paths.len()).sum();
     let mut taken: HashMap<(&str, &PathKind, &Matching), &Source> = HashMap::with_capacity(count);
@@ -184,8 +184,8 @@ fn place<'a>(source: &'a Source, path: &'a Path) -> Place<'a> {
     (&source.object.key.namespace, &path.host, &path.written)
 }
 
-/// Gives each canary's paths to the base with the same host, path and path type in the same namespace. Of several bases it is
-/// the one with the same conditions; a canary without any goes to the only one.
+/// Gives each canary's paths to the base with the same host, path and path type in the same namespace. Of several bases
+/// it is the one with the same conditions; a canary without any goes to the only one.
 fn attach(groups: &mut [HostGroup], sources: &[Arc<Source>], notes: &mut Notes) {
     let canaries = || {
         let canaries = sources.iter().filter_map(|source| {
@@ -244,8 +244,8 @@ fn attach(groups: &mut [HostGroup], sources: &[Arc<Source>], notes: &mut Notes) 
     }
 }
 
-/// The canary without a header or cookie that the base has a condition on: HTTPRoute compares each header once, and to drop
-/// the base's condition would take requests that are not its own.
+/// The canary without a header or cookie that the base has a condition on: HTTPRoute compares each header once, and to
+/// drop the base's condition would take requests that are not its own.
 fn without_clashes(
     canary: &Canary,
     conditions: &Matching,
@@ -272,8 +272,8 @@ fn without_clashes(
     canary
 }
 
-/// Adds `spec.defaultBackend`: to each host of its Ingress that nobody has `/` of, and once for all hosts. Where hosts are alone
-/// it is with their paths already, and one without rules is for all other hosts.
+/// Adds `spec.defaultBackend`: to each host of its Ingress that nobody has `/` of, and once for all hosts. Where hosts
+/// are alone it is with their paths already, and one without rules is for all other hosts.
 pub(crate) fn default_backends(
     groups: &mut Vec<HostGroup>,
     sources: &[Arc<Source>],

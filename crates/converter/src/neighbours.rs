@@ -1,7 +1,8 @@
 //! Which Ingresses have to do with each other, so that a change is looked at together with those and no others.
 //!
 //! Whatever is settled between Ingresses (who owns a path, which canary belongs where, who brings the certificate) is
-//! settled between those that share a name: a host that they have, ask for or redirect, or the name of what they become.
+//! settled between those that share a name: a host that they have, ask for or redirect, or the name of what they
+//! become.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,9 +37,9 @@ pub(crate) struct Concerned {
 }
 
 impl Neighbours {
-    /// Takes changes in, and gives the Ingresses whose outcome may be another now: each that shared a name with one that
-    /// changed, or does now, or shares one with such an Ingress in turn; and those below a wildcard host of any of them. What
-    /// decides on these comes along: the Ingresses above them, with whoever shares a name with those.
+    /// Takes changes in, and gives the Ingresses whose outcome may be another now: each that shared a name with one
+    /// that changed, or does now, or shares one with such an Ingress in turn; and those below a wildcard host of any of
+    /// them. What decides on these comes along: the Ingresses above them, with whoever shares a name with those.
     pub(crate) fn update(&mut self, changes: Vec<Change>) -> Concerned {
         let mut concerned = Concerned::default();
         let mut walk = Walk::default();

@@ -17,8 +17,8 @@ use crate::effect::Effect;
 pub enum Outcome {
     /// It does what it says.
     Exact,
-    /// It has no counterpart here, and nothing is lost by that: it tunes what only another controller has inside, or does
-    /// nothing there either.
+    /// It has no counterpart here, and nothing is lost by that: it tunes what only another controller has inside, or
+    /// does nothing there either.
     NoEffect,
     /// It does something close; the message says what differs.
     Approximated,

@@ -1,9 +1,10 @@
 //! Whose rules an Ingress is read by, where ingress-nginx and Higress differ.
 //!
-//! The class of an Ingress decides, never the prefix of its annotations; [`Class`](crate::Class) says which class has which rules.
-//! Everything that differs is asked here, so this file is the list of differences: whether hosts are alone and how their paths are
-//! read, how a regular expression is compared, whether it holds for the whole host, what a path without type means, what a rewrite
-//! replaces, when plain HTTP is sent to https, how tries are counted. What an Ingress has without an annotation is in `defaults`, and what session cookies are in `affinity`.
+//! The class of an Ingress decides, never the prefix of its annotations; [`Class`](crate::Class) says which class has
+//! which rules. Everything that differs is asked here, so this file is the list of differences: whether hosts are alone
+//! and how their paths are read, how a regular expression is compared, whether it holds for the whole host, what a path
+//! without type means, what a rewrite replaces, when plain HTTP is sent to https, how tries are counted. What an
+//! Ingress has without an annotation is in `defaults`, and what session cookies are in `affinity`.
 
 mod affinity;
 mod defaults;
@@ -43,9 +44,10 @@ pub(crate) struct RetryDefaults {
 }
 
 impl Profile {
-    /// What routes say about their host (empty: every host) before any rule is asked. In Higress, what the rules of a host do not
-    /// match goes on to wider hosts. In ingress-nginx each host has a server of its own, whose name has one label for a wildcard,
-    /// and which is found by `Host` whatever TLS was made for; paths are decoded and slashes merged before they are compared, and fields with underscores do not get in.
+    /// What routes say about their host (empty: every host) before any rule is asked. In Higress, what the rules of a
+    /// host do not match goes on to wider hosts. In ingress-nginx each host has a server of its own, whose name has one
+    /// label for a wildcard, and which is found by `Host` whatever TLS was made for; paths are decoded and slashes
+    /// merged before they are compared, and fields with underscores do not get in.
     pub(crate) const fn host_annotations(
         self,
         host: &str,
@@ -81,8 +83,9 @@ impl Profile {
         matches!(self, Self::Higress)
     }
 
-    /// Whether each host has a world of its own: a default backend is for the hosts that its Ingress is the first to name, or,
-    /// of an Ingress without rules, for hosts that no Ingress names; and the annotations of the Ingress hold for it.
+    /// Whether each host has a world of its own: a default backend is for the hosts that its Ingress is the first to
+    /// name, or, of an Ingress without rules, for hosts that no Ingress names; and the annotations of the Ingress hold
+    /// for it.
     pub(crate) const fn hosts_are_alone(self) -> bool {
         matches!(self, Self::Nginx)
     }
@@ -98,13 +101,14 @@ impl Profile {
         }
     }
 
-    /// Whether one Ingress with an expression makes expressions of all paths of its hosts, in all Ingresses of the class.
+    /// Whether one Ingress with an expression makes expressions of all paths of its hosts, in all Ingresses of the
+    /// class.
     pub(crate) const fn regex_is_host_wide(self) -> bool {
         matches!(self, Self::Nginx)
     }
 
-    /// Whether a rewrite makes an expression of a path. Higress: where there are groups to refer to, or where the type is left
-    /// open and the text looks like one. ingress-nginx: always, unless nothing would change.
+    /// Whether a rewrite makes an expression of a path. Higress: where there are groups to refer to, or where the type
+    /// is left open and the text looks like one. ingress-nginx: always, unless nothing would change.
     pub(crate) fn rewrite_makes_regex(self, target: &str, text: &str, path_type: &str) -> bool {
         match self {
             Self::Higress => {
@@ -115,8 +119,8 @@ impl Profile {
         }
     }
 
-    /// A path whose type is left to us. Higress takes a trailing wildcard off and compares elements; ingress-nginx compares
-    /// characters.
+    /// A path whose type is left to us. Higress takes a trailing wildcard off and compares elements; ingress-nginx
+    /// compares characters.
     pub(crate) fn untyped(self, text: &str) -> PathKind {
         match self {
             Self::Higress => PathKind::prefix(
@@ -139,8 +143,8 @@ impl Profile {
         matches!(self, Self::Nginx)
     }
 
-    /// Where exactly `/` leads. Higress keeps scheme, host and query of the request; ingress-nginx sends what is written, which
-    /// may have variables in it.
+    /// Where exactly `/` leads. Higress keeps scheme, host and query of the request; ingress-nginx sends what is
+    /// written, which may have variables in it.
     pub(crate) fn app_root(self, target: &str) -> Backend {
         match self {
             Self::Higress => Backend::Redirect(Box::new(native::redirect_to_path(target, 302))),
@@ -157,8 +161,8 @@ impl Profile {
         matches!(self, Self::Higress)
     }
 
-    /// Whether plain HTTP is sent to https on a host that has a certificate, or has none. In ingress-nginx a certificate is
-    /// enough, and without one only `force-ssl-redirect` counts.
+    /// Whether plain HTTP is sent to https on a host that has a certificate, or has none. In ingress-nginx a
+    /// certificate is enough, and without one only `force-ssl-redirect` counts.
     pub(crate) fn redirects_to_https(self, asked: HttpsRedirect, certificate: bool) -> bool {
         match self {
             Self::Higress => asked.force || asked.ssl == Some(true),
@@ -181,8 +185,8 @@ impl Profile {
         matches!(self, Self::Nginx)
     }
 
-    /// Whether a path is served over plain HTTP where others are sent to https: challenges of authorities that are to issue
-    /// the certificate.
+    /// Whether a path is served over plain HTTP where others are sent to https: challenges of authorities that are to
+    /// issue the certificate.
     pub(crate) fn spares_from_https(self, path: &str) -> bool {
         match self {
             Self::Higress => false,

@@ -10,7 +10,8 @@ use crate::{
     value,
 };
 
-/// The Secrets that an Ingress names, in `spec.tls` and in annotations: those under which its translation looks for them.
+/// The Secrets that an Ingress names, in `spec.tls` and in annotations: those under which its translation looks for
+/// them.
 #[must_use]
 pub fn secrets(ingress: &Ingress) -> BTreeSet<ObjectKey> {
     let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();

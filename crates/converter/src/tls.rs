@@ -1,5 +1,5 @@
-//! HTTPS of converted hosts: which certificate a host shows, on which listener it is served, what that one asks of clients, and
-//! whether plain HTTP is sent there.
+//! HTTPS of converted hosts: which certificate a host shows, on which listener it is served, what that one asks of
+//! clients, and whether plain HTTP is sent there.
 
 mod clients;
 mod owner;

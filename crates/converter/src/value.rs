@@ -167,8 +167,8 @@ pub(crate) fn path_regex(pattern: &str) -> Result<(), String> {
     compiles(pattern, &[false, true])
 }
 
-/// Whether the expression can be compiled in one of these ways, with Unicode or without. Nearly all are so small that there
-/// is no need to try.
+/// Whether the expression can be compiled in one of these ways, with Unicode or without. Nearly all are so small that
+/// there is no need to try.
 fn compiles(pattern: &str, unicode: &[bool]) -> Result<(), String> {
     let reason = |error: String| {
         let last = error.lines().last().unwrap_or_default();
@@ -224,8 +224,8 @@ fn at_most(hir: &Hir) -> usize {
     }
 }
 
-/// A path as clients send it and HTTPRoute wants it: what no path may hold as it is (RFC 3986 section 3.3), such as a blank, a
-/// bar or what is not ASCII, is escaped. Escapes stay.
+/// A path as clients send it and HTTPRoute wants it: what no path may hold as it is (RFC 3986 section 3.3), such as a
+/// blank, a bar or what is not ASCII, is escaped. Escapes stay.
 pub(crate) fn escaped_path(path: &str) -> Cow<'_, str> {
     let bytes = path.as_bytes();
     let stays = |at: usize| match bytes[at] {

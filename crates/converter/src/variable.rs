@@ -1,7 +1,7 @@
 //! Texts of class nginx with variables in them: which there is a value for, and the templates that they become.
 //!
-//! What is the same for every request of a rule (`$namespace`, `$server_name`) is put in here; the data plane knows the rest. A
-//! group that an expression does not have is nothing, as in nginx.
+//! What is the same for every request of a rule (`$namespace`, `$server_name`) is put in here; the data plane knows the
+//! rest. A group that an expression does not have is nothing, as in nginx.
 
 use api::template::{self, DOLLAR, Part};
 use k8s_openapi::api::networking::v1::Ingress;

@@ -14,8 +14,8 @@ pub(crate) struct Split {
 }
 
 /// Brings all shares to one total; what the canaries leave is the base's. Together they cannot take more than all: then
-/// the base gets nothing, and they share by weight. Where the common total is larger than Gateway API's weights, shares are
-/// rounded to a millionth.
+/// the base gets nothing, and they share by weight. Where the common total is larger than Gateway API's weights, shares
+/// are rounded to a millionth.
 pub(crate) fn split(weights: &[Weight]) -> Split {
     let total = weights.iter().try_fold(1_u128, |lcm, weight| {
         let next = u128::from(weight.total);

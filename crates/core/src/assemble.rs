@@ -22,8 +22,8 @@ use crate::{
 /// Listeners of Gateways that share a socket and a hostname, oldest Gateway first.
 type Shared = BTreeMap<HostPattern, Vec<usize>>;
 
-/// Virtual hosts by the routes that they are built from. Routes are known by address, and kept by whoever holds this, so
-/// that no address comes to mean another.
+/// Virtual hosts by the routes that they are built from. Routes are known by address, and kept by whoever holds this,
+/// so that no address comes to mean another.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     /// Within one translation: listeners with the same routes share hosts.
@@ -284,12 +284,12 @@ fn hosts(indices: &[usize], routes: &mut Routes, memo: &mut Memo) -> Vec<Arc<Vir
     hosts.collect()
 }
 
-/// The routes of a host, those with the most specific hostname of their own first: what they have in common with the listener
-/// does not tell them apart.
+/// The routes of a host, those with the most specific hostname of their own first: what they have in common with the
+/// listener does not tell them apart.
 ///
 /// > When multiple HTTPRoutes attach to the same Listener and yield identical Listener/Route intersected hostnames,
-/// > implementations SHOULD evaluate precedence using the original hostnames configured on the Route, not the calculated
-/// > Listener/Route hostname intersection.
+/// > implementations SHOULD evaluate precedence using the original hostnames configured on the Route, not the
+/// > calculated Listener/Route hostname intersection.
 ///
 /// (`HTTPRouteSpec.hostnames` of Gateway API; GRPCRoutes and TLSRoutes have the same words.)
 fn virtual_host<'r>(

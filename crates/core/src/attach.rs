@@ -106,8 +106,8 @@ pub(crate) fn translate(
     Outcome { moved, before }
 }
 
-/// Has routes find their places anew that hear of another verdict. Gives those that had not moved themselves, as they were, and
-/// takes them away from there.
+/// Has routes find their places anew that hear of another verdict. Gives those that had not moved themselves, as they
+/// were, and takes them away from there.
 fn tell(
     told: BTreeMap<ObjectRef, Refusals>,
     moved: &Moved,

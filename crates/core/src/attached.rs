@@ -61,8 +61,8 @@ struct Turn {
 }
 
 impl Routes {
-    /// Some routes go and are not served any more, and others come, which are not served before they are [added](Self::add).
-    /// Gives who hears of another verdict for that.
+    /// Some routes go and are not served any more, and others come, which are not served before they are
+    /// [added](Self::add). Gives who hears of another verdict for that.
     pub(crate) fn settle(
         &mut self,
         gone: &[(&ObjectRef, &Known)],

@@ -63,7 +63,8 @@ pub(crate) struct ClusterRef {
 }
 
 impl ClusterRef {
-    /// Whether a Gateway's certificate is for it: a Service with TLS for which no policy names a certificate of its own.
+    /// Whether a Gateway's certificate is for it: a Service with TLS for which no policy names a certificate of its
+    /// own.
     pub(crate) fn asks_who_we_are(&self) -> bool {
         let tls = self.tls.as_ref();
         self.outside.is_none() && tls.is_some_and(|tls| tls.certificate.is_none())
@@ -292,9 +293,9 @@ fn unusable_target(
 
 /// How the backend's connections are secured, as policies say; `None`: they say nothing.
 ///
-/// A BackendPolicy of the rule or its route is about this use of the Service and goes before; a BackendTLSPolicy is Gateway
-/// API's own word about the Service, and goes before a BackendPolicy of the Service. One that cannot be honoured is no way to
-/// go without: nothing is sent.
+/// A BackendPolicy of the rule or its route is about this use of the Service and goes before; a BackendTLSPolicy is
+/// Gateway API's own word about the Service, and goes before a BackendPolicy of the Service. One that cannot be
+/// honoured is no way to go without: nothing is sent.
 fn secured(
     scope: &BackendScope,
     settings: &BackendSettings,
@@ -324,8 +325,8 @@ fn secured(
     }
 }
 
-/// Where the URL of a policy leads: to the endpoints of a Service that it names as the cluster's DNS does, else to wherever
-/// its host resolves. No grant is needed: it is an address, and not a reference. `https` is always verified.
+/// Where the URL of a policy leads: to the endpoints of a Service that it names as the cluster's DNS does, else to
+/// wherever its host resolves. No grant is needed: it is an address, and not a reference. `https` is always verified.
 pub(crate) fn at_place(
     place: &Place<'_>,
     lookup: &Lookup<'_>,

@@ -153,9 +153,8 @@ pub(crate) fn bundle_kind(group: &str, kind: &str) -> Option<Kind> {
 
 /// Authorities from an object of Kubernetes' own; the error goes on where the object's name ends.
 ///
-/// > Support: Core - a reference to a Kubernetes ConfigMap, with the CA certificate in a key named `ca.crt`. (Secrets are
-/// > taken too.) Extended - ClusterTrustBundle (`certificates.k8s.io`), which is
-/// > in no namespace.
+/// > Support: Core - a reference to a Kubernetes ConfigMap, with the CA certificate in a key named `ca.crt`. (Secrets
+/// > are taken too.) Extended - ClusterTrustBundle (`certificates.k8s.io`), which is in no namespace.
 pub(crate) fn bundle(
     kind: Kind,
     key: &ObjectKey,

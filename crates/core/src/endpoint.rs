@@ -121,15 +121,15 @@ pub(crate) fn external_name(service: &Service) -> Option<&str> {
         .then(|| spec.external_name.as_deref().unwrap_or_default())
 }
 
-/// The number at which the host of an ExternalName Service is asked: its port's `targetPort`, or the port's own where that
-/// says nothing. A port that the Service does not have counts as it is.
+/// The number at which the host of an ExternalName Service is asked: its port's `targetPort`, or the port's own where
+/// that says nothing. A port that the Service does not have counts as it is.
 fn external_port(service: &Service, port: (Transport, u16)) -> u16 {
     let target = external_target(service, port);
     target.and_then(Result::ok).unwrap_or(port.1)
 }
 
-/// The `targetPort` of an ExternalName Service's port, or its text where that is no number of a port: a name means one of
-/// a pod, and there are none.
+/// The `targetPort` of an ExternalName Service's port, or its text where that is no number of a port: a name means one
+/// of a pod, and there are none.
 pub(crate) fn external_target(
     service: &Service,
     port: (Transport, u16),

@@ -49,8 +49,8 @@ macro_rules! validation {
     }};
 }
 
-/// > Once set this configuration overrides the default configuration for all Listeners handling HTTPS traffic that match
-/// > this port.
+/// > Once set this configuration overrides the default configuration for all Listeners handling HTTPS traffic that
+/// > match this port.
 fn of_port(frontend: &GatewayTlsFrontend, port: i32) -> Option<Validation<'_>> {
     let mut per_port = frontend.per_port.iter().flatten();
     match per_port.find(|entry| entry.port == port) {
@@ -85,7 +85,8 @@ pub(crate) fn is_insecure(gateway: &Gateway) -> bool {
     })
 }
 
-/// Has a listener ask clients for certificates as its Gateway says. A ClientPolicy, which is about one listener, goes before.
+/// Has a listener ask clients for certificates as its Gateway says. A ClientPolicy, which is about one listener, goes
+/// before.
 ///
 /// > The `ResolvedRefs` condition is set to `status: False` on all targeted listeners. If ALL CACertificateRefs are
 /// > invalid, `Accepted` is False too, with the reason `NoValidCACertificate`.

@@ -174,7 +174,8 @@ pub(crate) fn translate<'a>(
     parents
 }
 
-/// A listener of a Gateway, or of a set that extends it: what is declared, and what the Gateway and policies ask of clients.
+/// A listener of a Gateway, or of a set that extends it: what is declared, and what the Gateway and policies ask of
+/// clients.
 fn listener<'a>(
     gateway: (&ObjectKey, &Gateway),
     (owner, declared): (((Kind, &'a ObjectKey), usize), Declared<'a>),

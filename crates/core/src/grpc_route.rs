@@ -68,8 +68,8 @@ pub(crate) fn translate(
     requests.translate(rank, warnings, lookup)
 }
 
-/// > Precedence MUST be given to the rule with the largest number of: ... Characters in a matching service. Characters in
-/// > a matching method. Header matches.
+/// > Precedence MUST be given to the rule with the largest number of: ... Characters in a matching service. Characters
+/// > in a matching method. Header matches.
 fn call_rank(call: Option<&GrpcRouteRulesMatchesMethod>) -> CallRank {
     let length = |text: Option<&str>| Reverse(text.map_or(0, |text| text.chars().count()));
     CallRank {

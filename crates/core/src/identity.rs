@@ -1,5 +1,5 @@
-//! What a Gateway shows to backends (`tls.backend`), and its routes as they are through it: their backends have connections
-//! of their own, so that no request of another Gateway comes with its certificate.
+//! What a Gateway shows to backends (`tls.backend`), and its routes as they are through it: their backends have
+//! connections of their own, so that no request of another Gateway comes with its certificate.
 
 use std::{collections::BTreeSet, sync::Arc};
 

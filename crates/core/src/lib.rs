@@ -3,10 +3,11 @@
 //! [`translate`] is the whole of it. It is pure and total: bad input becomes a condition in [`Status`], never a
 //! panic, and never harm to another object.
 //!
-//! Start at [`translate`], which reads as the list of its steps: `class` and `gateway` (with `listener`,
-//! `listener_set` and `conflict`) find what routes can attach to; `route` (with `http_route`, `grpc_route`, `stream_route`, and
-//! their `rule`, `matching`, `filter` and `backend`) makes routes; `attach` brings the two together (`rivals` says which of
-//! two kinds keeps a host, `attached` keeps what came of it); `assemble` sorts routes into virtual hosts by `precedence`.
+//! Start at [`translate`], which reads as the list of its steps: `class` and `gateway` (with `listener`, `listener_set`
+//! and `conflict`) find what routes can attach to; `route` (with `http_route`, `grpc_route`, `stream_route`, and their
+//! `rule`, `matching`, `filter` and `backend`) makes routes; `attach` brings the two together (`rivals` says which of
+//! two kinds keeps a host, `attached` keeps what came of it); `assemble` sorts routes into virtual hosts by
+//! `precedence`.
 //!
 //! **Invariant:** no sockets, no clients, no clocks. A rule whose meaning cannot be honoured answers 500; a match that
 //! cannot be read matches nothing.
@@ -72,8 +73,8 @@ pub struct Options {
     pub topology: Topology,
     /// Where clients find Gateways that are bound on this machine. Default none: nothing is said about it.
     pub published: Vec<Address>,
-    /// Definitions that were found in the cluster: what a class claims follows them. Default none: nothing is said about
-    /// their versions, and what all known ones have is claimed.
+    /// Definitions that were found in the cluster: what a class claims follows them. Default none: nothing is said
+    /// about their versions, and what all known ones have is claimed.
     pub definitions: Definitions,
 }
 
@@ -133,8 +134,8 @@ impl Translator {
         translation
     }
 
-    /// [`Self::translate`] of objects that somebody wrote and of generated ones, [joined](Resources::join). Gives the names that
-    /// are in both, and whose generated object does not count.
+    /// [`Self::translate`] of objects that somebody wrote and of generated ones, [joined](Resources::join). Gives the
+    /// names that are in both, and whose generated object does not count.
     #[must_use]
     pub fn translate_joined(
         &mut self,

@@ -138,8 +138,8 @@ impl<'a> Listener<'a> {
         listener
     }
 
-    /// Has ClientPolicies apply: of the listener, of its object, and of the Gateway that its object extends. What cannot
-    /// be honoured closes the listener.
+    /// Has ClientPolicies apply: of the listener, of its object, and of the Gateway that its object extends. What
+    /// cannot be honoured closes the listener.
     pub(crate) fn ask_clients(&mut self, gateway: &ObjectKey, lookup: &Lookup<'_>) {
         let (kind, key) = self.owner;
         let at = |kind, key, section| lookup.client_policy((kind, key), section);

@@ -91,8 +91,8 @@ fn path(
     }
 }
 
-/// What of an expression no path has: a character that is escaped in canonical paths, or an escape that is written in another
-/// way there.
+/// What of an expression no path has: a character that is escaped in canonical paths, or an escape that is written in
+/// another way there.
 fn escapes(expression: &str, paths: Paths) -> Option<String> {
     let warning = |written: &str, canonical: &str| {
         format!(

@@ -29,8 +29,8 @@ impl Age {
             .map_or(Self::Unknown, Self::Since)
     }
 
-    /// The age that keeps other routes away. Anybody who may write a route may annotate it, so `postern.dev/created` counts
-    /// only where no API server says when the route was made: in files, and of what Ingresses become.
+    /// The age that keeps other routes away. Anybody who may write a route may annotate it, so `postern.dev/created`
+    /// counts only where no API server says when the route was made: in files, and of what Ingresses become.
     pub(crate) fn vouched(route: &impl ResourceExt) -> Self {
         let claimed = || Self::parse(route.annotations().get(annotation::CREATED)?.trim());
         match Self::of(route) {
@@ -145,8 +145,8 @@ pub(crate) struct CallRank {
 /// Kinds of path match from most to least specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PathRank {
-    /// Those of a GRPCRoute that say which calls they are about. They meet matches of HTTPRoutes only where Gateways share
-    /// a socket: a listener has routes of one kind for a host.
+    /// Those of a GRPCRoute that say which calls they are about. They meet matches of HTTPRoutes only where Gateways
+    /// share a socket: a listener has routes of one kind for a host.
     Call(CallRank),
     Exact,
     /// Other than `/`; longer first.

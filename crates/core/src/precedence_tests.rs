@@ -5,7 +5,8 @@ use ir::{HeaderMatch, PathMatch, Pattern, QueryMatch, RequestMatch, ValueMatch};
 
 use super::{Age, Precedence, RouteOrder};
 
-/// `METHOD PATH headers queries`; a path starts with `=` (exact), `^` (exact in any case) or `~` (expression), or is a prefix.
+/// `METHOD PATH headers queries`; a path starts with `=` (exact), `^` (exact in any case) or `~` (expression), or is a
+/// prefix.
 fn parse(text: &str) -> RequestMatch {
     let mut words = text.split(' ');
     let method = words.next().filter(|m| *m != "*");

@@ -29,8 +29,8 @@ pub(crate) enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Carrier {
     Http,
-    /// > Either each Listener within the group specifies the "HTTP" Protocol or each Listener within the group specifies
-    /// > either the "HTTPS" or "TLS" Protocol.
+    /// > Either each Listener within the group specifies the "HTTP" Protocol or each Listener within the group
+    /// > specifies either the "HTTPS" or "TLS" Protocol.
     Tls,
     Tcp,
     Udp,

@@ -26,8 +26,8 @@ pub enum Topology {
     /// Listeners are bound as written; Gateways that name the same address and port share the socket.
     #[default]
     AsWritten,
-    /// Every Gateway has a Service, whose ports lead to ports that are no other Gateway's. The Services are objects like
-    /// others: a port that is not in its Gateway's Service yet is not served yet.
+    /// Every Gateway has a Service, whose ports lead to ports that are no other Gateway's. The Services are objects
+    /// like others: a port that is not in its Gateway's Service yet is not served yet.
     Services,
 }
 
@@ -154,7 +154,8 @@ impl<'a> Roads<'a> {
         self.options.topology
     }
 
-    /// How a Gateway is reached that asks for these addresses. Of two that claim a port, the one asked for first has it.
+    /// How a Gateway is reached that asks for these addresses. Of two that claim a port, the one asked for first has
+    /// it.
     pub(crate) fn to(&mut self, key: &ObjectKey, gateway: &Gateway, declared: &Wanted) -> Reach {
         let published = &self.options.published;
         let wanted: Vec<_> = declared.plain.iter().flatten().collect();
@@ -309,7 +310,8 @@ pub fn ports_of(service: &Service) -> impl Iterator<Item = ((Transport, u16), u1
     })
 }
 
-/// Where a Service is reached: what the load balancer has, or else what was said about the nodes, or else its own address.
+/// Where a Service is reached: what the load balancer has, or else what was said about the nodes, or else its own
+/// address.
 fn addresses(service: &Service, published: &[Address]) -> Vec<Address> {
     let Some(spec) = &service.spec else {
         return Vec::new();

@@ -1,12 +1,12 @@
 //! HTTPRoutes and GRPCRoutes that meet on a host of one listener: who gives way to whom.
 //!
-//! > If a Route (A) of type HTTPRoute or GRPCRoute is attached to a Listener and that listener already has another Route (B) of
-//! > the other type attached and the intersection of the hostnames of A and B is non-empty, then the implementation MUST accept
-//! > exactly one of these two routes, determined by the following criteria, in order: The oldest Route based on creation
-//! > timestamp. The Route appearing first in alphabetical order by "{namespace}/{name}".
+//! > If a Route (A) of type HTTPRoute or GRPCRoute is attached to a Listener and that listener already has another
+//! > Route (B) of the other type attached and the intersection of the hostnames of A and B is non-empty, then the
+//! > implementation MUST accept exactly one of these two routes, determined by the following criteria, in order: The
+//! > oldest Route based on creation timestamp. The Route appearing first in alphabetical order by "{namespace}/{name}".
 //!
-//! (<https://gateway-api.sigs.k8s.io/reference/spec/#grpcroutespec>) A route that has given way keeps no other away, so who
-//! stays is settled in order of age.
+//! (<https://gateway-api.sigs.k8s.io/reference/spec/#grpcroutespec>) A route that has given way keeps no other away, so
+//! who stays is settled in order of age.
 
 mod hosts;
 
@@ -104,8 +104,8 @@ struct Rival {
 /// Routes that are to be asked anew.
 struct Affected {
     ranks: BTreeSet<Seniority>,
-    /// How many more to look for. Where routes meet in crowds it is less work to ask all of them once than to find out whom to
-    /// ask; at zero, all are in.
+    /// How many more to look for. Where routes meet in crowds it is less work to ask all of them once than to find out
+    /// whom to ask; at zero, all are in.
     patience: usize,
 }
 
@@ -124,7 +124,8 @@ impl Rivals {
         })
     }
 
-    /// Some routes go, others come. Gives what is another verdict than before, and any that stands against those that come.
+    /// Some routes go, others come. Gives what is another verdict than before, and any that stands against those that
+    /// come.
     pub(crate) fn change(
         &mut self,
         gone: BTreeSet<Seniority>,
@@ -136,8 +137,8 @@ impl Rivals {
         verdicts
     }
 
-    /// Gives the verdicts that stand so far against routes that come back as they went, and who is to be asked anew. Whoever
-    /// comes back so moves nobody: most changes of a route are to its rules.
+    /// Gives the verdicts that stand so far against routes that come back as they went, and who is to be asked anew.
+    /// Whoever comes back so moves nobody: most changes of a route are to its rules.
     fn exchange(
         &mut self,
         mut gone: BTreeSet<Seniority>,

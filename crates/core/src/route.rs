@@ -274,8 +274,8 @@ pub(crate) enum Moved {
 }
 
 impl Memo {
-    /// Brings what is known up to date. `place` says where a route attaches, and what it is there; it is given what the same
-    /// route was before.
+    /// Brings what is known up to date. `place` says where a route attaches, and what it is there; it is given what the
+    /// same route was before.
     pub(crate) fn update(
         &mut self,
         lookup: &Lookup<'_>,

@@ -70,8 +70,8 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// Translates one rule; `id` tells it from the others of its route, `place` is where it stands there, and `closed` is why it
-/// must not be served whatever it says.
+/// Translates one rule; `id` tells it from the others of its route, `place` is where it stands there, and `closed` is
+/// why it must not be served whatever it says.
 pub(crate) fn translate(
     declared: &HttpRouteRules,
     (id, place, closed): (&str, usize, Option<Fault>),

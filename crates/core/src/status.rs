@@ -151,8 +151,8 @@ impl fmt::Display for ParentRef {
 /// Status of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyStatus {
-    /// One entry for each targetRef that is not somebody else's, in the order of the spec; of a BackendTLSPolicy, one for each
-    /// Gateway through which requests come to a target.
+    /// One entry for each targetRef that is not somebody else's, in the order of the spec; of a BackendTLSPolicy, one
+    /// for each Gateway through which requests come to a target.
     pub ancestors: Vec<PolicyAncestorStatus>,
 }
 

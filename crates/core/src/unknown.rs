@@ -1,8 +1,8 @@
 //! Fields that our types do not have: what they close, and what is said about them.
 //!
-//! Whoever writes a field expects what it says. A field that is not known may be the one that keeps somebody out, so what
-//! has it is closed: a listener, a rule, a policy, or all of them where it stands above. Only few parts of an object are
-//! known to keep nobody out; unknown fields in them are named, and nothing is closed.
+//! Whoever writes a field expects what it says. A field that is not known may be the one that keeps somebody out, so
+//! what has it is closed: a listener, a rule, a policy, or all of them where it stands above. Only few parts of an
+//! object are known to keep nobody out; unknown fields in them are named, and nothing is closed.
 
 use api::{Beyond, Kind, ObjectKey, Step, UnknownField};
 use tracked::View;
@@ -12,7 +12,8 @@ use crate::fault::Fault;
 /// How many are named in one message.
 const NAMED: usize = 5;
 
-/// Parts of a rule that say how often and for how long a backend is asked, and which one again. None keeps a request out.
+/// Parts of a rule that say how often and for how long a backend is asked, and which one again. None keeps a request
+/// out.
 const OF_SENDING: &[&str] = &["name", "retry", "sessionPersistence", "timeouts"];
 
 /// The unknown fields of one object.

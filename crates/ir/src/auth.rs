@@ -87,8 +87,8 @@ pub struct ExternalAuth {
     /// Only 200 is a yes; else any 2xx is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub only_200: bool,
-    /// Headers of a yes that go on to the backend; what the client sent under their names does not. `None`: all that say
-    /// nothing about the answer itself.
+    /// Headers of a yes that go on to the backend; what the client sent under their names does not. `None`: all that
+    /// say nothing about the answer itself.
     #[serde(serialize_with = "serialize::option_names")]
     pub copied: Option<Vec<HeaderName>>,
     /// Where a client is sent who would be answered 401.
@@ -103,7 +103,8 @@ pub struct ExternalAuth {
     pub timeout: Duration,
 }
 
-/// What the requests of a listener must pass before a route is looked for, whatever they ask for (Gateway API, GEP-5224).
+/// What the requests of a listener must pass before a route is looked for, whatever they ask for (Gateway API,
+/// GEP-5224).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Admission {

@@ -23,8 +23,8 @@ impl fmt::Display for ClusterKey {
 pub struct Cluster {
     /// Lasting identity.
     pub key: ClusterKey,
-    /// The Service and port that session cookies and hashes know it by, where the key says more: clusters of one port have
-    /// the same, so that a client is led to the same endpoint by all of them.
+    /// The Service and port that session cookies and hashes know it by, where the key says more: clusters of one port
+    /// have the same, so that a client is led to the same endpoint by all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Arc<str>>,
     /// Usable endpoints. Empty answers 503.
@@ -47,9 +47,9 @@ pub struct BackendTimeouts {
     /// Until a connection is open; `None`: as the data plane has it for all. Expiry answers 504.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub connect: Option<Duration>,
-    /// The longest silence before the head of the answer and between parts of its body; `None`: no limit. Expiry answers
-    /// 504, or breaks off an answer that has begun. An upgraded connection ends when nothing passes for so long, as do a stream and
-    /// a session of datagrams, for which the data plane has a limit otherwise.
+    /// The longest silence before the head of the answer and between parts of its body; `None`: no limit. Expiry
+    /// answers 504, or breaks off an answer that has begun. An upgraded connection ends when nothing passes for so
+    /// long, as do a stream and a session of datagrams, for which the data plane has a limit otherwise.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub read: Option<Duration>,
     /// The longest time for which nothing is taken of a request's body that is there to be taken; `None`: no limit.

@@ -126,7 +126,8 @@ pub struct Redirect {
     pub https: Option<bool>,
     /// Host without port; `None`: the request's.
     pub host: Option<Box<str>>,
-    /// Port. `None`: the scheme's default if `https` is given, else the listener's. A scheme's default port is not written out.
+    /// Port. `None`: the scheme's default if `https` is given, else the listener's. A scheme's default port is not
+    /// written out.
     pub port: Option<u16>,
     /// Path; `None`: the request's. The request's query string is always kept.
     pub path: Option<RedirectPath>,
@@ -180,8 +181,8 @@ pub struct Cors {
     /// Where any origin is allowed, `*` is answered with credentials too, and without an `Origin`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub literal_star: bool,
-    /// Methods, headers and age are in every answer to an allowed origin, and each of its OPTIONS is a preflight. Requests of
-    /// other origins go to the backend, and what it says to them stands.
+    /// Methods, headers and age are in every answer to an allowed origin, and each of its OPTIONS is a preflight.
+    /// Requests of other origins go to the backend, and what it says to them stands.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub every_answer: bool,
     /// Allowed methods.

@@ -12,7 +12,8 @@ pub struct HostSettings {
     /// ([`Route::host_fallthrough`](crate::Route::host_fallthrough)).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub isolated: bool,
-    /// A wildcard stands for one label: `*.example.com` is not for `a.b.example.com`, which goes to the next wider host.
+    /// A wildcard stands for one label: `*.example.com` is not for `a.b.example.com`, which goes to the next wider
+    /// host.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub one_label: bool,
     /// Requests may come on a TLS connection that was made for another listener's name, where

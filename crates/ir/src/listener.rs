@@ -91,8 +91,9 @@ pub enum Protocol {
     Http,
     /// The same inside TLS, by ALPN. Every listener of such a port has [`Listener::tls`] and serves HTTP.
     Https,
-    /// TLS, and the server name that the client asks for chooses the listener: HTTP inside TLS ([`Listener::tls`] alone),
-    /// a stream that is decrypted here (`tls` and [`Listener::streams`]), or one that is passed on as it is (`streams` alone).
+    /// TLS, and the server name that the client asks for chooses the listener: HTTP inside TLS ([`Listener::tls`]
+    /// alone), a stream that is decrypted here (`tls` and [`Listener::streams`]), or one that is passed on as it is
+    /// (`streams` alone).
     Tls,
     /// A stream of anything. The port has one listener, for every host, with [`Listener::streams`].
     Tcp,
@@ -124,7 +125,8 @@ pub struct Listener {
     pub tls: Option<TlsTermination>,
     /// Distinct hosts within `hostname`, most specific first. Empty where there are streams.
     pub hosts: Vec<Arc<VirtualHost>>,
-    /// `None`: HTTP. Else distinct hosts within `hostname`, most specific first; a stream for which there is none is closed.
+    /// `None`: HTTP. Else distinct hosts within `hostname`, most specific first; a stream for which there is none is
+    /// closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streams: Option<Vec<Arc<StreamHost>>>,
 }

@@ -13,8 +13,8 @@ pub enum ListenerParent {
     ListenerSet,
 }
 
-/// The lasting identity of a listener: what declares it, and its name there. As text, which logs, metrics and `/config` have:
-/// `namespace/gateway/listener`, or `ListenerSet/namespace/set/listener`.
+/// The lasting identity of a listener: what declares it, and its name there. As text, which logs, metrics and `/config`
+/// have: `namespace/gateway/listener`, or `ListenerSet/namespace/set/listener`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerKey {
     /// The kind of the object that declares it.

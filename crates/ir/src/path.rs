@@ -11,8 +11,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// A path that is refused: a NUL or other control byte, a backslash, `%` without two hexadecimal digits, or an escaped slash
-/// where these are refused.
+/// A path that is refused: a NUL or other control byte, a backslash, `%` without two hexadecimal digits, or an escaped
+/// slash where these are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the path cannot be read in one way only")]
 pub struct BadPath;
@@ -27,8 +27,9 @@ pub struct Paths {
     /// What `%2F` is.
     #[serde(skip_serializing_if = "EscapedSlashes::is_default")]
     pub escaped_slashes: EscapedSlashes,
-    /// The escapes of all that may stand in a path as it is are undone (`%24` is `$`), and what may not is escaped, so that
-    /// every character has one spelling. A backend gets the path as the client sent it where the rule does not rewrite it.
+    /// The escapes of all that may stand in a path as it is are undone (`%24` is `$`), and what may not is escaped, so
+    /// that every character has one spelling. A backend gets the path as the client sent it where the rule does not
+    /// rewrite it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub decoded: bool,
 }
@@ -75,8 +76,8 @@ impl Paths {
         !self.merge_slashes && !self.decoded && matches!(self.escaped_slashes, EscapedSlashes::Keep)
     }
 
-    /// What reads as one whatever either reads as one. Of what is to become of escaped slashes the later in the order of
-    /// [`EscapedSlashes`] counts.
+    /// What reads as one whatever either reads as one. Of what is to become of escaped slashes the later in the order
+    /// of [`EscapedSlashes`] counts.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! Regular expressions of rules.
 //!
-//! Those of paths mostly begin with text that stands for itself (`/shop/(.*)`). A compiled expression takes some hundred
-//! bytes for each such byte, so it is compared as text and not compiled.
+//! Those of paths mostly begin with text that stands for itself (`/shop/(.*)`). A compiled expression takes some
+//! hundred bytes for each such byte, so it is compared as text and not compiled.
 
 use std::{
     borrow::Cow,
@@ -23,7 +23,8 @@ pub const PATTERN_SIZE_LIMIT: usize = 256 * 1024;
 #[derive(Clone)]
 pub struct Pattern(Arc<Compiled>);
 
-/// Shared by clones as a whole: one of a `Regex` alone would have a pool of its own, which is larger than most expressions.
+/// Shared by clones as a whole: one of a `Regex` alone would have a pool of its own, which is larger than most
+/// expressions.
 struct Compiled {
     source: Box<str>,
     /// What a text must begin with; it is no part of `rest`.
@@ -215,7 +216,8 @@ impl Pattern {
         })
     }
 
-    /// `text` with `replacement` in the stead of the first match; `$1` and `${name}` stand for what groups have matched.
+    /// `text` with `replacement` in the stead of the first match; `$1` and `${name}` stand for what groups have
+    /// matched.
     #[must_use]
     pub fn replace<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
         let Some(captures) = self.groups(text) else {

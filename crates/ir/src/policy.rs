@@ -23,8 +23,8 @@ pub struct Timeouts {
 /// When and how often a failed attempt is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retry {
-    /// Attempts beyond the first. 0: none, not even where no connection could be made, or where the backend refused to process
-    /// the request. A pooled connection that was found dead before anything was sent is no attempt.
+    /// Attempts beyond the first. 0: none, not even where no connection could be made, or where the backend refused to
+    /// process the request. A pooled connection that was found dead before anything was sent is no attempt.
     pub retries: u32,
     /// Pause before each repeat.
     #[serde(serialize_with = "millis", skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,8 @@ pub struct Retry {
     pub on: RetryOn,
     /// Repeat methods that are not idempotent too.
     pub non_idempotent: bool,
-    /// Those methods are not repeated where the connection was lost after the request had been sent: it may have been processed.
+    /// Those methods are not repeated where the connection was lost after the request had been sent: it may have been
+    /// processed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub spares_lost: bool,
 }
@@ -60,8 +61,8 @@ impl RetryOn {
     }
 }
 
-/// A token bucket: full at first, refilled evenly, one token a request. Without a token the answer is 429 with `Retry-After`.
-/// Its state is kept under the rule's key.
+/// A token bucket: full at first, refilled evenly, one token a request. Without a token the answer is 429 with
+/// `Retry-After`. Its state is kept under the rule's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RateLimit {
     /// Tokens that come back in each period.
@@ -78,7 +79,8 @@ pub struct RateLimit {
     pub exempt: Vec<IpNet>,
 }
 
-/// How many requests one client may have in flight; one more is answered with 429. The counts are kept under the rule's key.
+/// How many requests one client may have in flight; one more is answered with 429. The counts are kept under the rule's
+/// key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConcurrencyLimit {
     /// How many.
@@ -121,9 +123,10 @@ impl RateUnit {
     }
 }
 
-/// A token that ties a client to an endpoint, across all backends of the rule. Its value names the endpoint and the backend
-/// that has it, in a way that every replica understands; a client without one gets it with the first answer. A value that
-/// another backend made, or an application, is kept: it leads to the same endpoint for as long as there are the same ones.
+/// A token that ties a client to an endpoint, across all backends of the rule. Its value names the endpoint and the
+/// backend that has it, in a way that every replica understands; a client without one gets it with the first answer. A
+/// value that another backend made, or an application, is kept: it leads to the same endpoint for as long as there are
+/// the same ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionToken {
     /// Where it stands.
@@ -135,7 +138,8 @@ pub struct SessionToken {
     /// The weights choose the backend first; the token counts among its endpoints only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub after_weights: bool,
-    /// A client stays with its endpoint, which is still there, even where that does not answer: each attempt goes there.
+    /// A client stays with its endpoint, which is still there, even where that does not answer: each attempt goes
+    /// there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kept_on_failure: bool,
     /// An endpoint that comes takes its share of the clients: all values are hashed, and none names an endpoint.

@@ -11,9 +11,10 @@ thread_local! {
     static SHOWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Serialises with the values of headers and queries that rules set or look for, and with the queries of the addresses that they
-/// ask. Any may be a password or a token, so [`Serialize`] leaves them out: whoever reads `/config` need not know what those
-/// know who may read the objects. For what such readers see (`explain`), and for tests. A [`Redacted`] stays what it is.
+/// Serialises with the values of headers and queries that rules set or look for, and with the queries of the addresses
+/// that they ask. Any may be a password or a token, so [`Serialize`] leaves them out: whoever reads `/config` need not
+/// know what those know who may read the objects. For what such readers see (`explain`), and for tests. A [`Redacted`]
+/// stays what it is.
 pub fn with_values<R>(serialise: impl FnOnce() -> R) -> R {
     struct Before(bool);
     impl Drop for Before {

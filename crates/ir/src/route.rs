@@ -31,8 +31,8 @@ pub struct Route {
     /// matched. Gateway API says no; converted Ingresses say yes, as Higress does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub host_fallthrough: bool,
-    /// Whether only requests over TLS (`true`) or without (`false`) are meant, where the listener serves both because trusted
-    /// proxies end TLS in front of it.
+    /// Whether only requests over TLS (`true`) or without (`false`) are meant, where the listener serves both because
+    /// trusted proxies end TLS in front of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub https: Option<bool>,
     /// What to do.
@@ -93,9 +93,9 @@ pub struct Forward {
     pub backends: Vec<Backend>,
     /// Deadlines.
     pub timeouts: Timeouts,
-    /// Retries. `None` leaves what the data plane does by itself: one more try when a pooled connection died before any byte
-    /// of the answer, and up to two other endpoints when no connection could be made. With a rule, this one alone says how
-    /// often another endpoint is tried; with 0 retries, none is, and nothing is sent twice.
+    /// Retries. `None` leaves what the data plane does by itself: one more try when a pooled connection died before any
+    /// byte of the answer, and up to two other endpoints when no connection could be made. With a rule, this one alone
+    /// says how often another endpoint is tried; with 0 retries, none is, and nothing is sent twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     /// Stickiness; it goes before weights and before the clusters' own balancing.

@@ -10,7 +10,8 @@ use crate::{
     Rewrite, RuleKey, StrictTransport, Target,
 };
 
-/// What happens to the requests of a rule. The fields are the phases, and they run in the order in which they stand here.
+/// What happens to the requests of a rule. The fields are the phases, and they run in the order in which they stand
+/// here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// Lasting identity.
@@ -23,7 +24,8 @@ pub struct Rule {
     /// What a request must pass before anything is done with it.
     #[serde(skip_serializing_if = "Gates::is_open")]
     pub gates: Gates,
-    /// Cross-origin resource sharing. A preflight is answered behind [`Gates::addresses`] and in front of the other gates.
+    /// Cross-origin resource sharing. A preflight is answered behind [`Gates::addresses`] and in front of the other
+    /// gates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
     /// What the backend is told of the client, beside `X-Forwarded-For`, `-Proto` and `-Host`. Authenticators get its
@@ -86,7 +88,8 @@ impl Rule {
         }
     }
 
-    /// Every cluster that the rule sends anything to: authenticators, mirrors, backends and those that stand in for them.
+    /// Every cluster that the rule sends anything to: authenticators, mirrors, backends and those that stand in for
+    /// them.
     pub fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
         let asked = self.gates.external_auths.iter().map(|auth| &auth.cluster);
         let copied = self.mirrors.iter().map(|mirror| &mirror.cluster);
@@ -106,8 +109,8 @@ impl Rule {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
-    /// Which clients may ask; preflights too, unless [`Cors::every_answer`](crate::Cors::every_answer) is set and the list is
-    /// not closed. Others are answered 403.
+    /// Which clients may ask; preflights too, unless [`Cors::every_answer`](crate::Cors::every_answer) is set and the
+    /// list is not closed. Others are answered 403.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<ClientAddresses>,
     /// The largest request body, in bytes: more is answered 413.
@@ -134,7 +137,8 @@ impl Gates {
         *self == Self::default()
     }
 
-    /// What is left where clients are answered before anything is asked about them: a closed list of addresses stays closed.
+    /// What is left where clients are answered before anything is asked about them: a closed list of addresses stays
+    /// closed.
     #[must_use]
     pub fn unguarded(self) -> Self {
         let closed = self

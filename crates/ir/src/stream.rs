@@ -31,7 +31,8 @@ pub struct StreamRule {
 pub struct StreamBackend {
     /// Share, relative to the sum over the rule.
     pub weight: NonZeroU32,
-    /// Where to. A stream whose share is [`Target::Invalid`], or a cluster without endpoints, is closed; a datagram is dropped.
+    /// Where to. A stream whose share is [`Target::Invalid`], or a cluster without endpoints, is closed; a datagram is
+    /// dropped.
     pub target: Target,
 }
 

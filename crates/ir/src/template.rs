@@ -1,7 +1,8 @@
 //! Texts with variables in them, such as `https://login.example.com/start?rd=$escaped_request_uri`.
 //!
-//! Parsed once: nothing in a [`Template`] is unknown. Each variable has its [`Place`] in the result, and that says how its value is
-//! written there, so that what a client sends cannot end a path, a query or a host that the template has begun.
+//! Parsed once: nothing in a [`Template`] is unknown. Each variable has its [`Place`] in the result, and that says how
+//! its value is written there, so that what a client sends cannot end a path, a query or a host that the template has
+//! begun.
 
 mod location;
 mod variable;
@@ -66,8 +67,8 @@ impl InvalidTemplate {
 }
 
 impl Template {
-    /// Reads the value of a header, with `$name` and `${name}` in it. `$1` to `$9`, and names, may stand for groups of `groups`, an
-    /// expression for the path.
+    /// Reads the value of a header, with `$name` and `${name}` in it. `$1` to `$9`, and names, may stand for groups of
+    /// `groups`, an expression for the path.
     ///
     /// # Errors
     /// See [`InvalidTemplate`].
@@ -81,7 +82,8 @@ impl Template {
         pieces(text, groups).map(Self::from)
     }
 
-    /// Reads a path, for [`Place::Path`]. It begins with a slash or with a variable, and what may not stand in a path is escaped.
+    /// Reads a path, for [`Place::Path`]. It begins with a slash or with a variable, and what may not stand in a path
+    /// is escaped.
     ///
     /// # Errors
     /// See [`InvalidTemplate`].

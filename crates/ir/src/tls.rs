@@ -28,7 +28,8 @@ pub struct TlsTermination {
     /// Versions that are spoken.
     #[serde(skip_serializing_if = "is_default")]
     pub versions: TlsVersions,
-    /// Cipher suites for TLS 1.2, in order of preference; `None` is every one we have, an empty list leaves TLS 1.3 alone.
+    /// Cipher suites for TLS 1.2, in order of preference; `None` is every one we have, an empty list leaves TLS 1.3
+    /// alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ciphers: Option<Vec<CipherSuite>>,
     /// Whether clients have to show a certificate.
@@ -37,8 +38,8 @@ pub struct TlsTermination {
 }
 
 impl TlsTermination {
-    /// Whether a request for this listener may come on a connection whose handshake `other` has answered: neither asks clients
-    /// for certificates, and this one restricts versions and suites no further. Certificates do not count.
+    /// Whether a request for this listener may come on a connection whose handshake `other` has answered: neither asks
+    /// clients for certificates, and this one restricts versions and suites no further. Certificates do not count.
     #[must_use]
     pub fn takes_over(&self, other: &Self) -> bool {
         let anybody = |tls: &Self| tls.clients == ClientAuth::None;
@@ -164,8 +165,8 @@ pub struct Authorities {
 /// TLS towards a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpstreamTls {
-    /// The server name that is sent, and that the backend's certificate must be for where [`Verify`] asks for one and there
-    /// are no other `names`.
+    /// The server name that is sent, and that the backend's certificate must be for where [`Verify`] asks for one and
+    /// there are no other `names`.
     pub name: UpstreamName,
     /// Whether the server name is sent at all.
     pub send_name: bool,
@@ -193,8 +194,8 @@ pub enum UpstreamName {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SubjectName {
-    /// A DNS name, lower case, as a certificate for it or for a wildcard over it has it. One that is a wildcard itself is had
-    /// by a certificate for that very wildcard alone.
+    /// A DNS name, lower case, as a certificate for it or for a wildcard over it has it. One that is a wildcard itself
+    /// is had by a certificate for that very wildcard alone.
     Dns(Box<str>),
     /// A URI, to the letter.
     Uri(Box<str>),

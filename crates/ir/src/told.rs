@@ -26,7 +26,8 @@ pub enum ForwardedField {
     ForwardedScheme,
     /// `X-Scheme`: likewise.
     Scheme,
-    /// `X-Forwarded-Host`: the first host alone that a trusted proxy says, else that of the request; and `Host` is the same.
+    /// `X-Forwarded-Host`: the first host alone that a trusted proxy says, else that of the request; and `Host` is the
+    /// same.
     HostAlone,
 }
 

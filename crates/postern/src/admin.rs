@@ -1,8 +1,8 @@
 //! The admin endpoint: health, metrics, and what is being served.
 //!
-//! It is for operators, not for the world: loopback by default, few connections, short deadlines, nothing can be changed, and
-//! asked by its own names only. Probes are answered whatever else is going on: a new connection takes the place of
-//! an old one ([`connections`]), and descriptors are kept for it ([`reserve`]).
+//! It is for operators, not for the world: loopback by default, few connections, short deadlines, nothing can be
+//! changed, and asked by its own names only. Probes are answered whatever else is going on: a new connection takes the
+//! place of an old one ([`connections`]), and descriptors are kept for it ([`reserve`]).
 
 mod connections;
 mod names;

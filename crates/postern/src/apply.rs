@@ -81,8 +81,8 @@ pub(crate) fn marked(mut body: Value) -> Value {
     body
 }
 
-/// The body of an object that is applied only if it is of this version still; an empty version stands for any. A label that
-/// was taken off meanwhile would else be put on again.
+/// The body of an object that is applied only if it is of this version still; an empty version stands for any. A label
+/// that was taken off meanwhile would else be put on again.
 pub(crate) fn onto(mut body: Value, version: &str) -> Value {
     if !version.is_empty() {
         body["metadata"]["resourceVersion"] = version.into();

@@ -55,11 +55,12 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Send the same requests to a running gateway and to the translation, and print what differs.
     ///
-    /// Requests are thought of from the routes (each path and those beside it, hosts, headers, cookies and queries met and
-    /// missed), or read from a file. The translation is served in this process, on loopback; it asks the backends that the objects
-    /// name, so it has to run where these can be reached. Compared are status, Location, cookies set, headers of CORS and authentication,
-    /// what backends tell (a header with their name, or a JSON body with `backend`, `host` and `path` that they saw), and over https
-    /// whether the certificate is for the host. Answers that are alike and prove nothing are counted by why.
+    /// Requests are thought of from the routes (each path and those beside it, hosts, headers, cookies and queries met
+    /// and missed), or read from a file. The translation is served in this process, on loopback; it asks the backends
+    /// that the objects name, so it has to run where these can be reached. Compared are status, Location, cookies set,
+    /// headers of CORS and authentication, what backends tell (a header with their name, or a JSON body with `backend`,
+    /// `host` and `path` that they saw), and over https whether the certificate is for the host. Answers that are alike
+    /// and prove nothing are counted by why.
     #[command(after_help = EXIT_CODES)]
     Diff(DiffArgs),
     /// Serve the shipped examples with echo backends, and show requests to try.
@@ -110,9 +111,9 @@ pub(crate) struct ManifestArgs {
 /// How Ingresses are read.
 #[derive(Debug, Args)]
 pub(crate) struct IngressArgs {
-    /// Ingress class that is ours, instead of these. Its Ingresses are read by the rules of ingress-nginx or Higress, as `=nginx` or
-    /// `=higress` behind the name says. Without: those of the controller that the IngressClass names; where it names neither,
-    /// ingress-nginx' for the name `nginx`, and Higress' for others. Repeatable.
+    /// Ingress class that is ours, instead of these. Its Ingresses are read by the rules of ingress-nginx or Higress,
+    /// as `=nginx` or `=higress` behind the name says. Without: those of the controller that the IngressClass names;
+    /// where it names neither, ingress-nginx' for the name `nginx`, and Higress' for others. Repeatable.
     #[arg(
         long = "ingress-class",
         value_name = "NAME[=RULES]",
@@ -121,8 +122,9 @@ pub(crate) struct IngressArgs {
         default_values = ["higress", "mse"]
     )]
     pub(crate) classes: Vec<converter::Class>,
-    /// Network of peers whose X-Forwarded-For, -Proto, -Port and -Host are believed and extended; those of others are replaced.
-    /// With any, redirects of Ingresses to https spare clients that such a peer says have come over TLS. Repeatable.
+    /// Network of peers whose X-Forwarded-For, -Proto, -Port and -Host are believed and extended; those of others are
+    /// replaced. With any, redirects of Ingresses to https spare clients that such a peer says have come over TLS.
+    /// Repeatable.
     #[arg(
         long = "trusted-proxy",
         value_name = "CIDR",
@@ -130,8 +132,8 @@ pub(crate) struct IngressArgs {
         value_delimiter = ','
     )]
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
-    /// Secret with the certificate that hosts of the class nginx show which have none of their own. Where there is no such
-    /// Secret, `run`, `check`, `explain` and `diff` make a self-signed one for themselves. Default:
+    /// Secret with the certificate that hosts of the class nginx show which have none of their own. Where there is no
+    /// such Secret, `run`, `check`, `explain` and `diff` make a self-signed one for themselves. Default:
     /// `postern-default-certificate` in the namespace of the Gateway for Ingresses.
     #[arg(
         long,
@@ -202,9 +204,9 @@ pub(crate) struct ProcessArgs {
         default_value = "127.0.0.1:15000"
     )]
     pub(crate) admin: AdminAddress,
-    /// Another name by which the admin endpoint may be asked, as in the request's Host, without port: that of a Service, or of a
-    /// proxy before it. Addresses, localhost and the host's own name always will do; other names are answered 421, so that no
-    /// page that is open in a browser can read it. Repeatable.
+    /// Another name by which the admin endpoint may be asked, as in the request's Host, without port: that of a
+    /// Service, or of a proxy before it. Addresses, localhost and the host's own name always will do; other names are
+    /// answered 421, so that no page that is open in a browser can read it. Repeatable.
     #[arg(
         long = "admin-host",
         value_name = "NAME",
@@ -213,8 +215,8 @@ pub(crate) struct ProcessArgs {
         value_parser = value::host
     )]
     pub(crate) admin_hosts: Vec<String>,
-    /// On SIGTERM, how long new connections are still taken, until no load balancer sends any: /readyz is 503 from the signal on,
-    /// and every answer tells its client to go (`Connection: close`, GOAWAY).
+    /// On SIGTERM, how long new connections are still taken, until no load balancer sends any: /readyz is 503 from the
+    /// signal on, and every answer tells its client to go (`Connection: close`, GOAWAY).
     #[arg(long, value_name = "TIME", env = "POSTERN_DRAIN_DELAY", default_value = "0s", value_parser = value::duration)]
     pub(crate) drain_delay: Duration,
     /// After that, how long requests in flight may take to finish.
@@ -354,18 +356,20 @@ pub(crate) struct DiffArgs {
     /// The running gateway: http://HOST:PORT, https://HOST:PORT or one of each. Certificates are not verified.
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) against: Vec<String>,
-    /// Send the requests of a file instead of thinking of some: a JSON object a line (`path`, and if need be `method`, `scheme`,
-    /// `host`, `headers`), or an access log of nginx, ingress-nginx, Higress, Envoy or Postern. `-` is standard input.
+    /// Send the requests of a file instead of thinking of some: a JSON object a line (`path`, and if need be `method`,
+    /// `scheme`, `host`, `headers`), or an access log of nginx, ingress-nginx, Higress, Envoy or Postern. `-` is
+    /// standard input.
     #[arg(long, value_name = "PATH")]
     pub(crate) requests: Option<PathBuf>,
-    /// The format of the log, as nginx' log_format or ingress-nginx' log-format-upstream has it, where lines are none of these.
+    /// The format of the log, as nginx' log_format or ingress-nginx' log-format-upstream has it, where lines are none
+    /// of these.
     #[arg(long, value_name = "FORMAT", requires = "requests")]
     pub(crate) log_format: Option<crate::diff::recorded::format::Format>,
     /// Host of recorded requests whose line names none. Without it, a log that names no host at all is refused.
     #[arg(long, value_name = "HOST", requires = "requests")]
     pub(crate) host: Option<String>,
-    /// Scheme of recorded requests whose line does not say it. Default: https for hosts that have TLS in what is read, http for
-    /// others.
+    /// Scheme of recorded requests whose line does not say it. Default: https for hosts that have TLS in what is read,
+    /// http for others.
     #[arg(long, value_name = "SCHEME", requires = "requests")]
     pub(crate) scheme: Option<Scheme>,
     /// Send methods other than GET, HEAD and OPTIONS too. Each request is sent twice: once to each gateway.

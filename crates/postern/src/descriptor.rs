@@ -11,8 +11,8 @@ pub(crate) fn limit() -> Option<usize> {
     usize::try_from(limit).ok()
 }
 
-/// Lets there be as many as whoever started us allows. Many systems give a process 1024 to begin with, for the sake of old
-/// programs that could not count further, and leave it to others to ask for more.
+/// Lets there be as many as whoever started us allows. Many systems give a process 1024 to begin with, for the sake of
+/// old programs that could not count further, and leave it to others to ask for more.
 pub(crate) fn raise() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {

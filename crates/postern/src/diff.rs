@@ -1,7 +1,8 @@
-//! The same requests to two gateways, and what differs: ours with the translation (*here*), and one that runs (*there*).
+//! The same requests to two gateways, and what differs: ours with the translation (*here*), and one that runs
+//! (*there*).
 //!
-//! [`generate`] thinks of requests and [`recorded`] reads them, [`client`] sends them, [`oracle`] says which rule they meet
-//! here, [`compare`] tells what differs, and [`evidence`] what it proves where nothing does.
+//! [`generate`] thinks of requests and [`recorded`] reads them, [`client`] sends them, [`oracle`] says which rule they
+//! meet here, [`compare`] tells what differs, and [`evidence`] what it proves where nothing does.
 
 pub(crate) mod client;
 pub(crate) mod compare;
@@ -64,8 +65,8 @@ impl fmt::Display for Ask {
     }
 }
 
-/// A header's value as it may be printed. What a recorded request carries may be somebody's: cookies that are longer than
-/// those of canaries are not shown.
+/// A header's value as it may be printed. What a recorded request carries may be somebody's: cookies that are longer
+/// than those of canaries are not shown.
 fn shown<'a>(name: &str, value: &'a str) -> &'a str {
     match name {
         "authorization" | "proxy-authorization" => "[redacted]",

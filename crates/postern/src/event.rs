@@ -1,5 +1,5 @@
-//! What became of an Ingress, as Events that `kubectl describe` shows: one for each note that is not "exact", and for each fault
-//! of the objects that it became.
+//! What became of an Ingress, as Events that `kubectl describe` shows: one for each note that is not "exact", and for
+//! each fault of the objects that it became.
 //!
 //! [`finding`] is what there is to say, [`memory`] when it is due.
 

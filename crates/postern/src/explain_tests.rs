@@ -56,8 +56,8 @@ metadata:
 spec: {ports: [{port: 80}]}
 "#;
 
-/// A listener on every address, one on an address of its own, and one of a Gateway in a cluster, as its EndpointSlice has it; Services
-/// whose endpoints are these.
+/// A listener on every address, one on an address of its own, and one of a Gateway in a cluster, as its EndpointSlice
+/// has it; Services whose endpoints are these.
 const ROUND: &str = r#"
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway

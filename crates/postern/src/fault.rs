@@ -1,5 +1,5 @@
-//! Conditions that tell of something wrong, each with the Ingress that its object came from. What only follows from another
-//! condition of the object is not told: one cause, one line.
+//! Conditions that tell of something wrong, each with the Ingress that its object came from. What only follows from
+//! another condition of the object is not told: one cause, one line.
 
 use std::{collections::BTreeMap, fmt};
 

@@ -28,8 +28,8 @@ impl Style {
         Self { colours: false }
     }
 
-    /// <https://no-color.org>: "when present and not an empty string (regardless of its value), prevents the addition of
-    /// ANSI color".
+    /// <https://no-color.org>: "when present and not an empty string (regardless of its value), prevents the addition
+    /// of ANSI color".
     fn on(stream: &impl IsTerminal) -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {

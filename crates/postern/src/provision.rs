@@ -1,9 +1,9 @@
 //! Addresses: a Service for each Gateway, whose ports lead to ports of our own that are no other Gateway's.
 //!
-//! What a port leads to is decided once, and stands in the Service from then on: every replica reads it there, after any
-//! restart. The pods are in another namespace than the Service, where no selector reaches; so the EndpointSlices of the
-//! release's own Service are copied beside each Gateway's. On the host's network there is nothing to make, and what was made
-//! before goes. [`object`] writes the objects, [`allocation`] chooses ports.
+//! What a port leads to is decided once, and stands in the Service from then on: every replica reads it there, after
+//! any restart. The pods are in another namespace than the Service, where no selector reaches; so the EndpointSlices of
+//! the release's own Service are copied beside each Gateway's. On the host's network there is nothing to make, and what
+//! was made before goes. [`object`] writes the objects, [`allocation`] chooses ports.
 
 mod allocation;
 mod object;

@@ -208,8 +208,8 @@ impl Signals {
     }
 }
 
-/// Says that traffic should go elsewhere and tells clients to go; once others had time to learn of it, closes the listeners and
-/// lets requests in flight finish. A second signal ends the wait.
+/// Says that traffic should go elsewhere and tells clients to go; once others had time to learn of it, closes the
+/// listeners and lets requests in flight finish. A second signal ends the wait.
 pub(crate) async fn drain(proxy: &Proxy, live: &Live, args: &ProcessArgs, signals: &mut Signals) {
     live.drain();
     proxy.leave().await;

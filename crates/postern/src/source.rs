@@ -35,7 +35,8 @@ pub(crate) struct Update {
     pub(crate) definitions: Definitions,
     /// Kinds that the cluster does not have.
     pub(crate) absent: BTreeSet<Kind>,
-    /// Objects of the cluster that was read once which a Postern there keeps for Ingresses. They are not among the others.
+    /// Objects of the cluster that was read once which a Postern there keeps for Ingresses. They are not among the
+    /// others.
     pub(crate) kept: BTreeSet<ObjectRef>,
     /// What the cluster is called that was read once, if one was.
     pub(crate) cluster: Option<Arc<str>>,

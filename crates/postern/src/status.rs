@@ -1,7 +1,7 @@
 //! Status, from what translation says to what the API server holds.
 //!
-//! [`merge`] makes the status that a live object should have, [`published`] that of Ingresses, [`plan`] decides which objects are written when, and
-//! [`writer`] writes them, if this replica holds the Lease.
+//! [`merge`] makes the status that a live object should have, [`published`] that of Ingresses, [`plan`] decides which
+//! objects are written when, and [`writer`] writes them, if this replica holds the Lease.
 
 mod merge;
 mod plan;

@@ -1,8 +1,8 @@
-//! What Ingresses become, as objects: written with server-side apply, kept as they were made, and deleted when no Ingress
-//! asks for them any more.
+//! What Ingresses become, as objects: written with server-side apply, kept as they were made, and deleted when no
+//! Ingress asks for them any more.
 //!
-//! What is served does not depend on it: every replica makes the same objects in memory. These are there to be seen, and
-//! to be taken over when an Ingress is to go.
+//! What is served does not depend on it: every replica makes the same objects in memory. These are there to be seen,
+//! and to be taken over when an Ingress is to go.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -169,7 +169,8 @@ impl Facts<'_> {
             let seen = seen.filter(|seen| self.is_ours_to_delete(seen))?;
             return Some(Step::Delete(reference.clone(), seen.uid.clone()));
         };
-        // Made once; or somebody's own: its label has been taken off. The next state that is served has it from the cluster.
+        // Made once; or somebody's own: its label has been taken off. The next state that is served has it from the
+        // cluster.
         if seen.as_ref().is_some_and(|seen| seen.written.is_none()) {
             return None;
         }
@@ -193,8 +194,8 @@ impl Facts<'_> {
         Some(Step::Apply(reference.clone(), apply::onto(body, &version)))
     }
 
-    /// What an Ingress became, if it is to be written. The class is the installation's, and what is there and not written
-    /// by us is somebody's own.
+    /// What an Ingress became, if it is to be written. The class is the installation's, and what is there and not
+    /// written by us is somebody's own.
     fn wanted(&self, reference: &ObjectRef) -> Option<Object> {
         let written = self.objects || reference.kind == Kind::Gateway;
         if !written
@@ -207,8 +208,8 @@ impl Facts<'_> {
         self.made.generated.get(reference)
     }
 
-    /// Whether the Ingress is still there that the object is made for. Where the next state that is served is yet to hear of
-    /// its end, what it became is the garbage collector's: made again, it would only be deleted again.
+    /// Whether the Ingress is still there that the object is made for. Where the next state that is served is yet to
+    /// hear of its end, what it became is the garbage collector's: made again, it would only be deleted again.
     fn is_owned(&self, object: &Object, observed: &Observed) -> bool {
         let origin = object.origin().and_then(|origin| origin.parse().ok());
         let Some(origin) = origin.filter(|origin: &ObjectRef| origin.kind == Kind::Ingress) else {

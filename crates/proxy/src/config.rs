@@ -21,13 +21,13 @@ pub struct Config {
     pub workers: usize,
     /// Peers whose `X-Forwarded-*` headers are believed and extended. Default none: what clients send is replaced.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether backends may be at addresses that mean this machine or its link (loopback, link-local, unspecified, multicast).
-    /// Default true; no, where others than the operator say where backends are.
+    /// Whether backends may be at addresses that mean this machine or its link (loopback, link-local, unspecified,
+    /// multicast). Default true; no, where others than the operator say where backends are.
     pub local_backends: bool,
     /// Where no backend may be whatever the above says: what the process serves for its operator. Default none.
     pub private: Vec<SocketAddr>,
-    /// DNS servers that are asked for the names of backends. Default none: those of `/etc/resolv.conf`, whose search list and
-    /// options count in any case.
+    /// DNS servers that are asked for the names of backends. Default none: those of `/etc/resolv.conf`, whose search
+    /// list and options count in any case.
     pub name_servers: Vec<SocketAddr>,
     /// How much is too much.
     pub limits: Limits,
@@ -60,16 +60,17 @@ impl Config {
     }
 }
 
-/// Upper bounds. Past a bound the client gets a cheap answer (431, 503, GOAWAY, a closed connection) and a counter moves.
+/// Upper bounds. Past a bound the client gets a cheap answer (431, 503, GOAWAY, a closed connection) and a counter
+/// moves.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Open client connections for each bound port, tunnels included. Default 20,000.
     pub connections: usize,
-    /// Client addresses that have a session, for each bound UDP port. Default 20,000; datagrams of others are dropped until
-    /// one ends, so that a flood of addresses takes nothing from the clients known before it.
+    /// Client addresses that have a session, for each bound UDP port. Default 20,000; datagrams of others are dropped
+    /// until one ends, so that a flood of addresses takes nothing from the clients known before it.
     pub sessions: usize,
-    /// The same for all UDP ports together. Default 20,000. Each has a file descriptor, and addresses can be forged: with
-    /// less than the process may have, enough are left for connections.
+    /// The same for all UDP ports together. Default 20,000. Each has a file descriptor, and addresses can be forged:
+    /// with less than the process may have, enough are left for connections.
     pub all_sessions: usize,
     /// Requests in flight for each worker. Default 20,000; beyond it 503.
     pub requests: usize,
@@ -81,10 +82,11 @@ pub struct Limits {
     pub streams: u32,
     /// HTTP/2 streams that a client reset before they were accepted; beyond it GOAWAY. Default 20.
     pub resets: usize,
-    /// Requests of an HTTP/2 connection that its client may reset, beside one for each that it lets be answered; as many more
-    /// within each minute. Beyond it GOAWAY. Default 200.
+    /// Requests of an HTTP/2 connection that its client may reset, beside one for each that it lets be answered; as
+    /// many more within each minute. Beyond it GOAWAY. Default 200.
     pub cancels: u32,
-    /// Bytes of a request's body kept for a retry or a mirror. Default 64 KiB; a longer body is neither repeated nor copied.
+    /// Bytes of a request's body kept for a retry or a mirror. Default 64 KiB; a longer body is neither repeated nor
+    /// copied.
     pub replay_bytes: usize,
     /// Mirrored requests in flight for each worker; beyond it copies are dropped. Default 1,000.
     pub mirrors: usize,
@@ -119,24 +121,25 @@ impl Default for Limits {
 pub struct Deadlines {
     /// From accept to the end of the TLS handshake. Default 10 s.
     pub tls_handshake: Duration,
-    /// From the first byte of a request (or the start of the connection) to the end of its head. While everything drains, also
-    /// what is left to an idle client to ask once more. Default 10 s.
+    /// From the first byte of a request (or the start of the connection) to the end of its head. While everything
+    /// drains, also what is left to an idle client to ask once more. Default 10 s.
     pub header: Duration,
     /// A connection without a request. Default 75 s.
     pub idle: Duration,
-    /// A client that neither takes nor gives a byte that we wait for, on its connection or on a stream of HTTP/2. Default 300 s: idle gRPC streams are common.
+    /// A client that neither takes nor gives a byte that we wait for, on its connection or on a stream of HTTP/2.
+    /// Default 300 s: idle gRPC streams are common.
     pub stall: Duration,
     /// Opening a connection to a backend. Default 5 s.
     pub connect: Duration,
     /// An upstream connection without a request. Default 60 s.
     pub idle_upstream: Duration,
-    /// A stream of a TCP or TLS listener, or a tunnel (WebSocket), through which nothing passes. A backend's own read timeout
-    /// ([`ir::BackendTimeouts::read`]) goes before it. Default 1 h.
+    /// A stream of a TCP or TLS listener, or a tunnel (WebSocket), through which nothing passes. A backend's own read
+    /// timeout ([`ir::BackendTimeouts::read`]) goes before it. Default 1 h.
     pub idle_stream: Duration,
     /// A client's session on a UDP port, likewise. Default 60 s.
     pub idle_session: Duration,
-    /// What is left to streams whose port is gone, or whose listener does something else or asks more of clients. Default 30 s. (When everything drains, the
-    /// deadline is that of [`crate::Proxy::drain`].)
+    /// What is left to streams whose port is gone, or whose listener does something else or asks more of clients.
+    /// Default 30 s. (When everything drains, the deadline is that of [`crate::Proxy::drain`].)
     pub leave: Duration,
 }
 

@@ -1,8 +1,8 @@
 //! The data plane: hyper and rustls, one worker per core.
 //!
-//! [`Proxy`] owns the workers. [`Proxy::swap`] makes an [`ir::Ir`] into a snapshot and stores it atomically: requests in
-//! flight keep the one they began with, nothing is dropped. `serve/handle.rs` tells the life of a request phase by phase;
-//! [`router`] decides which rule it meets, and [`filter`] holds what rules do to it.
+//! [`Proxy`] owns the workers. [`Proxy::swap`] makes an [`ir::Ir`] into a snapshot and stores it atomically: requests
+//! in flight keep the one they began with, nothing is dropped. `serve/handle.rs` tells the life of a request phase by
+//! phase; [`router`] decides which rule it meets, and [`filter`] holds what rules do to it.
 //!
 //! **Invariant:** this crate does not know Kubernetes. The hot path parses no configuration and takes no lock
 //! (a rule with passwords: one, for reading).

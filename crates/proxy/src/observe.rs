@@ -1,5 +1,5 @@
-//! What the data plane tells the outside: metrics, spans, access log. All of it is handed in by the binary, and what is off
-//! costs a branch.
+//! What the data plane tells the outside: metrics, spans, access log. All of it is handed in by the binary, and what is
+//! off costs a branch.
 
 pub(crate) mod stream;
 

@@ -83,8 +83,8 @@ impl<T: Clone> PortRouter<T> {
         Self::rebuild(port, None, &|_| false, payload)
     }
 
-    /// [`Self::build`], where much is as it was: a virtual host that is the same [`Arc`] as in `before`, and all of whose
-    /// payloads are to `keep`, is taken over.
+    /// [`Self::build`], where much is as it was: a virtual host that is the same [`Arc`] as in `before`, and all of
+    /// whose payloads are to `keep`, is taken over.
     pub fn rebuild(
         port: &Port,
         before: Option<&Self>,
@@ -145,8 +145,9 @@ impl<T> PortRouter<T> {
         hosts.flat_map(|host| &host.payloads)
     }
 
-    /// The most specific listener whose hostname covers `host`: a request's, or a TLS server name. One goes to the next wider
-    /// listener, if there is one, where it would meet only wildcards that stand for fewer labels ([`HostSettings::one_label`]).
+    /// The most specific listener whose hostname covers `host`: a request's, or a TLS server name. One goes to the next
+    /// wider listener, if there is one, where it would meet only wildcards that stand for fewer labels
+    /// ([`HostSettings::one_label`]).
     #[must_use]
     pub fn listener_for(&self, host: &str) -> Option<usize> {
         let leaves = |at: &usize| self.listeners.get(*at).is_some_and(|l| l.leaves(host));
@@ -186,8 +187,8 @@ impl<T> PortRouter<T> {
         first.rule.strict_transport.as_deref()
     }
 
-    /// The first route that matches, of a listener and the host that [`Self::host`] has found there. Wider hosts are asked only
-    /// for routes that allow it ([`Route::host_fallthrough`]), and not at all where the host is alone.
+    /// The first route that matches, of a listener and the host that [`Self::host`] has found there. Wider hosts are
+    /// asked only for routes that allow it ([`Route::host_fallthrough`]), and not at all where the host is alone.
     #[must_use]
     pub fn find<'a>(
         &'a self,
@@ -215,7 +216,8 @@ fn one_word(routes: &[Route]) -> Option<&StrictTransport> {
 }
 
 impl<T> ListenerRouter<T> {
-    /// Whether all hosts of the listener take requests of connections that were made for another name, and there is one.
+    /// Whether all hosts of the listener take requests of connections that were made for another name, and there is
+    /// one.
     #[must_use]
     pub fn takes_any_server_name(&self) -> bool {
         let mut hosts = self.hosts.iter();

@@ -82,9 +82,9 @@ fn route(id: usize, written: &Written) -> Route {
     }
 }
 
-/// Lower is better. The route's own hostname; "Exact" path match; "Prefix" path match with the largest number of characters; expressions are
-/// implementation-specific and stand before `/`; then method, number of headers, number of query parameters; then the order
-/// in which they were written (age, name, rule).
+/// Lower is better. The route's own hostname; "Exact" path match; "Prefix" path match with the largest number of
+/// characters; expressions are implementation-specific and stand before `/`; then method, number of headers, number of
+/// query parameters; then the order in which they were written (age, name, rule).
 fn precedence(written: &Written, order: usize) -> impl Ord {
     let path = match &written.path {
         PathMatch::Exact(_) | PathMatch::ExactAnyCase(_) => (0, 0),
@@ -135,8 +135,8 @@ fn meets(written: &Written, asked: &Asked) -> bool {
         })
 }
 
-/// The expected rule: the most specific listener; there, the most specific host with any route decides, then, unless that is
-/// alone, wider hosts with those routes that fall through; within a host the best precedence.
+/// The expected rule: the most specific listener; there, the most specific host with any route decides, then, unless
+/// that is alone, wider hosts with those routes that fall through; within a host the best precedence.
 fn expected(listeners: &[(&'static str, Vec<Written>)], asked: &Asked) -> Option<usize> {
     let covers = |pattern: &str| HostPattern::parse(pattern).unwrap().matches(asked.host);
     let specificity = |pattern: &&str| {

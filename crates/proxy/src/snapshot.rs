@@ -106,7 +106,8 @@ impl Snapshot {
     }
 
     /// Makes `ir` ready. Hosts whose routes and clusters are what they were are taken over. Nothing can be wrong but a
-    /// certificate that rustls refuses; the listener's handshakes then fail and the name is in the second part of the answer.
+    /// certificate that rustls refuses; the listener's handshakes then fail and the name is in the second part of the
+    /// answer.
     pub(crate) fn build(
         ir: Arc<Ir>,
         before: &Self,

@@ -142,9 +142,9 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Where an attempt to reach an endpoint goes, with `host` as the server's name where the cluster has none, by which
-    /// protocol, and whether a connection will do that has been used. Of a name, an
-    /// address to which there is an idle connection is taken, and nothing is looked up then.
+    /// Where an attempt to reach an endpoint goes, with `host` as the server's name where the cluster has none, by
+    /// which protocol, and whether a connection will do that has been used. Of a name, an address to which there is an
+    /// idle connection is taken, and nothing is looked up then.
     ///
     /// # Errors
     /// A name has no address, or none was known in time.
@@ -205,8 +205,8 @@ pub(crate) fn connect_limit(context: &Context, cluster: &Cluster) -> Duration {
     own.unwrap_or(context.config.deadlines.connect)
 }
 
-/// A request that waits to be sent. It is taken at the last moment, and stands outside of the futures that send it: they are moved
-/// before they run.
+/// A request that waits to be sent. It is taken at the last moment, and stands outside of the futures that send it:
+/// they are moved before they run.
 #[derive(Default)]
 pub(crate) struct Outgoing {
     request: Option<(Head, UpBody)>,

@@ -120,8 +120,8 @@ impl AccessLog {
         Ok(Self(Some(Arc::new(Owner { shared, reopen }))))
     }
 
-    /// Has the file opened anew by its name, which is another once somebody has moved the old one away. Does not wait. Other
-    /// targets stay as they are.
+    /// Has the file opened anew by its name, which is another once somebody has moved the old one away. Does not wait.
+    /// Other targets stay as they are.
     pub fn reopen(&self) {
         if let Some(owner) = &self.0
             && let Some(reopen) = &owner.reopen

@@ -74,8 +74,8 @@ pub fn init(format: LogFormat, filter: &str, tracing: &Tracing) -> Result<(), Lo
     Ok(())
 }
 
-/// Lines of the client for the API server about each request that failed: neither which nor why, which whoever has sent it
-/// says. Whoever names the target gets them.
+/// Lines of the client for the API server about each request that failed: neither which nor why, which whoever has sent
+/// it says. Whoever names the target gets them.
 const QUIET: &str = "kube_client::client::builder=off";
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {

@@ -18,8 +18,8 @@ const NO_ERROR: u8 = 0;
 const SERVER_FAILURE: u8 = 2;
 const NO_SUCH_NAME: u8 = 3;
 
-/// A DNS server over UDP, of addresses alone. It serves until the process ends; names of which it was told nothing do not
-/// exist.
+/// A DNS server over UDP, of addresses alone. It serves until the process ends; names of which it was told nothing do
+/// not exist.
 #[derive(Debug)]
 pub struct Dns {
     address: SocketAddr,

@@ -268,8 +268,8 @@ where
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // A gateway passes on what its clients give up. On a busy machine that may be before this backend has looked at it, for
-    // which it would end the connection by default.
+    // A gateway passes on what its clients give up. On a busy machine that may be before this backend has looked at it,
+    // for which it would end the connection by default.
     builder
         .http2()
         .max_pending_accept_reset_streams(100_000)

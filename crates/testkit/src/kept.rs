@@ -1,5 +1,5 @@
-//! A client of HTTP/1.1 that keeps its connection, as pools of clients do: it looks whether the other side has closed before it
-//! asks, and asks nothing twice. A request that gets no answer is lost.
+//! A client of HTTP/1.1 that keeps its connection, as pools of clients do: it looks whether the other side has closed
+//! before it asks, and asks nothing twice. A request that gets no answer is lost.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},

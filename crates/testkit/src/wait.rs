@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 /// The longest that anything is waited for.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Looks again until it holds. Only for what happens in another thread or program, and says nothing when it has happened.
+/// Looks again until it holds. Only for what happens in another thread or program, and says nothing when it has
+/// happened.
 ///
 /// # Panics
 /// It does not hold after [`DEADLINE`].

@@ -14,8 +14,8 @@ pub enum Changes {
 }
 
 impl Changes {
-    /// Joins objects that users wrote and generated ones ([`Resources::join`]) into those of the last run. Gives all objects, what
-    /// changed, and the names that are in both, whose generated objects do not count.
+    /// Joins objects that users wrote and generated ones ([`Resources::join`]) into those of the last run. Gives all
+    /// objects, what changed, and the names that are in both, whose generated objects do not count.
     #[must_use]
     pub fn join(
         before: Option<Resources>,

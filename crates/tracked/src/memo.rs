@@ -30,8 +30,8 @@ impl<K, V> Default for Memo<K, V> {
 }
 
 impl<K: Clone + Ord, V> Memo<K, V> {
-    /// Keys whose values may be others now, because something that was read for them changed. They stay what they are until
-    /// [`Self::keep`] or [`Self::forget`].
+    /// Keys whose values may be others now, because something that was read for them changed. They stay what they are
+    /// until [`Self::keep`] or [`Self::forget`].
     #[must_use]
     pub fn stale(&self, changes: &Changes, view: &View<'_>) -> BTreeSet<K> {
         if matches!(changes, Changes::Everything) {

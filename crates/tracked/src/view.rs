@@ -101,8 +101,8 @@ impl<'a> View<'a> {
         T::store(self.resources)
     }
 
-    /// Whether a ReferenceGrant permits the reference. Within a namespace none is needed. A grant with fields that are not known
-    /// permits nothing: what they are to keep out is not known either.
+    /// Whether a ReferenceGrant permits the reference. Within a namespace none is needed. A grant with fields that are
+    /// not known permits nothing: what they are to keep out is not known either.
     #[must_use]
     pub fn permit(&self, access: Access) -> bool {
         if access.namespace == access.to.key.namespace {

@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::Context as _;
 
+use super::prose;
 use crate::workspace;
 
 /// The longest source file, its tests in a file of their own. Beyond that nobody reads one in a sitting.
@@ -70,6 +71,7 @@ pub(super) fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
         // What is not text has no lines to speak of.
         if let Ok(text) = std::str::from_utf8(&bytes) {
             findings.extend(of_text(&path, text));
+            findings.extend(prose::findings(&path, text));
         }
     }
     Ok(findings)

@@ -1,5 +1,5 @@
-//! `cargo xtask conformance`: the Gateway API's own suite against Postern as it is installed, with the features that its
-//! GatewayClass claims; once for each release and channel of the definitions.
+//! `cargo xtask conformance`: the Gateway API's own suite against Postern as it is installed, with the features that
+//! its GatewayClass claims; once for each release and channel of the definitions.
 
 mod report;
 mod submission;
@@ -51,8 +51,8 @@ const REASONS: usize = 80;
 /// How many blanks a line has at least that goes on with what the one before it says.
 const CONTINUED: usize = 12;
 
-/// Runs all that is asked for, one bundle of definitions after the other, in a cluster that is up; the answer is whether
-/// everything passed.
+/// Runs all that is asked for, one bundle of definitions after the other, in a cluster that is up; the answer is
+/// whether everything passed.
 pub(super) fn run(
     installation: Installation<'_>,
     asked: &Conformance,
@@ -322,8 +322,8 @@ fn follow(output: ChildStdout, mut to: File, terminal: Terminal) -> anyhow::Resu
     Ok(())
 }
 
-/// The lines of the log that say what failed, and why: the first of them, which later ones may follow from. An error may
-/// go on over the lines after it.
+/// The lines of the log that say what failed, and why: the first of them, which later ones may follow from. An error
+/// may go on over the lines after it.
 fn reasons(log: &str) -> impl Iterator<Item = &str> {
     let mut goes_on = false;
     log.lines()

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use super::{layout::Layout, local::settings, machine::Machine, needs, request::Engine};
 use crate::workspace;
 
-/// The file that says what of Kubernetes is switched on, and what is in it: authorities that Gateway API 1.7 refers to are
-/// behind a gate.
+/// The file that says what of Kubernetes is switched on, and what is in it: authorities that Gateway API 1.7 refers to
+/// are behind a gate.
 const SETTINGS: &str = "kind.yaml";
 const SETTING: &str = "\
 kind: Cluster

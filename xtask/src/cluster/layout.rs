@@ -1,5 +1,5 @@
-//! Where a cluster keeps its files: what is built once is in the user's cache, what a run leaves is in the user's state,
-//! so that every checkout sees the same cluster.
+//! Where a cluster keeps its files: what is built once is in the user's cache, what a run leaves is in the user's
+//! state, so that every checkout sees the same cluster.
 
 use std::{
     env,

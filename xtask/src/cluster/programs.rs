@@ -1,5 +1,5 @@
-//! Programs of the Go modules in `conformance`, and others that Go builds from their modules: built once, and again when
-//! what they are built from changes.
+//! Programs of the Go modules in `conformance`, and others that Go builds from their modules: built once, and again
+//! when what they are built from changes.
 
 mod build;
 

@@ -85,12 +85,13 @@ pub(crate) enum Action {
     Down,
     /// Name the clusters on this machine, and say which are up
     List,
-    /// Say what of a cluster runs, which definitions it has, and whether Postern is installed. Exits with 1 unless it is up
+    /// Say what of a cluster runs, which definitions it has, and whether Postern is installed. Exits with 1 unless it
+    /// is up
     Status,
     /// Install Postern from this checkout: image, CRDs and chart
     ///
-    /// Definitions of the Gateway API are 1.7.0 experimental, or in the channel that is there; newer ones are left as they
-    /// are. --version and --channel replace what is there.
+    /// Definitions of the Gateway API are 1.7.0 experimental, or in the channel that is there; newer ones are left as
+    /// they are. --version and --channel replace what is there.
     Install(Wanted),
     /// Do the same with the definitions of the Gateway API, and nothing else
     Definitions(Wanted),

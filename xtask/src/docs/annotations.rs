@@ -42,8 +42,8 @@ fn table(family: &Family) -> String {
     text
 }
 
-/// What it becomes; what has no effect; what is approximated; what is refused or dropped. Sentences after such a word belong
-/// to it.
+/// What it becomes; what has no effect; what is approximated; what is refused or dropped. Sentences after such a word
+/// belong to it.
 pub(super) fn parts(becomes: &str) -> [String; 4] {
     const WORDS: [(&str, usize); 4] = [
         ("No effect: ", 1),

@@ -1,4 +1,5 @@
-//! `docs/chart.md`: the values of the chart, from its `values.yaml`, where each says in a comment what it is for, and its schema.
+//! `docs/chart.md`: the values of the chart, from its `values.yaml`, where each says in a comment what it is for, and
+//! its schema.
 
 use std::{fmt::Write as _, fs, path::Path};
 

@@ -7,8 +7,8 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// The modules right below the crate's root that a file names, in imports and in paths. `stem` is the file's place below
-/// `src/`, without `.rs`. Tests do not count.
+/// The modules right below the crate's root that a file names, in imports and in paths. `stem` is the file's place
+/// below `src/`, without `.rs`. Tests do not count.
 ///
 /// # Errors
 ///

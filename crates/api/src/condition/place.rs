@@ -33,8 +33,8 @@ impl Place {
     /// How many conditions the API server takes here, those of others included: `maxItems` of the list.
     pub const LONGEST: usize = 8;
 
-    /// The types that we write here. This is the only list of them: a condition of one of these types is ours to change and
-    /// to remove, and every other condition is not.
+    /// The types that we write here. This is the only list of them: a condition of one of these types is ours to change
+    /// and to remove, and every other condition is not.
     ///
     /// > Implementations MUST NOT remove or reorder Conditions that they are not directly responsible for.
     #[must_use]

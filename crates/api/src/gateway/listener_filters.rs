@@ -1,5 +1,6 @@
-//! `filters` of listeners, which the `gateway-api` crate does not have yet; to be deleted once it does. Gateway API 1.7,
-//! experimental channel, `ListenerFilters` of `GatewaySpec.listeners[]` and `ListenerSetSpec.listeners[]` (GEP-5224).
+//! `filters` of listeners, which the `gateway-api` crate does not have yet; to be deleted once it does. Gateway API
+//! 1.7, experimental channel, `ListenerFilters` of `GatewaySpec.listeners[]` and `ListenerSetSpec.listeners[]`
+//! (GEP-5224).
 
 use serde::{Deserialize, Serialize};
 

@@ -10,13 +10,15 @@ use super::httproutes::{
 /// Session persistence of a rule (`SessionPersistence` of Gateway API, GEP-1619).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionPersistence {
-    /// Name of the cookie or header: `sessionName` until 1.6, `cookie.name` or `header.name` since 1.7. Default: generated.
+    /// Name of the cookie or header: `sessionName` until 1.6, `cookie.name` or `header.name` since 1.7. Default:
+    /// generated.
     pub name: Option<String>,
     /// The token stands in a header, rather than in a cookie: `type`.
     pub in_header: bool,
     /// `cookie.path`, since 1.7. Default: `/`.
     pub path: Option<String>,
-    /// The cookie outlives the client's own session: `lifetimeType`, of `cookieConfig` until 1.6 and of `cookie` since 1.7.
+    /// The cookie outlives the client's own session: `lifetimeType`, of `cookieConfig` until 1.6 and of `cookie` since
+    /// 1.7.
     pub permanent: bool,
     /// How long a session lasts, as a duration of Gateway API. Default: no limit.
     pub absolute_timeout: Option<String>,

@@ -1,5 +1,5 @@
-//! TCPRoute and UDPRoute in version v1, which the `gateway-api` crate does not have yet; to be deleted once it does. Version
-//! v1alpha2 has the same fields.
+//! TCPRoute and UDPRoute in version v1, which the `gateway-api` crate does not have yet; to be deleted once it does.
+//! Version v1alpha2 has the same fields.
 
 use kube::CustomResource;
 use schemars::JsonSchema;

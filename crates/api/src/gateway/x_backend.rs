@@ -1,5 +1,5 @@
-//! XBackend in version v1alpha1 of Gateway API 1.7, experimental channel (`BackendSpec`), which the `gateway-api` crate does not
-//! have; to be deleted once it does. Status is not read.
+//! XBackend in version v1alpha1 of Gateway API 1.7, experimental channel (`BackendSpec`), which the `gateway-api` crate
+//! does not have; to be deleted once it does. Status is not read.
 
 use kube::CustomResource;
 use schemars::JsonSchema;

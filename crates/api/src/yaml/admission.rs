@@ -1,7 +1,8 @@
-//! What an API server would refuse in an object that can be read all the same, and how it is read. No cluster has such an object, so
-//! its author may mean another one; a manifest that was taken out of a cluster has none of it.
+//! What an API server would refuse in an object that can be read all the same, and how it is read. No cluster has such
+//! an object, so its author may mean another one; a manifest that was taken out of a cluster has none of it.
 //!
-//! The rules are those of Kubernetes' validation of a new object. What the converter says of a path or host by itself is left to it.
+//! The rules are those of Kubernetes' validation of a new object. What the converter says of a path or host by itself
+//! is left to it.
 
 use std::collections::BTreeSet;
 
@@ -249,8 +250,8 @@ fn is_service(name: &str) -> bool {
         && bytes.iter().copied().all(inside)
 }
 
-/// > at most 15 characters, contains at least one letter, only lowercase alphanumerics and '-', no '-' at either end or beside
-/// > another one
+/// > at most 15 characters, contains at least one letter, only lowercase alphanumerics and '-', no '-' at either end or
+/// > beside another one
 fn is_port_name(name: &str) -> bool {
     let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=15).contains(&name.len())
@@ -261,8 +262,8 @@ fn is_port_name(name: &str) -> bool {
         && !name.contains("--")
 }
 
-/// > an optional prefix and name, separated by a slash: the name at most 63 characters, beginning and ending with an alphanumeric
-/// > character, with dashes, underscores, dots; the prefix a DNS subdomain
+/// > an optional prefix and name, separated by a slash: the name at most 63 characters, beginning and ending with an
+/// > alphanumeric character, with dashes, underscores, dots; the prefix a DNS subdomain
 fn is_qualified(key: &str) -> bool {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),

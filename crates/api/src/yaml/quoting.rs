@@ -1,5 +1,5 @@
-//! Scalars without quotes that are a number, a truth value or nothing where there has to be a text. kubectl sends them as what
-//! they look like, and an API server refuses them.
+//! Scalars without quotes that are a number, a truth value or nothing where there has to be a text. kubectl sends them
+//! as what they look like, and an API server refuses them.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -145,7 +145,8 @@ impl Plain {
         }
     }
 
-    /// Line and message. Names of fields are made texts by kubectl, and null is taken: of these there is nothing to tell.
+    /// Line and message. Names of fields are made texts by kubectl, and null is taken: of these there is nothing to
+    /// tell.
     fn told(&self, kind: Kind, text: &str) -> Option<(usize, String)> {
         if self.null || text[self.at.end..].trim_start_matches(' ').starts_with(':') {
             return None;

@@ -1,7 +1,7 @@
 //! The first look at a document: what it is, and the items of a List one by one.
 //!
-//! A List is read in one pass: no more of it is held at a time than one item and the objects that were made. So time and
-//! memory grow with the text, however many objects it has.
+//! A List is read in one pass: no more of it is held at a time than one item and the objects that were made. So time
+//! and memory grow with the text, however many objects it has.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// How documents are read. There is no limit of nodes, because whoever gives us text bounds its length; what would make
-/// more of a text than it is (aliases, merge keys, depth) is bounded as the library has it. Comments mean nothing to us.
+/// more of a text than it is (aliases, merge keys, depth) is bounded as the library has it. Comments mean nothing to
+/// us.
 pub(super) fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {

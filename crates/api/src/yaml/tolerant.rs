@@ -1,5 +1,5 @@
-//! What is read otherwise than the types have it: `status` is not read, base64 may have line ends, and older versions of a kind are
-//! read as the one that we have.
+//! What is read otherwise than the types have it: `status` is not read, base64 may have line ends, and older versions
+//! of a kind are read as the one that we have.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -25,7 +25,8 @@ const fn encoded(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// An object of a kind, in any of its [`Kind::versions`], without status; line ends are taken out of base64, as the decoder of API servers does.
+/// An object of a kind, in any of its [`Kind::versions`], without status; line ends are taken out of base64, as the
+/// decoder of API servers does.
 pub(crate) struct Tolerant<D> {
     pub(crate) kind: Kind,
     pub(crate) object: D,

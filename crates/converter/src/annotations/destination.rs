@@ -93,8 +93,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }
 }
 
-/// A registry that says TLS goes before `backend-protocol`, as in Higress: a policy of the route would go before that of the
-/// Service. Gives what is not so.
+/// A registry that says TLS goes before `backend-protocol`, as in Higress: a policy of the route would go before that
+/// of the Service. Gives what is not so.
 fn settle_tls(
     reader: &mut Reader<'_>,
     settings: &mut Settings,

@@ -196,7 +196,8 @@ fn external(reader: &mut Reader<'_>) -> Result<ExternalAuth, &'static str> {
     Ok(auth)
 }
 
-/// A field without which the authenticator might decide otherwise: where it cannot be had, the annotation is in the way.
+/// A field without which the authenticator might decide otherwise: where it cannot be had, the annotation is in the
+/// way.
 fn required<T: Default + PartialEq>(
     reader: &mut Reader<'_>,
     (key, field): (&'static str, &str),
@@ -372,8 +373,8 @@ fn headers(text: &str) -> Result<Vec<String>, String> {
     names.collect()
 }
 
-/// A RoutePolicy's `externalAuth` for the rules of one host: a URL that has a variable for its host gets this one. A host that
-/// is none leaves the variable where it is, and a RoutePolicy closes its rules for that.
+/// A RoutePolicy's `externalAuth` for the rules of one host: a URL that has a variable for its host gets this one. A
+/// host that is none leaves the variable where it is, and a RoutePolicy closes its rules for that.
 pub(crate) fn for_host(auth: &mut ExternalAuth, host: &str) {
     if let Some((scheme, rest)) = auth.url.split_once("://")
         && !host.is_empty()

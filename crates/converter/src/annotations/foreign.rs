@@ -1,5 +1,5 @@
-//! What belongs to parts of Higress that are no gateway, Dubbo and MCP, or that later releases of it dropped. Refused by name, each
-//! with a reason.
+//! What belongs to parts of Higress that are no gateway, Dubbo and MCP, or that later releases of it dropped. Refused
+//! by name, each with a reason.
 
 use super::{Family, Key, Reader, Settings};
 use crate::note::Outcome;

@@ -1,4 +1,5 @@
-//! Keys of ingress-nginx for what there is no word for here: by name, and why. Nothing is lost without a line that says so.
+//! Keys of ingress-nginx for what there is no word for here: by name, and why. Nothing is lost without a line that says
+//! so.
 
 use super::{Effect, Family, Reader, Settings};
 use crate::note::Outcome;
@@ -78,7 +79,8 @@ fn apply(reader: &mut Reader<'_>, settings: &mut Settings) {
     }
 }
 
-/// What ingress-nginx tells backends about a client's certificate. A backend that believes it must not hear it from clients.
+/// What ingress-nginx tells backends about a client's certificate. A backend that believes it must not hear it from
+/// clients.
 const CERTIFICATE: [&str; 4] = [
     "ssl-client-cert",
     "ssl-client-verify",

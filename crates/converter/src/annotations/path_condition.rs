@@ -1,5 +1,5 @@
-//! `{exact,prefix,regex}-match-pseudo-header-path`: conditions on the path beside those of the rules. HTTPRoute has one path
-//! in a match, so the two are joined.
+//! `{exact,prefix,regex}-match-pseudo-header-path`: conditions on the path beside those of the rules. HTTPRoute has one
+//! path in a match, so the two are joined.
 
 use regex_syntax::hir::{Hir, HirKind};
 

@@ -5,8 +5,8 @@ use api::ObjectKey;
 use super::Reader;
 
 impl Reader<'_> {
-    /// What a note adds about a Secret that is not there, or has none of these entries (any will do where none is named);
-    /// `until` says what holds meanwhile. Empty where nothing is wrong.
+    /// What a note adds about a Secret that is not there, or has none of these entries (any will do where none is
+    /// named); `until` says what holds meanwhile. Empty where nothing is wrong.
     pub(crate) fn pending(&self, key: &ObjectKey, entries: &[&str], until: &str) -> String {
         let Some(secret) = self.lookup.secret(key) else {
             return format!("; Secret {key} is not there: until it is, {until}");

@@ -10,8 +10,9 @@ use crate::{external::External, native, variable::Texts};
 
 /// What the annotations of one Ingress ask for.
 ///
-/// A family writes what it asks for where it stands in the output: into the rule, or into the specs of policies, which are
-/// without targets. Only what takes part in more than one place, or is settled between Ingresses, is a fact of its own.
+/// A family writes what it asks for where it stands in the output: into the rule, or into the specs of policies, which
+/// are without targets. Only what takes part in more than one place, or is settled between Ingresses, is a fact of its
+/// own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) canary: Option<Canary>,

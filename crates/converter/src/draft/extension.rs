@@ -150,8 +150,8 @@ fn expression(profile: Profile, owned: &Owned) -> String {
     format!("^(?:{pattern})$")
 }
 
-/// A name that follows from what the filter says, so that paths with the same have one. It must stay as it is: names of objects
-/// in clusters follow from it.
+/// A name that follows from what the filter says, so that paths with the same have one. It must stay as it is: names of
+/// objects in clusters follow from it.
 fn name_of(group: &HostGroup, spec: &RouteFilterSpec) -> String {
     let mut said = vec![spec.path_pattern.as_deref()];
     let own_query = |query: Option<RequestQuery>| match query {

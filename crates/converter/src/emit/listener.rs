@@ -56,8 +56,8 @@ impl SetPlan {
     }
 }
 
-/// Names the ListenerSet of each host with a listener of its own; full sets are followed by another. Those with the default
-/// certificate stand where `any` does: beside the certificate.
+/// Names the ListenerSet of each host with a listener of its own; full sets are followed by another. Those with the
+/// default certificate stand where `any` does: beside the certificate.
 pub(crate) fn listener_sets<'h>(
     hosts: &'h Hosts,
     any: &Listening,

@@ -166,7 +166,8 @@ impl Memo {
     }
 
     /// Of an object that several units write, the one of the last unit counts: of the newest Ingress, and of a
-    /// ListenerSet before all Ingresses. That takes different names with the same hash, so it may cost a walk over everything.
+    /// ListenerSet before all Ingresses. That takes different names with the same hash, so it may cost a walk over
+    /// everything.
     fn settle_contested(&self, touched: &mut Touched) {
         let writers = |reference: &ObjectRef| self.writers.get(reference).map_or(0, |count| *count);
         let settled = |(reference, object): (&ObjectRef, &Option<Object>)| {

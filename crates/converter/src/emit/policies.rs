@@ -39,8 +39,8 @@ impl Emitter<'_> {
     /// The policies of one route.
     pub(super) fn policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
         let source = &*group.source;
-        // Whoever is sent elsewhere by the Ingress itself has to pass its gates first; on their way to https, or to the name or
-        // path that a host goes by, clients are not asked anything.
+        // Whoever is sent elsewhere by the Ingress itself has to pass its gates first; on their way to https, or to the
+        // name or path that a host goes by, clients are not asked anything.
         let redirects = self.redirects(rules);
         let moved = redirects && !source.settings.redirects();
         if let Some(spec) = source.settings.route_policy.as_deref() {
@@ -67,7 +67,8 @@ impl Emitter<'_> {
         self.backend_policies(group, route, rules);
     }
 
-    /// The BackendPolicy of a route, with the session cookie of its rules; where that differs from rule to rule, one for each.
+    /// The BackendPolicy of a route, with the session cookie of its rules; where that differs from rule to rule, one
+    /// for each.
     fn backend_policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
         let source = &*group.source;
         let Some(spec) = source.settings.backend_policy.as_deref() else {
@@ -132,8 +133,8 @@ impl Emitter<'_> {
         });
     }
 
-    /// A policy for the rules of a route that lead to canaries of the same base: where a canary has no endpoints, its base
-    /// answers, as in Higress.
+    /// A policy for the rules of a route that lead to canaries of the same base: where a canary has no endpoints, its
+    /// base answers, as in Higress.
     fn standby_policies(&mut self, group: &HostGroup, route: &str, rules: &[Rule]) {
         let source = &*group.source;
         let mut by_base: BTreeMap<String, (Vec<FallbackRef>, Vec<PolicyTarget>)> = BTreeMap::new();

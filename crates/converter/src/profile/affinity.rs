@@ -6,8 +6,8 @@ use super::Profile;
 use crate::value;
 
 impl Profile {
-    /// The cookie of an Ingress whose annotations say nothing but `affinity: cookie`. In ingress-nginx it is secure over https,
-    /// its clients are spread anew when an endpoint comes, and they stay with an endpoint that fails.
+    /// The cookie of an Ingress whose annotations say nothing but `affinity: cookie`. In ingress-nginx it is secure
+    /// over https, its clients are spread anew when an endpoint comes, and they stay with an endpoint that fails.
     pub(crate) fn session_cookie(self) -> SessionCookie {
         let nginx = matches!(self, Self::Nginx);
         SessionCookie {
@@ -34,8 +34,8 @@ impl Profile {
         self.session_cookie().mode
     }
 
-    /// Whether `session-cookie-expires` is an attribute of its own. In Higress it is the same as `session-cookie-max-age`, which
-    /// wins.
+    /// Whether `session-cookie-expires` is an attribute of its own. In Higress it is the same as
+    /// `session-cookie-max-age`, which wins.
     pub(crate) const fn has_expires(self) -> bool {
         matches!(self, Self::Nginx)
     }
@@ -50,8 +50,9 @@ impl Profile {
         matches!(self, Self::Nginx)
     }
 
-    /// The path of the cookie of a path as it is written, where nothing else is said. `None`: the whole host. Of an expression
-    /// ingress-nginx sends the text, with which no browser ever sends the cookie back; here it is the whole host.
+    /// The path of the cookie of a path as it is written, where nothing else is said. `None`: the whole host. Of an
+    /// expression ingress-nginx sends the text, with which no browser ever sends the cookie back; here it is the whole
+    /// host.
     pub(crate) fn cookie_path(self, written: &str) -> Option<String> {
         let usable = self.cookies_have_paths() && written != "/" && !is_expression(written);
         value::cookie_attribute(written).ok().filter(|_| usable)

@@ -29,7 +29,8 @@ const STRICT: StrictTransportSecurity = StrictTransportSecurity {
     preload: false,
 };
 
-/// A refused connection is a bad gateway; a Service that is not there has no endpoints, and a path that is denied is not served.
+/// A refused connection is a bad gateway; a Service that is not there has no endpoints, and a path that is denied is
+/// not served.
 const STATUSES: GatewayStatuses = GatewayStatuses {
     connect_failed: Some(502),
     invalid_backend: Some(503),
@@ -104,12 +105,14 @@ impl Profile {
         }
     }
 
-    /// Whether TLS to the backend is spoken because `proxy-ssl-secret` is there. ingress-nginx goes by `backend-protocol` alone.
+    /// Whether TLS to the backend is spoken because `proxy-ssl-secret` is there. ingress-nginx goes by
+    /// `backend-protocol` alone.
     pub(crate) const fn secret_means_tls(self) -> bool {
         matches!(self, Self::Higress)
     }
 
-    /// How CORS is spoken. ingress-nginx says what it allows in every answer to an allowed origin, and `*` where that is any.
+    /// How CORS is spoken. ingress-nginx says what it allows in every answer to an allowed origin, and `*` where that
+    /// is any.
     pub(crate) const fn cors(self) -> Option<CorsAnswers> {
         match self {
             Self::Higress => None,

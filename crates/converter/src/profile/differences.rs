@@ -1,5 +1,5 @@
-//! What Postern does otherwise than the controller whose rules an Ingress has. `cargo xtask docs` prints these rows into the migration
-//! pages.
+//! What Postern does otherwise than the controller whose rules an Ingress has. `cargo xtask docs` prints these rows
+//! into the migration pages.
 
 mod higress;
 mod nginx;
@@ -15,8 +15,8 @@ pub struct Difference {
     pub theirs: &'static str,
     /// What Postern does.
     pub ours: &'static str,
-    /// What shows ours: `topic/case` of a golden file of this crate, or `module::test` of the tests of the binary or the data
-    /// plane.
+    /// What shows ours: `topic/case` of a golden file of this crate, or `module::test` of the tests of the binary or
+    /// the data plane.
     pub shown: &'static str,
 }
 

@@ -109,7 +109,8 @@ fn unfit(host: &str, settings: &DownstreamTls, tls: &HostTls) -> Option<String> 
 const NOWHERE: &str = "auth-tls-secret-refused";
 
 /// The Secret that clients' certificates are looked at with. The seed wants the name of the certificate's Secret with
-/// `-cacert` behind it; Higress takes that Secret itself, too. ingress-nginx takes any; it has to be where the listener is.
+/// `-cacert` behind it; Higress takes that Secret itself, too. ingress-nginx takes any; it has to be where the listener
+/// is.
 fn authority(
     secret: Option<&(Option<String>, String)>,
     source: &Source,

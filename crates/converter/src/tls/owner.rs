@@ -110,8 +110,8 @@ fn owner(source: &Source, secret: &str) -> TlsOwner {
     }
 }
 
-/// A host that an entry lists has the certificate of that entry; any other the first one that is for it. What is not for its
-/// host is not shown, as in ingress-nginx; without a host, the default certificate always is.
+/// A host that an entry lists has the certificate of that entry; any other the first one that is for it. What is not
+/// for its host is not shown, as in ingress-nginx; without a host, the default certificate always is.
 fn by_names(source: &Source, hosts: &mut Hosts, notes: &mut Notes) {
     let entries: Vec<_> = entries(&source.ingress).collect();
     if source.settings.canary.is_some() {

@@ -17,7 +17,8 @@ pub(crate) enum Redirect {
     WithListener,
 }
 
-/// Sends plain HTTP to https on hosts whose Ingresses, or the defaults of their class, ask for it, and where it leads anywhere.
+/// Sends plain HTTP to https on hosts whose Ingresses, or the defaults of their class, ask for it, and where it leads
+/// anywhere.
 pub(crate) fn redirect_to_https(groups: &mut Vec<HostGroup>, hosts: &Hosts, notes: &mut Notes) {
     // A host that is only there to be redirected goes to the other one at once.
     let leaves = |owned: &Owned| matches!(&owned.path.backend, Backend::Redirect(to) if to.hostname.is_some());

@@ -36,7 +36,8 @@ pub(crate) struct Memo {
 struct Wanted {
     /// What it was made from.
     made: Option<Arc<ClusterRef>>,
-    /// By the route or the listener's object, sorted; the first one's counts, should they differ. Most have one, which is why this is no tree.
+    /// By the route or the listener's object, sorted; the first one's counts, should they differ. Most have one, which
+    /// is why this is no tree.
     by_route: Vec<(ObjectRef, Arc<ClusterRef>)>,
 }
 

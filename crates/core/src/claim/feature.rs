@@ -63,8 +63,8 @@ impl Channel {
 /// What has to be there for a feature, beside the definition of its release and channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// A field, as a path in the definition's schema: `spec.rules[].retry`. The API server drops one that is not there from
-    /// every object.
+    /// A field, as a path in the definition's schema: `spec.rules[].retry`. The API server drops one that is not there
+    /// from every object.
     Field(&'static str),
     /// A kind of the API server's own, which may be behind a gate.
     Kind(Kind),
@@ -91,8 +91,8 @@ impl fmt::Display for Test {
     }
 }
 
-/// A feature of the conformance suite that is done, and the definitions with which it may be claimed. A feature that has
-/// changed its channel has a row for each.
+/// A feature of the conformance suite that is done, and the definitions with which it may be claimed. A feature that
+/// has changed its channel has a row for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feature {
     /// The suite's name for it.

@@ -15,8 +15,8 @@ const fn f(name: &'static str, definition: &'static str, test: &'static str) -> 
 }
 
 /// In ascending order. The channel is the suite's own label, but for `TLSRouteModeMixed`: releases before 1.7 call it
-/// experimental, though all of its fields are standard, and the suite wants listeners that mix modes refused where it is
-/// not claimed.
+/// experimental, though all of its fields are standard, and the suite wants listeners that mix modes refused where it
+/// is not claimed.
 pub const FEATURES: &[Feature] = &[
     f("BackendTLSPolicy", "backendtlspolicies", "BackendTLSPolicy"),
     f(

@@ -1,10 +1,10 @@
 //! Filters of a backendRef.
 //!
-//! > Filters defined at this level should be executed if and only if the request is being forwarded to the backend defined
-//! > here.
+//! > Filters defined at this level should be executed if and only if the request is being forwarded to the backend
+//! > defined here.
 //!
-//! (`HTTPBackendRef.filters` of Gateway API.) Those of the rule come first, since they are for every backend: a backendRef's
-//! see what the rule's have made of the request.
+//! (`HTTPBackendRef.filters` of Gateway API.) Those of the rule come first, since they are for every backend: a
+//! backendRef's see what the rule's have made of the request.
 
 use api::{
     condition::reasons,

@@ -19,7 +19,8 @@ pub(super) fn parse(
 ) -> Result<Cors, Fault> {
     let one_label = answers.wildcard == OriginWildcard::OneLabel;
     let every_answer = answers.allowances == CorsAllowances::EveryAnswer;
-    // Field names are the same with and without a blank between them; those who look at every answer know ingress-nginx' form.
+    // Field names are the same with and without a blank between them; those who look at every answer know
+    // ingress-nginx' form.
     let separator = if every_answer { "," } else { ", " };
     let max_age = declared.max_age.unwrap_or(DEFAULT_MAX_AGE);
     Ok(Cors {

@@ -71,8 +71,8 @@ fn build<'a>(
     })
 }
 
-/// > If multiple entries specify equivalent header names, the first entry with an equivalent name MUST be considered for a
-/// > match. Subsequent entries with an equivalent header name MUST be ignored.
+/// > If multiple entries specify equivalent header names, the first entry with an equivalent name MUST be considered
+/// > for a match. Subsequent entries with an equivalent header name MUST be ignored.
 fn pairs<'a>(
     declared: impl Iterator<Item = (&'a str, &'a str)>,
     of: Message,
@@ -88,7 +88,8 @@ fn pairs<'a>(
     Ok(pairs)
 }
 
-/// A name that a rule may change. How a message is framed, and where a request goes, is not for header modifiers to say.
+/// A name that a rule may change. How a message is framed, and where a request goes, is not for header modifiers to
+/// say.
 pub(super) fn changeable(name: HeaderName, of: Message) -> Result<HeaderName, Fault> {
     if api::header::frames_a_message(name.as_str()) {
         return Err(unsupported(format!(

@@ -75,7 +75,8 @@ struct Entries {
 }
 
 impl Entries {
-    /// A line `user:hash`, or `user:hash:comment`, for each user; blank lines and those that begin with `#` do not count.
+    /// A line `user:hash`, or `user:hash:comment`, for each user; blank lines and those that begin with `#` do not
+    /// count.
     fn file(&mut self, file: &[u8]) {
         for (at, line) in file.split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();

@@ -6,8 +6,8 @@ use api::{Kind, ObjectKey, ObjectRef, Resources};
 
 use crate::{ParentRef, PolicyStatus, Status};
 
-/// Takes back what was said about policies of routes, Gateways and ListenerSets that are there and not ours. A target that is
-/// missing is everybody's, and so is a Service, of which nobody can tell.
+/// Takes back what was said about policies of routes, Gateways and ListenerSets that are there and not ours. A target
+/// that is missing is everybody's, and so is a Service, of which nobody can tell.
 pub(crate) fn keep(status: &mut Status, resources: &Resources) {
     // Most clusters have one controller, and then there is nothing to look for.
     let routes = resources.http_routes.len()

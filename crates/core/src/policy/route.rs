@@ -63,7 +63,8 @@ pub(crate) fn fallback_statuses(fallback: &Fallback) -> Result<Vec<StatusCode>, 
     Ok(statuses)
 }
 
-/// The statuses of the gateway's own answers, which are errors: of a server, where nothing a client could do would help.
+/// The statuses of the gateway's own answers, which are errors: of a server, where nothing a client could do would
+/// help.
 pub(crate) fn own_statuses(declared: &GatewayStatuses) -> Result<OwnStatuses, Fault> {
     let status = |field: &str, code: Option<u16>, least: u16| {
         let Some(code) = code else { return Ok(None) };

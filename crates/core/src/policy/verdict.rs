@@ -41,8 +41,8 @@ impl Verdicts {
         self.update((lookup, changes), BTreeSet::new(), judge)
     }
 
-    /// Has policies judged about which there may be something else to say: because of what changed, or for a reason of the
-    /// caller's own.
+    /// Has policies judged about which there may be something else to say: because of what changed, or for a reason of
+    /// the caller's own.
     pub(super) fn update<P: Policy>(
         &mut self,
         (lookup, changes): (&Lookup<'_>, &Changes),

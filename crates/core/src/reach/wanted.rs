@@ -13,7 +13,8 @@ pub(crate) const CLUSTER: &str = "Cluster";
 /// What the addresses of a Gateway come to.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    /// Addresses of the default kind; `None` is one that is left to us: where listeners are bound as written, every address.
+    /// Addresses of the default kind; `None` is one that is left to us: where listeners are bound as written, every
+    /// address.
     pub(crate) plain: Vec<Option<IpAddr>>,
     /// Addresses of the Gateway's Service inside the cluster; `None` is any.
     pub(crate) inside: Vec<Option<IpAddr>>,
@@ -29,8 +30,8 @@ impl Wanted {
 
     /// Reads them.
     ///
-    /// > An implementation MUST NOT satisfy a `Cluster` or prefixed entry with an address of a different routability value and
-    /// > MUST treat an unrecognized routability value as unsatisfiable.
+    /// > An implementation MUST NOT satisfy a `Cluster` or prefixed entry with an address of a different routability
+    /// > value and MUST treat an unrecognized routability value as unsatisfiable.
     pub(crate) fn of(
         declared: Option<&[GatewayAddresses]>,
         beyond: Option<&Beyond>,

@@ -70,8 +70,8 @@ impl<'a> Draft<'a> {
 
     /// How requests that matched `prefix` are forwarded, after the rule's own steps.
     ///
-    /// > If all entries in BackendRefs are invalid or have weight 0, and no filters would have sent a response, the rule
-    /// > answers 500. (As does a rule without BackendRefs.)
+    /// > If all entries in BackendRefs are invalid or have weight 0, and no filters would have sent a response, the
+    /// > rule answers 500. (As does a rule without BackendRefs.)
     pub(super) fn forward(
         &mut self,
         prefix: Option<&str>,

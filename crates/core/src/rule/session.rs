@@ -7,7 +7,8 @@ use ir::{Cookie, SessionCarrier, SessionLifetime, SessionToken, VaryingAttribute
 use super::{Owner, TranslatedRule, timing::duration};
 use crate::{fault::Fault, filter::unsupported, http_route::fnv, lookup::Lookup, policy};
 
-/// The rule's session, if it has one. `id` tells the rule from the others of its route, `place` is where it stands there.
+/// The rule's session, if it has one. `id` tells the rule from the others of its route, `place` is where it stands
+/// there.
 pub(super) fn of(
     (declared, id, place): (&HttpRouteRules, &str, usize),
     owner: Owner<'_>,
@@ -43,8 +44,8 @@ fn generated(owner: Owner<'_>, id: &str) -> String {
     format!("postern-{:016x}", fnv(text.as_bytes()))
 }
 
-/// A session as Gateway API declares it (GEP-1619). It goes before weights: a client stays with its endpoint, whatever share
-/// that has.
+/// A session as Gateway API declares it (GEP-1619). It goes before weights: a client stays with its endpoint, whatever
+/// share that has.
 fn persistent(
     declared: &SessionPersistence,
     generated: impl FnOnce() -> String,

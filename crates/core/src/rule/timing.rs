@@ -57,12 +57,13 @@ pub(crate) fn duration(field: &str, text: Option<&str>) -> Result<Option<Duratio
 }
 
 /// Without a policy: the listed codes, failed connections, and, where 504 is listed, attempts that ran into their
-/// deadline, since that is what 504 says; for every method. Where a connection was lost after the request had been sent, only
-/// methods that are idempotent. No attempts beyond the first is a rule too: the data plane tries nothing by itself then.
+/// deadline, since that is what 504 says; for every method. Where a connection was lost after the request had been
+/// sent, only methods that are idempotent. No attempts beyond the first is a rule too: the data plane tries nothing by
+/// itself then.
 ///
 /// > Implementations SHOULD retry when a retry stanza is configured and the connection could not be established, or the
-/// > backend explicitly rejected the request before processing it. Implementations SHOULD NOT retry by default on failures
-/// > where the request may have been processed. An explicit zero value MUST disable retries.
+/// > backend explicitly rejected the request before processing it. Implementations SHOULD NOT retry by default on
+/// > failures where the request may have been processed. An explicit zero value MUST disable retries.
 ///
 /// (`HTTPRouteRetry` of Gateway API 1.7.)
 pub(super) fn retry(

@@ -33,8 +33,8 @@ impl Status {
     }
 }
 
-/// The objects for which the two have different values, or only one has any. [`std::sync::Arc`]s of types that are [`Eq`] are equal at
-/// once when they are the same.
+/// The objects for which the two have different values, or only one has any. [`std::sync::Arc`]s of types that are
+/// [`Eq`] are equal at once when they are the same.
 fn differing<'a, V: PartialEq>(
     kind: Kind,
     now: &'a BTreeMap<ObjectKey, V>,

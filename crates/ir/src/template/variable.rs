@@ -7,7 +7,8 @@ use http::{HeaderName, header};
 use super::InvalidTemplate;
 use crate::Pattern;
 
-/// What of a request a [`Template`](crate::Template) may name. All of it is what the request came with, whatever has been changed since.
+/// What of a request a [`Template`](crate::Template) may name. All of it is what the request came with, whatever has
+/// been changed since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variable {
     /// `$host`: lower case, without port.

@@ -1,5 +1,5 @@
-//! What a real API server and many objects cost: `cargo xtask bench scale` builds this and runs it where the cluster can
-//! be reached. Results that are wrong are errors; a goal that is missed is said, and no error.
+//! What a real API server and many objects cost: `cargo xtask bench scale` builds this and runs it where the cluster
+//! can be reached. Results that are wrong are errors; a goal that is missed is said, and no error.
 
 mod api;
 mod gateway;

@@ -1,7 +1,7 @@
 //! By which names the admin endpoint may be asked.
 //!
-//! It asks nobody who they are: whoever reaches its address may read it. A page of the world, open in a browser that can, reaches
-//! it too once the page's own name leads here (DNS rebinding), but under that name, which is none of ours.
+//! It asks nobody who they are: whoever reaches its address may read it. A page of the world, open in a browser that
+//! can, reaches it too once the page's own name leads here (DNS rebinding), but under that name, which is none of ours.
 
 use std::net::IpAddr;
 

@@ -12,7 +12,8 @@ pub(crate) struct ClusterArgs {
     /// kubeconfig's context.
     #[arg(long, value_name = "NAME", env = "POSTERN_NAMESPACE")]
     pub(crate) namespace: Option<String>,
-    /// Name by which GatewayClasses and status entries know this installation; another one in the cluster needs another.
+    /// Name by which GatewayClasses and status entries know this installation; another one in the cluster needs
+    /// another.
     #[arg(long, value_name = "NAME", env = "POSTERN_CONTROLLER_NAME", default_value = api::CONTROLLER_NAME)]
     pub(crate) controller_name: String,
     /// The Gateway that Ingresses are served by, in --namespace. It is made when there are Ingresses and no such
@@ -55,8 +56,8 @@ pub(crate) struct ClusterArgs {
     /// Ports of the pod that listeners are given, one for each Gateway and port. A NetworkPolicy has to let them in.
     #[arg(long, value_name = "FIRST-LAST", env = "POSTERN_CONTAINER_PORTS", default_value = "10000-14999", value_parser = ports)]
     pub(crate) container_ports: RangeInclusive<u16>,
-    /// The Service in --namespace that selects the pods of this installation. Its endpoints are those of every Gateway's
-    /// Service.
+    /// The Service in --namespace that selects the pods of this installation. Its endpoints are those of every
+    /// Gateway's Service.
     #[arg(
         long,
         value_name = "NAME",
@@ -81,9 +82,9 @@ pub(crate) struct ClusterArgs {
         default_value = "objects"
     )]
     pub(crate) ingress_translation: IngressTranslation,
-    /// Whether the address of that Gateway is put into the status of the Ingresses that are served, where external-dns and
-    /// people look for it. `off` is for as long as another controller serves them too: its entries are let alone either way.
-    /// Our own entry is taken back when this is switched off, or an Ingress is ours no more.
+    /// Whether the address of that Gateway is put into the status of the Ingresses that are served, where external-dns
+    /// and people look for it. `off` is for as long as another controller serves them too: its entries are let alone
+    /// either way. Our own entry is taken back when this is switched off, or an Ingress is ours no more.
     #[arg(
         long,
         value_name = "WHETHER",
@@ -91,8 +92,9 @@ pub(crate) struct ClusterArgs {
         default_value = "off"
     )]
     pub(crate) publish_ingress_status: Switch,
-    /// Which nodes take traffic for the Services of Gateways: `cluster`, any, at the price of the client's address; or `local`,
-    /// those with a replica, so that the client's address stays. Needs Services of type load-balancer or node-port.
+    /// Which nodes take traffic for the Services of Gateways: `cluster`, any, at the price of the client's address; or
+    /// `local`, those with a replica, so that the client's address stays. Needs Services of type load-balancer or
+    /// node-port.
     #[arg(
         long,
         value_name = "POLICY",
@@ -100,8 +102,8 @@ pub(crate) struct ClusterArgs {
         default_value = "cluster"
     )]
     pub(crate) external_traffic_policy: TrafficPolicy,
-    /// Label of the Service of the Gateway for Ingresses, beside those of the Gateway's own `spec.infrastructure`, which count
-    /// first. Repeatable.
+    /// Label of the Service of the Gateway for Ingresses, beside those of the Gateway's own `spec.infrastructure`,
+    /// which count first. Repeatable.
     #[arg(long = "gateway-label", value_name = "KEY=VALUE", env = "POSTERN_GATEWAY_LABELS", value_delimiter = '\n', value_parser = pair)]
     pub(crate) gateway_labels: Vec<(String, String)>,
     /// Annotation of that Service, such as those by which a cloud makes its load balancer. Repeatable.

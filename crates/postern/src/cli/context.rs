@@ -12,12 +12,13 @@ use crate::source::kube::once::Access;
     ArgGroup::new("cluster").args(["context", "current_context", "kubeconfig"]).multiple(true)
 ))]
 pub(crate) struct ContextArgs {
-    /// Read the cluster of this context of the kubeconfig: each kind is listed once, nothing is watched or written. Of Secrets only
-    /// those are read that something refers to. An empty name is the current context. With -f too, objects of files count where
-    /// both have one.
+    /// Read the cluster of this context of the kubeconfig: each kind is listed once, nothing is watched or written. Of
+    /// Secrets only those are read that something refers to. An empty name is the current context. With -f too, objects
+    /// of files count where both have one.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// The same with the kubeconfig's current context; in a pod without a kubeconfig, with the cluster of its service account.
+    /// The same with the kubeconfig's current context; in a pod without a kubeconfig, with the cluster of its service
+    /// account.
     #[arg(long, conflicts_with = "context")]
     pub(crate) current_context: bool,
     /// The kubeconfig, instead of what KUBECONFIG names, or ~/.kube/config. Alone it means its current context.

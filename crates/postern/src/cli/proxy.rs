@@ -38,7 +38,8 @@ pub(crate) struct ProxyArgs {
     /// Threads that serve traffic. Default: one for each core.
     #[arg(long, value_name = "N", env = "POSTERN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// DNS server that is asked for the names of backends, as ADDR:PORT, in the stead of those in /etc/resolv.conf. Repeatable.
+    /// DNS server that is asked for the names of backends, as ADDR:PORT, in the stead of those in /etc/resolv.conf.
+    /// Repeatable.
     #[arg(
         long = "name-server",
         value_name = "ADDR:PORT",
@@ -72,7 +73,8 @@ struct LimitArgs {
         default_value = "20000"
     )]
     max_sessions: usize,
-    /// The same for all UDP ports together: each session has a file descriptor. Default: half of those the process may have.
+    /// The same for all UDP ports together: each session has a file descriptor. Default: half of those the process may
+    /// have.
     #[arg(long, value_name = "N", env = "POSTERN_MAX_ALL_SESSIONS")]
     max_all_sessions: Option<usize>,
     /// Requests in flight for each worker; more are answered with 503.
@@ -110,8 +112,8 @@ struct LimitArgs {
         default_value = "20"
     )]
     max_resets: usize,
-    /// Requests of an HTTP/2 connection that its client may reset beside one for each that is answered, and as many more in each
-    /// minute; more end the connection.
+    /// Requests of an HTTP/2 connection that its client may reset beside one for each that is answered, and as many
+    /// more in each minute; more end the connection.
     #[arg(
         long,
         value_name = "N",
@@ -119,7 +121,8 @@ struct LimitArgs {
         default_value = "200"
     )]
     max_cancels: u32,
-    /// Bytes of a request's body kept for retries, refusals of HTTP/2 backends, and mirrors; a longer body is neither repeated nor copied.
+    /// Bytes of a request's body kept for retries, refusals of HTTP/2 backends, and mirrors; a longer body is neither
+    /// repeated nor copied.
     #[arg(long, value_name = "BYTES", env = "POSTERN_REPLAY_BUFFER", default_value = "64KiB", value_parser = bytes)]
     replay_buffer: usize,
     /// Mirrored requests in flight for each worker; more copies are dropped.
@@ -155,8 +158,8 @@ struct DeadlineArgs {
     /// From accept to the end of the TLS handshake.
     #[arg(long, value_name = "TIME", env = "POSTERN_TLS_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = deadline)]
     tls_handshake_timeout: Duration,
-    /// The first bytes of a plain connection; then from the first byte of a request to the end of its head. While the process
-    /// ends, also what is left to an idle client to ask once more.
+    /// The first bytes of a plain connection; then from the first byte of a request to the end of its head. While the
+    /// process ends, also what is left to an idle client to ask once more.
     #[arg(long, value_name = "TIME", env = "POSTERN_HEADER_TIMEOUT", default_value = "10s", value_parser = deadline)]
     header_timeout: Duration,
     /// A client connection without a request.
@@ -171,7 +174,8 @@ struct DeadlineArgs {
     /// A connection to a backend without a request.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_UPSTREAM_TIMEOUT", default_value = "60s", value_parser = deadline)]
     idle_upstream_timeout: Duration,
-    /// A stream of a TCP or TLS listener, or a tunnel such as a WebSocket, through which nothing passes, unless its backend has a read timeout of its own.
+    /// A stream of a TCP or TLS listener, or a tunnel such as a WebSocket, through which nothing passes, unless its
+    /// backend has a read timeout of its own.
     #[arg(long, value_name = "TIME", env = "POSTERN_IDLE_STREAM_TIMEOUT", default_value = "1h", value_parser = deadline)]
     idle_stream_timeout: Duration,
     /// A client's session on a UDP listener in which nothing passes, unless its backend has a read timeout of its own.

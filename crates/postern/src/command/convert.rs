@@ -45,8 +45,9 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<Ended> {
     Ok(ended)
 }
 
-/// What the cluster does not have yet, or has otherwise from an earlier conversion. What a Postern keeps there is its own affair. What stands there under such a name and is not
-/// marked as converted is somebody's own: it is told of as a clash, and not overwritten.
+/// What the cluster does not have yet, or has otherwise from an earlier conversion. What a Postern keeps there is its
+/// own affair. What stands there under such a name and is not marked as converted is somebody's own: it is told of as a
+/// clash, and not overwritten.
 fn missing(loaded: &Loaded) -> Resources {
     let mut missing = Resources::default();
     for object in loaded.made.generated.iter() {

@@ -56,8 +56,8 @@ impl Gateway {
         address.as_deref()
     }
 
-    /// Sends a request over a connection of its own. The head of the answer must come within `deadline`; of a body that takes as long
-    /// again, such as a stream of events, nothing counts.
+    /// Sends a request over a connection of its own. The head of the answer must come within `deadline`; of a body that
+    /// takes as long again, such as a stream of events, nothing counts.
     pub(crate) async fn send(&self, ask: &Ask, deadline: Duration) -> Result<Answer, String> {
         let started = tokio::time::timeout(deadline, self.exchange(ask)).await;
         let started = started.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;

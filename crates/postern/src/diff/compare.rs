@@ -38,13 +38,15 @@ impl Looking {
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Difference {
-    /// `answer`, `status`, `location`, `certificate`, `backend`, `host` or `path` that the backend sees, or a header's name.
+    /// `answer`, `status`, `location`, `certificate`, `backend`, `host` or `path` that the backend sees, or a header's
+    /// name.
     pub(crate) what: String,
     pub(crate) here: String,
     pub(crate) there: String,
 }
 
-/// What differs between the answers to a request. With `weighted`, chance chose the backend, which is then not compared.
+/// What differs between the answers to a request. With `weighted`, chance chose the backend, which is then not
+/// compared.
 pub(crate) fn differences(both: &Both, weighted: bool, looking: &Looking) -> Vec<Difference> {
     let (here, there) = match (&both.here, &both.there) {
         (Ok(here), Ok(there)) => (here, there),

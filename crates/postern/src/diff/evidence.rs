@@ -152,8 +152,8 @@ impl Tally {
         }
     }
 
-    /// What proves nothing. That a path is on neither side counts where another answer shows that both know the host, and a redirect to
-    /// https where the host was asked over https, too.
+    /// What proves nothing. That a path is on neither side counts where another answer shows that both know the host,
+    /// and a redirect to https where the host was asked over https, too.
     pub(crate) fn unproven(&self) -> Vec<Unproven> {
         let mut all: BTreeMap<Why, Unproven> = BTreeMap::new();
         for ((name, _), host) in &self.hosts {

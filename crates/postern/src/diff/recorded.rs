@@ -5,8 +5,8 @@
 //! 192.0.2.7 - - [10/Oct/2026:13:55:36 +0000] "GET /cart?id=1 HTTP/1.1" 200 2326 "-" "curl/8"
 //! ```
 //!
-//! Of the object only `path` must be there: the method is GET, the host that of `--host`. The scheme is what the line says, else that
-//! of `--scheme`, else https for a host with TLS here. What else a line holds does not count.
+//! Of the object only `path` must be there: the method is GET, the host that of `--host`. The scheme is what the line
+//! says, else that of `--scheme`, else https for a host with TLS here. What else a line holds does not count.
 
 pub(crate) mod format;
 mod line;

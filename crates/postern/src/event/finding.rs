@@ -1,4 +1,5 @@
-//! What is to be said on Ingresses: notes about their annotations, and what is wrong with the objects that they became. Pure.
+//! What is to be said on Ingresses: notes about their annotations, and what is wrong with the objects that they became.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

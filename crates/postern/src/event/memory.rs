@@ -73,8 +73,8 @@ impl Due {
     }
 }
 
-/// The name follows from what is said: a replica that says it again finds it said. What lasts has another name each time; not
-/// everything has it at the same moment.
+/// The name follows from what is said: a replica that says it again finds it said. What lasts has another name each
+/// time; not everything has it at the same moment.
 fn name(finding: &Finding, what: u64, unix: i64) -> String {
     let start: String = finding.ingress.name.chars().take(200).collect();
     if !finding.lasting {

@@ -1,5 +1,6 @@
-//! Backends that are the gateway itself, as far as objects show it. A running process knows the addresses that it is bound to, and
-//! refuses them; here there are only the listeners, and in a cluster the EndpointSlices that Postern writes for its Gateways.
+//! Backends that are the gateway itself, as far as objects show it. A running process knows the addresses that it is
+//! bound to, and refuses them; here there are only the listeners, and in a cluster the EndpointSlices that Postern
+//! writes for its Gateways.
 
 use std::{
     collections::BTreeSet,
@@ -37,8 +38,8 @@ fn addresses(slice: &EndpointSlice) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Endpoints of a backend that are listeners: one of a Gateway in the cluster, one that is bound to just that address, or one that is
-/// bound to every address where the endpoint is at this machine, whichever that is.
+/// Endpoints of a backend that are listeners: one of a Gateway in the cluster, one that is bound to just that address,
+/// or one that is bound to every address where the endpoint is at this machine, whichever that is.
 pub(super) fn endpoints(
     ir: &Ir,
     listeners: &BTreeSet<SocketAddr>,

@@ -1,7 +1,7 @@
 //! The Lease in the hands of a command that has something to do before the replicas may go on.
 //!
-//! By the rules of the Lease itself: it names the command as its holder, for longer than the command may take. A replica that
-//! held it sees that at its next renewal and writes no more; the others wait for it to run out.
+//! By the rules of the Lease itself: it names the command as its holder, for longer than the command may take. A
+//! replica that held it sees that at its next renewal and writes no more; the others wait for it to run out.
 
 use std::time::Duration;
 

@@ -9,8 +9,8 @@ use api::{
 use gateway_core::{ListenerStatus, Status};
 use ir::{DatagramPort, Ir, ListenerKey, ListenerParent, SocketKey, Transport};
 
-/// Marks listeners as not programmed whose port is among these, with what the system said, and Gateways and ListenerSets
-/// that have no other. `ir` is what was to be served.
+/// Marks listeners as not programmed whose port is among these, with what the system said, and Gateways and
+/// ListenerSets that have no other. `ir` is what was to be served.
 pub(crate) fn mark(status: &mut Status, ir: &Ir, failed: &[((Transport, SocketKey), String)]) {
     let mut parents = BTreeSet::new();
     for ((transport, socket), why) in failed {

@@ -1,4 +1,5 @@
-//! What `check` tells: of many findings how many there are of each sort, then each; the same condition of several objects once.
+//! What `check` tells: of many findings how many there are of each sort, then each; the same condition of several
+//! objects once.
 
 use std::{collections::BTreeMap, fmt::Write};
 

@@ -1,8 +1,9 @@
 //! A cluster: every kind is watched, and the newest state of all objects is always at hand.
 //!
-//! [`discovery`] says which kinds there are and of which version, a [`feed`] for each brings its events, and the [`mirror`] makes objects of
-//! them; of Secrets and ConfigMaps only those are read that something refers to ([`on_demand`]). An API server that is
-//! gone, slow or has forgotten the past costs nothing but news: the last state stays.
+//! [`discovery`] says which kinds there are and of which version, a [`feed`] for each brings its events, and the
+//! [`mirror`] makes objects of them; of Secrets and ConfigMaps only those are read that something refers to
+//! ([`on_demand`]). An API server that is gone, slow or has forgotten the past costs nothing but news: the last state
+//! stays.
 //!
 //! [`once`] reads a cluster for the commands that end by themselves.
 

@@ -1,7 +1,7 @@
 //! Looks again whenever something happens to the files.
 //!
-//! Events only say *when* to look: every look goes over all files, so an event that is lost or misread costs time, never
-//! correctness. Looks without any event make up for file systems that report none.
+//! Events only say *when* to look: every look goes over all files, so an event that is lost or misread costs time,
+//! never correctness. Looks without any event make up for file systems that report none.
 
 use std::{
     collections::BTreeMap,
@@ -146,7 +146,8 @@ fn watcher(wake: Sender<Wake>) -> Option<RecommendedWatcher> {
     }
 }
 
-/// The directories that are being watched, by their real paths: each by itself, so that links between them lead nowhere.
+/// The directories that are being watched, by their real paths: each by itself, so that links between them lead
+/// nowhere.
 struct Watching {
     watcher: Option<RecommendedWatcher>,
     watched: BTreeMap<PathBuf, Inode>,

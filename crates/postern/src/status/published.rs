@@ -1,8 +1,8 @@
 //! Our entries among the addresses of an Ingress. Pure: JSON and data in, what has to change out.
 //!
-//! `status.loadBalancer.ingress` is one list for every controller, and its entries do not say whose they are. What we have put
-//! there stands in an annotation, [`annotation::PUBLISHED`], which the same write changes. All other entries are foreign:
-//! they stay as and where they are.
+//! `status.loadBalancer.ingress` is one list for every controller, and its entries do not say whose they are. What we
+//! have put there stands in an annotation, [`annotation::PUBLISHED`], which the same write changes. All other entries
+//! are foreign: they stay as and where they are.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ pub(crate) struct Known<'a> {
     pub(crate) status: &'a Value,
     /// Its annotation.
     pub(crate) published: Option<&'a str>,
-    /// We were the last to write the list. Where the annotation is lost (an Ingress that was replaced as a whole), those
-    /// of `here` that are in the list are ours.
+    /// We were the last to write the list. Where the annotation is lost (an Ingress that was replaced as a whole),
+    /// those of `here` that are in the list are ours.
     pub(crate) placed: bool,
     /// Where our Gateway for Ingresses is now.
     pub(crate) here: &'a [Address],

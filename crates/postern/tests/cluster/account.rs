@@ -114,8 +114,8 @@ impl Account {
         text
     }
 
-    /// Fails if the binary asked for something that the role does not allow. (A namespace on its way out forbids too, in
-    /// other words.)
+    /// Fails if the binary asked for something that the role does not allow. (A namespace on its way out forbids too,
+    /// in other words.)
     pub(crate) fn assert_nothing_was_denied(&self) {
         let said = self.said();
         let denied: Vec<_> = said

@@ -1,5 +1,5 @@
-//! BackendTLSPolicies and certificates of Gateways on a real API server: what is said of them follows what they refer to, and
-//! so do answers.
+//! BackendTLSPolicies and certificates of Gateways on a real API server: what is said of them follows what they refer
+//! to, and so do answers.
 
 use serde_json::{Value, json};
 use testkit::{
@@ -9,7 +9,8 @@ use testkit::{
 
 use crate::{condition, support::World};
 
-/// Starts a backend on the node that wants a certificate of its clients, and has a Service and a BackendTLSPolicy for it.
+/// Starts a backend on the node that wants a certificate of its clients, and has a Service and a BackendTLSPolicy for
+/// it.
 async fn guarded(world: &World, ca: &Ca, clients: bool) -> Backend {
     let server = ca.issue(&["guarded.internal"]);
     let config = match clients {

@@ -13,7 +13,8 @@ fn of_class(class: &Value, type_: &str) -> Option<String> {
 #[tokio::test]
 async fn a_class_says_what_is_supported_and_whether_the_definitions_are_known() {
     let world = World::new("class").await;
-    // A run that failed may have left another. (Upstream's admission policy takes no version below v1.5, and none at all.)
+    // A run that failed may have left another. (Upstream's admission policy takes no version below v1.5, and none at
+    // all.)
     let version = world.annotation("gatewayclasses", VERSION).await.unwrap();
     world.annotate("referencegrants", VERSION, &version).await;
     let known = |class: &Value| {

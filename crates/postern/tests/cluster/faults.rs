@@ -85,8 +85,8 @@ async fn served(world: &World) -> String {
     address
 }
 
-/// Lets something be wrong for a while, in which one route comes with its backend and one goes, under load. `late`: the change cannot
-/// have been heard of before it is over.
+/// Lets something be wrong for a while, in which one route comes with its backend and one goes, under load. `late`: the
+/// change cannot have been heard of before it is over.
 async fn through(name: &str, fault: Fault, lasts: Duration, late: bool) {
     let relay = Relay::start().await;
     let world = World::behind(name, relay.kubeconfig()).await;

@@ -1,5 +1,5 @@
-//! A relay between the binary and the API server, which can make the API server look worse than it is, and keeps what was
-//! written.
+//! A relay between the binary and the API server, which can make the API server look worse than it is, and keeps what
+//! was written.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

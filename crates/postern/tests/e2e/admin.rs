@@ -1,4 +1,5 @@
-//! The admin endpoint: whom it answers, what it keeps to itself, and that probes are answered whatever else is going on.
+//! The admin endpoint: whom it answers, what it keeps to itself, and that probes are answered whatever else is going
+//! on.
 
 use std::{
     fs,

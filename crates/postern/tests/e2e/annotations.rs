@@ -1,4 +1,5 @@
-//! Annotations beyond the examples, over real sockets. Each check runs over the Ingresses, and over what `convert` makes of them.
+//! Annotations beyond the examples, over real sockets. Each check runs over the Ingresses, and over what `convert`
+//! makes of them.
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 

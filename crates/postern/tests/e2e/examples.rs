@@ -105,8 +105,8 @@ fn no_example_is_forgotten() {
     assert_eq!(folders.collect::<BTreeSet<_>>(), tested);
 }
 
-/// What `convert` reports about each example: a line for each of its annotations, each with one of the four outcomes, and
-/// nothing that is yet to come.
+/// What `convert` reports about each example: a line for each of its annotations, each with one of the four outcomes,
+/// and nothing that is yet to come.
 #[test]
 fn every_annotation_of_every_example_is_reported() {
     let mut annotations = 0;

@@ -1,4 +1,5 @@
-//! HTTPS of Ingresses of the class nginx: which certificate is shown for which name, and what plain HTTP gets meanwhile.
+//! HTTPS of Ingresses of the class nginx: which certificate is shown for which name, and what plain HTTP gets
+//! meanwhile.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -185,7 +186,8 @@ fn each_name_is_shown_the_certificate_that_fits() {
     assert!(estate.backend.hits() > 0);
 }
 
-/// Hosts are found by `Host`, whatever TLS was made for, unless that would lead round a client's certificate or weaken TLS.
+/// Hosts are found by `Host`, whatever TLS was made for, unless that would lead round a client's certificate or weaken
+/// TLS.
 #[test]
 fn a_host_is_found_whatever_name_the_connection_was_made_for() {
     let one = self_signed(&["one.example.com"]);
@@ -317,7 +319,8 @@ fn a_default_certificate_that_is_not_there_is_told_and_comes_later() {
     assert_eq!(https(&gateway, "plain.example.com").backend(), "app");
 }
 
-/// As cert-manager goes about it: the Ingress names a Secret that is yet to be made, and a solver's Ingress has the challenge.
+/// As cert-manager goes about it: the Ingress names a Secret that is yet to be made, and a solver's Ingress has the
+/// challenge.
 #[test]
 fn a_first_certificate_is_waited_for_over_plain_http() {
     let challenge = "/.well-known/acme-challenge/TOKEN";

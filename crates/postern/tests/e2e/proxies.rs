@@ -43,8 +43,8 @@ fn a_redirect_to_https_spares_clients_that_came_over_tls() {
     }
 }
 
-/// As in ingress-nginx with `use-forwarded-headers`: `Host` is the first that the proxy says, and what keeps clients to https goes
-/// by the connection.
+/// As in ingress-nginx with `use-forwarded-headers`: `Host` is the first that the proxy says, and what keeps clients to
+/// https goes by the connection.
 #[test]
 fn class_nginx_takes_the_host_that_a_trusted_proxy_says() {
     let backend = Backend::start("app");

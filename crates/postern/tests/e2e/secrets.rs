@@ -1,5 +1,5 @@
-//! What Secrets hold, and what clients prove themselves with, stays where it is: no command, page or log line shows it, neither
-//! of what is whole nor of what is broken.
+//! What Secrets hold, and what clients prove themselves with, stays where it is: no command, page or log line shows it,
+//! neither of what is whole nor of what is broken.
 
 use std::{fs, path::Path, sync::Arc};
 

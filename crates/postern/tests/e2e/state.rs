@@ -1,5 +1,5 @@
-//! What lasts in the running binary while its folder is edited: buckets, rounds, splits, sessions, hashes. Neither other
-//! objects that come, change and go, nor other places and names of files and paths, set anything back.
+//! What lasts in the running binary while its folder is edited: buckets, rounds, splits, sessions, hashes. Neither
+//! other objects that come, change and go, nor other places and names of files and paths, set anything back.
 
 use std::{
     collections::BTreeMap,

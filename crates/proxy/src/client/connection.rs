@@ -1,7 +1,8 @@
 //! What is known of a client connection, and who ends it when it takes too long.
 //!
-//! A timer for each request would cost more than the request's routing. Instead every connection keeps its phase
-//! in a few relaxed atomics, and each worker's watch (see [`crate::serve::worker`]) looks at all of them four times a second.
+//! A timer for each request would cost more than the request's routing. Instead every connection keeps its phase in a
+//! few relaxed atomics, and each worker's watch (see [`crate::serve::worker`]) looks at all of them four times a
+//! second.
 
 use std::{
     future::poll_fn,

@@ -1,9 +1,10 @@
 //! How far a stream of HTTP/2 has come, and its end when its client holds it up.
 //!
-//! What the client's windows do not take lies in hyper, and nothing calls for it. So the account of what was handed over is kept
-//! here, by the pieces themselves (see [`crate::serve::body::Piece`]), and the worker's watch looks at it. To end a stream its task is
-//! aborted: hyper then resets the stream and forgets what it holds of it. That takes a task that still runs, and so the end of
-//! a response is held back until its client has taken the rest, unless its windows are known to have room for all of it.
+//! What the client's windows do not take lies in hyper, and nothing calls for it. So the account of what was handed
+//! over is kept here, by the pieces themselves (see [`crate::serve::body::Piece`]), and the worker's watch looks at it.
+//! To end a stream its task is aborted: hyper then resets the stream and forgets what it holds of it. That takes a task
+//! that still runs, and so the end of a response is held back until its client has taken the rest, unless its windows
+//! are known to have room for all of it.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},

@@ -131,8 +131,8 @@ impl Meter {
         }
     }
 
-    /// Whether a body that did not say how long it is has ended already, without a byte. What is read for that comes first
-    /// later on. Only what has come is looked at.
+    /// Whether a body that did not say how long it is has ended already, without a byte. What is read for that comes
+    /// first later on. Only what has come is looked at.
     #[cold]
     pub(crate) fn finds_nothing(&mut self, incoming: &mut Incoming) -> bool {
         let mut once = Context::from_waker(Waker::noop());
@@ -176,8 +176,8 @@ impl Meter {
         })
     }
 
-    /// The body was too large, and nobody reads on. With HTTP/1.1 the rest has to be read all the same, so that the client sees
-    /// the answer, see [`discard`].
+    /// The body was too large, and nobody reads on. With HTTP/1.1 the rest has to be read all the same, so that the
+    /// client sees the answer, see [`discard`].
     pub(crate) fn gives_up(&self, incoming: Incoming) {
         if let Giver::Connection(state) = &self.giver {
             discard(incoming, state);
@@ -201,8 +201,8 @@ impl Meter {
 /// For how long a refused body is read.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// Reads a body that nobody wants and forgets it. A connection that is closed while its client still sends is reset, and
-/// the client might never see why.
+/// Reads a body that nobody wants and forgets it. A connection that is closed while its client still sends is reset,
+/// and the client might never see why.
 pub(crate) fn discard(mut incoming: Incoming, conn: &Arc<ConnState>) {
     let busy = Busy::new(conn);
     tokio::task::spawn_local(async move {

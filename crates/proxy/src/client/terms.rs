@@ -39,8 +39,8 @@ enum Whose {
 #[derive(Debug, PartialEq, Eq)]
 struct Change {
     listener: HostPattern,
-    /// Streams, too. They cannot be told to go on elsewhere, so they end only if a new one like them would not be let in,
-    /// or would be something else.
+    /// Streams, too. They cannot be told to go on elsewhere, so they end only if a new one like them would not be let
+    /// in, or would be something else.
     streams: bool,
 }
 

@@ -50,8 +50,8 @@ pub enum ProxyError {
     /// No connection was made in time.
     #[error("the backend cannot be reached in time")]
     ConnectTimeout,
-    /// There are as many HTTP/2 connections to the backend as there may be, and none has room for a stream; or the backend
-    /// refused the stream each time.
+    /// There are as many HTTP/2 connections to the backend as there may be, and none has room for a stream; or the
+    /// backend refused the stream each time.
     #[error("the backend takes no more streams")]
     StreamsExhausted,
     /// The connection was lost before the response's head.

@@ -1,8 +1,8 @@
 //! The one view of a request: computed once, from the connection, the peers that are trusted, and the head.
 //!
-//! Everything that follows asks the view, and nothing reads the head for these things again: matching, gates, redirects, hash
-//! keys, the question to an authenticator, the head that a backend gets, log and spans. What a client may not say is gone
-//! from the view's headers ([`fields`]) before anything of ours is added.
+//! Everything that follows asks the view, and nothing reads the head for these things again: matching, gates,
+//! redirects, hash keys, the question to an authenticator, the head that a backend gets, log and spans. What a client
+//! may not say is gone from the view's headers ([`fields`]) before anything of ours is added.
 
 mod authority;
 mod client;
@@ -197,8 +197,9 @@ impl View {
         self.path.as_ref()
     }
 
-    /// Reads the path as listener and host say. What is passed on reads as the canonical path, too: what the client sent, if
-    /// that is wanted and there are no dot segments in it, which others may resolve in another way; else the canonical path.
+    /// Reads the path as listener and host say. What is passed on reads as the canonical path, too: what the client
+    /// sent, if that is wanted and there are no dot segments in it, which others may resolve in another way; else the
+    /// canonical path.
     ///
     /// # Errors
     /// It is refused.
@@ -327,8 +328,8 @@ fn hops(headers: &HeaderMap) -> u8 {
     })
 }
 
-/// Whether a target has a form that its method allows (RFC 9112 section 3.2): a path, an absolute URL with `http` or `https`,
-/// or `*` for OPTIONS. The form of CONNECT is none of these.
+/// Whether a target has a form that its method allows (RFC 9112 section 3.2): a path, an absolute URL with `http` or
+/// `https`, or `*` for OPTIONS. The form of CONNECT is none of these.
 fn form(method: &Method, uri: &Uri) -> Result<(), BadTarget> {
     let ours = match uri.scheme_str() {
         Some("http" | "https") => true,
@@ -341,7 +342,8 @@ fn form(method: &Method, uri: &Uri) -> Result<(), BadTarget> {
     (ours && placed).then_some(()).ok_or(BadTarget)
 }
 
-/// The target that everything sees: the canonical path, and the query as it came; and what was sent, where that is another.
+/// The target that everything sees: the canonical path, and the query as it came; and what was sent, where that is
+/// another.
 fn target(head: &Parts) -> Result<(PathAndQuery, Option<PathAndQuery>), BadPath> {
     let sent = head.uri.path_and_query();
     let path = ir::canonical_path(head.uri.path())?;
@@ -351,8 +353,8 @@ fn target(head: &Parts) -> Result<(PathAndQuery, Option<PathAndQuery>), BadPath>
     })
 }
 
-/// Whether the client asks over TLS, as a trusted proxy says it. Of several schemes the first counts: that is the client's own
-/// connection. An empty one counts as absent, and what is no scheme says nothing.
+/// Whether the client asks over TLS, as a trusted proxy says it. Of several schemes the first counts: that is the
+/// client's own connection. An empty one counts as absent, and what is no scheme says nothing.
 fn told_scheme(headers: &HeaderMap) -> Option<bool> {
     let lines = headers.get_all(FORWARDED_PROTO).iter();
     let mut told = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));

@@ -10,8 +10,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Takes every certificate of a server, and of a client every one or none. A wrong signature is not taken: the connection
-/// is with whoever holds the key to what was shown.
+/// Takes every certificate of a server, and of a client every one or none. A wrong signature is not taken: the
+/// connection is with whoever holds the key to what was shown.
 #[derive(Debug)]
 pub struct Anybody(Arc<CryptoProvider>);
 

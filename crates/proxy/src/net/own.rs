@@ -1,4 +1,5 @@
-//! Where this process listens itself. A backend there would be asked by the gateway what the gateway asks it, without end.
+//! Where this process listens itself. A backend there would be asked by the gateway what the gateway asks it, without
+//! end.
 
 use std::{
     collections::BTreeMap,

@@ -129,7 +129,8 @@ fn verifier(
     builder.build().map_err(|error| error.to_string())
 }
 
-/// The configuration of a listener: TLS 1.2 and 1.3 unless it wants less, HTTP/2 and HTTP/1.1 by ALPN if it is for HTTP, stateless session tickets.
+/// The configuration of a listener: TLS 1.2 and 1.3 unless it wants less, HTTP/2 and HTTP/1.1 by ALPN if it is for
+/// HTTP, stateless session tickets.
 pub(crate) fn server_config(
     tls: &TlsTermination,
     http: bool,

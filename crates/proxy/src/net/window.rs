@@ -19,9 +19,9 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// Windows for so many streams at a time, of `stream` bytes each. The connection's is larger than what its streams can
-    /// hold together, so that streams that are not read hold up no other. Where that is more than a window can be, those
-    /// of the streams are smaller, down to 1 KiB: two million streams.
+    /// Windows for so many streams at a time, of `stream` bytes each. The connection's is larger than what its streams
+    /// can hold together, so that streams that are not read hold up no other. Where that is more than a window can be,
+    /// those of the streams are smaller, down to 1 KiB: two million streams.
     pub(crate) fn new(streams: u32, stream: u32) -> Self {
         // One more: what is on its way on a stream that was given up still counts.
         let shares = streams.saturating_add(1);

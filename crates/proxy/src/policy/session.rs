@@ -1,11 +1,13 @@
 //! Sessions: which endpoint a client belongs to, and for how long.
 //!
-//! A value of ours is `CLIENT.BACKEND.ENDPOINT`, or `CLIENT.BACKEND` where endpoints that come take their share of the clients;
-//! all parts are 64 bits in hexadecimal. Where sessions end, `.END.IDLE` follow: when this one does, and when it does unless
-//! there is another request, in seconds since 1970; 0 is never. A client that makes such a value up gets to no endpoint that it could not be sent to, and
-//! its session lasts no longer than a new one. What has no times, or is over, counts for nothing there. A backend replaces a value of its own whose endpoint is gone. What another backend or
-//! an application made stays with the client and leads to an endpoint by its hash, so that backends that share a name do not
-//! take clients from each other. The client's part is random, so that it leads to any endpoint of another backend.
+//! A value of ours is `CLIENT.BACKEND.ENDPOINT`, or `CLIENT.BACKEND` where endpoints that come take their share of the
+//! clients; all parts are 64 bits in hexadecimal. Where sessions end, `.END.IDLE` follow: when this one does, and when
+//! it does unless there is another request, in seconds since 1970; 0 is never. A client that makes such a value up gets
+//! to no endpoint that it could not be sent to, and its session lasts no longer than a new one. What has no times, or
+//! is over, counts for nothing there. A backend replaces a value of its own whose endpoint is gone. What another
+//! backend or an application made stays with the client and leads to an endpoint by its hash, so that backends that
+//! share a name do not take clients from each other. The client's part is random, so that it leads to any endpoint of
+//! another backend.
 
 mod misread;
 
@@ -48,8 +50,8 @@ pub(crate) fn now(token: &SessionToken) -> u64 {
     now.unwrap_or_default().as_secs()
 }
 
-/// The claim of a client that counts: that of a backend which is `ours`, else the first. A browser may send several values for
-/// one name, of several paths.
+/// The claim of a client that counts: that of a backend which is `ours`, else the first. A browser may send several
+/// values for one name, of several paths.
 pub(crate) fn claim(
     token: &SessionToken,
     headers: &HeaderMap,
@@ -174,8 +176,8 @@ pub(crate) struct Session {
     misreads: bool,
 }
 
-/// What an attempt knows of those before: the key that the cluster balances by, how many there were, and endpoints to which
-/// there was no connection.
+/// What an attempt knows of those before: the key that the cluster balances by, how many there were, and endpoints to
+/// which there was no connection.
 pub(crate) type Attempt<'a> = (Option<u64>, u32, &'a [Endpoint]);
 
 impl Session {

@@ -4,8 +4,8 @@ use ir::{PathMatch, Route};
 
 use super::Table;
 
-/// Where the routes for a path stand. Precedence puts routes with a more specific hostname of their own first, and among
-/// those with the same one exact paths, then prefixes from long to short, then expressions, then the prefix `/`.
+/// Where the routes for a path stand. Precedence puts routes with a more specific hostname of their own first, and
+/// among those with the same one exact paths, then prefixes from long to short, then expressions, then the prefix `/`.
 #[derive(Debug)]
 pub(super) enum Index {
     /// The usual case: one run, or one for each hostname that routes of the host have.

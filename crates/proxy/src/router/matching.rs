@@ -74,8 +74,8 @@ fn query_matches(wanted: &QueryMatch, query: &str) -> bool {
     query_value(query, &wanted.name).is_some_and(|value| wanted.value.matches(&value))
 }
 
-/// The first value of a query parameter, as `application/x-www-form-urlencoded` is read (WHATWG URL section 5.1): borrowed where
-/// there is nothing to undo, and with U+FFFD for what is no UTF-8.
+/// The first value of a query parameter, as `application/x-www-form-urlencoded` is read (WHATWG URL section 5.1):
+/// borrowed where there is nothing to undo, and with U+FFFD for what is no UTF-8.
 pub(crate) fn query_value<'a>(query: &'a str, wanted: &str) -> Option<Cow<'a, str>> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     pairs

@@ -59,7 +59,8 @@ impl Waits {
     }
 }
 
-/// A response body on its way to the client. It owns the request's [`Exchange`], which ends with it, or with its last piece.
+/// A response body on its way to the client. It owns the request's [`Exchange`], which ends with it, or with its last
+/// piece.
 pub(crate) struct DownBody {
     content: Content,
     exchange: Exchange,

@@ -1,9 +1,9 @@
 //! UDP ports: datagrams are passed on without a look at what is in them.
 //!
-//! Every worker has a socket of its own for each port, and the kernel gives all datagrams of one client address to the same
-//! one. So a client's session, with a socket of its own towards the backend, never leaves its worker. It begins with a
-//! datagram of an address that is not known and ends when nothing has passed for long enough, when its rule or endpoint is
-//! not what it was (the next datagram begins another), or with its port.
+//! Every worker has a socket of its own for each port, and the kernel gives all datagrams of one client address to the
+//! same one. So a client's session, with a socket of its own towards the backend, never leaves its worker. It begins
+//! with a datagram of an address that is not known and ends when nothing has passed for long enough, when its rule or
+//! endpoint is not what it was (the next datagram begins another), or with its port.
 //!
 //! Answers leave by the socket that the client's datagram came by, so they come from the right port. They come from the
 //! right address, too, where a port is bound to one; on a port that is bound to every address of a machine that has

@@ -1,8 +1,8 @@
 //! What becomes of a request: pure functions over the snapshot and the view, for traffic and for `explain` alike.
 //!
-//! [`decide`] finds listener, route and rule, and asks the gates that need nothing but the request. What is left is what
-//! changes from request to request (rates, concurrency) and what has to be waited for (passwords, authenticators); then
-//! [`act`] says what the rule does, and [`backend`] whether a backend can be asked.
+//! [`decide`] finds listener, route and rule, and asks the gates that need nothing but the request. What is left is
+//! what changes from request to request (rates, concurrency) and what has to be waited for (passwords, authenticators);
+//! then [`act`] says what the rule does, and [`backend`] whether a backend can be asked.
 
 pub(crate) mod explain;
 
@@ -72,8 +72,9 @@ pub(crate) enum Stage {
     Admitted,
 }
 
-/// Listener, route, rule, and the gates that need nothing but the request. `body` is the length of its body, where that is
-/// known. Fields that the listener or the host does not take are gone from the view afterwards, and its path is read as these say.
+/// Listener, route, rule, and the gates that need nothing but the request. `body` is the length of its body, where that
+/// is known. Fields that the listener or the host does not take are gone from the view afterwards, and its path is read
+/// as these say.
 pub(crate) fn decide<'s>(
     snapshot: &'s Snapshot,
     place: Place<'_>,
@@ -187,8 +188,8 @@ fn listener(
     found.ok_or(ProxyError::NoRoute)
 }
 
-/// Whether a request for `found` may come on a connection for another listener: its host says so, or, where nothing would answer
-/// it, every host of that other one; and the handshake asked of the client what `found` would have asked.
+/// Whether a request for `found` may come on a connection for another listener: its host says so, or, where nothing
+/// would answer it, every host of that other one; and the handshake asked of the client what `found` would have asked.
 fn goes_over(
     (declared, port): (&Port, &PortState),
     shaken: &HostPattern,
@@ -249,8 +250,8 @@ fn underscores(wanted: Underscores, view: &mut View) -> Result<(), ProxyError> {
     Ok(())
 }
 
-/// The route, and whether the request is a preflight that its rule may answer. A preflight is answered by the rule that the
-/// request would meet that it asks about.
+/// The route, and whether the request is a preflight that its rule may answer. A preflight is answered by the rule that
+/// the request would meet that it asks about.
 fn route<'s>(
     port: &'s PortState,
     place: (usize, usize),
@@ -379,7 +380,8 @@ fn made_for(request: compose::Request<'_>, rule: &RuleState, mut answer: Respons
     Act::Answer(answer, "redirect")
 }
 
-/// How many more proxies and gateways an OPTIONS may pass, where it says so (RFC 9110 section 7.6.2). TRACE passes none.
+/// How many more proxies and gateways an OPTIONS may pass, where it says so (RFC 9110 section 7.6.2). TRACE passes
+/// none.
 pub(crate) fn forwards_left(method: &Method, headers: &HeaderMap) -> Option<u64> {
     if *method != Method::OPTIONS {
         return None;

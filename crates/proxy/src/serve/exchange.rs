@@ -213,8 +213,8 @@ impl Exchange {
         }
     }
 
-    /// All of the answer is handed over, or will be. The endpoint has nothing more to do: its next request may be chosen
-    /// by what it has left, as soon as the client has the last byte.
+    /// All of the answer is handed over, or will be. The endpoint has nothing more to do: its next request may be
+    /// chosen by what it has left, as soon as the client has the last byte.
     pub(crate) fn completes(&mut self) {
         if let Some(open) = &mut self.0 {
             open.complete = true;

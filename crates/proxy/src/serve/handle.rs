@@ -1,4 +1,5 @@
-//! The phases of a request, in order: read, decide, answer or forward, decorate. `docs/life-of-a-request.md` follows this file.
+//! The phases of a request, in order: read, decide, answer or forward, decorate. `docs/life-of-a-request.md` follows
+//! this file.
 
 mod attempt;
 pub(crate) mod decor;
@@ -44,8 +45,8 @@ use crate::{
 use decor::Asker;
 use refusal::Denial;
 
-/// A request after matching: answered already, to be forwarded, or to be let in first. Everything that lasts beyond this point is in one
-/// allocation, which keeps the futures of requests small; they are moved more than once.
+/// A request after matching: answered already, to be forwarded, or to be let in first. Everything that lasts beyond
+/// this point is in one allocation, which keeps the futures of requests small; they are moved more than once.
 pub(crate) enum Begun {
     Answered(Box<Response<DownBody>>),
     Forwarded(Box<forward::Call>),
@@ -251,8 +252,8 @@ fn act(held: guard::Held) -> Begun {
     Begun::Answered(Box::new(response))
 }
 
-/// Whether it is clear where the request ends, and what its fields say. HTTP/1.1 was scanned; h2 sees to HTTP/2, but for lengths
-/// that are said twice and blanks around values.
+/// Whether it is clear where the request ends, and what its fields say. HTTP/1.1 was scanned; h2 sees to HTTP/2, but
+/// for lengths that are said twice and blanks around values.
 fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     if parts.version < Version::HTTP_2 {
         return conn
@@ -266,8 +267,8 @@ fn framing(conn: &Conn, parts: &Parts) -> Result<(), ProxyError> {
     }
 }
 
-/// A body that was announced and is not wanted. A client that waits for `100 Continue` has not sent it, and HTTP/2 can end
-/// a request without the connection.
+/// A body that was announced and is not wanted. A client that waits for `100 Continue` has not sent it, and HTTP/2 can
+/// end a request without the connection.
 fn leave_unread(conn: &Conn, view: &View, body: Incoming, answer: &mut HeaderMap) {
     if view.version >= Version::HTTP_2 {
         return;
@@ -285,8 +286,8 @@ fn made(answer: Response<()>, reason: &'static str, mut exchange: Exchange) -> R
     answer.map(|()| DownBody::text("", exchange))
 }
 
-/// An error as an answer: status, and one word as text; a call of gRPC has both in the head of an answer that is well. What is
-/// counted and logged is the status of HTTP in any case.
+/// An error as an answer: status, and one word as text; a call of gRPC has both in the head of an answer that is well.
+/// What is counted and logged is the status of HTTP in any case.
 fn refuse(error: ProxyError, exchange: Exchange) -> Response<DownBody> {
     refuse_with(error, error.status(), exchange)
 }

@@ -221,15 +221,15 @@ impl Proxy {
             .collect()
     }
 
-    /// Tells clients to go with the next answer (`Connection: close`, GOAWAY), and goes on accepting: others may take a while to
-    /// learn that they should send nobody here any more.
+    /// Tells clients to go with the next answer (`Connection: close`, GOAWAY), and goes on accepting: others may take a
+    /// while to learn that they should send nobody here any more.
     pub async fn leave(&self) {
         self.order_and_wait(Order::Leave).await;
     }
 
-    /// Stops accepting, and tells clients to go (`Connection: close`, GOAWAY). Returns once the listeners are closed: whoever
-    /// connects from then on is refused. A connection that is idle may ask once more, for as long as a head may take. Sessions
-    /// of UDP that go on keep their sockets.
+    /// Stops accepting, and tells clients to go (`Connection: close`, GOAWAY). Returns once the listeners are closed:
+    /// whoever connects from then on is refused. A connection that is idle may ask once more, for as long as a head may
+    /// take. Sessions of UDP that go on keep their sockets.
     pub async fn close(&self) {
         self.order_and_wait(Order::Close).await;
     }

@@ -105,8 +105,8 @@ pub(crate) async fn accept(
     take_waiting(&worker, &port, listener);
 }
 
-/// Asks the kernel itself: tokio would say that nobody waits when a task has had its share, or before it has looked. Takes no
-/// more than can wait at a time: who connects without end is not waited for.
+/// Asks the kernel itself: tokio would say that nobody waits when a task has had its share, or before it has looked.
+/// Takes no more than can wait at a time: who connects without end is not waited for.
 fn take_waiting(worker: &Rc<Worker>, port: &Arc<PortHandle>, listener: TcpListener) {
     let Ok(listener) = listener.into_std() else {
         return;
@@ -319,7 +319,8 @@ where
     poll_fn(|cx| {
         match told.poll(&state, cx) {
             Some(Command::Close) => return Poll::Ready(Ok(())),
-            // Before that, an answer is to say that it is the last: hyper would hang up on a client that may be about to ask.
+            // Before that, an answer is to say that it is the last: hyper would hang up on a client that may be about
+            // to ask.
             Some(Command::HangUp) => connection.as_mut().graceful_shutdown(),
             _ => {}
         }

@@ -1,8 +1,9 @@
 //! Streams: TCP and TLS connections that are passed on without a look at what is in them.
 //!
 //! The life of one: accept (`server.rs`); on a TLS port the hello, which chooses listener and rule; a backend by the
-//! rule's shares, dialled at once, since it may be the one that speaks first; then bytes both ways until both sides have
-//! ended, nothing has passed for too long, or the time is over that is left when its terms have ended (`terms.rs`).
+//! rule's shares, dialled at once, since it may be the one that speaks first; then bytes both ways until both sides
+//! have ended, nothing has passed for too long, or the time is over that is left when its terms have ended
+//! (`terms.rs`).
 
 mod hello;
 mod relay;
@@ -82,8 +83,8 @@ struct Tried {
 }
 
 impl Inbound {
-    /// The most specific listener of the port that has this server name, if the port still speaks TLS, or still does not.
-    /// From here on the connection is held to what is said there.
+    /// The most specific listener of the port that has this server name, if the port still speaks TLS, or still does
+    /// not. From here on the connection is held to what is said there.
     fn find(&self, name: &str, tls: bool) -> Option<Found> {
         let snapshot = self.worker.snapshot();
         let port = snapshot.ports.get(&self.port.key)?;
@@ -239,8 +240,8 @@ impl Stream {
         Err(failed)
     }
 
-    /// Ready when the port has gone, or the stream's terms have ended, for as long as is left to its streams. When everything
-    /// drains, whoever asked for that has the deadline.
+    /// Ready when the port has gone, or the stream's terms have ended, for as long as is left to its streams. When
+    /// everything drains, whoever asked for that has the deadline.
     async fn left(&self) {
         let Inbound { worker, state, .. } = &self.inbound;
         state.commanded(Command::Drain).await;

@@ -86,8 +86,8 @@ impl RuleState {
         clusters.position(|cluster| cluster.as_deref().is_some_and(is_it))
     }
 
-    /// The backend that a client belongs to: the one that made its cookie; of a cookie that none of them made, the one in whose
-    /// share it falls. `None` where there is no saying, or the backend has no endpoints.
+    /// The backend that a client belongs to: the one that made its cookie; of a cookie that none of them made, the one
+    /// in whose share it falls. `None` where there is no saying, or the backend has no endpoints.
     pub(crate) fn pick_claimed(
         &self,
         claim: &Claim,
@@ -102,7 +102,8 @@ impl RuleState {
         Some((at, Some(usable)))
     }
 
-    /// The backend in whose share a client falls. More weight for one takes clients from the others, and moves nobody else.
+    /// The backend in whose share a client falls. More weight for one takes clients from the others, and moves nobody
+    /// else.
     fn share_of(&self, key: u64) -> Option<usize> {
         let backends = &self.forward()?.backends;
         // Who is the canary's here is not who is the canary's everywhere.

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::router::Hosts;
 
-/// A rule for streams or datagrams. Its clusters are looked up by key when a stream begins, so that a change of endpoints
-/// leaves it alone.
+/// A rule for streams or datagrams. Its clusters are looked up by key when a stream begins, so that a change of
+/// endpoints leaves it alone.
 pub(crate) struct StreamState {
     pub(crate) rule: Arc<StreamRule>,
     split: Spread,

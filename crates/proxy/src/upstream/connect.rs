@@ -94,8 +94,8 @@ pub(crate) struct Opened {
     pub(super) allowed: Box<dyn Fn() -> usize>,
 }
 
-/// Opens an HTTP/2 connection, by prior knowledge or by ALPN. It is open when the backend has said how many streams there
-/// may be.
+/// Opens an HTTP/2 connection, by prior knowledge or by ALPN. It is open when the backend has said how many streams
+/// there may be.
 pub(crate) async fn http2(
     context: &Context,
     (place, tls): (&Place, Option<&Secured>),

@@ -1,15 +1,16 @@
 //! Names of backends, and the addresses that they stand for.
 //!
-//! A name that a cluster of the configuration has as an endpoint is known here for as long as the configuration has it, so
-//! there are never more names than it says. All workers share what is known of it. One thread (`names/keeper.rs`) asks for
-//! all of them, so that no worker waits for a file or for DNS, and no name is asked for twice at a time:
+//! A name that a cluster of the configuration has as an endpoint is known here for as long as the configuration has it,
+//! so there are never more names than it says. All workers share what is known of it. One thread (`names/keeper.rs`)
+//! asks for all of them, so that no worker waits for a file or for DNS, and no name is asked for twice at a time:
 //!
 //! - while a name is in use, it is asked for again whenever its time is over; a name that nobody used meanwhile rests;
 //! - meanwhile, and while lookups fail, the addresses that were last known are used;
-//! - that a name has no address, or cannot be looked up, is known for a while, too: requests do not repeat what has failed.
+//! - that a name has no address, or cannot be looked up, is known for a while, too: requests do not repeat what has
+//!   failed.
 //!
-//! `names/resolver.rs` asks: the hosts file, then DNS by way of hickory. The system's own resolver would tell neither how
-//! long an answer holds nor whether it failed or there is none, and has a thread wait for each lookup.
+//! `names/resolver.rs` asks: the hosts file, then DNS by way of hickory. The system's own resolver would tell neither
+//! how long an answer holds nor whether it failed or there is none, and has a thread wait for each lookup.
 
 mod dns;
 mod keeper;
@@ -42,10 +43,12 @@ use crate::http::error::ProxyError;
 /// A lookup may take so long, with all that is asked for it.
 const LOOKUP: Duration = Duration::from_secs(10);
 
-/// So long beyond its time an answer is used without a wait, as it is asked for meanwhile. Longer than a lookup may take.
+/// So long beyond its time an answer is used without a wait, as it is asked for meanwhile. Longer than a lookup may
+/// take.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// So long a connection waits for a new answer where there is an old one (RFC 8767 section 5: the client response timer).
+/// So long a connection waits for a new answer where there is an old one (RFC 8767 section 5: the client response
+/// timer).
 const PATIENCE: Duration = Duration::from_millis(1_800);
 
 /// So old an answer may become while lookups fail (RFC 8767 section 4: one to three days).
@@ -233,7 +236,8 @@ impl Name {
 
     /// Has the name asked for, unless it is being kept up to date. False when nobody asks for names.
     fn wanted(&self) -> bool {
-        // Each side writes, then reads what the other writes: either the keeper sees the use, or this sees that it rests.
+        // Each side writes, then reads what the other writes: either the keeper sees the use, or this sees that it
+        // rests.
         if !self.used.load(SeqCst) {
             self.used.store(true, SeqCst);
         }
@@ -364,8 +368,9 @@ impl Answer {
         after.iter().chain(before).copied()
     }
 
-    /// All addresses in the order in which a connection is tried (RFC 8305 section 4): the families by turns, `v4_first`
-    /// or not, and the addresses of each beginning with another one each turn, so that connections are spread over them.
+    /// All addresses in the order in which a connection is tried (RFC 8305 section 4): the families by turns,
+    /// `v4_first` or not, and the addresses of each beginning with another one each turn, so that connections are
+    /// spread over them.
     pub(crate) fn in_order(&self, turn: usize, v4_first: bool) -> Vec<IpAddr> {
         let of = |v4: bool| {
             let family = self

@@ -152,8 +152,8 @@ impl Named {
     }
 }
 
-/// Connects to one address after another, the next one when the one before has failed or has kept us waiting, and takes the
-/// first that answers.
+/// Connects to one address after another, the next one when the one before has failed or has kept us waiting, and takes
+/// the first that answers.
 async fn race(addresses: &[SocketAddr]) -> Option<(TcpStream, SocketAddr)> {
     let connect = |address: SocketAddr| async move {
         let stream = TcpStream::connect(address).await;

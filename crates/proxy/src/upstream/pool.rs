@@ -1,5 +1,5 @@
-//! Upstream connections of one worker that may be used again, by address. They survive every snapshot: an address keeps its
-//! connections whatever happens to routes and clusters.
+//! Upstream connections of one worker that may be used again, by address. They survive every snapshot: an address keeps
+//! its connections whatever happens to routes and clusters.
 
 use std::{collections::HashMap, net::SocketAddr};
 

@@ -51,7 +51,8 @@ pub(crate) struct Kept {
     trailers: Option<HeaderMap>,
 }
 
-/// Hands out bodies that each start at the beginning. When it is gone, no more is kept than is still to be sent or copied.
+/// Hands out bodies that each start at the beginning. When it is gone, no more is kept than is still to be sent or
+/// copied.
 pub(crate) struct Replay(Rc<RefCell<Source>>);
 
 /// One sending of the body.

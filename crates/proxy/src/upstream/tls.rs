@@ -115,7 +115,8 @@ async fn shake(
 }
 
 impl UpstreamClient {
-    /// Shakes hands for a stream whose client asked for `asked`; that name counts where the cluster has none of its own.
+    /// Shakes hands for a stream whose client asked for `asked`; that name counts where the cluster has none of its
+    /// own.
     pub(crate) async fn connect_stream(
         &self,
         asked: &str,

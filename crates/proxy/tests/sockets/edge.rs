@@ -56,8 +56,8 @@ fn listeners_are_chosen_by_server_name_and_misdirected_requests_refused() {
     assert_eq!(http1.send_blocking().unwrap().status, 200);
 }
 
-/// A host says that it is served whatever name a connection was made for: that holds as long as the handshake asked of the client
-/// what the host's own listener asks.
+/// A host says that it is served whatever name a connection was made for: that holds as long as the handshake asked of
+/// the client what the host's own listener asks.
 #[test]
 fn hosts_that_take_any_server_name_do_not_take_less_than_their_own_handshake() {
     let ca = Ca::new("test");

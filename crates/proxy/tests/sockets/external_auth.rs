@@ -397,8 +397,8 @@ fn filtered(backends: [&Echo; 2], authenticators: [&Echo; 2], admission: Admissi
     ir
 }
 
-/// GEP-5224: route matching sees the request as the filters leave it, each filter is asked once and in order, a no of one keeps
-/// the others from being asked, and requests that no route is for are asked about too.
+/// GEP-5224: route matching sees the request as the filters leave it, each filter is asked once and in order, a no of
+/// one keeps the others from being asked, and requests that no route is for are asked about too.
 #[test]
 fn filters_of_a_listener_come_before_routes() {
     let (a, b) = (Echo::start("a"), Echo::start("b"));

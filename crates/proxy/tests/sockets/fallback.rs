@@ -252,7 +252,8 @@ fn a_page_takes_no_denial_back() {
     assert_eq!(page.hits(), before, "what the gateway refuses has no page");
 }
 
-/// What a rule asks of clients, the status of those that are refused for it, that of the page in its stead, and a field of both.
+/// What a rule asks of clients, the status of those that are refused for it, that of the page in its stead, and a field
+/// of both.
 type Refusing = (
     &'static str,
     Vec<Phase>,

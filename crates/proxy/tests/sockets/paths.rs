@@ -1,4 +1,5 @@
-//! Paths that are read as one where a listener or a host says so: no spelling of a path passes by the rule of that path.
+//! Paths that are read as one where a listener or a host says so: no spelling of a path passes by the rule of that
+//! path.
 
 use std::{sync::Arc, time::Duration};
 

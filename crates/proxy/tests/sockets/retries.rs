@@ -17,8 +17,8 @@ use testkit::call::{Answer, Call};
 
 use crate::support::{Config1, cluster, forward, http, route, serve, start};
 
-/// A backend that answers the first request of a connection if it is for `/first`, and breaks every other one off after it
-/// has read it. Gives its address and how many it has read.
+/// A backend that answers the first request of a connection if it is for `/first`, and breaks every other one off after
+/// it has read it. Gives its address and how many it has read.
 fn breaking() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,5 @@
-//! TLS ports over real sockets: the server name chooses among HTTP, streams that are decrypted, and streams that are not.
+//! TLS ports over real sockets: the server name chooses among HTTP, streams that are decrypted, and streams that are
+//! not.
 
 use std::{
     io::{Read, Write},

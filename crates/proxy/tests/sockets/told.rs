@@ -1,4 +1,5 @@
-//! What backends are told of clients, and clients of the gateway: forwarded fields, passwords, https, origins, statuses, pages.
+//! What backends are told of clients, and clients of the gateway: forwarded fields, passwords, https, origins,
+//! statuses, pages.
 
 use std::sync::Arc;
 

@@ -124,7 +124,8 @@ fn what_the_end_of_the_process_cuts_off_says_so() {
     drop((tunnel, reader));
 }
 
-/// What the kernel waits for in the connections that lead to or from a port: 2 is the time to ask whether the peer is alive.
+/// What the kernel waits for in the connections that lead to or from a port: 2 is the time to ask whether the peer is
+/// alive.
 #[cfg(target_os = "linux")]
 fn timers(port: u16, local: bool) -> Vec<String> {
     let table = fs::read_to_string("/proc/self/net/tcp").unwrap();

@@ -1,5 +1,5 @@
-//! A client of HTTP/2 that sends the frames that it is told to, and a backend of HTTP/1.1 that knows which of its connections
-//! are open.
+//! A client of HTTP/2 that sends the frames that it is told to, and a backend of HTTP/1.1 that knows which of its
+//! connections are open.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},

@@ -21,8 +21,8 @@ pub(super) struct Spanning {
     pub(super) message: String,
 }
 
-/// Cases for every rule of the schema that bounds one field, from the first of the objects that has it. An error names a field with
-/// a rule that none of them has.
+/// Cases for every rule of the schema that bounds one field, from the first of the objects that has it. An error names
+/// a field with a rule that none of them has.
 pub(super) fn of_fields(schema: &Value, objects: &[&Value]) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     walk(&schema["properties"]["spec"], "/spec", &mut |schema, at| {

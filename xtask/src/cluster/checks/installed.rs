@@ -11,8 +11,8 @@ use crate::{
     workspace,
 };
 
-/// Runs a test target of `postern`, one test after the other, since there is one installation; the answer is whether all
-/// pass.
+/// Runs a test target of `postern`, one test after the other, since there is one installation; the answer is whether
+/// all pass.
 pub(super) fn pass(
     cluster: &Cluster<'_>,
     target: &str,

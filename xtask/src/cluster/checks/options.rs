@@ -1,5 +1,5 @@
-//! The chart with other values than its own, and the plain manifests in its place: what the API server makes of them, and
-//! whether Gateways answer. The release is as it was afterwards.
+//! The chart with other values than its own, and the plain manifests in its place: what the API server makes of them,
+//! and whether Gateways answer. The release is as it was afterwards.
 
 mod selected;
 

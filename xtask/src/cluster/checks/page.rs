@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, ensure};
 
-/// The words of the first command of a page that begins like that. Lines that end in a backslash go on; what follows a pipe, a
-/// redirection or a comment is the shell's.
+/// The words of the first command of a page that begins like that. Lines that end in a backslash go on; what follows a
+/// pipe, a redirection or a comment is the shell's.
 ///
 /// # Errors
 /// There is none, or it has a variable, which only the reader knows.

@@ -1,5 +1,5 @@
-//! Some examples in a cluster as a user would try them: applied as they are, with pods as backends, asked through the address
-//! that the Gateway got, and looked at with kubectl.
+//! Some examples in a cluster as a user would try them: applied as they are, with pods as backends, asked through the
+//! address that the Gateway got, and looked at with kubectl.
 
 use std::{
     ffi::OsStr,

@@ -1,5 +1,5 @@
-//! Every example in a cluster, taken as it is, and held to what its section of the annotation document says: the checks over real sockets that
-//! `postern run -f` has to pass, on Postern as installed. Backends are on this machine.
+//! Every example in a cluster, taken as it is, and held to what its section of the annotation document says: the checks
+//! over real sockets that `postern run -f` has to pass, on Postern as installed. Backends are on this machine.
 
 use std::fs;
 

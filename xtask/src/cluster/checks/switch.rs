@@ -1,4 +1,5 @@
-//! The page on moving a cluster, walked: there, and back to where nothing is left. Its commands are run as they stand in it.
+//! The page on moving a cluster, walked: there, and back to where nothing is left. Its commands are run as they stand
+//! in it.
 
 use std::{ffi::OsStr, fs, process::Command};
 

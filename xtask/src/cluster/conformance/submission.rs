@@ -1,5 +1,5 @@
-//! Reports as upstream wants them: a folder for the release and the project, a name that says channel, version and mode, and
-//! a README beside them. <https://github.com/kubernetes-sigs/gateway-api/tree/main/conformance/reports>
+//! Reports as upstream wants them: a folder for the release and the project, a name that says channel, version and
+//! mode, and a README beside them. <https://github.com/kubernetes-sigs/gateway-api/tree/main/conformance/reports>
 
 use std::{
     fmt::Write as _,

@@ -1,7 +1,8 @@
-//! What is to be said about BackendTLSPolicies: one entry for each Gateway through which requests come to their targets.
+//! What is to be said about BackendTLSPolicies: one entry for each Gateway through which requests come to their
+//! targets.
 //!
-//! > For example, in BackendTLSPolicy, the Policy attaches to a Service that is used as a backend in a HTTPRoute that is
-//! > itself attached to a Gateway. In this case, the relevant object for status is the Gateway.
+//! > For example, in BackendTLSPolicy, the Policy attaches to a Service that is used as a backend in a HTTPRoute that
+//! > is itself attached to a Gateway. In this case, the relevant object for status is the Gateway.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -143,8 +144,8 @@ fn judge(
     }
 }
 
-/// The ports that a section of a Service means; `None`: all of them. So does one that the Service does not have: whoever uses the
-/// Service is to hear of that.
+/// The ports that a section of a Service means; `None`: all of them. So does one that the Service does not have:
+/// whoever uses the Service is to hear of that.
 fn ports(lookup: &Lookup<'_>, service: &ObjectKey, section: Option<&str>) -> Option<Vec<u16>> {
     let section = section?;
     let spec = lookup.service(service)?.spec.as_ref()?;

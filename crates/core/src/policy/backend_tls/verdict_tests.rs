@@ -65,7 +65,8 @@ impl World {
         self.resources.remove(&reference);
     }
 
-    /// Each Gateway that the policy has an entry for, with the reasons of its conditions, and whether its backend can be used.
+    /// Each Gateway that the policy has an entry for, with the reasons of its conditions, and whether its backend can
+    /// be used.
     fn told(&mut self) -> (Vec<String>, bool) {
         let options = Options::default();
         let now = self.translator.translate(&self.resources, &options);

@@ -1,5 +1,5 @@
-//! What is to be said about ClientPolicies: also on which listeners they do nothing. All that they ask for is about TLS that
-//! ends at the gateway.
+//! What is to be said about ClientPolicies: also on which listeners they do nothing. All that they ask for is about TLS
+//! that ends at the gateway.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -45,8 +45,8 @@ pub(super) struct Found {
     unreached: usize,
     /// Requests whose backend is chosen by weight: the backend was not compared.
     weighted: usize,
-    /// Requests that a rate limit has refused here or there: how many of them there were before decides, so they are neither
-    /// alike nor different.
+    /// Requests that a rate limit has refused here or there: how many of them there were before decides, so they are
+    /// neither alike nor different.
     limited: usize,
     /// Lines of the file that are requests.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,8 @@ struct Different {
 }
 
 impl Found {
-    /// Whether both do the same, as far as was asked, and something shows it. What cannot be asked here at all is not the same.
+    /// Whether both do the same, as far as was asked, and something shows it. What cannot be asked here at all is not
+    /// the same.
     pub(super) fn is_well(&self) -> bool {
         self.different == 0 && self.proving > 0 && !self.not_sent.contains_key(NO_LISTENER)
     }

@@ -172,7 +172,8 @@ impl Writing {
     }
 }
 
-/// Where the admin endpoint is found from outside: at the addresses that this machine, or pod, has on its way to others.
+/// Where the admin endpoint is found from outside: at the addresses that this machine, or pod, has on its way to
+/// others.
 fn admin_addresses(bound: Option<SocketAddr>) -> Vec<SocketAddr> {
     let Some(bound) = bound else {
         return Vec::new();

@@ -262,8 +262,8 @@ fn virtual_host(before: &str, read: &mut Line) {
     }
 }
 
-/// Envoy's own format and Istio's: the host is the last text in quotes but one, and behind the last one Istio has addresses and the
-/// server name of TLS.
+/// Envoy's own format and Istio's: the host is the last text in quotes but one, and behind the last one Istio has
+/// addresses and the server name of TLS.
 fn envoy(line: &str, quoted: &[&str], read: &mut Line) {
     if let [.., host, _] = quoted
         && quoted.len() >= 5

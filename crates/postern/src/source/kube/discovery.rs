@@ -1,5 +1,5 @@
-//! Which kinds the API server serves, in which version, and of which release of the Gateway API their definitions are. CRDs
-//! come and go while we run.
+//! Which kinds the API server serves, in which version, and of which release of the Gateway API their definitions are.
+//! CRDs come and go while we run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -146,8 +146,8 @@ fn full(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> 
 }
 
 /// Waits that double, with up to a quarter more so that replicas do not come all at once. They begin anew after
-/// [`HEALTHY`] without an error, whatever was read in between: a list that is answered before each watch that is not would
-/// else have the API server asked for everything four times a second.
+/// [`HEALTHY`] without an error, whatever was read in between: a list that is answered before each watch that is not
+/// would else have the API server asked for everything four times a second.
 #[derive(Debug, Default)]
 pub(super) struct Pause {
     doubled: u32,

@@ -345,8 +345,8 @@ fn lacking(absent: &BTreeSet<Kind>) -> impl Iterator<Item = Problem> {
     problems.into_iter()
 }
 
-/// Whether we wrote the object once. One that has become someone's own stays known by that: before the next state that is
-/// served has it, its name would else be taken for free.
+/// Whether we wrote the object once. One that has become someone's own stays known by that: before the next state that
+/// is served has it, its name would else be taken for free.
 fn is_known(metadata: &ObjectMeta, controller: &str) -> bool {
     let annotations = metadata.annotations.as_ref();
     let ours = annotations.and_then(|all| all.get(annotation::CONTROLLER));
@@ -389,7 +389,8 @@ fn is_edited(managers: Option<&[ManagedFieldsEntry]>) -> bool {
         .any(spec)
 }
 
-/// Whether we were the last to write the addresses in an Ingress' status: the list is one field, and who changes it has it.
+/// Whether we were the last to write the addresses in an Ingress' status: the list is one field, and who changes it has
+/// it.
 fn is_placed(managers: Option<&[ManagedFieldsEntry]>) -> bool {
     let list = |entry: &ManagedFieldsEntry| {
         let fields = entry.fields_v1.as_ref();

@@ -23,10 +23,11 @@ pub(crate) struct Seen {
     pub(crate) status: Box<str>,
     /// Of an object that we wrote for an Ingress: what it is now.
     pub(crate) written: Option<Written>,
-    /// Of an object that we wrote for an Ingress and whose label somebody has taken off: the owners that it is to keep, since
-    /// it still hangs on the Ingress.
+    /// Of an object that we wrote for an Ingress and whose label somebody has taken off: the owners that it is to keep,
+    /// since it still hangs on the Ingress.
     pub(crate) released: Option<Box<[OwnerReference]>>,
-    /// Of an Ingress: the annotation that says which addresses in its status are whose ([`api::annotation::PUBLISHED`]).
+    /// Of an Ingress: the annotation that says which addresses in its status are whose
+    /// ([`api::annotation::PUBLISHED`]).
     pub(crate) published: Option<Box<str>>,
     /// Of an Ingress: the last to write the addresses in its status was Postern.
     pub(crate) placed: bool,

@@ -1,5 +1,5 @@
-//! A cluster as it is at one moment, for the commands that say what would be done: every kind is listed once, nothing is watched and
-//! nothing is written. Of Secrets only those are read that something refers to.
+//! A cluster as it is at one moment, for the commands that say what would be done: every kind is listed once, nothing
+//! is watched and nothing is written. Of Secrets only those are read that something refers to.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,7 +53,8 @@ pub(crate) struct Access {
 /// Reads everything once.
 ///
 /// # Errors
-/// There is no such context, or the API server does not answer. A kind that may not be read is a problem of the update instead.
+/// There is no such context, or the API server does not answer. A kind that may not be read is a problem of the update
+/// instead.
 pub(crate) async fn read(access: &Access) -> anyhow::Result<Update> {
     let (mut config, name) = config(access).await?;
     config.connect_timeout = Some(Duration::from_secs(5));
@@ -154,7 +155,8 @@ fn api(client: &Client, namespace: Option<&str>, resource: &ApiResource) -> Api<
     }
 }
 
-/// All objects, page by page. Where the API server has forgotten what the next page is to go on from, there is one more start.
+/// All objects, page by page. Where the API server has forgotten what the next page is to go on from, there is one more
+/// start.
 async fn list(api: &Api<DynamicObject>) -> kube::Result<Vec<DynamicObject>> {
     let mut objects = Vec::new();
     let mut params = ListParams::default().limit(PAGE);

@@ -7,14 +7,14 @@ use super::Stamp;
 
 /// The list that a status should have at a place.
 ///
-/// > Implementations MUST NOT remove or reorder Conditions that they are not directly responsible for. […] Implementations
-/// > MUST always _merge_ changes into Conditions of the same Type, rather than creating more than one Condition of the same
-/// > Type. […] If the `observedGeneration` of a Condition is _greater than_ the value the implementation knows about, then
-/// > it MUST NOT perform the update on that Condition.
+/// > Implementations MUST NOT remove or reorder Conditions that they are not directly responsible for. […]
+/// > Implementations MUST always _merge_ changes into Conditions of the same Type, rather than creating more than one
+/// > Condition of the same Type. […] If the `observedGeneration` of a Condition is _greater than_ the value the
+/// > implementation knows about, then it MUST NOT perform the update on that Condition.
 ///
-/// (`GatewayStatus.conditions` of Gateway API; every list of conditions has the same words.) A condition of ours keeps its
-/// place in the list, and its time for as long as it does not turn; one that is not wanted any more goes. New ones come at the
-/// end. Where others leave no room, the first of `wanted` have it: see [`left_out`].
+/// (`GatewayStatus.conditions` of Gateway API; every list of conditions has the same words.) A condition of ours keeps
+/// its place in the list, and its time for as long as it does not turn; one that is not wanted any more goes. New ones
+/// come at the end. Where others leave no room, the first of `wanted` have it: see [`left_out`].
 pub(super) fn merged(
     live: &Value,
     wanted: &[Condition],

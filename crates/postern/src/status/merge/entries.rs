@@ -40,8 +40,8 @@ pub(super) const ANCESTORS: List = List {
 };
 
 impl List {
-    /// The list that a status should have. Entries of ours keep their place, and those that are not wanted any more go, with
-    /// all that others have written into them.
+    /// The list that a status should have. Entries of ours keep their place, and those that are not wanted any more go,
+    /// with all that others have written into them.
     pub(super) fn merged(
         self,
         status: &Value,

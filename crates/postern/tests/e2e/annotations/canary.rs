@@ -1,5 +1,5 @@
-//! Canaries that meet: "the priority of canary selection is: Header-based > Cookie-based > Weight-based", within one Ingress and
-//! among several.
+//! Canaries that meet: "the priority of canary selection is: Header-based > Cookie-based > Weight-based", within one
+//! Ingress and among several.
 
 use super::{Annotations, both, ingress};
 

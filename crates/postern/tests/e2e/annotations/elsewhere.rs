@@ -1,5 +1,5 @@
-//! Where requests go besides, or instead of, the endpoints of the Service: `mirror-*`, `destination`, `service-upstream`,
-//! and what the backend is told of the way (`x-forwarded-prefix`).
+//! Where requests go besides, or instead of, the endpoints of the Service: `mirror-*`, `destination`,
+//! `service-upstream`, and what the backend is told of the way (`x-forwarded-prefix`).
 
 use std::fmt::Write as _;
 

@@ -42,8 +42,8 @@ fn a_service_without_endpoints_has_somebody_who_stands_in() {
     });
 }
 
-/// A canary without endpoints is no reason to fail: its base answers. What chose the canary by a header is coloured as the
-/// canary's all the same, for the Services behind.
+/// A canary without endpoints is no reason to fail: its base answers. What chose the canary by a header is coloured as
+/// the canary's all the same, for the Services behind.
 #[test]
 fn a_canary_that_is_down_is_its_base() {
     let manifests = [

@@ -1,5 +1,5 @@
-//! What Higress' own tests of plain Ingresses look at, where no other test here does, and what is Higress' own: registries
-//! of a McpBridge, conditions on the path.
+//! What Higress' own tests of plain Ingresses look at, where no other test here does, and what is Higress' own:
+//! registries of a McpBridge, conditions on the path.
 
 use std::sync::Arc;
 
@@ -298,8 +298,8 @@ fn a_star_among_addresses() {
     });
 }
 
-/// Of rules with the same host and path the one with more conditions goes first, whatever the order in which they were made
-/// or their conditions written; of two with the same conditions the older one counts.
+/// Of rules with the same host and path the one with more conditions goes first, whatever the order in which they were
+/// made or their conditions written; of two with the same conditions the older one counts.
 #[test]
 fn the_same_host_and_path() {
     let with = |name: &str, conditions: &[(&str, &str)], service: &'static str| {
@@ -322,8 +322,8 @@ fn the_same_host_and_path() {
     });
 }
 
-/// A client that sends no name in the handshake gets the certificate for all hosts and their rules. For a host that has a
-/// listener of its own it has come to the wrong one, which may ask less of clients.
+/// A client that sends no name in the handshake gets the certificate for all hosts and their rules. For a host that has
+/// a listener of its own it has come to the wrong one, which may ask less of clients.
 #[test]
 fn https_without_a_name() {
     let (secret, client) = certificate("cert", &["example.com", "127.0.0.1"]);

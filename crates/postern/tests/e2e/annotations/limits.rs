@@ -1,5 +1,5 @@
-//! Who may ask, how often, how much, and for how long: source ranges, rate limits, body sizes, backend timeouts, and the order
-//! in which they are asked.
+//! Who may ask, how often, how much, and for how long: source ranges, rate limits, body sizes, backend timeouts, and
+//! the order in which they are asked.
 
 use std::{
     fs,
@@ -116,8 +116,8 @@ fn requests_a_minute_of_each_client() {
     });
 }
 
-/// A limit for the route goes before the authenticator: whoever is over it is told so, and nobody is asked about it. Whoever
-/// is denied has used up a token, so guesses are counted.
+/// A limit for the route goes before the authenticator: whoever is over it is told so, and nobody is asked about it.
+/// Whoever is denied has used up a token, so guesses are counted.
 #[test]
 fn a_rate_limit_counts_before_anybody_is_asked() {
     let annotations = [

@@ -1,4 +1,5 @@
-//! Which rule a request meets: hosts from narrow to wide until one fits, and within a host Exact, Prefix, expression, and `/` last.
+//! Which rule a request meets: hosts from narrow to wide until one fits, and within a host Exact, Prefix, expression,
+//! and `/` last.
 
 use super::{both, ingress};
 

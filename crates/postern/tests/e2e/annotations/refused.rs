@@ -195,8 +195,8 @@ const SECRETS: &[(&str, Annotations<'_>, &str)] = &[
     ),
 ];
 
-/// Secrets are looked at when something is served, and not when it is translated: every such route is closed, and `check` and the
-/// status name the Secret and what is wrong with it.
+/// Secrets are looked at when something is served, and not when it is translated: every such route is closed, and
+/// `check` and the status name the Secret and what is wrong with it.
 #[test]
 fn a_secret_that_is_missing_or_broken_is_named() {
     let (certificate, client) = certificate("lost", &["lost-cacert.com"]);

@@ -1,4 +1,5 @@
-//! Cookies that tie clients to endpoints: every attribute, whose they are, and what becomes of them when an endpoint fails.
+//! Cookies that tie clients to endpoints: every attribute, whose they are, and what becomes of them when an endpoint
+//! fails.
 
 use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
@@ -103,8 +104,8 @@ fn attributes() {
     });
 }
 
-/// A client whose endpoint fails is answered by another and gets that one's cookie if `change-on-failure` says so. Else it
-/// stays: with an endpoint that is not there, nobody answers it.
+/// A client whose endpoint fails is answered by another and gets that one's cookie if `change-on-failure` says so. Else
+/// it stays: with an endpoint that is not there, nobody answers it.
 #[test]
 fn failures() {
     for (class, change, moves) in [
@@ -151,7 +152,8 @@ fn failures() {
     }
 }
 
-/// Whether a client stays with its endpoint, or with the share of the canary that the weights give it to, and who says so.
+/// Whether a client stays with its endpoint, or with the share of the canary that the weights give it to, and who says
+/// so.
 #[test]
 fn canaries() {
     let canary: Annotations<'_> = &[("canary", "true"), ("canary-weight", "50")];
@@ -202,8 +204,8 @@ fn canaries() {
     }
 }
 
-/// Two Services of one host, and one name for their cookies: each client stays with an endpoint of each, and no answer takes
-/// what the other made.
+/// Two Services of one host, and one name for their cookies: each client stays with an endpoint of each, and no answer
+/// takes what the other made.
 #[test]
 fn services_of_one_host() {
     for class in ["nginx", "higress"] {
@@ -306,8 +308,8 @@ fn over_https() {
     }
 }
 
-/// Each path of class nginx has a cookie of its own path, two Ingresses of one Service lead to the same endpoint, and browsers
-/// that misread `SameSite=None` are spared it.
+/// Each path of class nginx has a cookie of its own path, two Ingresses of one Service lead to the same endpoint, and
+/// browsers that misread `SameSite=None` are spared it.
 #[test]
 fn paths_and_old_browsers() {
     let started = RefCell::new(Vec::new());

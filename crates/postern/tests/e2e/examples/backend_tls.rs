@@ -168,8 +168,8 @@ fn backend_mtls_name() {
     }
 }
 
-/// BackendTLSPolicy and `tls.backend` by hand: "a certificate from a known authority that names their service account", "and
-/// shows them its own".
+/// BackendTLSPolicy and `tls.backend` by hand: "a certificate from a known authority that names their service account",
+/// "and shows them its own".
 #[test]
 fn backend_tls_policy() {
     const URL: &str = "http://example.com/";

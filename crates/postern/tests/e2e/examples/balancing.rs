@@ -179,8 +179,8 @@ fn sticky(served: &Served<'_>, name: &str, attributes: &str) {
     );
 }
 
-/// "Enable Cookie affinity using Higress's default configuration, where the Cookie name is INGRESSCOOKIE, Path is /, and
-/// the Cookie's lifecycle is session level."
+/// "Enable Cookie affinity using Higress's default configuration, where the Cookie name is INGRESSCOOKIE, Path is /,
+/// and the Cookie's lifecycle is session level."
 pub(crate) fn affinity_cookie(served: &Served<'_>) {
     sticky(served, "INGRESSCOOKIE", "Path=/; HttpOnly");
 }

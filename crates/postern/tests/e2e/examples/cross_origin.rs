@@ -61,8 +61,8 @@ pub(crate) fn seed(served: &Served<'_>) {
     assert_eq!(served.get(URL).header("access-control-allow-origin"), "");
 }
 
-/// "Whether to allow credentials", "Response headers allowed to be exposed to the browser", "Maximum cache time for preflight
-/// results, in seconds", and a wildcard domain.
+/// "Whether to allow credentials", "Response headers allowed to be exposed to the browser", "Maximum cache time for
+/// preflight results, in seconds", and a wildcard domain.
 pub(crate) fn credentials(served: &Served<'_>) {
     const URL: &str = "http://example.com/test";
     let ask = |method: &str, origin: &str| {

@@ -132,7 +132,8 @@ fn tls_version() {
     });
 }
 
-/// "Specifies TLS cipher suites, multiple can be specified separated by commas, only effective when TLSv1.0~1.2 is used"
+/// "Specifies TLS cipher suites, multiple can be specified separated by commas, only effective when TLSv1.0~1.2 is
+/// used"
 #[test]
 fn tls_ciphers() {
     let ca = Ca::new("servers");

@@ -9,8 +9,8 @@ use crate::support::Start;
 
 const HOST: &str = "calls.example.com";
 
-/// The Service speaks of no protocol: what a GRPCRoute sends is HTTP/2 anyway. The HTTPRoute, which comes later by name, is
-/// refused.
+/// The Service speaks of no protocol: what a GRPCRoute sends is HTTP/2 anyway. The HTTPRoute, which comes later by
+/// name, is refused.
 fn manifest(endpoint: &str) -> String {
     format!(
         r#"

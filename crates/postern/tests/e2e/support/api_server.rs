@@ -1,5 +1,5 @@
-//! As much of an API server as a client needs that only reads: groups and kinds, lists in pages, single objects, and refusals. It
-//! answers nothing else, and remembers what it was asked.
+//! As much of an API server as a client needs that only reads: groups and kinds, lists in pages, single objects, and
+//! refusals. It answers nothing else, and remembers what it was asked.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

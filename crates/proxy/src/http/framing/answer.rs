@@ -20,8 +20,8 @@ pub(crate) enum Reuse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unclear;
 
-/// Leaves at most one `Content-Length` in an answer, and only one that is true (RFC 9112 section 6.3). `head` is whether the
-/// request was HEAD.
+/// Leaves at most one `Content-Length` in an answer, and only one that is true (RFC 9112 section 6.3). `head` is
+/// whether the request was HEAD.
 pub(crate) fn settle<B>(head: bool, response: &mut Response<B>) -> Result<Reuse, Unclear> {
     let status = response.status();
     let version = response.version();

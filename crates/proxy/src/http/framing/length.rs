@@ -69,8 +69,8 @@ pub(crate) fn is_one_length(fields: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a value has no blanks around it. HTTP/1.1 cannot say them; where HTTP/2 does, the message is malformed (RFC 9113
-/// section 8.2.1), as a backend over HTTP/1.1 would see another value than we.
+/// Whether a value has no blanks around it. HTTP/1.1 cannot say them; where HTTP/2 does, the message is malformed (RFC
+/// 9113 section 8.2.1), as a backend over HTTP/1.1 would see another value than we.
 pub(crate) fn is_trimmed(value: &HeaderValue) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let bytes = value.as_bytes();

@@ -56,8 +56,8 @@ impl Client {
         self.room.store(room, Relaxed);
     }
 
-    /// Whether nothing more has to be heard from the client before the first `bytes` of a response can go out, and all that
-    /// hyper holds of others.
+    /// Whether nothing more has to be heard from the client before the first `bytes` of a response can go out, and all
+    /// that hyper holds of others.
     pub(crate) fn has_room_for(&self, bytes: u64) -> bool {
         bytes <= u64::from(self.stream_window.load(Relaxed)) && self.room.load(Relaxed) >= 0
     }
@@ -77,8 +77,8 @@ impl Client {
         self.part.load(Relaxed)
     }
 
-    /// A request was given up. Whether that is no more than `limit`: each answer allows one more, and so does time, `limit`
-    /// of them in a minute.
+    /// A request was given up. Whether that is no more than `limit`: each answer allows one more, and so does time,
+    /// `limit` of them in a minute.
     pub(crate) fn may_reset(&self, now: u32, limit: u32) -> bool {
         let ticks = u64::from(now.saturating_sub(self.forgiven.load(Relaxed)));
         let period = PERIOD * 1_000 / TICK.as_millis() as u64;

@@ -1,5 +1,5 @@
-//! A client's HTTP/2 frames, seen as their bytes pass (RFC 9113 section 4). Nothing is kept of them, and what is wrong with
-//! them is for hyper to say.
+//! A client's HTTP/2 frames, seen as their bytes pass (RFC 9113 section 4). Nothing is kept of them, and what is wrong
+//! with them is for hyper to say.
 
 /// The first bytes of a connection (section 3.4).
 const PREFACE: usize = 24;
@@ -57,7 +57,8 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// From the preface on, of a client that may give up so many requests, see [`Client::may_reset`](super::Client::may_reset).
+    /// From the preface on, of a client that may give up so many requests, see
+    /// [`Client::may_reset`](super::Client::may_reset).
     pub(crate) const fn new(cancels: u32) -> Self {
         Self {
             preface: PREFACE,
@@ -87,7 +88,8 @@ impl Frames {
         self.cancels
     }
 
-    /// Reads on to the next thing that is said. The second value is how many of the bytes that took, all of them without one.
+    /// Reads on to the next thing that is said. The second value is how many of the bytes that took, all of them
+    /// without one.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> (Option<Seen>, usize) {
         let mut at = 0;
         if self.preface > 0 {

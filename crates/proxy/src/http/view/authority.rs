@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 #[error("the host is missing or ambiguous")]
 pub struct BadHost;
 
-/// Host and port of a request, in the one form that everything sees: the host in lower case and without trailing dot, the
-/// port without leading zeros, and left out where it is the scheme's own (RFC 3986 section 6.2.3). Empty for a request of
-/// HTTP/1.0 that names no host.
+/// Host and port of a request, in the one form that everything sees: the host in lower case and without trailing dot,
+/// the port without leading zeros, and left out where it is the scheme's own (RFC 3986 section 6.2.3). Empty for a
+/// request of HTTP/1.0 that names no host.
 #[derive(Debug, Clone)]
 pub(crate) struct Authority {
     text: HeaderValue,
@@ -19,7 +19,8 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// That of a head. RFC 9112 section 3.2.2: the target wins; a client that sends a `Host` field too must mean the same.
+    /// That of a head. RFC 9112 section 3.2.2: the target wins; a client that sends a `Host` field too must mean the
+    /// same.
     ///
     /// # Errors
     /// [`BadHost`].

@@ -25,8 +25,8 @@ impl Client {
         }
     }
 
-    /// The address; `None` where a trusted proxy named a client that cannot be read. Such a client is on no allow list and
-    /// on every deny list.
+    /// The address; `None` where a trusted proxy named a client that cannot be read. Such a client is on no allow list
+    /// and on every deny list.
     #[must_use]
     pub const fn address(self) -> Option<IpAddr> {
         self.address
@@ -52,8 +52,8 @@ impl Client {
     }
 }
 
-/// The client behind a trusted peer: the last address in the chain that is not a trusted proxy itself. What cannot be read
-/// ends the chain: then the client is not known.
+/// The client behind a trusted peer: the last address in the chain that is not a trusted proxy itself. What cannot be
+/// read ends the chain: then the client is not known.
 pub(super) fn behind(peer: IpAddr, chain: &HeaderValue, trusted: &[IpNet]) -> Client {
     let peer = peer.to_canonical();
     let mut client = Client {

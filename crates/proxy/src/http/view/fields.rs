@@ -1,10 +1,10 @@
 //! What of a head may not pass, taken off before anything of ours is added.
 //!
-//! - Fields that concern one connection (RFC 9110 section 7.6.1): those that `Connection` names, on all of its lines, and those
-//!   that are known to, whether `Connection` names them or not.
+//! - Fields that concern one connection (RFC 9110 section 7.6.1): those that `Connection` names, on all of its lines,
+//!   and those that are known to, whether `Connection` names them or not.
 //! - Fields that say who asks and how, of peers that are not trusted.
-//! - Fields that a backend may take for one of these or of ours: `X_Real_IP` and `X.Real.IP` are `X-Real-IP` to a backend
-//!   that reads CGI variables.
+//! - Fields that a backend may take for one of these or of ours: `X_Real_IP` and `X.Real.IP` are `X-Real-IP` to a
+//!   backend that reads CGI variables.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -35,8 +35,8 @@ pub(crate) struct Came {
     pub(crate) http2: bool,
 }
 
-/// Takes off a request what may not pass. `TE: trailers` stays where the client meant it for this connection: trailers are
-/// passed on.
+/// Takes off a request what may not pass. `TE: trailers` stays where the client meant it for this connection: trailers
+/// are passed on.
 pub(crate) fn sanitise(map: &mut HeaderMap, came: Came) -> Found {
     let mut found = Found::default();
     let mut gone: Vec<HeaderName> = Vec::new();
@@ -83,7 +83,8 @@ pub(crate) fn sanitise_answer(map: &mut HeaderMap) {
     }
 }
 
-/// The protocol that a client has to switch to, says an answer of 426. It must say so at every step (RFC 9110 section 15.5.22).
+/// The protocol that a client has to switch to, says an answer of 426. It must say so at every step (RFC 9110 section
+/// 15.5.22).
 pub(crate) fn required_protocol<B>(response: &Response<B>) -> Option<HeaderValue> {
     let required = response.status() == StatusCode::UPGRADE_REQUIRED;
     let named = || response.headers().get(header::UPGRADE).cloned();
@@ -155,8 +156,8 @@ pub(crate) fn is_claim(name: &str) -> bool {
     name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "x-scheme")
 }
 
-/// Whether a byte of a name, in lower case, is neither a letter, a digit nor a hyphen. Where headers become variables (CGI,
-/// WSGI, PHP), such a byte and a hyphen are one: all servers read `_` so, some `.`, and some every other.
+/// Whether a byte of a name, in lower case, is neither a letter, a digit nor a hyphen. Where headers become variables
+/// (CGI, WSGI, PHP), such a byte and a hyphen are one: all servers read `_` so, some `.`, and some every other.
 const fn is_odd(byte: u8) -> bool {
     !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
 }

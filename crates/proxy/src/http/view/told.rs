@@ -30,7 +30,8 @@ impl View {
         }
     }
 
-    /// Says in a head for a backend what the rule has it told. `listener` is the port of the listener, as clients know it.
+    /// Says in a head for a backend what the rule has it told. `listener` is the port of the listener, as clients know
+    /// it.
     pub(crate) fn tell(&self, told: ForwardedFields, listener: u16, map: &mut HeaderMap) {
         if self.aliases {
             let names: Vec<HeaderName> = told.iter().map(ForwardedField::name).collect();
@@ -55,8 +56,8 @@ impl View {
         }
     }
 
-    /// The host that a trusted proxy says the client asked for, with a port or without: the first of what `X-Forwarded-Host` has in
-    /// a head. Else, and where that is no host, the one that the request is for.
+    /// The host that a trusted proxy says the client asked for, with a port or without: the first of what
+    /// `X-Forwarded-Host` has in a head. Else, and where that is no host, the one that the request is for.
     pub(crate) fn forwarded_host(&self, map: &HeaderMap) -> HeaderValue {
         // Only a trusted peer's is still there.
         let told = map.get(fields::FORWARDED_HOST).and_then(|told| {

@@ -1,8 +1,8 @@
 //! Values that are made of templates.
 //!
-//! What a client sends is put into a result so that it stays in its place: a path, a query or a host that the template has begun
-//! is not ended by a value, and no byte that ends a line gets into a header. A result that cannot be what it is meant to be
-//! is [`ProxyError::BadValue`].
+//! What a client sends is put into a result so that it stays in its place: a path, a query or a host that the template
+//! has begun is not ended by a value, and no byte that ends a line gets into a header. A result that cannot be what it
+//! is meant to be is [`ProxyError::BadValue`].
 
 use std::borrow::Cow;
 

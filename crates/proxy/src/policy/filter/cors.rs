@@ -13,8 +13,8 @@ pub fn asked_method(method: &Method, headers: &HeaderMap) -> Option<Method> {
     Method::from_bytes(asked.as_bytes()).ok()
 }
 
-/// The gateway's own answer to a preflight; `None` for every other request. An origin that is not allowed gets an answer
-/// without a word of permission, or where the backend has the say about others, none.
+/// The gateway's own answer to a preflight; `None` for every other request. An origin that is not allowed gets an
+/// answer without a word of permission, or where the backend has the say about others, none.
 #[must_use]
 pub fn preflight(cors: &Cors, method: &Method, headers: &HeaderMap) -> Option<Response<()>> {
     if *method != Method::OPTIONS {
@@ -38,7 +38,8 @@ pub fn preflight(cors: &Cors, method: &Method, headers: &HeaderMap) -> Option<Re
     Some(response)
 }
 
-/// Methods, headers and age. Where everything is allowed and `*` may not be said, what a preflight asks about is echoed.
+/// Methods, headers and age. Where everything is allowed and `*` may not be said, what a preflight asks about is
+/// echoed.
 fn allowances(cors: &Cors, asked: &HeaderMap, map: &mut HeaderMap) {
     let echo = cors.credentials && !cors.literal_star;
     let star = |field: HeaderName| match echo {
@@ -59,8 +60,8 @@ fn allowances(cors: &Cors, asked: &HeaderMap, map: &mut HeaderMap) {
     );
 }
 
-/// Says in an answer what the origin may do with it. What the backend said about that is replaced; unless it has the say
-/// about other origins, it counts for nobody.
+/// Says in an answer what the origin may do with it. What the backend said about that is replaced; unless it has the
+/// say about other origins, it counts for nobody.
 pub fn decorate(cors: &Cors, origin: Option<&HeaderValue>, map: &mut HeaderMap) {
     if !cors.every_answer {
         for name in [
@@ -97,8 +98,8 @@ pub fn decorate(cors: &Cors, origin: Option<&HeaderValue>, map: &mut HeaderMap) 
     }
 }
 
-/// Response headers that scripts may read, where that is all of them: a `*` beside credentials is taken as the name of a
-/// header, and then those that are there are named.
+/// Response headers that scripts may read, where that is all of them: a `*` beside credentials is taken as the name of
+/// a header, and then those that are there are named.
 fn exposed(cors: &Cors, map: &HeaderMap) -> Option<HeaderValue> {
     if !cors.credentials || cors.literal_star {
         return Some(HeaderValue::from_static("*"));

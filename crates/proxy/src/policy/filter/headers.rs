@@ -12,8 +12,8 @@ pub fn apply_all(changes: &[HeaderMods], map: &mut HeaderMap) {
     }
 }
 
-/// [`apply`] for a request. Fields that a backend may take for those that are changed go, too: a client must not contradict
-/// the rule with `X_User` beside its `X-User`.
+/// [`apply`] for a request. Fields that a backend may take for those that are changed go, too: a client must not
+/// contradict the rule with `X_User` beside its `X-User`.
 pub fn apply_to_request(mods: &HeaderMods, map: &mut HeaderMap) {
     fields::remove_aliases(map, mods.names());
     apply(mods, map);

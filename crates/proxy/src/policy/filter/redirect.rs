@@ -35,8 +35,8 @@ pub fn response(redirect: &Redirect, request: &RequestInfo<'_>) -> Response<()> 
     response
 }
 
-/// `scheme://host[:port]/path[?query]`. Gateway API: no port given means the scheme's own when the scheme is given, else the
-/// listener's; the scheme's own port is not written.
+/// `scheme://host[:port]/path[?query]`. Gateway API: no port given means the scheme's own when the scheme is given,
+/// else the listener's; the scheme's own port is not written.
 #[must_use]
 pub fn location(redirect: &Redirect, request: &RequestInfo<'_>) -> HeaderValue {
     let https = redirect.https.unwrap_or(request.https);

@@ -2,8 +2,9 @@
 
 use http::HeaderValue;
 
-/// Whether the client with this `User-Agent` is one of those: Chrome 40 to 69, everything on iOS 12, and Safari on macOS 10.14.
-/// It is the list of ingress-nginx; Chromium's own is at <https://www.chromium.org/updates/same-site/incompatible-clients>.
+/// Whether the client with this `User-Agent` is one of those: Chrome 40 to 69, everything on iOS 12, and Safari on
+/// macOS 10.14. It is the list of ingress-nginx; Chromium's own is at
+/// <https://www.chromium.org/updates/same-site/incompatible-clients>.
 pub(super) fn same_site_none(agent: &HeaderValue) -> bool {
     let Ok(agent) = agent.to_str() else {
         return false;

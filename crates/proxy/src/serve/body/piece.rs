@@ -6,8 +6,8 @@ use bytes::{Buf, Bytes};
 
 use crate::{client::http2_stream::Stream, serve::exchange::Exchange};
 
-/// Part of a response on its way out. hyper takes from it what the client takes, and drops it when that was all, or when the
-/// client has gone.
+/// Part of a response on its way out. hyper takes from it what the client takes, and drops it when that was all, or
+/// when the client has gone.
 pub(crate) struct Piece {
     bytes: Bytes,
     /// Of HTTP/2: where this is accounted for.

@@ -151,7 +151,8 @@ impl Session {
             let kept = self.waiting.push(datagram);
             return if kept { Sent::Taken } else { Sent::Dropped };
         };
-        // Not by way of the runtime, which would have to hear first that the socket can be written to: it nearly always can.
+        // Not by way of the runtime, which would have to hear first that the socket can be written to: it nearly always
+        // can.
         match socket2::SockRef::from(socket).send(datagram) {
             Ok(_) => {
                 self.passed.received(datagram.len());

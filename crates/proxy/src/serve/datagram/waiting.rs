@@ -11,7 +11,8 @@ use bytes::Bytes;
 const DATAGRAMS: usize = 16;
 const BYTES: usize = 64 * 1024;
 
-/// So many bytes wait in all sessions of a worker's share of a port: client addresses can be forged, and each may begin one.
+/// So many bytes wait in all sessions of a worker's share of a port: client addresses can be forged, and each may begin
+/// one.
 const TOGETHER: usize = 1024 * 1024;
 
 /// The bytes that wait in all sessions together.

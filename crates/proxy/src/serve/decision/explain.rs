@@ -227,7 +227,8 @@ fn end_of(act: Act) -> Option<Outcome> {
     }
 }
 
-/// Whether the head says in one way where its body ends: asks the scanner of connections, with the head as HTTP/1.1 writes it.
+/// Whether the head says in one way where its body ends: asks the scanner of connections, with the head as HTTP/1.1
+/// writes it.
 fn framed(head: &Parts) -> Result<(), Fault> {
     let mut text = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
     for (name, value) in &head.headers {

@@ -176,7 +176,8 @@ fn change_for((rule, backend): (&RuleState, usize), told: Option<&ir::Told>, hea
 /// Headers that were made for a request, if any.
 type MadeHeaders = Option<Box<[Made]>>;
 
-/// The head that the backend shall see, and headers of its answer that are made for the request, where the rule has such.
+/// The head that the backend shall see, and headers of its answer that are made for the request, where the rule has
+/// such.
 fn heads(
     (rule, backend): (&RuleState, usize),
     view: View,
@@ -289,7 +290,8 @@ async fn attempts(call: &mut Call) -> Result<Answer, ProxyError> {
     let mut left = policy.map_or(0, |p| p.retries);
     // Then what was sent once is not sent again, whatever became of it.
     let never = policy.is_some_and(|p| p.retries == 0);
-    // A connection that the backend closed just as we took it says nothing about the backend: one more try, on a new one.
+    // A connection that the backend closed just as we took it says nothing about the backend: one more try, on a new
+    // one.
     let mut pooled = true;
     let mut refusals = 0;
     let mut last = None;

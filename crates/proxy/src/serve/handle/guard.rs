@@ -62,8 +62,8 @@ pub(super) async fn pass(mut held: Box<Held>) -> Begun {
 
 /// Lets the request in to where routes are looked for, or answers it.
 ///
-/// > A filter that produces a response to the client directly MUST prevent subsequent pre-routing filters from running for
-/// > that request and MUST prevent route matching from running. (GEP-5224)
+/// > A filter that produces a response to the client directly MUST prevent subsequent pre-routing filters from running
+/// > for that request and MUST prevent route matching from running. (GEP-5224)
 pub(super) async fn admit(asked: Box<Asked>) -> Begun {
     let Asked {
         mut arrival,

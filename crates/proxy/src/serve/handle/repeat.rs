@@ -1,4 +1,5 @@
-//! Which requests may be sent again: by their method, when it is not known what became of them, and by the rule for retries.
+//! Which requests may be sent again: by their method, when it is not known what became of them, and by the rule for
+//! retries.
 
 use http::{Method, StatusCode};
 use ir::Retry;

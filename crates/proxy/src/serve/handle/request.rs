@@ -35,9 +35,9 @@ pub(super) fn hash_key(by: &HashKey, view: &View) -> Option<u64> {
     }
 }
 
-/// The head that goes to the backend, after the rule's request steps, before the backend's own, of which `own` is the rewrite:
-/// a path that is rewritten is read as it was matched. `upgrade` is what is offered to it, `listener` the port of
-/// the listener, as clients know it.
+/// The head that goes to the backend, after the rule's request steps, before the backend's own, of which `own` is the
+/// rewrite: a path that is rewritten is read as it was matched. `upgrade` is what is offered to it, `listener` the port
+/// of the listener, as clients know it.
 ///
 /// # Errors
 /// A value of the request does not fit where the rule puts it.

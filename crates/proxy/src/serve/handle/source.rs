@@ -17,8 +17,8 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// `bodyless` is whether a request with this method is not likely to have a body, `refusable` whether it may come back
-    /// unprocessed, whatever the rule says about retries.
+    /// `bodyless` is whether a request with this method is not likely to have a body, `refusable` whether it may come
+    /// back unprocessed, whatever the rule says about retries.
     pub(super) fn new(
         conn: &Conn,
         rule: &RuleState,

@@ -34,8 +34,8 @@ impl Asked {
     }
 }
 
-/// Joins both sides once both have switched, and parts them when nothing passes for so long as `quiet` says. The exchange
-/// lasts as long as the tunnel, and with it the connection's place among those of its port.
+/// Joins both sides once both have switched, and parts them when nothing passes for so long as `quiet` says. The
+/// exchange lasts as long as the tunnel, and with it the connection's place among those of its port.
 pub(super) fn join(
     conn: &Rc<Conn>,
     asked: Asked,

@@ -34,8 +34,9 @@ enum Backend {
     Secured(Box<TlsStream<Socket>>),
 }
 
-/// Opens a connection to an endpoint of a cluster, all of it within the cluster's deadline for that, and notes its address in `last`. Where the cluster has TLS, it is
-/// secured, unless `name` is none: what passes is TLS already. `name` is what the client asked for.
+/// Opens a connection to an endpoint of a cluster, all of it within the cluster's deadline for that, and notes its
+/// address in `last`. Where the cluster has TLS, it is secured, unless `name` is none: what passes is TLS already.
+/// `name` is what the client asked for.
 pub(super) async fn dial(
     worker: &Worker,
     cluster: &ClusterState,

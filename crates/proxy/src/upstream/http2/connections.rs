@@ -282,9 +282,9 @@ impl Connections {
     }
 }
 
-/// A stream on a connection that is opened for it, or for another request that has room to spare. Where idle connections
-/// will not do, it is on one that was not there before, if there may be another. The destination's address is then the one
-/// that was reached.
+/// A stream on a connection that is opened for it, or for another request that has room to spare. Where idle
+/// connections will not do, it is on one that was not there before, if there may be another. The destination's address
+/// is then the one that was reached.
 ///
 /// # Errors
 /// No connection could be opened, or there are as many as there may be, and all are full.

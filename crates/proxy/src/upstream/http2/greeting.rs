@@ -1,5 +1,5 @@
-//! The first frame of a backend's HTTP/2 connection, its SETTINGS (RFC 9113 section 3.4): it says how many streams there
-//! may be, and that somebody speaks HTTP/2 at all.
+//! The first frame of a backend's HTTP/2 connection, its SETTINGS (RFC 9113 section 3.4): it says how many streams
+//! there may be, and that somebody speaks HTTP/2 at all.
 
 use std::{
     io,
@@ -31,7 +31,8 @@ struct Greeting {
 }
 
 impl<S> Greeted<S> {
-    /// The receiver gets a word when the SETTINGS are there, and an error when something else came, or nothing more can.
+    /// The receiver gets a word when the SETTINGS are there, and an error when something else came, or nothing more
+    /// can.
     pub(crate) fn new(inner: S) -> (Self, oneshot::Receiver<()>) {
         let (told, greeted) = oneshot::channel();
         let greeting = Some(Greeting {

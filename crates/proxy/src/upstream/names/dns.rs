@@ -27,8 +27,8 @@ pub(super) struct Dns {
 }
 
 impl Dns {
-    /// One complete name after another, until one has addresses. That there are none is said only when nothing has failed:
-    /// the name that failed may be the one that has some.
+    /// One complete name after another, until one has addresses. That there are none is said only when nothing has
+    /// failed: the name that failed may be the one that has some.
     pub(super) async fn find(&self, name: &Name) -> Found {
         let mut failed = None;
         for name in self.complete(name) {

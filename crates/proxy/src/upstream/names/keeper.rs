@@ -15,8 +15,8 @@ use tokio::{
 
 use super::{Found, LOOKUP, Name, lookup, resolver::Resolver, system::System};
 
-/// Starts the thread. It ends when nobody can ask any more. A name is in what it is asked only once at a time, so there is
-/// never more in it than there are names.
+/// Starts the thread. It ends when nobody can ask any more. A name is in what it is asked only once at a time, so there
+/// is never more in it than there are names.
 pub(super) fn start(servers: Vec<SocketAddr>, metrics: Metrics) -> UnboundedSender<Weak<Name>> {
     let (asking, asked) = mpsc::unbounded_channel();
     metrics

@@ -1,4 +1,5 @@
-//! HTTP/2 by its frames, so that either side can say what no library would: RFC 9113 section 4 and RFC 7541, as far as it takes.
+//! HTTP/2 by its frames, so that either side can say what no library would: RFC 9113 section 4 and RFC 7541, as far as
+//! it takes.
 
 use std::{
     io::{ErrorKind, Read, Write},

@@ -12,7 +12,8 @@ use ir::{Action, Upstream};
 enum Gets {
     /// A whole answer.
     Whole(u16, &'static str),
-    /// An answer that the client can tell from a whole one, or 502: the fault may be found before or after the head went on.
+    /// An answer that the client can tell from a whole one, or 502: the fault may be found before or after the head
+    /// went on.
     NotWhole,
 }
 use Gets::{NotWhole, Whole};

@@ -195,8 +195,8 @@ impl Client {
         self.ended.is_none()
     }
 
-    /// The next final response to a request of this method, interim ones before it included in `interim`; `None` when the
-    /// connection ended instead.
+    /// The next final response to a request of this method, interim ones before it included in `interim`; `None` when
+    /// the connection ended instead.
     pub(super) fn response(&mut self, method: &str, interim: &mut Vec<u16>) -> Option<Response> {
         loop {
             if let Some((response, used)) = parse(&self.bytes, method, self.ended == Some(true)) {

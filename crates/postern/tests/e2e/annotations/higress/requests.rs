@@ -282,7 +282,8 @@ fn how_often() {
     });
 }
 
-/// One value of the header field leads to one endpoint; without the field, and with words for balancing, any may answer.
+/// One value of the header field leads to one endpoint; without the field, and with words for balancing, any may
+/// answer.
 #[test]
 fn which_endpoint() {
     let nginx = |name: &str| format!("nginx.ingress.kubernetes.io/{name}");
