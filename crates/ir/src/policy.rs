@@ -196,7 +196,7 @@ pub struct Cookie {
     pub varying: VaryingAttributes,
 }
 
-/// When a session ends, to the second.
+/// When a session ends, to the millisecond.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SessionLifetime {
     /// So long after it began.

@@ -2,12 +2,12 @@
 //!
 //! A value of ours is `CLIENT.BACKEND.ENDPOINT`, or `CLIENT.BACKEND` where endpoints that come take their share of the
 //! clients; all parts are 64 bits in hexadecimal. Where sessions end, `.END.IDLE` follow: when this one does, and when
-//! it does unless there is another request, in seconds since 1970; 0 is never. A client that makes such a value up gets
-//! to no endpoint that it could not be sent to, and its session lasts no longer than a new one. What has no times, or
-//! is over, counts for nothing there. A backend replaces a value of its own whose endpoint is gone. What another
-//! backend or an application made stays with the client and leads to an endpoint by its hash, so that backends that
-//! share a name do not take clients from each other. The client's part is random, so that it leads to any endpoint of
-//! another backend.
+//! it does unless there is another request, in milliseconds since 1970; 0 is never. A client that makes such a value up
+//! gets to no endpoint that it could not be sent to, and its session lasts hardly longer than a new one: by as much as
+//! clocks of replicas may differ. What has no times, or is over, counts for nothing there. A backend replaces a value
+//! of its own whose endpoint is gone. What another backend or an application made stays with the client and leads to an
+//! endpoint by its hash, so that backends that share a name do not take clients from each other. The client's part is
+//! random, so that it leads to any endpoint of another backend.
 
 mod misread;
 
@@ -29,7 +29,7 @@ pub(crate) enum Claim {
         client: u64,
         backend: u64,
         endpoint: Option<u64>,
-        /// When the session ends; 0: never.
+        /// When the session ends, in milliseconds since 1970; 0: never.
         end: u64,
     },
     /// An earlier version made it: it names an endpoint, and nothing else.
@@ -41,13 +41,16 @@ pub(crate) enum Claim {
 /// How many values of one name are looked at.
 const VALUES: usize = 16;
 
-/// Seconds since 1970, where a token has to know.
+/// By how many milliseconds the clock of the replica that made a token may be ahead of ours.
+const SKEW: u64 = 10_000;
+
+/// Milliseconds since 1970, where a token has to know.
 pub(crate) fn now(token: &SessionToken) -> u64 {
     if token.lifetime.is_endless() {
         return 0;
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.unwrap_or_default().as_secs()
+    millis(now.unwrap_or_default())
 }
 
 /// The claim of a client that counts: that of a backend which is `ours`, else the first. A browser may send several
@@ -110,7 +113,7 @@ fn read(lifetime: &SessionLifetime, value: &str, now: u64) -> Option<Claim> {
         (_, false) => return None,
     };
     let lasts = |limit: Option<Duration>, end: u64| {
-        limit.is_none_or(|limit| end > now && end <= after(now, limit))
+        limit.is_none_or(|limit| end > now && end <= after(now, limit).saturating_add(SKEW))
     };
     if let Some((end, idle)) = times
         && !(lasts(lifetime.absolute, end) && lasts(lifetime.idle, idle))
@@ -138,9 +141,13 @@ fn numbers(value: &str) -> Option<([u64; 5], usize)> {
     Some((parts, count))
 }
 
-/// The second in which a time is over: what is left of one counts.
+/// The millisecond in which a time is over.
 fn after(now: u64, limit: Duration) -> u64 {
-    now.saturating_add(limit.as_secs() + u64::from(limit.subsec_nanos() > 0))
+    now.saturating_add(millis(limit))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where a client belongs in the backend that its request goes to.
@@ -163,7 +170,7 @@ pub(crate) struct Session {
     /// The parts of a new value.
     client: u64,
     backend: u64,
-    /// When a session that goes on ends; 0: it is new, or never ends.
+    /// When a session that goes on ends, in milliseconds since 1970; 0: it is new, or never ends.
     end: u64,
     /// Its value is the backend's own and names no endpoint, though it should.
     unnamed: bool,
@@ -303,7 +310,7 @@ impl Session {
         match &token.carrier {
             SessionCarrier::Header(name) => Some((name.clone(), value.try_into().ok()?)),
             SessionCarrier::Cookie(cookie) => {
-                let left = end.saturating_sub(now);
+                let left = end.saturating_sub(now).div_ceil(1_000);
                 let text = self.set_cookie(cookie, &value, left);
                 Some((header::SET_COOKIE, text.try_into().ok()?))
             }

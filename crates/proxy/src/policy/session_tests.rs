@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, header};
 use ir::{SessionLifetime, SessionToken};
 
-use super::{Claim, claim_at};
+use super::{Claim, SKEW, claim_at};
 use crate::upstream::balance::hash;
 
 fn cookie() -> SessionToken {
@@ -99,7 +99,7 @@ fn lasting(value: &str, now: u64) -> Option<Claim> {
 }
 
 #[test]
-fn sessions_end() {
+fn sessions_end_to_the_millisecond() {
     let value =
         |end: u64, idle: u64| format!("{:016x}.{:016x}.{:016x}.{end:016x}.{idle:016x}", 1, 2, 3);
     let made = |end| Claim::Made {
@@ -108,27 +108,41 @@ fn sessions_end() {
         endpoint: Some(3),
         end,
     };
-    assert_eq!(lasting(&value(1_050, 1_010), 1_000), Some(made(1_050)));
-    assert_eq!(lasting(&value(1_050, 1_010), 1_009), Some(made(1_050)));
+    // Made 100 ms before a full second; it is good for all of its 10 s.
+    let now = 1_000_900;
+    let idle = now + 10_000;
+    let all = value(1_050_000, idle);
+    for at in [now, now + 200, idle - 1] {
+        assert_eq!(lasting(&all, at), Some(made(1_050_000)), "{at}");
+    }
+    assert_eq!(lasting(&all, idle), None, "no request for 10 s");
+    let late = value(1_005_000, 1_010_000);
+    assert_eq!(lasting(&late, 1_004_999), Some(made(1_005_000)));
+    assert_eq!(lasting(&late, 1_005_000), None, "the whole session is over");
+    let endless = [value(0, idle), value(1_050_000, 0)];
+    let others = ["00000000000000ab", "00000000000000ab.0000000000000007", "x"];
+    for value in endless.iter().map(String::as_str).chain(others) {
+        assert_eq!(lasting(value, now), None, "{value}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_ahead_ends_no_session() {
+    let value =
+        |end: u64, idle: u64| format!("{:016x}.{:016x}.{:016x}.{end:016x}.{idle:016x}", 1, 2, 3);
+    let now = 1_000_000;
+    let (end, idle) = (now + 100_000, now + 10_000);
+    for ahead in [1, 1_000, SKEW] {
+        assert!(
+            lasting(&value(end + ahead, idle + ahead), now).is_some(),
+            "{ahead} ms"
+        );
+    }
+    let beyond = SKEW + 1;
     assert_eq!(
-        lasting(&value(1_050, 1_010), 1_010),
-        None,
-        "no request for 10 s"
-    );
-    assert_eq!(
-        lasting(&value(1_005, 1_010), 1_005),
-        None,
-        "the whole session is over"
-    );
-    assert_eq!(
-        lasting(&value(1_101, 1_010), 1_000),
+        lasting(&value(end + beyond, idle), now),
         None,
         "longer than a new session"
     );
-    assert_eq!(lasting(&value(1_050, 1_011), 1_000), None, "likewise");
-    let endless = [value(0, 1_010), value(1_050, 0)];
-    let others = ["00000000000000ab", "00000000000000ab.0000000000000007", "x"];
-    for value in endless.iter().map(String::as_str).chain(others) {
-        assert_eq!(lasting(value, 1_000), None, "{value}");
-    }
+    assert_eq!(lasting(&value(end, idle + beyond), now), None, "likewise");
 }

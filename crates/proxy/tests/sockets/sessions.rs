@@ -437,11 +437,11 @@ fn a_header_ties_a_client_to_an_endpoint() {
 fn sessions_have_an_end() {
     let (_echoes, service) = service("a", 2);
     let proxy = start(|_| ());
-    let seconds = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let millis = |text: &str| u64::from_str_radix(text, 16).unwrap();
     let times = |token: &str| {
         let parts: Vec<_> = token.split('.').collect();
         assert_eq!(parts.len(), 5, "{token}");
-        (seconds(parts[3]), seconds(parts[4]), parts[..3].join("."))
+        (millis(parts[3]), millis(parts[4]), parts[..3].join("."))
     };
     let header = || SessionCarrier::Header("x-session".parse().unwrap());
     let serve_with = |absolute: Option<u64>, idle: Option<u64>| {
@@ -466,9 +466,9 @@ fn sessions_have_an_end() {
     let (end, idle, who) = times(&token);
     assert_eq!(idle, 0);
     assert_eq!(ask(&token).header("x-session"), "", "it goes on");
-    let over = format!("{who}.{:016x}.{:016x}", end - 1_100, 0);
+    let over = format!("{who}.{:016x}.{:016x}", end - 1_100_000, 0);
     assert_ne!(ask(&over).header("x-session"), "", "it is over");
-    let longer = format!("{who}.{:016x}.{:016x}", end + 1_100, 0);
+    let longer = format!("{who}.{:016x}.{:016x}", end + 1_100_000, 0);
     assert_ne!(ask(&longer).header("x-session"), "", "made up");
 
     serve_with(Some(1_000), Some(500));
@@ -479,11 +479,15 @@ fn sessions_have_an_end() {
     );
     let first = get(&proxy, "/", "");
     let (end, idle, who) = times(first.header("x-session"));
-    assert_eq!(end - idle, 500);
-    let earlier = format!("{who}.{:016x}.{:016x}", end - 300, idle - 400);
+    assert_eq!(end - idle, 500_000);
+    let earlier = format!("{who}.{:016x}.{:016x}", end - 300_000, idle - 400_000);
     let answer = ask(&earlier);
     assert_eq!(answer.backend(), first.backend());
     let (same_end, later, same) = times(answer.header("x-session"));
-    assert_eq!((same_end, same), (end - 300, who), "the session goes on");
+    assert_eq!(
+        (same_end, same),
+        (end - 300_000, who),
+        "the session goes on"
+    );
     assert!(later >= idle, "the client has asked: {later} {idle}");
 }
