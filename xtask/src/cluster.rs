@@ -73,6 +73,9 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> anyhow::Result<ExitC
     };
     if builds(&request.action) {
         needs::ensure_none(&machine.lacking())?;
+    } else if asks_the_cluster(&request.action) && request.engine == Engine::Local {
+        // kubectl is built from its sources.
+        needs::ensure_none(&needs::lacking(&[], &[needs::GO]))?;
     }
     let installation = Installation {
         machine: &*machine,
@@ -136,6 +139,14 @@ const fn builds(action: &Action) -> bool {
             | Action::Test { .. }
             | Action::Conformance(_)
             | Action::Scale(_)
+    )
+}
+
+/// Whether kubectl does it.
+const fn asks_the_cluster(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Definitions(_) | Action::Uninstall | Action::Kubectl { .. }
     )
 }
 

@@ -182,11 +182,9 @@ impl Suite<'_> {
         let (version, channel) = (self.bundle.version.as_str(), self.bundle.channel.as_str());
         let log = folder.join(format!("{version}-{channel}.log"));
         let reports = { self.asked.report.clone() }.unwrap_or_else(|| folder.join("reports"));
-        let report = submission::place(&reports, self.bundle);
-        if self.asked.test.is_none() {
-            super::layout::make(report.parent().unwrap_or(&reports))?;
-            let _ = fs::remove_file(&report);
-        }
+        // It takes the place of an older one once it is whole.
+        let report = folder.join(format!("{version}-{channel}.yaml"));
+        let _ = fs::remove_file(&report);
         let mut suite = installation.machine.inside(program.as_os_str());
         suite
             .args(self.arguments(&report, ours))
@@ -233,7 +231,11 @@ impl Suite<'_> {
             .with_context(|| format!("the suite wrote no {}", report.display()))?;
         let read = Report::read(&text)?;
         terminal.line(read.summary().trim_end())?;
-        terminal.line(&format!("the report: {}", report.display()))?;
+        let place = submission::place(reports, self.bundle);
+        super::layout::make(place.parent().unwrap_or(reports))?;
+        fs::copy(report, &place)
+            .with_context(|| format!("{} cannot be written", place.display()))?;
+        terminal.line(&format!("the report: {}", place.display()))?;
         submission::describe(reports, self.bundle)?;
         let lacking = read.lacking(self.bundle, &self.asked.profiles);
         if self.asked.flags.iter().any(|flag| selects(flag)) {
